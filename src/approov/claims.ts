@@ -1,0 +1,42 @@
+/** Owns the registered claims (RFC 7519 §4.1) of a token whose signature is verified: lifetime, issuer, audience. */
+import type { VerifiedToken } from './token.ts';
+
+export type LifetimeFailure = 'missing_expiry' | 'token_expired' | 'token_not_yet_valid';
+
+/** The token's `exp` in seconds since the epoch (fractions allowed), or `undefined` if it is no finite number. */
+export function expirySeconds(token: VerifiedToken): number | undefined {
+  const exp = token.claims['exp'];
+  return typeof exp === 'number' && Number.isFinite(exp) ? exp : undefined;
+}
+
+/** RFC 7519 §4.1.4 and §4.1.5, but stricter: `exp` must be there, and on the second of `exp` the token is over. */
+export function checkLifetime(
+  token: VerifiedToken,
+  nowSeconds: number,
+  toleranceSeconds: number,
+): LifetimeFailure | undefined {
+  const exp = expirySeconds(token);
+  if (exp === undefined) return 'missing_expiry';
+  if (nowSeconds >= exp + toleranceSeconds) return 'token_expired';
+  if (!Object.hasOwn(token.claims, 'nbf')) return undefined;
+  const nbf = token.claims['nbf'];
+  const isValidYet = typeof nbf === 'number' && Number.isFinite(nbf) && nbf <= nowSeconds + toleranceSeconds;
+  return isValidYet ? undefined : 'token_not_yet_valid';
+}
+
+/** Whether the `iss` claim is one of `allowed`. Approov writes `""` where the account sets no issuer: that is none. */
+export function hasIssuer(token: VerifiedToken, allowed: readonly string[]): boolean {
+  return isOneOf(token.claims['iss'], allowed);
+}
+
+/** Whether the `aud` claim, a string or a list (RFC 7519 §4.1.3), names one of `allowed`; `""` names nobody. */
+export function hasAudience(token: VerifiedToken, allowed: readonly string[]): boolean {
+  const audience = token.claims['aud'];
+  return Array.isArray(audience)
+    ? audience.some((member) => isOneOf(member, allowed))
+    : isOneOf(audience, allowed);
+}
+
+function isOneOf(value: unknown, allowed: readonly string[]): boolean {
+  return typeof value === 'string' && value !== '' && allowed.includes(value);
+}

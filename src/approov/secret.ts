@@ -1,0 +1,69 @@
+/** Owns the secret that Approov and the API owner share: opaque, never printed, compared in constant time. */
+import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { inspect } from 'node:util';
+import { ALGORITHMS, type Algorithm } from './algorithm.ts';
+import { decodeBase64 } from './base64.ts';
+
+/** Shortest secret in bytes: RFC 7518 §3.2 wants a key at least as long as the hash output of HS256. */
+export const MIN_SECRET_BYTES = 32;
+
+/** What is wrong with a secret, in words that hold lengths and never a byte of it. */
+export class SecretError extends Error {
+  override readonly name = 'SecretError';
+}
+
+export class Secret {
+  readonly #key: KeyObject;
+  /** First 12 hex digits of the SHA-256 of the decoded secret: tells secrets apart without giving one away. */
+  readonly fingerprint: string;
+
+  private constructor(bytes: Buffer) {
+    this.#key = createSecretKey(bytes);
+    this.fingerprint = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
+  }
+
+  /**
+   * Reads what `approov secret -get base64` (or base64url) prints, surrounding white space allowed.
+   * @throws {SecretError} empty, not base64, or under {@link MIN_SECRET_BYTES} decoded bytes.
+   */
+  static parse(text: string): Secret {
+    const trimmed = text.trim();
+    if (trimmed === '') throw new SecretError('the secret is empty');
+    const bytes = decodeBase64(trimmed);
+    if (bytes === undefined) {
+      const hint = /\s/.test(trimmed)
+        ? '; it has white space inside: give the secret alone, on one line'
+        : '';
+      throw new SecretError(
+        `the secret (${trimmed.length} characters) is neither base64 nor base64url${hint}`,
+      );
+    }
+    if (bytes.length < MIN_SECRET_BYTES) {
+      throw new SecretError(
+        `the secret decodes to ${bytes.length} bytes; at least ${MIN_SECRET_BYTES} are needed`,
+      );
+    }
+    return new Secret(bytes);
+  }
+
+  sign(algorithm: Algorithm, signingInput: string): Buffer {
+    return createHmac(ALGORITHMS[algorithm].hash, this.#key).update(signingInput, 'latin1').digest();
+  }
+
+  verify(algorithm: Algorithm, signingInput: string, signature: Buffer): boolean {
+    const expected = this.sign(algorithm, signingInput);
+    return expected.length === signature.length && timingSafeEqual(expected, signature);
+  }
+
+  toString(): string {
+    return '[secret]';
+  }
+
+  toJSON(): string {
+    return '[secret]';
+  }
+
+  [inspect.custom](): string {
+    return '[secret]';
+  }
+}

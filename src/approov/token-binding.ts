@@ -1,0 +1,40 @@
+/** Owns token binding: the `pay` claim holds the SHA-256 of the header values that the app bound its token to. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { decodeBase64 } from './base64.ts';
+import { trimBlanks } from './field-value.ts';
+import type { VerifiedToken } from './token.ts';
+
+export type BindingFailure = 'missing_pay_claim' | 'missing_binding_header' | 'binding_mismatch';
+
+/**
+ * Compares the token's `pay` claim with the bound headers.
+ * @param boundValues per bound header, in configured order, each value that the request carries: raw bytes.
+ * @param when `if-present` lets a token without `pay` pass, as Approov's failover tokens have none.
+ */
+export function checkBinding(
+  token: VerifiedToken,
+  boundValues: readonly (readonly Buffer[])[],
+  when: 'if-present' | 'required',
+): BindingFailure | undefined {
+  if (!Object.hasOwn(token.claims, 'pay')) return when === 'required' ? 'missing_pay_claim' : undefined;
+  const pay = token.claims['pay'];
+  if (typeof pay !== 'string' || pay === '') return 'binding_mismatch';
+
+  const hash = createHash('sha256');
+  for (const values of boundValues) {
+    const value = values.length === 1 && values[0] ? trimBlanks(values[0]) : undefined;
+    if (value === undefined || value.length === 0) return 'missing_binding_header';
+    hash.update(value);
+  }
+  const actual = hash.digest();
+  const expected = decodeBase64(pay);
+  const matches = expected?.length === actual.length && timingSafeEqual(expected, actual);
+  return matches ? undefined : 'binding_mismatch';
+}
+
+/** The `pay` claim of a token bound to these header values: standard base64 with padding, as Approov writes it. */
+export function payClaim(values: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const value of values) hash.update(trimBlanks(Buffer.from(value)));
+  return hash.digest('base64');
+}

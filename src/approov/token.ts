@@ -1,0 +1,87 @@
+/** Owns what an Approov token is on the wire (RFC 7515 compact JWS) and whether one of our keys signed it. */
+import { isUtf8 } from 'node:buffer';
+import { isAlgorithm } from './algorithm.ts';
+import { decodeBase64Url } from './base64.ts';
+import { type KeySelectionFailure, type Keyset, selectKeys } from './keyset.ts';
+
+/** Longest token in bytes; real ones have a few hundred. */
+export const MAX_TOKEN_BYTES = 8192;
+
+/** A JSON object as it was parsed: every member is still to be checked for its type. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+declare const signatureVerified: unique symbol;
+
+/** A token whose signature one of our keys verified. Only {@link verifyToken} makes one; its claims are still to be judged. */
+export interface VerifiedToken {
+  readonly [signatureVerified]: true;
+  readonly keyId: string;
+  readonly claims: JsonObject;
+}
+
+export type TokenFailure = 'invalid_token_format' | 'invalid_token_signature' | KeySelectionFailure;
+
+/** What a token says of itself before anything is verified: for diagnosis, never for a decision. */
+export interface UnverifiedToken {
+  readonly header: JsonObject;
+  readonly claims: JsonObject | undefined;
+}
+
+/** Judges form, header, key and signature, in this order; the first that fails names the failure. */
+export function verifyToken(token: string, keyset: Keyset): VerifiedToken | TokenFailure {
+  const parts = splitToken(token);
+  if (parts === undefined) return 'invalid_token_format';
+  const header = parseJsonObject(parts[0]);
+  if (header === undefined) return 'invalid_token_format';
+
+  const algorithm = header['alg'];
+  // RFC 7515 §4.1.11: we understand no extension, so a critical one must be refused.
+  if (Object.hasOwn(header, 'crit') || algorithm === 'none' || parts.length === 5) {
+    return 'unsupported_token_algorithm';
+  }
+  const [, payload, signature] = parts;
+  if (signature.length === 0) return 'invalid_token_format';
+
+  const keys = selectKeys(keyset, header);
+  if (typeof keys === 'string') return keys;
+  if (!isAlgorithm(algorithm)) return 'unsupported_token_algorithm';
+  const signingInput = token.slice(0, token.lastIndexOf('.'));
+  const signer = keys.find((key) => key.verify(algorithm, signingInput, signature));
+  if (signer === undefined) return 'invalid_token_signature';
+
+  const claims = parseJsonObject(payload);
+  return claims === undefined ? 'invalid_token_format' : ({ keyId: signer.id, claims } as VerifiedToken);
+}
+
+/** Reads a token without trusting it; `undefined` if it has no readable header. */
+export function readUnverifiedToken(token: string): UnverifiedToken | undefined {
+  const parts = splitToken(token);
+  const header = parts && parseJsonObject(parts[0]);
+  return header && { header, claims: parts.length === 3 ? parseJsonObject(parts[1]) : undefined };
+}
+
+type JwsParts = [header: Buffer, payload: Buffer, signature: Buffer];
+type JweParts = [header: Buffer, key: Buffer, iv: Buffer, ciphertext: Buffer, tag: Buffer];
+
+function splitToken(token: string): JwsParts | JweParts | undefined {
+  if (token.length > MAX_TOKEN_BYTES) return undefined;
+  // The limit keeps a token of dots from becoming thousands of parts; six are enough to see that it has too many.
+  const parts = token.split('.', 6).map(decodeBase64Url);
+  if (parts.includes(undefined)) return undefined;
+  if (parts.length === 5) return parts as JweParts;
+  const [header, payload] = parts;
+  return parts.length === 3 && header?.length !== 0 && payload?.length !== 0
+    ? (parts as JwsParts)
+    : undefined;
+}
+
+function parseJsonObject(bytes: Buffer): JsonObject | undefined {
+  if (!isUtf8(bytes)) return undefined;
+  try {
+    const value: unknown = JSON.parse(bytes.toString());
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isObject ? (value as JsonObject) : undefined;
+  } catch {
+    return undefined;
+  }
+}

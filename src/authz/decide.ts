@@ -1,0 +1,136 @@
+/** Owns the decision: the steps of a check in their order, and the action that follows under the policy's mode. */
+import { checkLifetime, hasAudience, hasIssuer } from '../approov/claims.ts';
+import { trimBlanks } from '../approov/field-value.ts';
+import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
+import type { TokenFailure, VerifiedToken } from '../approov/token.ts';
+import { checkBinding } from '../approov/token-binding.ts';
+import { type CheckRequest, HEADERS_READ, headerValues, normalizeHost } from './check-request.ts';
+import { choosePolicies, type Policy, type PolicyTable } from './policy.ts';
+import { REASONS, type Reason } from './reason.ts';
+import { readTokenHeader } from './token-header.ts';
+import { type Action, actionFor, isStricter, type Mode, UNKNOWN, type Verdict } from './verdict.ts';
+
+export interface Decision {
+  /** `undefined` where no configured policy judged: the policy's name and mode then read `unknown`. */
+  readonly policy: Policy | undefined;
+  readonly mode: Mode | typeof UNKNOWN;
+  readonly verdict: Verdict;
+  readonly action: Action;
+  readonly reason: Reason;
+  /** The text that stood for a token, whatever it was: never to be printed. */
+  readonly presentedToken: string | undefined;
+  /** There once a key has verified the signature, even if a later step failed. */
+  readonly verifiedToken: VerifiedToken | undefined;
+  /** What the SDK said of itself; `other` for a word that is not known. */
+  readonly sdkStatus: SdkStatus | 'other' | undefined;
+}
+
+/** Steps 2 to 4 for one token. */
+export type TokenVerifier = (token: string) => VerifiedToken | TokenFailure | 'internal_error';
+
+/**
+ * Judges a request. Never throws for what a request holds.
+ * @param nowSeconds since the epoch, fractions allowed.
+ */
+export function decide(
+  request: CheckRequest,
+  table: PolicyTable,
+  verify: TokenVerifier,
+  nowSeconds: number,
+): Decision {
+  let strictest: Decision | undefined;
+  for (const policy of choosePolicies(request, table)) {
+    const decision = conclude(request, policy, judge(request, policy, verify, nowSeconds));
+    if (strictest === undefined || isStricter(decision.action, strictest.action)) strictest = decision;
+  }
+  return strictest ?? conclude(request, undefined, { reason: 'policy_unknown' });
+}
+
+/** The decision for a message that cannot be read: nothing is known, so nothing is let in. */
+export function decideUnreadable(): Decision {
+  return conclude(undefined, undefined, { reason: 'internal_error' });
+}
+
+interface Judgement {
+  readonly reason: Reason;
+  readonly presentedToken?: string;
+  readonly verifiedToken?: VerifiedToken;
+  readonly sdkStatus?: SdkStatus | undefined;
+}
+
+function judge(request: CheckRequest, policy: Policy, verify: TokenVerifier, nowSeconds: number): Judgement {
+  if (policy.mode === 'off') return { reason: 'policy_off' };
+  if (policy.allowCorsPreflight && isCorsPreflight(request)) return { reason: 'cors_preflight' };
+
+  const presented = readTokenHeader(request, policy);
+  if (presented.kind === 'duplicate_approov_token') return { reason: presented.kind };
+  if (presented.kind === 'missing_approov_token') {
+    return { reason: presented.kind, sdkStatus: presented.sdkStatus };
+  }
+  const { token } = presented;
+  const verified = verify(token);
+  if (typeof verified === 'string') return { reason: verified, presentedToken: token };
+  const failure =
+    checkLifetime(verified, nowSeconds, policy.clockToleranceSeconds) ??
+    checkClaims(verified, request, policy) ??
+    checkBoundHeaders(verified, request, policy);
+  return { reason: failure ?? 'ok', presentedToken: token, verifiedToken: verified };
+}
+
+function conclude(
+  request: CheckRequest | undefined,
+  policy: Policy | undefined,
+  judgement: Judgement,
+): Decision {
+  const { reason } = judgement;
+  const { verdict } = REASONS[reason];
+  const mode = policy?.mode ?? UNKNOWN;
+  return {
+    policy,
+    mode,
+    verdict,
+    action: actionFor(mode, verdict, reason === 'internal_error'),
+    reason,
+    presentedToken: judgement.presentedToken,
+    verifiedToken: judgement.verifiedToken,
+    sdkStatus: (request && readStatusHeader(request)) ?? judgement.sdkStatus,
+  };
+}
+
+/** The Fetch standard's CORS-preflight request: `OPTIONS` with both headers. */
+function isCorsPreflight(request: CheckRequest): boolean {
+  return (
+    request.method === 'OPTIONS' &&
+    headerValues(request, HEADERS_READ.origin).length > 0 &&
+    headerValues(request, HEADERS_READ.accessControlRequestMethod).length > 0
+  );
+}
+
+function checkClaims(
+  token: VerifiedToken,
+  request: CheckRequest,
+  policy: Policy,
+): 'claim_mismatch' | undefined {
+  const audience = policy.audience === 'host' ? [normalizeHost(request.host)] : policy.audience;
+  const isMatch =
+    (policy.issuer === null || hasIssuer(token, policy.issuer)) &&
+    (audience === null || hasAudience(token, audience));
+  return isMatch ? undefined : 'claim_mismatch';
+}
+
+function checkBoundHeaders(token: VerifiedToken, request: CheckRequest, policy: Policy): Reason | undefined {
+  const { binding } = policy;
+  if (binding === null) return undefined;
+  return checkBinding(
+    token,
+    binding.headers.map((name) => headerValues(request, name)),
+    binding.when,
+  );
+}
+
+function readStatusHeader(request: CheckRequest): SdkStatus | 'other' | undefined {
+  const values = headerValues(request, HEADERS_READ.approovStatus);
+  const words = values.map((value) => trimBlanks(value).toString('latin1')).filter((word) => word !== '');
+  if (words.length === 0) return undefined;
+  return (words.length === 1 && words[0] !== undefined && parseSdkStatus(words[0])) || 'other';
+}

@@ -1,0 +1,143 @@
+/** Owns the closed table of reasons that verdicts, metrics, logs, `explain` and the README derive from. */
+import type { Verdict } from './verdict.ts';
+
+/** The steps of a check, in the order in which they are taken. */
+export const STEPS = {
+  policy: 'which policy applies, and whether it asks for a token',
+  token: 'one token of three base64url parts is there',
+  key: 'a key may verify it, by `kid` and `alg`',
+  signature: 'that key signed it',
+  lifetime: '`exp` and `nbf`',
+  claims: '`iss` and `aud`, where configured',
+  binding: '`pay` matches the bound headers, where configured',
+} as const;
+
+export type Step = keyof typeof STEPS;
+
+interface ReasonRow {
+  readonly verdict: Verdict;
+  /** The step that gives this reason; `undefined` where no step stopped the check. */
+  readonly step: Step | undefined;
+  readonly meaning: string;
+  /** What the operator does about it. */
+  readonly remedy: string;
+}
+
+export const REASONS = {
+  ok: {
+    verdict: 'verified',
+    step: undefined,
+    meaning: 'The token passed every step.',
+    remedy: 'Nothing.',
+  },
+  policy_off: {
+    verdict: 'skipped',
+    step: 'policy',
+    meaning: 'The policy is `off`: no token was looked for.',
+    remedy: 'Nothing, if the route is meant to be open.',
+  },
+  cors_preflight: {
+    verdict: 'skipped',
+    step: 'policy',
+    meaning: 'A CORS preflight, which browsers send without a token.',
+    remedy: 'Nothing; put Envoy’s CORS filter before ext_authz to answer it there.',
+  },
+  policy_unknown: {
+    verdict: 'unverified',
+    step: 'policy',
+    meaning: 'Envoy named a policy in `context_extensions` that is not configured.',
+    remedy: 'Add the policy here, or correct `approov_policy` in Envoy’s route.',
+  },
+  missing_approov_token: {
+    verdict: 'unverified',
+    step: 'token',
+    meaning: 'No token: the header is absent, empty, or holds an SDK status word.',
+    remedy:
+      'See `approov_sdk_status_total`; else a client without the SDK, or a header that Envoy does not pass on (`allowed_headers`).',
+  },
+  duplicate_approov_token: {
+    verdict: 'unverified',
+    step: 'token',
+    meaning: 'More than one token in the request.',
+    remedy: 'Find the client or proxy that adds a second header; none of the two is chosen.',
+  },
+  invalid_token_format: {
+    verdict: 'unverified',
+    step: 'token',
+    meaning: 'Not a compact JWS of JSON objects in strict base64url, or over 8 KiB.',
+    remedy: 'Look at what the client sends; a prefix such as `Bearer ` needs `tokenPrefix`.',
+  },
+  unsupported_token_algorithm: {
+    verdict: 'unverified',
+    step: 'key',
+    meaning: 'No key allows the token’s `alg`, it has `crit`, or it is encrypted and no key opens it.',
+    remedy: 'Compare the logged `alg` with the `algorithms` of the keys; `none` is an attack.',
+  },
+  unknown_key_id: {
+    verdict: 'unverified',
+    step: 'key',
+    meaning: 'The token’s `kid` names no key, and every key declares another.',
+    remedy: 'Add the key with the logged `kid`: a rotation may have begun without us.',
+  },
+  invalid_token_signature: {
+    verdict: 'unverified',
+    step: 'signature',
+    meaning: 'No key signed it: a failed attestation or a forgery, which look the same.',
+    remedy: 'If all tokens fail, the secret is not this account’s; else look up `unverified_arc` in Approov.',
+  },
+  missing_expiry: {
+    verdict: 'unverified',
+    step: 'lifetime',
+    meaning: '`exp` is missing or no number.',
+    remedy: 'Approov always sets it: find out who else signs with this secret.',
+  },
+  token_expired: {
+    verdict: 'unverified',
+    step: 'lifetime',
+    meaning: '`exp` has passed.',
+    remedy:
+      'Check this machine’s clock, then `approov_token_remaining_seconds`; a client may keep tokens too long.',
+  },
+  token_not_yet_valid: {
+    verdict: 'unverified',
+    step: 'lifetime',
+    meaning: '`nbf` is in the future or no number.',
+    remedy: 'Check this machine’s clock; raise `clockToleranceSeconds` by a few seconds.',
+  },
+  claim_mismatch: {
+    verdict: 'unverified',
+    step: 'claims',
+    meaning: '`iss` or `aud` is not what the policy demands.',
+    remedy:
+      'Switch the claim on in Approov (`approov policy -setIssuer on`, `-setAudience on`), or correct the policy.',
+  },
+  missing_pay_claim: {
+    verdict: 'unverified',
+    step: 'binding',
+    meaning: 'The policy requires binding and the token is not bound.',
+    remedy:
+      'Let the app bind its tokens, or use `when: if-present` (Approov’s failover tokens are never bound).',
+  },
+  missing_binding_header: {
+    verdict: 'unverified',
+    step: 'binding',
+    meaning: 'The token is bound to a header that is absent, blank or repeated.',
+    remedy: 'After a log-out this is right; else see that Envoy passes the header on (`allowed_headers`).',
+  },
+  binding_mismatch: {
+    verdict: 'unverified',
+    step: 'binding',
+    meaning: 'The bound headers are not those that the token was bound to.',
+    remedy: 'A stolen token, or a filter before us that rewrites the header, or another `headers` order.',
+  },
+  internal_error: {
+    verdict: 'unverified',
+    step: undefined,
+    meaning: 'We could not decide: our own fault.',
+    remedy: 'Read the log line of level `error`; report it.',
+  },
+} as const satisfies Record<string, ReasonRow>;
+
+export type Reason = keyof typeof REASONS;
+
+export const REASON_NAMES = Object.keys(REASONS) as Reason[];

@@ -1,0 +1,18 @@
+/** Owns the names of the headers by which the upstream learns the outcome; a client must never set one of them. */
+import { FORWARDABLE_CLAIMS, type ForwardableClaim } from './policy.ts';
+
+export const VERDICT_HEADER = 'x-approov-verdict';
+export const ACTION_HEADER = 'x-approov-action';
+export const REASON_HEADER = 'x-approov-reason';
+
+export function claimHeader(claim: ForwardableClaim): string {
+  return `x-approov-${claim}`;
+}
+
+/** All nine: each is set or removed on every request that is let through. */
+export const RESULT_HEADERS: readonly string[] = [
+  VERDICT_HEADER,
+  ACTION_HEADER,
+  REASON_HEADER,
+  ...FORWARDABLE_CLAIMS.map(claimHeader),
+];

@@ -1,0 +1,30 @@
+/** Owns how one token is found in a request: its header, an optional prefix, or a status word in its place. */
+import { trimBlanks } from '../approov/field-value.ts';
+import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
+import { type CheckRequest, headerValues } from './check-request.ts';
+import type { Policy } from './policy.ts';
+
+/** What stands where the token belongs: one candidate, or why there is none. */
+export type PresentedToken =
+  | { readonly kind: 'token'; readonly token: string }
+  | { readonly kind: 'missing_approov_token'; readonly sdkStatus: SdkStatus | undefined }
+  | { readonly kind: 'duplicate_approov_token' };
+
+/** Never chooses among several: Envoy joins repeated headers with a comma, which no token contains. */
+export function readTokenHeader(request: CheckRequest, policy: Policy): PresentedToken {
+  const [first, ...others] = headerValues(request, policy.tokenHeader);
+  if (others.length > 0) return { kind: 'duplicate_approov_token' };
+  const token = first === undefined ? '' : stripPrefix(trimBlanks(first), policy.tokenPrefix);
+  if (token.includes(',')) return { kind: 'duplicate_approov_token' };
+  const sdkStatus = parseSdkStatus(token);
+  if (token === '' || sdkStatus !== undefined) return { kind: 'missing_approov_token', sdkStatus };
+  return { kind: 'token', token };
+}
+
+function stripPrefix(value: Buffer, prefix: string): string {
+  // latin1 keeps one character per byte; a byte that is not ASCII is then refused as no base64url.
+  const start = value.toString('latin1', 0, prefix.length).toLowerCase();
+  if (start === prefix) return trimBlanks(value.subarray(prefix.length)).toString('latin1');
+  // A proxy trims `Bearer ` before an empty token to `Bearer`: that is the prefix and no token.
+  return start === prefix.trimEnd() ? '' : value.toString('latin1');
+}

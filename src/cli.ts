@@ -1,0 +1,102 @@
+#!/usr/bin/env node
+/** Owns the process: its arguments, environment, signals and exit code. */
+import { text } from 'node:stream/consumers';
+import { checkConfig } from './commands/check-config.ts';
+import { COMMON_OPTIONS, type Command, EXIT, type Io, Options, UsageError } from './commands/command.ts';
+import { explain } from './commands/explain.ts';
+import { healthcheck } from './commands/healthcheck.ts';
+import { mint } from './commands/mint.ts';
+import { serve } from './commands/serve.ts';
+import { ConfigError } from './config/config.ts';
+import { ListenError } from './service.ts';
+import { VERSION } from './version.ts';
+
+const NAME = 'approov-ext-authz';
+const COMMANDS: Readonly<Record<string, Command>> = {
+  serve,
+  'check-config': checkConfig,
+  explain,
+  mint,
+  healthcheck,
+};
+
+const io: Io = {
+  env: process.env,
+  out: (line) => void process.stdout.write(`${line}\n`),
+  err: (line) => void process.stderr.write(`${line}\n`),
+  readStdin: () => text(process.stdin),
+  nowSeconds: () => Date.now() / 1000,
+  stopSignal: () =>
+    new Promise((resolve) => {
+      let isStopping = false;
+      for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+        process.on(signal, () => {
+          // Whoever asks twice does not want to wait for the drain.
+          if (isStopping) process.exit(EXIT.fault);
+          isStopping = true;
+          resolve();
+        });
+      }
+    }),
+};
+
+async function main(args: readonly string[]): Promise<number> {
+  const [first = 'serve', ...rest] = args;
+  const [name, options] = first.startsWith('-') ? ['serve', args] : [first, rest];
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) {
+    throw new UsageError(`${name}: no such command; there are: ${Object.keys(COMMANDS).join(', ')}`);
+  }
+  const parsed = new Options(options, { ...COMMON_OPTIONS, ...command.options });
+  if (parsed.flag('help')) return print(first === name ? commandHelp(name, command) : overview());
+  if (parsed.flag('version')) return print(VERSION);
+  return command.run(parsed, io);
+}
+
+function print(line: string): number {
+  io.out(line);
+  return EXIT.ok;
+}
+
+function overview(): string {
+  return [
+    `${NAME} ${VERSION}: decides about Approov tokens for Envoy's external authorization`,
+    '',
+    `usage: ${NAME} [command] [options]`,
+    '',
+    ...Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(13)} ${summary}`),
+    '',
+    '  --config FILE   the configuration (or APPROOV_CONFIG); without one, environment variables alone',
+    '  --help          this text, or with a command that command’s options',
+    '  --version       the version',
+  ].join('\n');
+}
+
+function commandHelp(name: string, { summary, help }: Command): string {
+  return [
+    `usage: ${NAME} ${name} [--config FILE] [options]`,
+    '',
+    summary,
+    ...help.map((line) => `  ${line}`),
+  ].join('\n');
+}
+
+function fail(error: unknown): number {
+  if (error instanceof ConfigError) {
+    for (const { path, message } of error.problems) io.err(`${NAME}: ${path}: ${message}`);
+    return EXIT.usage;
+  }
+  if (error instanceof UsageError) {
+    io.err(`${NAME}: ${error.message} (see ${NAME} --help)`);
+    return EXIT.usage;
+  }
+  if (error instanceof ListenError) {
+    io.err(`${NAME}: ${error.message}`);
+    return EXIT.fault;
+  }
+  io.err(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return EXIT.fault;
+}
+
+process.on('uncaughtException', (error) => process.exit(fail(error)));
+process.exit(await main(process.argv.slice(2)).catch(fail));

@@ -1,0 +1,15 @@
+/** Owns `check-config`: shows what `serve` would run with. */
+import { formatConfig } from '../config/effective.ts';
+import { loadConfiguration } from '../configuration.ts';
+import { type Command, configFile, EXIT } from './command.ts';
+
+export const checkConfig: Command = {
+  summary: 'read configuration and keys as serve would; print the effective one, or every error',
+  help: [],
+  options: {},
+  async run(options, io) {
+    const { config, keys } = await loadConfiguration(configFile(options, io), io.env);
+    io.out(formatConfig(config, keys).trimEnd());
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,79 @@
+/** Owns what a command is: options in, exit code out, and a mistake of the user's as one readable line. */
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import type { Env } from '../config/env.ts';
+
+/** The outside as a command sees it. */
+export interface Io {
+  readonly env: Env;
+  /** Writes text and a line end to standard output. */
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  readonly readStdin: () => Promise<string>;
+  readonly nowSeconds: () => number;
+  /** Resolves once the process is asked to end. */
+  readonly stopSignal: () => Promise<void>;
+}
+
+type OptionsConfig = NonNullable<ParseArgsConfig['options']>;
+
+export interface Command {
+  readonly summary: string;
+  /** The lines of `--help` that are this command's own. */
+  readonly help: readonly string[];
+  readonly options: OptionsConfig;
+  /** @returns the exit code. */
+  run(options: Options, io: Io): Promise<number>;
+}
+
+export const EXIT = { ok: 0, fault: 1, usage: 2, refused: 3 } as const;
+
+/** A command line that cannot be followed. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export const COMMON_OPTIONS = {
+  config: { type: 'string' },
+  help: { type: 'boolean' },
+  version: { type: 'boolean' },
+} as const satisfies OptionsConfig;
+
+/** The options of one call. Each accessor is for options declared with its type. */
+export class Options {
+  readonly #values: Readonly<Record<string, unknown>>;
+
+  /** @throws {UsageError} an option that is not there, lacks its value, or has one too many. */
+  constructor(args: readonly string[], options: OptionsConfig) {
+    try {
+      this.#values = parseArgs({
+        args: [...args],
+        options: { ...COMMON_OPTIONS, ...options },
+        strict: true,
+        allowPositionals: false,
+      }).values;
+    } catch (error) {
+      // Only the first sentence: the rest advises on how to write positional arguments, of which there are none.
+      const [sentence = ''] = (error as Error).message.split('. ');
+      throw new UsageError(sentence);
+    }
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#values[name];
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  texts(name: string): readonly string[] {
+    const value = this.#values[name];
+    return Array.isArray(value) ? value.map(String) : [];
+  }
+
+  flag(name: string): boolean {
+    return this.#values[name] === true;
+  }
+}
+
+/** The configuration file that `--config` or `APPROOV_CONFIG` names. */
+export function configFile(options: Options, io: Io): string | undefined {
+  return options.text('config') ?? (io.env['APPROOV_CONFIG'] || undefined);
+}

@@ -1,0 +1,71 @@
+/** Owns `healthcheck`: asks the running service's gRPC health, for HEALTHCHECK and exec probes. */
+import { connect as connectHttp2 } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
+import { formatAddress, type ListenAddress } from '../config/address.ts';
+import { loadConfiguration } from '../configuration.ts';
+import { type Command, configFile, EXIT } from './command.ts';
+
+const TIMEOUT_MS = 2000;
+
+export const healthcheck: Command = {
+  summary: 'ask the running service whether it serves',
+  help: [],
+  options: {},
+  async run(options, io) {
+    const { config } = await loadConfiguration(configFile(options, io), io.env);
+    const address = reachable(config.settings.listen.grpc);
+    try {
+      const answer = await askHealth(address);
+      if (answer === 'SERVING') return EXIT.ok;
+      io.err(`${formatAddress(address)}: ${answer}`);
+    } catch (error) {
+      io.err(`${formatAddress(address)}: ${(error as Error).message}`);
+    }
+    return EXIT.fault;
+  },
+};
+
+/** The address to call for one that is listened on: the wildcards mean any, so this machine's own will do. */
+function reachable(address: ListenAddress): ListenAddress {
+  if (address.kind === 'unix') return address;
+  const own: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+  return { ...address, host: own[address.host] ?? address.host };
+}
+
+/** An empty HealthCheckRequest, which asks for the whole server, behind gRPC's five bytes of flag and length. */
+const REQUEST = Buffer.alloc(5);
+/** HealthCheckResponse { status: SERVING } behind the same. */
+const SERVING = Buffer.from([0, 0, 0, 0, 2, 0x08, 0x01]);
+
+/**
+ * Calls `grpc.health.v1.Health/Check`. By hand, as one fixed message each way is less than loading the gRPC
+ * library in every probe.
+ */
+function askHealth(address: ListenAddress): Promise<'SERVING' | 'NOT_SERVING'> {
+  return new Promise((resolve, reject) => {
+    const session = connectHttp2('http://localhost', {
+      createConnection: () =>
+        address.kind === 'unix' ? connectSocket(address.path) : connectSocket(address.port, address.host),
+    });
+    const timer = setTimeout(() => session.destroy(new Error(`no answer in ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
+    const end = (settle: () => void): void => {
+      clearTimeout(timer);
+      session.close();
+      settle();
+    };
+    session.once('error', (error) => end(() => reject(error)));
+    const call = session.request({
+      ':method': 'POST',
+      ':path': '/grpc.health.v1.Health/Check',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    const chunks: Buffer[] = [];
+    call.once('error', (error) => end(() => reject(error)));
+    call.on('data', (chunk: Buffer) => chunks.push(chunk));
+    call.once('end', () =>
+      end(() => resolve(Buffer.concat(chunks).equals(SERVING) ? 'SERVING' : 'NOT_SERVING')),
+    );
+    call.end(REQUEST);
+  });
+}

@@ -1,0 +1,84 @@
+/** Owns `mint`: signs an example token, as `approov token -genExample` would. */
+import { randomBytes } from 'node:crypto';
+import type { SymmetricKey } from '../approov/keyset.ts';
+import { Secret } from '../approov/secret.ts';
+import { payClaim } from '../approov/token-binding.ts';
+import { loadConfiguration } from '../configuration.ts';
+import { type Command, configFile, EXIT, type Options, UsageError } from './command.ts';
+import { parseDurationSeconds } from './duration.ts';
+
+export const mint: Command = {
+  summary: 'sign an example token with a configured symmetric key; the token alone on stdout',
+  help: [
+    '--expires-in TIME    life from now: 90s, 5m (default), 1h; negative for an expired one',
+    "--bind VALUE         bind the token to a header's value, e.g. 'Bearer abc'; repeat for several headers, in order",
+    '--claim NAME=VALUE   add a claim; VALUE is JSON if it reads as JSON, else text; repeat for more',
+    '--key-id ID          the key that signs (default: the first)',
+    '--invalid            a signature that does not verify, as after a failed attestation',
+  ],
+  options: {
+    'expires-in': { type: 'string' },
+    bind: { type: 'string', multiple: true },
+    claim: { type: 'string', multiple: true },
+    'key-id': { type: 'string' },
+    invalid: { type: 'boolean' },
+  },
+  async run(options, io) {
+    const lifeSeconds = parseDurationSeconds(options.text('expires-in') ?? '5m');
+    if (lifeSeconds === undefined) throw new UsageError('--expires-in: must be a time such as 90s, 5m or 1h');
+    const claims = {
+      exp: Math.floor(io.nowSeconds() + lifeSeconds),
+      did: 'ExampleApproovTokenDID==',
+      ip: '1.2.3.4',
+      ...boundClaims(options.texts('bind')),
+      ...extraClaims(options.texts('claim')),
+    };
+    const { keys } = await loadConfiguration(configFile(options, io), io.env);
+    io.out(sign(chooseKey(keys, options), claims, options.flag('invalid')));
+    return EXIT.ok;
+  },
+};
+
+function sign(key: SymmetricKey, claims: Readonly<Record<string, unknown>>, isInvalid: boolean): string {
+  const [alg] = key.algorithms;
+  if (alg === undefined) throw new UsageError(`--key-id: ${key.id} allows no algorithm`);
+  const header = { alg, typ: 'JWT', ...(key.kid === undefined ? {} : { kid: key.kid }) };
+  const signingInput = [header, claims]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.');
+  const signer = isInvalid ? Secret.parse(randomBytes(64).toString('base64')) : key.secret;
+  return `${signingInput}.${signer.sign(alg, signingInput).toString('base64url')}`;
+}
+
+function chooseKey(keys: readonly SymmetricKey[], options: Options): SymmetricKey {
+  const id = options.text('key-id');
+  const key = id === undefined ? keys[0] : keys.find((candidate) => candidate.id === id);
+  if (key === undefined) {
+    throw new UsageError(
+      `--key-id: no such symmetric key; there are: ${keys.map((other) => other.id).join(', ')}`,
+    );
+  }
+  return key;
+}
+
+function boundClaims(values: readonly string[]): { pay?: string } {
+  return values.length === 0 ? {} : { pay: payClaim(values) };
+}
+
+function extraClaims(assignments: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    assignments.map((assignment) => {
+      const equals = assignment.indexOf('=');
+      if (equals < 1) throw new UsageError('--claim: must be NAME=VALUE');
+      return [assignment.slice(0, equals), jsonOrText(assignment.slice(equals + 1))];
+    }),
+  );
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

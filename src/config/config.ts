@@ -1,0 +1,41 @@
+/** Owns what a configuration is once it is read, and what is said of one that is wrong. */
+import type { Algorithm } from '../approov/algorithm.ts';
+import type { Secret } from '../approov/secret.ts';
+import type { PolicyTable } from '../authz/policy.ts';
+import type { Settings } from './schema.ts';
+
+/** Where a key comes from: the environment may hold a secret itself, the file only names files. */
+export interface KeySource {
+  readonly id: string;
+  readonly kid: string | undefined;
+  readonly algorithms: readonly Algorithm[];
+  readonly secret: Secret | { readonly file: string };
+  /** Where it stands in the configuration, for messages: `keys[0].secretFile` or a variable. */
+  readonly path: string;
+}
+
+/** The fields of the file, complete with their defaults, and what is made of keys, policies and routes. */
+export interface Config {
+  readonly settings: Settings;
+  readonly keys: readonly KeySource[];
+  readonly policyTable: PolicyTable;
+  /** The environment variable that each overridden value came from, by the value's path. */
+  readonly origins: ReadonlyMap<string, string>;
+}
+
+/** One thing that is wrong, and where: a path such as `policies.default.mode`, a variable, or a place in the file. */
+export interface Problem {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Everything that is wrong with a configuration, so that it can be mended in one go. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super(problems.map(({ path, message }) => `${path}: ${message}`).join('\n'));
+    this.problems = problems;
+  }
+}

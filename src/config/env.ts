@@ -1,0 +1,79 @@
+/** Owns the environment variables: each overrides one value of the file, or gives the key. */
+import type { Problem } from './config.ts';
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+export type RawObject = Record<string, unknown>;
+
+export const SECRET_VARIABLE = 'APPROOV_BASE64_SECRET';
+export const SECRET_FILE_VARIABLE = 'APPROOV_BASE64_SECRET_FILE';
+
+interface Override {
+  readonly variable: string;
+  path(defaultPolicy: string): readonly string[];
+  value(text: string): unknown;
+}
+
+const asIs = (text: string) => text;
+
+const OVERRIDES: readonly Override[] = [
+  { variable: 'APPROOV_MODE', path: (policy) => ['policies', policy, 'mode'], value: asIs },
+  {
+    variable: 'APPROOV_BINDING_HEADER',
+    path: (policy) => ['policies', policy, 'binding'],
+    value: (header) => ({ headers: [header], when: 'if-present' }),
+  },
+  { variable: 'APPROOV_GRPC_LISTEN', path: () => ['listen', 'grpc'], value: asIs },
+  { variable: 'APPROOV_ADMIN_LISTEN', path: () => ['listen', 'admin'], value: asIs },
+  { variable: 'LOG_LEVEL', path: () => ['log', 'level'], value: asIs },
+];
+
+/** A variable's value; one that is empty counts as not set, as compose files and charts leave it so. */
+export function readVariable(env: Env, variable: string): string | undefined {
+  return env[variable] || undefined;
+}
+
+/**
+ * Puts the variables' values into the file's content.
+ * @returns the variable that each value came from, by its path.
+ */
+export function applyOverrides(content: RawObject, env: Env, defaultPolicy: string): Map<string, string> {
+  const origins = new Map<string, string>();
+  for (const override of OVERRIDES) {
+    const text = readVariable(env, override.variable);
+    if (text === undefined) continue;
+    const path = override.path(defaultPolicy);
+    const parent = childObject(content, path.slice(0, -1));
+    const field = path.at(-1);
+    // What is no object where one belongs is left as it is: reading it will say so.
+    if (parent === undefined || field === undefined) continue;
+    parent[field] = override.value(text);
+    origins.set(path.join('.'), override.variable);
+  }
+  return origins;
+}
+
+/** Says of a problem which variable caused it. */
+export function withOrigin(problem: Problem, origins: ReadonlyMap<string, string>): Problem {
+  for (const [path, variable] of origins) {
+    if (problem.path === path || problem.path.startsWith(`${path}.`)) {
+      return { path: problem.path, message: `${problem.message} (set by ${variable})` };
+    }
+  }
+  return problem;
+}
+
+export function isRawObject(value: unknown): value is RawObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function childObject(content: RawObject, path: readonly string[]): RawObject | undefined {
+  let object = content;
+  for (const field of path) {
+    const child = Object.hasOwn(object, field) ? object[field] : {};
+    if (!isRawObject(child)) return undefined;
+    object[field] = child;
+    object = child;
+  }
+  return object;
+}

@@ -1,0 +1,173 @@
+/** Owns the protobuf wire format (protobuf.dev/programming-guides/encoding): fields are read one by one, without copying. */
+
+/** A message that is no protobuf. */
+export class WireError extends Error {
+  override readonly name = 'WireError';
+}
+
+const WIRE_TYPE = {
+  varint: 0,
+  fixed64: 1,
+  lengthDelimited: 2,
+  startGroup: 3,
+  endGroup: 4,
+  fixed32: 5,
+} as const;
+
+const MAX_GROUP_DEPTH = 100;
+
+/** The tag of a string, bytes or message field. A known field of another wire type counts as unknown, as in every parser. */
+export function lengthDelimited(fieldNumber: number): number {
+  return (fieldNumber << 3) | WIRE_TYPE.lengthDelimited;
+}
+
+/** Takes one field of a message into `into`; it must read the field or {@link WireReader.skip} it. */
+export type FieldReader<T> = (reader: WireReader, tag: number, into: T) => void;
+
+/** A cursor over a message and, meanwhile, the messages inside it. */
+export class WireReader {
+  readonly #bytes: Buffer;
+  #position = 0;
+  #end: number;
+
+  constructor(message: Buffer) {
+    this.#bytes = message;
+    this.#end = message.length;
+  }
+
+  /** Reads every field up to the end of the message. */
+  fields<T>(readField: FieldReader<T>, into: T): T {
+    while (this.#position < this.#end) readField(this, this.#tag(), into);
+    return into;
+  }
+
+  /** Reads the message that is the field whose tag was just read. */
+  message<T>(readField: FieldReader<T>, into: T): T {
+    const length = this.#uint32();
+    const outerEnd = this.#end;
+    this.#end = this.#endAfter(length);
+    this.fields(readField, into);
+    this.#end = outerEnd;
+    return into;
+  }
+
+  /** The bytes of a length-delimited field: a view, not a copy. */
+  bytes(): Buffer {
+    const start = this.#skipLengthDelimited();
+    return this.#bytes.subarray(start, this.#position);
+  }
+
+  /** A string field; bytes that are no UTF-8 become U+FFFD, since Envoy may send any. */
+  utf8(): string {
+    const start = this.#skipLengthDelimited();
+    return this.#bytes.toString('utf8', start, this.#position);
+  }
+
+  /** A string field, one character per byte. */
+  latin1(): string {
+    const start = this.#skipLengthDelimited();
+    return this.#bytes.toString('latin1', start, this.#position);
+  }
+
+  /** Passes over a field that is not known. */
+  skip(tag: number, depth = 0): void {
+    switch (tag & 7) {
+      case WIRE_TYPE.varint:
+        this.#skipVarint();
+        return;
+      case WIRE_TYPE.fixed64:
+        this.#position = this.#endAfter(8);
+        return;
+      case WIRE_TYPE.fixed32:
+        this.#position = this.#endAfter(4);
+        return;
+      case WIRE_TYPE.lengthDelimited:
+        this.#skipLengthDelimited();
+        return;
+      case WIRE_TYPE.startGroup:
+        this.#skipGroup(tag >>> 3, depth + 1);
+        return;
+      default:
+        throw new WireError(`wire type ${tag & 7} where a field begins`);
+    }
+  }
+
+  #skipGroup(fieldNumber: number, depth: number): void {
+    if (depth > MAX_GROUP_DEPTH) throw new WireError('groups nested too deep');
+    while (this.#position < this.#end) {
+      const tag = this.#tag();
+      if ((tag & 7) === WIRE_TYPE.endGroup && tag >>> 3 === fieldNumber) return;
+      this.skip(tag, depth);
+    }
+    throw new WireError('a group without its end');
+  }
+
+  #tag(): number {
+    const tag = this.#uint32();
+    if (tag >>> 3 === 0) throw new WireError('field number 0');
+    return tag;
+  }
+
+  #skipLengthDelimited(): number {
+    const length = this.#uint32();
+    const start = this.#position;
+    this.#position = this.#endAfter(length);
+    return start;
+  }
+
+  #skipVarint(): void {
+    for (let read = 0; read < 10; read++) if (this.#byte() < 0x80) return;
+    throw new WireError('a varint of over ten bytes');
+  }
+
+  #uint32(): number {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.#byte();
+      // Not `<<`: the fifth byte would wrap a length beyond 2 GiB into a negative one.
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) {
+        if (value > 0xffff_ffff) break;
+        return value;
+      }
+    }
+    throw new WireError('a tag or length beyond 32 bits');
+  }
+
+  #byte(): number {
+    const byte = this.#position < this.#end ? this.#bytes[this.#position] : undefined;
+    if (byte === undefined) throw new WireError('ends inside a field');
+    this.#position++;
+    return byte;
+  }
+
+  #endAfter(length: number): number {
+    const end = this.#position + length;
+    if (end > this.#end) throw new WireError('a field longer than its message');
+    return end;
+  }
+}
+
+/** An integer field; not for negative numbers. */
+export function varintField(fieldNumber: number, value: number): Buffer {
+  return Buffer.from([...varint(fieldNumber << 3), ...varint(value)]);
+}
+
+/** A string, bytes or message field; a message is given as its encoded fields. */
+export function bytesField(fieldNumber: number, ...content: readonly Buffer[]): Buffer {
+  const length = content.reduce((sum, part) => sum + part.length, 0);
+  const head = Buffer.from([...varint(lengthDelimited(fieldNumber)), ...varint(length)]);
+  return Buffer.concat([head, ...content], head.length + length);
+}
+
+export function stringField(fieldNumber: number, text: string): Buffer {
+  return bytesField(fieldNumber, Buffer.from(text));
+}
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
+  bytes.push(rest);
+  return bytes;
+}

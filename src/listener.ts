@@ -1,0 +1,56 @@
+/** Owns listening on a TCP address or a unix socket. */
+import { chmodSync, unlinkSync } from 'node:fs';
+import { connect, type ListenOptions, type Server } from 'node:net';
+
+export type ListenTarget =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+/**
+ * Listens, and tells where: the port is the bound one if 0 was asked for.
+ * @param socketMode permission bits of a unix socket.
+ * @throws the system's error if the address cannot be bound; a unix socket that nobody answers on is replaced.
+ */
+export async function listen(
+  server: Server,
+  target: ListenTarget,
+  socketMode: number,
+): Promise<ListenTarget> {
+  if (target.kind === 'tcp') {
+    await bind(server, { host: target.host, port: target.port });
+    const bound = server.address();
+    return typeof bound === 'object' && bound !== null ? { ...target, port: bound.port } : target;
+  }
+  try {
+    await bind(server, { path: target.path });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || (await isAnswered(target.path)))
+      throw error;
+    unlinkSync(target.path);
+    await bind(server, { path: target.path });
+  }
+  chmodSync(target.path, socketMode);
+  return target;
+}
+
+function bind(server: Server, options: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** Whether a process listens on a unix socket; the file of one that died stays behind. */
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
+  });
+}

@@ -1,0 +1,183 @@
+/** Owns the log: JSON lines on stdout, at most so many a second for checks, and nothing in them that opens the API. */
+import { createHash } from 'node:crypto';
+import { type DestinationStream, pino } from 'pino';
+import { readUnverifiedToken } from './approov/token.ts';
+import { type CheckRequest, HEADERS_READ, headerValues } from './authz/check-request.ts';
+import type { Decision } from './authz/decide.ts';
+import type { PolicyTable } from './authz/policy.ts';
+import type { Reason } from './authz/reason.ts';
+import { UNKNOWN } from './authz/verdict.ts';
+
+/** Longest text that a client sent, in characters. */
+const MAX_TEXT_LENGTH = 256;
+/** Lines a second per reason. */
+const MAX_LINES_PER_SECOND = 20;
+/** What waits to be written if the reader of stdout stalls; beyond it lines are dropped, since checks must not wait. */
+const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+
+export type Log = ReturnType<typeof createLog>;
+
+interface LogSettings {
+  readonly level: string;
+  readonly checks: 'none' | 'failures' | 'all';
+}
+
+interface LogOptions {
+  readonly settings: LogSettings;
+  readonly destination?: DestinationStream;
+  /** Milliseconds of any clock that does not go back. */
+  readonly nowMs: () => number;
+  readonly onSuppressed: (reason: Reason, count: number) => void;
+}
+
+export function createLog({ settings, destination, nowMs, onSuppressed }: LogOptions) {
+  const stdout = destination ?? pino.destination({ dest: 1, sync: false, maxLength: MAX_BUFFERED_BYTES });
+  const logger = pino({ level: settings.level }, stdout);
+  const limiter = new LineLimiter(nowMs, (reason, count) => {
+    onSuppressed(reason, count);
+    logger.info({ reason, suppressed: count }, 'lines of checks suppressed');
+  });
+  let { checks } = settings;
+  let hiddenHeaders: ReadonlySet<string> = new Set();
+
+  return {
+    debug: logger.debug.bind(logger),
+    info: logger.info.bind(logger),
+    warn: logger.warn.bind(logger),
+    error: logger.error.bind(logger),
+
+    /** A bug of ours: where it happened, but not its message, which may quote a request. */
+    fault(error: unknown): void {
+      const { name, stack = '' } = error instanceof Error ? error : new Error();
+      const frames = stack.split('\n').filter((line) => /^\s+at /.test(line));
+      logger.error({ error: name, stack: frames.map((line) => line.trim()) }, 'fault');
+    },
+
+    /** Names what is not enforced, and hides the headers that tokens stand in or are bound to. */
+    configure(table: PolicyTable, next: LogSettings): void {
+      logger.level = next.level;
+      checks = next.checks;
+      hiddenHeaders = new Set(
+        [...table.policies.values()].flatMap(({ tokenHeader, binding }) => [
+          tokenHeader,
+          ...(binding?.headers ?? []),
+        ]),
+      );
+      for (const { name, mode } of table.policies.values()) {
+        if (mode !== 'enforce') logger.warn({ policy: name, mode }, 'policy does not enforce');
+      }
+    },
+
+    /** One line for a check, if the settings want one. */
+    check(request: CheckRequest | undefined, decision: Decision, traceparent: string | undefined): void {
+      const isFailure = decision.verdict === 'unverified';
+      if (checks === 'none' || (checks === 'failures' && !isFailure)) return;
+      if (!limiter.admits(decision.reason)) return;
+      const level = decision.reason === 'internal_error' ? 'error' : 'info';
+      logger[level](
+        {
+          ...decisionFields(decision),
+          ...requestFields(request, hiddenHeaders),
+          trace_id: traceId(traceparent),
+        },
+        isFailure ? 'check failed' : 'check passed',
+      );
+    },
+
+    /** Sums up what was suppressed and writes what is buffered. */
+    close(): void {
+      limiter.close();
+      if ('flushSync' in stdout && typeof stdout.flushSync === 'function') stdout.flushSync();
+    },
+  };
+}
+
+function decisionFields(decision: Decision): Record<string, unknown> {
+  const { reason, policy, mode, action, verdict, verifiedToken, presentedToken } = decision;
+  const unverified = presentedToken === undefined ? undefined : readUnverifiedToken(presentedToken);
+  const isTrusted = verifiedToken !== undefined;
+  return {
+    reason,
+    policy: policy?.name ?? UNKNOWN,
+    mode,
+    action,
+    would_deny: verdict === 'unverified',
+    key_id: verifiedToken?.keyId,
+    alg: clip(unverified?.header['alg']),
+    kid: clip(unverified?.header['kid']),
+    token_fingerprint:
+      presentedToken && createHash('sha256').update(presentedToken, 'latin1').digest('hex').slice(0, 12),
+    unverified_arc: isTrusted ? undefined : clip(unverified?.claims?.['arc']),
+    unverified_did: isTrusted ? undefined : clip(unverified?.claims?.['did']),
+    arc: clip(verifiedToken?.claims['arc']),
+    did: clip(verifiedToken?.claims['did']),
+  };
+}
+
+function requestFields(
+  request: CheckRequest | undefined,
+  hiddenHeaders: ReadonlySet<string>,
+): Record<string, unknown> {
+  if (request === undefined) return {};
+  const header = (name: string): string | undefined =>
+    hiddenHeaders.has(name) ? undefined : clip(headerValues(request, name)[0]?.toString());
+  return {
+    method: clip(request.method),
+    host: clip(request.host),
+    path: clip(request.path.replace(/[?#].*$/s, '')),
+    source_address: clip(request.sourceAddress),
+    'x-envoy-external-address': header(HEADERS_READ.externalAddress),
+    user_agent: header(HEADERS_READ.userAgent),
+    'x-request-id': header(HEADERS_READ.requestId),
+  };
+}
+
+/** The trace id of a W3C Trace Context `traceparent`. */
+function traceId(traceparent: string | undefined): string | undefined {
+  return /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(traceparent ?? '')?.[1];
+}
+
+function clip(value: unknown): string | undefined {
+  return typeof value === 'string' ? value.slice(0, MAX_TEXT_LENGTH) : undefined;
+}
+
+/** Lets so many lines a second of each reason through, and sums up the rest once the second is over. */
+class LineLimiter {
+  readonly #nowMs: () => number;
+  readonly #onSuppressed: (reason: Reason, count: number) => void;
+  readonly #lines = new Map<Reason, number>();
+  readonly #timer: NodeJS.Timeout;
+  #secondStartMs: number;
+
+  constructor(nowMs: () => number, onSuppressed: (reason: Reason, count: number) => void) {
+    this.#nowMs = nowMs;
+    this.#onSuppressed = onSuppressed;
+    this.#secondStartMs = nowMs();
+    this.#timer = setInterval(() => this.#rollOver(), 1000).unref();
+  }
+
+  admits(reason: Reason): boolean {
+    this.#rollOver();
+    const count = (this.#lines.get(reason) ?? 0) + 1;
+    this.#lines.set(reason, count);
+    return count <= MAX_LINES_PER_SECOND;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#sumUp();
+  }
+
+  #rollOver(): void {
+    if (this.#nowMs() - this.#secondStartMs < 1000) return;
+    this.#secondStartMs = this.#nowMs();
+    this.#sumUp();
+  }
+
+  #sumUp(): void {
+    for (const [reason, count] of this.#lines) {
+      if (count > MAX_LINES_PER_SECOND) this.#onSuppressed(reason, count - MAX_LINES_PER_SECOND);
+    }
+    this.#lines.clear();
+  }
+}

@@ -1,0 +1,99 @@
+/** Owns the built command line as a real process. `npm test` builds it first. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command to its end. The environment is only what is given, and PATH. */
+export async function runCli(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  stdin = '',
+): Promise<Finished> {
+  const child = spawnCli(args, env);
+  const stdout = collect(child.stdout);
+  const stderr = collect(child.stderr);
+  child.stdin?.end(stdin);
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stdout: stdout(), stderr: stderr() };
+}
+
+export interface RunningService {
+  /** host:port or unix:/path of the gRPC listener. */
+  readonly grpc: string;
+  /** host:port of the admin pages. */
+  readonly admin: string;
+  readonly pid: number;
+  /** Every line of stdout so far that is JSON. */
+  logLines(): readonly Readonly<Record<string, unknown>>[];
+  /** All of stdout and stderr so far. */
+  output(): string;
+  signal(name: NodeJS.Signals): void;
+  /** Resolves with the exit code. */
+  readonly ended: Promise<number | null>;
+  /** Ends it now, drained or not. */
+  kill(): Promise<void>;
+}
+
+/** Starts `serve` on free ports of loopback (unless `env` names others) and waits until it serves. */
+export async function startServe(
+  env: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+): Promise<RunningService> {
+  const child = spawnCli(['serve', ...args], {
+    APPROOV_GRPC_LISTEN: '127.0.0.1:0',
+    APPROOV_ADMIN_LISTEN: '127.0.0.1:0',
+    ...env,
+  });
+  const stdout = collect(child.stdout);
+  const stderr = collect(child.stderr);
+  const ended = once(child, 'close').then(([code]) => code as number | null);
+  const lines = (): Record<string, unknown>[] =>
+    stdout()
+      .split('\n')
+      .filter((line) => line.startsWith('{') && line.endsWith('}'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const serving = await new Promise<Record<string, unknown>>((resolve, reject) => {
+    const look = (): void => {
+      const line = lines().find(({ msg }) => msg === 'serving');
+      if (line !== undefined) resolve(line);
+    };
+    child.stdout?.on('data', look);
+    void ended.then((code) => reject(new Error(`serve ended with ${code}: ${stderr()}`)));
+  });
+  return {
+    grpc: String(serving['grpc']),
+    admin: String(serving['admin']),
+    pid: Number(child.pid),
+    logLines: lines,
+    output: () => stdout() + stderr(),
+    signal: (name) => void child.kill(name),
+    ended,
+    async kill() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+function spawnCli(args: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
+  return spawn(process.execPath, [CLI, ...args], {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+}
+
+function collect(stream: NodeJS.ReadableStream | null): () => string {
+  let text = '';
+  stream?.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  return () => text;
+}
