@@ -10,8 +10,13 @@ const DEFINITION = loadSync('envoy/service/auth/v3/external_auth.proto', {
   oneofs: true,
 });
 const SERVICE = DEFINITION['envoy.service.auth.v3.Authorization'] as ServiceDefinition;
-const CHECK = SERVICE['Check'];
-if (CHECK === undefined) throw new Error('proto/ has no Check');
+const CHECK = methodNamed('Check');
+
+function methodNamed(name: string): ServiceDefinition[string] {
+  const method = SERVICE[name];
+  if (method === undefined) throw new Error(`proto/ has no ${name}`);
+  return method;
+}
 
 /** A CheckRequest as plain JSON with the proto's own field names. */
 export type RequestJson = Readonly<Record<string, unknown>>;
