@@ -9,7 +9,7 @@ import {
   VERDICT_HEADER,
 } from '../authz/result-header.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
-import { bytesField, lengthDelimited, stringField, varintField, WireReader } from './wire.ts';
+import { bytesField, lengthDelimited, type Span, stringField, varintField, WireReader } from './wire.ts';
 
 /** `context_extensions` key by which Envoy's per-route configuration names a policy. */
 const POLICY_EXTENSION = 'approov_policy';
@@ -47,8 +47,6 @@ const TAG = {
   pair: { key: lengthDelimited(1), value: lengthDelimited(2), rawValue: lengthDelimited(3) },
 } as const;
 
-const EMPTY = Buffer.alloc(0);
-
 /** A CheckRequest while it is read: a singular message that is repeated merges into it, as protobuf demands. */
 class Draft implements CheckRequest {
   method = '';
@@ -64,12 +62,13 @@ class Draft implements CheckRequest {
   }
 
   /** Headers of both forms add up: one that stands in both counts as repeated, instead of one form being believed. */
-  addHeader(key: string, value: Buffer): void {
-    const name = key.toLowerCase();
+  addHeader(reader: WireReader, pair: Pair): void {
+    const name = pair.key.toLowerCase();
     if (!this.#headerNames.has(name)) return;
+    const bytes = reader.view(pair);
     const values = this.headers.get(name);
-    if (values === undefined) this.headers.set(name, [value]);
-    else values.push(value);
+    if (values === undefined) this.headers.set(name, [bytes]);
+    else values.push(bytes);
   }
 }
 
@@ -97,7 +96,7 @@ function readAttributeContext(reader: WireReader, tag: number, draft: Draft): vo
       return;
     case TAG.attributeContext.contextExtensions: {
       const extension = reader.message(readPair, new Pair());
-      if (extension.key === POLICY_EXTENSION) draft.policyName = extension.value.toString();
+      if (extension.key === POLICY_EXTENSION) draft.policyName = reader.view(extension).toString();
       return;
     }
     default:
@@ -142,11 +141,9 @@ function readHttpRequest(reader: WireReader, tag: number, draft: Draft): void {
     case TAG.httpRequest.host:
       draft.host = reader.utf8();
       return;
-    case TAG.httpRequest.headers: {
-      const header = reader.message(readPair, new Pair());
-      draft.addHeader(header.key, header.value);
+    case TAG.httpRequest.headers:
+      readHeader(reader, draft);
       return;
-    }
     case TAG.httpRequest.headerMap:
       reader.message(readHeaderMap, draft);
       return;
@@ -156,19 +153,19 @@ function readHttpRequest(reader: WireReader, tag: number, draft: Draft): void {
 }
 
 function readHeaderMap(reader: WireReader, tag: number, draft: Draft): void {
-  if (tag !== TAG.headerMap.headers) {
-    reader.skip(tag);
-    return;
-  }
-  const header = reader.message(readPair, new Pair());
-  draft.addHeader(header.key, header.rawValue ?? header.value);
+  if (tag === TAG.headerMap.headers) readHeader(reader, draft);
+  else reader.skip(tag);
 }
 
-/** A map entry or a HeaderValue: key and value have the same field numbers in both. */
-class Pair {
+function readHeader(reader: WireReader, draft: Draft): void {
+  draft.addHeader(reader, reader.message(readPair, new Pair()));
+}
+
+/** A map entry or a HeaderValue, with the place of its value: `value` or `raw_value`, of which Envoy sends one. */
+class Pair implements Span {
   key = '';
-  value: Buffer = EMPTY;
-  rawValue: Buffer | undefined;
+  start = 0;
+  end = 0;
 }
 
 function readPair(reader: WireReader, tag: number, pair: Pair): void {
@@ -177,10 +174,8 @@ function readPair(reader: WireReader, tag: number, pair: Pair): void {
       pair.key = reader.latin1();
       return;
     case TAG.pair.value:
-      pair.value = reader.bytes();
-      return;
     case TAG.pair.rawValue:
-      pair.rawValue = reader.bytes();
+      reader.mark(pair);
       return;
     default:
       reader.skip(tag);
@@ -189,16 +184,57 @@ function readPair(reader: WireReader, tag: number, pair: Pair): void {
 
 /** Writes the answer to a check. The RPC itself is OK for each of them: an RPC error would count as a failure of ours. */
 export function encodeCheckResponse(decision: Decision, denied: DeniedResponse): Buffer {
-  const { action, reason } = decision;
-  const metadata = bytesField(4, ...metadataEntries(decision));
-  if (action !== 'deny') return Buffer.concat([STATUS_OK, bytesField(3, ...letThrough(decision)), metadata]);
-  return reason === 'internal_error'
-    ? Buffer.concat([STATUS_UNAVAILABLE, bytesField(2, ...refusal(decision, denied, 503)), metadata])
-    : Buffer.concat([
-        STATUS_UNAUTHENTICATED,
-        bytesField(2, ...refusal(decision, denied, denied.status)),
-        metadata,
-      ]);
+  const fixed = fixedParts(decision, denied);
+  const claims = forwardedClaims(decision);
+  const response = claims.size === 0 ? fixed.response : encodeResponse(decision, denied, claims);
+  const did = decision.verdict === 'verified' ? decision.verifiedToken?.claims['did'] : undefined;
+  const metadata =
+    typeof did === 'string' && did !== ''
+      ? bytesField(4, fixed.metadata, metadataEntry('approov_did', did))
+      : bytesField(4, fixed.metadata);
+  return Buffer.concat([response, metadata]);
+}
+
+/** What of an answer does not depend on the token's claims. */
+interface FixedParts {
+  /** `status` and `http_response`. */
+  readonly response: Buffer;
+  /** Entries of the Struct. */
+  readonly metadata: Buffer;
+}
+
+/**
+ * Encoded once per outcome: measured, this was most of a check's cost. Keyed by the configured answer, so that
+ * what belongs to a configuration goes with it; the other keys are closed sets or configured names.
+ */
+const fixedPartsByAnswer = new WeakMap<DeniedResponse, Map<string, FixedParts>>();
+
+function fixedParts(decision: Decision, denied: DeniedResponse): FixedParts {
+  const known = fixedPartsByAnswer.get(denied) ?? new Map<string, FixedParts>();
+  fixedPartsByAnswer.set(denied, known);
+  const { policy, mode, reason, verifiedToken } = decision;
+  const outcome = `${policy?.name ?? UNKNOWN} ${mode} ${reason} ${verifiedToken?.keyId ?? ''}`;
+  const found = known.get(outcome);
+  if (found !== undefined) return found;
+  const parts = {
+    response: encodeResponse(decision, denied, new Map()),
+    metadata: Buffer.concat(metadataEntries(decision)),
+  };
+  known.set(outcome, parts);
+  return parts;
+}
+
+function encodeResponse(
+  decision: Decision,
+  denied: DeniedResponse,
+  claims: ReadonlyMap<string, string>,
+): Buffer {
+  if (decision.action !== 'deny') {
+    return Buffer.concat([STATUS_OK, bytesField(3, ...letThrough(decision, claims))]);
+  }
+  return decision.reason === 'internal_error'
+    ? Buffer.concat([STATUS_UNAVAILABLE, bytesField(2, ...refusal(decision, denied, 503))])
+    : Buffer.concat([STATUS_UNAUTHENTICATED, bytesField(2, ...refusal(decision, denied, denied.status))]);
 }
 
 // Envoy lets a request in where this code is 0 or missing, whatever else the answer holds.
@@ -208,25 +244,27 @@ const STATUS_UNAUTHENTICATED = bytesField(1, varintField(1, 16));
 const STATUS_UNAVAILABLE = bytesField(1, varintField(1, 14));
 
 /** Fields of an OkHttpResponse: each of our headers is either set or removed, so that no client can forge one. */
-function letThrough(decision: Decision): Buffer[] {
-  const { verdict, action, reason, policy, verifiedToken } = decision;
-  const headers = new Map([
-    [VERDICT_HEADER, verdict as string],
-    [ACTION_HEADER, action],
-  ]);
+function letThrough(decision: Decision, claims: ReadonlyMap<string, string>): Buffer[] {
+  const { verdict, action, reason, policy } = decision;
+  const headers = new Map<string, string>([[VERDICT_HEADER, verdict], [ACTION_HEADER, action], ...claims]);
   if (reason !== 'ok') headers.set(REASON_HEADER, reason);
-  if (verdict === 'verified') {
-    for (const claim of policy?.forwardClaims ?? []) {
-      const value = verifiedToken?.claims[claim];
-      if (typeof value === 'string' && FORWARDABLE_VALUE.test(value)) headers.set(claimHeader(claim), value);
-    }
-  }
   const removed = RESULT_HEADERS.filter((name) => !headers.has(name));
   if (policy?.forwardToken === false) removed.push(policy.tokenHeader);
   return [
     ...Array.from(headers, ([name, value]) => overwritingHeader(name, value)),
     ...removed.map((name) => stringField(5, name)),
   ];
+}
+
+/** The claims that the policy forwards and this token has, by the name of their header. */
+function forwardedClaims({ verdict, policy, verifiedToken }: Decision): ReadonlyMap<string, string> {
+  const forwarded = new Map<string, string>();
+  if (verdict !== 'verified') return forwarded;
+  for (const claim of policy?.forwardClaims ?? []) {
+    const value = verifiedToken?.claims[claim];
+    if (typeof value === 'string' && FORWARDABLE_VALUE.test(value)) forwarded.set(claimHeader(claim), value);
+  }
+  return forwarded;
 }
 
 /** 1 to 1024 visible ASCII characters (VCHAR of RFC 5234): what every proxy takes as a field value. */
@@ -257,21 +295,15 @@ const OVERWRITE_IF_EXISTS_OR_ADD = varintField(3, 2);
 const OVERWRITE = Buffer.concat([APPEND_FALSE, OVERWRITE_IF_EXISTS_OR_ADD]);
 
 /** Entries of the Struct: flat, and strings only, since rate limit descriptors read nothing else. */
-function metadataEntries(decision: Decision): Buffer[] {
-  const { policy, verdict, verifiedToken } = decision;
-  const entries = [
+function metadataEntries({ verdict, action, reason, policy, mode, verifiedToken }: Decision): Buffer[] {
+  return [
     metadataEntry('approov_verdict', verdict),
-    metadataEntry('approov_action', decision.action),
-    metadataEntry('approov_reason', decision.reason),
+    metadataEntry('approov_action', action),
+    metadataEntry('approov_reason', reason),
     metadataEntry('approov_policy', policy?.name ?? UNKNOWN),
-    metadataEntry('approov_mode', decision.mode),
+    metadataEntry('approov_mode', mode),
+    ...(verifiedToken === undefined ? [] : [metadataEntry('approov_key_id', verifiedToken.keyId)]),
   ];
-  if (verifiedToken === undefined) return entries;
-  entries.push(metadataEntry('approov_key_id', verifiedToken.keyId));
-  const did = verifiedToken.claims['did'];
-  if (verdict === 'verified' && typeof did === 'string' && did !== '')
-    entries.push(metadataEntry('approov_did', did));
-  return entries;
 }
 
 function metadataEntry(key: string, value: string): Buffer {

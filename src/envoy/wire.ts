@@ -24,6 +24,12 @@ export function lengthDelimited(fieldNumber: number): number {
 /** Takes one field of a message into `into`; it must read the field or {@link WireReader.skip} it. */
 export type FieldReader<T> = (reader: WireReader, tag: number, into: T) => void;
 
+/** A part of the message that a reader was made for. */
+export interface Span {
+  start: number;
+  end: number;
+}
+
 /** A cursor over a message and, meanwhile, the messages inside it. */
 export class WireReader {
   readonly #bytes: Buffer;
@@ -51,10 +57,15 @@ export class WireReader {
     return into;
   }
 
-  /** The bytes of a length-delimited field: a view, not a copy. */
-  bytes(): Buffer {
-    const start = this.#skipLengthDelimited();
-    return this.#bytes.subarray(start, this.#position);
+  /** Passes over the bytes of a length-delimited field and notes where they are: they may not be wanted. */
+  mark(span: Span): void {
+    span.start = this.#skipLengthDelimited();
+    span.end = this.#position;
+  }
+
+  /** The bytes of a marked field: a view, not a copy. */
+  view({ start, end }: Span): Buffer {
+    return this.#bytes.subarray(start, end);
   }
 
   /** A string field; bytes that are no UTF-8 become U+FFFD, since Envoy may send any. */
@@ -150,24 +161,41 @@ export class WireReader {
 
 /** An integer field; not for negative numbers. */
 export function varintField(fieldNumber: number, value: number): Buffer {
-  return Buffer.from([...varint(fieldNumber << 3), ...varint(value)]);
+  const tag = (fieldNumber << 3) | WIRE_TYPE.varint;
+  const field = Buffer.allocUnsafe(varintLength(tag) + varintLength(value));
+  writeVarint(field, writeVarint(field, 0, tag), value);
+  return field;
 }
 
 /** A string, bytes or message field; a message is given as its encoded fields. */
 export function bytesField(fieldNumber: number, ...content: readonly Buffer[]): Buffer {
-  const length = content.reduce((sum, part) => sum + part.length, 0);
-  const head = Buffer.from([...varint(lengthDelimited(fieldNumber)), ...varint(length)]);
-  return Buffer.concat([head, ...content], head.length + length);
+  let length = 0;
+  for (const part of content) length += part.length;
+  const tag = lengthDelimited(fieldNumber);
+  const field = Buffer.allocUnsafe(varintLength(tag) + varintLength(length) + length);
+  let position = writeVarint(field, writeVarint(field, 0, tag), length);
+  for (const part of content) {
+    field.set(part, position);
+    position += part.length;
+  }
+  return field;
 }
 
 export function stringField(fieldNumber: number, text: string): Buffer {
   return bytesField(fieldNumber, Buffer.from(text));
 }
 
-function varint(value: number): number[] {
-  const bytes: number[] = [];
+function varintLength(value: number): number {
+  let length = 1;
+  for (let rest = value >>> 7; rest > 0; rest >>>= 7) length++;
+  return length;
+}
+
+/** @returns the position behind it. */
+function writeVarint(buffer: Buffer, start: number, value: number): number {
+  let position = start;
   let rest = value;
-  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
-  bytes.push(rest);
-  return bytes;
+  for (; rest > 0x7f; rest >>>= 7) buffer[position++] = (rest & 0x7f) | 0x80;
+  buffer[position++] = rest;
+  return position;
 }

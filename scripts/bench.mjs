@@ -1,0 +1,161 @@
+/**
+ * Owns the measurement of the hot path: CPU per Check of the whole service against that of a grpc-js server which does
+ * nothing but return a fixed buffer, both under the same load in turn. Needs h2load (nghttp2) and Linux's /proc.
+ */
+import { execFile, spawn } from 'node:child_process';
+import { createHmac, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { loadSync } from '@grpc/proto-loader';
+
+const ROUNDS = 7;
+const CHECKS_PER_ROUND = 10_000;
+const CHECK_PATH = '/envoy.service.auth.v3.Authorization/Check';
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'approov-bench-'));
+const secret = randomBytes(64);
+
+/** @param {Record<string, unknown>} claims */
+function mint(claims) {
+  const signingInput = [{ alg: 'HS256', typ: 'JWT' }, claims]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.');
+  return `${signingInput}.${createHmac('sha256', secret).update(signingInput).digest('base64url')}`;
+}
+
+/** A browser-like request of 20 headers, one of them the token, as Envoy sends it with `encode_raw_headers`. */
+function checkRequest() {
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  const token = mint({ exp, did: 'ExampleApproovTokenDID==', ip: '1.2.3.4', arc: 'IXPSB7TRK26LXE3M' });
+  const headers = Object.entries({
+    ':authority': 'api.example.com',
+    ':method': 'GET',
+    ':path': '/v1/shapes?size=large',
+    ':scheme': 'https',
+    accept: 'application/json',
+    'accept-encoding': 'gzip, deflate, br',
+    'accept-language': 'en-GB,en;q=0.9',
+    'approov-token': token,
+    authorization: `Bearer ${randomBytes(120).toString('base64url')}`,
+    'cache-control': 'no-cache',
+    'content-type': 'application/json',
+    cookie: `session=${randomBytes(60).toString('base64url')}`,
+    'user-agent': 'Shapes/4.2 (Android 16; Pixel 9) okhttp/5.1.0',
+    'x-api-key': randomBytes(16).toString('hex'),
+    'x-app-version': '4.2.0',
+    'x-b3-sampled': '1',
+    'x-envoy-external-address': '203.0.113.7',
+    'x-forwarded-for': '203.0.113.7',
+    'x-forwarded-proto': 'https',
+    'x-request-id': '0f9f6f0e-7c1c-4a43-9d3b-a2a86bf46f1b',
+  });
+  const service = loadSync('envoy/service/auth/v3/external_auth.proto', {
+    includeDirs: [join(root, 'proto')],
+    keepCase: true,
+  })['envoy.service.auth.v3.Authorization'];
+  const serialize = /** @type {any} */ (service)['Check'].requestSerialize;
+  return serialize({
+    attributes: {
+      source: { address: { socket_address: { address: '203.0.113.7' } } },
+      request: {
+        http: {
+          method: 'GET',
+          path: '/v1/shapes?size=large',
+          host: 'api.example.com',
+          header_map: { headers: headers.map(([key, value]) => ({ key, raw_value: Buffer.from(value) })) },
+        },
+      },
+    },
+  });
+}
+
+/**
+ * @param {string[]} args
+ * @param {Record<string, string>} env
+ * @returns {Promise<{ pid: number, port: number, stop: () => Promise<unknown> }>}
+ */
+async function startServer(args, env) {
+  const child = spawn(process.execPath, args, {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const line = await new Promise((resolve) => {
+    let text = '';
+    child.stdout.on('data', (chunk) => {
+      text += chunk;
+      const found = text.split('\n').find((candidate) => candidate.includes('"msg":"serving"'));
+      if (found !== undefined) resolve(found);
+    });
+  });
+  return {
+    pid: Number(child.pid),
+    port: Number(JSON.parse(line).grpc.split(':').at(-1)),
+    stop: () => {
+      child.kill('SIGKILL');
+      return once(child, 'exit');
+    },
+  };
+}
+
+/** @param {number} pid CPU seconds so far, user and system. */
+function cpuSeconds(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** @param {{ pid: number, port: number }} server @returns {Promise<number>} CPU in microseconds per check. */
+async function measure({ pid, port }) {
+  const before = cpuSeconds(pid);
+  const { stdout } = await promisify(execFile)('h2load', [
+    ...['-n', String(CHECKS_PER_ROUND), '-c', '2', '-m', '20', '-t', '1', '-d', join(folder, 'message')],
+    ...['-H', 'content-type: application/grpc', '-H', 'te: trailers'],
+    `http://127.0.0.1:${port}${CHECK_PATH}`,
+  ]);
+  if (!stdout.includes(`${CHECKS_PER_ROUND} succeeded`)) throw new Error(`h2load: ${stdout}`);
+  return ((cpuSeconds(pid) - before) / CHECKS_PER_ROUND) * 1e6;
+}
+
+/** @param {number[]} values */
+function median(values) {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+const message = checkRequest();
+const head = Buffer.alloc(5);
+head.writeUInt32BE(message.length, 1);
+writeFileSync(join(folder, 'message'), Buffer.concat([head, message]));
+
+const listen = { APPROOV_GRPC_LISTEN: '127.0.0.1:0', APPROOV_ADMIN_LISTEN: '127.0.0.1:0' };
+writeFileSync(join(folder, 'no-cache.yaml'), 'verdictCache: {maxEntries: 0}\n');
+const base = { ...listen, APPROOV_BASE64_SECRET: secret.toString('base64') };
+const cli = join(root, 'dist/cli.js');
+const contenders = {
+  'fixed buffer': await startServer([join(root, 'scripts/bench-peer.mjs')], {}),
+  service: await startServer([cli], base),
+  'service, no verdict cache': await startServer([cli, '--config', join(folder, 'no-cache.yaml')], base),
+};
+try {
+  /** @type {Record<string, number[]>} */
+  const results = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const [name, server] of Object.entries(contenders)) {
+      const microseconds = await measure(server);
+      // The first round warms up.
+      if (round > 0) results[name]?.push(microseconds);
+    }
+  }
+  const peer = results['fixed buffer'] ?? [];
+  for (const [name, values] of Object.entries(results)) {
+    const ratio = median(values.map((value, round) => value / (peer[round] ?? Number.NaN)));
+    process.stdout.write(
+      `${name.padEnd(26)} ${median(values).toFixed(0).padStart(4)} µs CPU per check   ${ratio.toFixed(2)}× the fixed buffer\n`,
+    );
+  }
+} finally {
+  for (const server of Object.values(contenders)) await server.stop();
+  rmSync(folder, { recursive: true });
+}
