@@ -1,10 +1,19 @@
 /** Owns one check from the message to the answer: read, decide, count, log, write. */
 import { performance } from 'node:perf_hooks';
-import type { Keyset } from './approov/keyset.ts';
-import { verifyToken } from './approov/token.ts';
+import {
+  type DecryptionKey,
+  isEncryptedToken,
+  type OpenedToken,
+  type OpenedTokens,
+  openToken,
+  verifyOpenedToken,
+} from './approov/encrypted-token.ts';
+import { hasUnknownKid, type Keyset } from './approov/keyset.ts';
+import { readUnverifiedToken } from './approov/token.ts';
 import { type CheckRequest, HEADERS_READ } from './authz/check-request.ts';
 import { type Decision, decide, decideUnreadable, type TokenVerifier } from './authz/decide.ts';
 import type { PolicyTable } from './authz/policy.ts';
+import { presentedTokens } from './authz/token-header.ts';
 import { VerdictCache } from './authz/verdict-cache.ts';
 import { type DeniedResponse, decodeCheckRequest, encodeCheckResponse } from './envoy/check-codec.ts';
 import { WireError } from './envoy/wire.ts';
@@ -15,13 +24,17 @@ import type { Metrics } from './metrics.ts';
 export interface CheckRules {
   readonly policyTable: PolicyTable;
   readonly keyset: Keyset;
+  readonly decryptionKeys: readonly DecryptionKey[];
   readonly denied: DeniedResponse;
   readonly verdictCacheEntries: number;
 }
 
 export interface Checker {
-  /** Answers a CheckRequest message with a CheckResponse message; never throws. */
-  check(message: Buffer, traceparent: string | undefined): Buffer;
+  /**
+   * Answers a CheckRequest message with a CheckResponse message: at once, unless a token has to be decrypted.
+   * Never throws or rejects.
+   */
+  check(message: Buffer, traceparent: string | undefined): Buffer | Promise<Buffer>;
   /** Takes new rules; the verdict cache starts empty, so that a key that is gone verifies nothing more. */
   use(rules: CheckRules): void;
 }
@@ -32,46 +45,59 @@ interface CheckerParts {
   readonly log: Log;
   /** Seconds since the epoch, fractions allowed. */
   readonly nowSeconds: () => number;
+  /** A token named a key that we do not have. */
+  readonly onUnknownKid: () => void;
 }
 
-export function createChecker({ rules: initialRules, metrics, log, nowSeconds }: CheckerParts): Checker {
-  let rules = initialRules;
-  let headerNames = headersReadUnder(rules.policyTable);
-  let cache = new VerdictCache(rules.verdictCacheEntries);
+const NONE_OPENED: OpenedTokens = new Map();
 
-  /** Looks a token up once per check, however many policies an odd path has judge it. */
-  function createVerifier(now: number): TokenVerifier {
-    const results = new Map<string, ReturnType<TokenVerifier>>();
-    return (token) => {
-      const known = results.get(token);
-      if (known !== undefined) return known;
-      const result = verify(token, now);
-      results.set(token, result);
-      return result;
-    };
-  }
+export function createChecker(parts: CheckerParts): Checker {
+  const { metrics, log, nowSeconds, onUnknownKid } = parts;
+  let rules = prepare(parts.rules);
 
-  function verify(token: string, now: number): ReturnType<TokenVerifier> {
-    const cached = cache.get(token, now);
-    metrics.cacheLookedUp(cached === undefined ? 'miss' : 'hit');
-    if (cached !== undefined) return cached;
-    const result = verifyToken(token, rules.keyset);
-    if (typeof result !== 'string') cache.add(token, result, now);
-    return result;
+  function check(message: Buffer, traceparent: string | undefined): Buffer | Promise<Buffer> {
+    const startMs = performance.now();
+    const request = readRequest(message);
+    const encrypted = request === undefined ? [] : encryptedTokens(request);
+    if (encrypted.length === 0) return answer(request, NONE_OPENED, startMs, traceparent);
+    const rulesBefore = rules;
+    return openAll(encrypted, rules.decryptionKeys).then((opened) =>
+      // Keys may have gone meanwhile, and with them the right to have opened anything.
+      rules === rulesBefore ? answer(request, opened, startMs, traceparent) : check(message, traceparent),
+    );
   }
 
   function readRequest(message: Buffer): CheckRequest | undefined {
     try {
-      return decodeCheckRequest(message, headerNames);
+      return decodeCheckRequest(message, rules.headerNames);
     } catch (error) {
       if (error instanceof WireError) return undefined;
       throw error;
     }
   }
 
-  function judge(request: CheckRequest, now: number): Decision {
+  function encryptedTokens(request: CheckRequest): readonly string[] {
+    if (rules.decryptionKeys.length === 0) return [];
+    return [...presentedTokens(request, rules.policyTable)].filter(isEncryptedToken);
+  }
+
+  function answer(
+    request: CheckRequest | undefined,
+    opened: OpenedTokens,
+    startMs: number,
+    traceparent: string | undefined,
+  ): Buffer {
+    const now = nowSeconds();
+    const decision = request === undefined ? decideUnreadable() : judge(request, opened, now);
+    const response = encodeCheckResponse(decision, rules.denied);
+    log.check(request, decision, traceparent);
+    metrics.checkDecided(decision, now, (performance.now() - startMs) / 1000);
+    return response;
+  }
+
+  function judge(request: CheckRequest, opened: OpenedTokens, now: number): Decision {
     try {
-      return decide(request, rules.policyTable, createVerifier(now), now);
+      return decide(request, rules.policyTable, createVerifier(opened, now), now);
     } catch (error) {
       log.fault(error);
       return decideFault(request, now);
@@ -87,34 +113,78 @@ export function createChecker({ rules: initialRules, metrics, log, nowSeconds }:
     }
   }
 
-  function answer(message: Buffer, traceparent: string | undefined): Buffer {
-    const startMs = performance.now();
-    const now = nowSeconds();
-    const request = readRequest(message);
-    const decision = request === undefined ? decideUnreadable() : judge(request, now);
-    const response = encodeCheckResponse(decision, rules.denied);
-    log.check(request, decision, traceparent);
-    metrics.checkDecided(decision, now, (performance.now() - startMs) / 1000);
-    return response;
+  /** Looks a token up once per check, however many policies an odd path has judge it. */
+  function createVerifier(opened: OpenedTokens, now: number): TokenVerifier {
+    const results = new Map<string, ReturnType<TokenVerifier>>();
+    return (token, host) => {
+      const known = results.get(token);
+      if (known !== undefined) return known;
+      const result = verify(token, host, opened, now);
+      results.set(token, result);
+      return result;
+    };
+  }
+
+  function verify(token: string, host: string, opened: OpenedTokens, now: number): ReturnType<TokenVerifier> {
+    const { cache, keyset } = rules;
+    // Where a key serves some hosts only, what one host's keys have verified says nothing of another's.
+    const entry = rules.isHostBound ? `${host} ${token}` : token;
+    const cached = cache.get(entry, now);
+    metrics.cacheLookedUp(cached === undefined ? 'miss' : 'hit');
+    if (cached !== undefined) return cached;
+    const result = verifyOpenedToken(token, opened, keyset, host);
+    if (typeof result !== 'string') cache.add(entry, result, now);
+    else if (namesUnknownKey(token, opened, keyset)) onUnknownKid();
+    return result;
+  }
+
+  function failClosed(error: unknown): Buffer {
+    // An exception would reach Envoy as a failure of ours, which `failure_mode_allow` lets in.
+    log.fault(error);
+    return encodeCheckResponse(decideUnreadable(), rules.denied);
   }
 
   return {
     check(message, traceparent) {
       try {
-        return answer(message, traceparent);
+        const answered = check(message, traceparent);
+        return answered instanceof Promise ? answered.catch(failClosed) : answered;
       } catch (error) {
-        // An exception would reach Envoy as a failure of ours, which `failure_mode_allow` lets in.
-        log.fault(error);
-        return encodeCheckResponse(decideUnreadable(), rules.denied);
+        return failClosed(error);
       }
     },
 
     use(next) {
-      rules = next;
-      headerNames = headersReadUnder(next.policyTable);
-      cache = new VerdictCache(next.verdictCacheEntries);
+      rules = prepare(next);
     },
   };
+}
+
+interface PreparedRules extends CheckRules {
+  readonly headerNames: ReadonlySet<string>;
+  readonly cache: VerdictCache;
+  readonly isHostBound: boolean;
+}
+
+function prepare(rules: CheckRules): PreparedRules {
+  return {
+    ...rules,
+    headerNames: headersReadUnder(rules.policyTable),
+    cache: new VerdictCache(rules.verdictCacheEntries),
+    isHostBound: rules.keyset.keys.some((key) => key.isForHost !== undefined),
+  };
+}
+
+async function openAll(tokens: readonly string[], keys: readonly DecryptionKey[]): Promise<OpenedTokens> {
+  const opened = new Map<string, OpenedToken>();
+  for (const token of tokens) opened.set(token, await openToken(token, keys));
+  return opened;
+}
+
+function namesUnknownKey(token: string, opened: OpenedTokens, keyset: Keyset): boolean {
+  const inside = opened.get(token);
+  const unverified = readUnverifiedToken(inside?.kind === 'signed' ? inside.token : token);
+  return unverified !== undefined && hasUnknownKid(keyset, unverified.header);
 }
 
 /** Every header that a check may look at: the ones that Envoy's `allowed_headers` must list. */

@@ -8,8 +8,9 @@ import { healthcheck } from './commands/healthcheck.ts';
 import { mint } from './commands/mint.ts';
 import { serve } from './commands/serve.ts';
 import { ConfigError } from './config/config.ts';
-import { ListenError } from './service.ts';
+import { ListenError } from './listen-error.ts';
 import { VERSION } from './version.ts';
+import { WorkerError } from './workers.ts';
 
 const NAME = 'approov-ext-authz';
 const COMMANDS: Readonly<Record<string, Command>> = {
@@ -20,24 +21,31 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   healthcheck,
 };
 
+let signals = 0;
+let resolveStop: () => void;
+const stopRequest = new Promise<void>((resolve) => {
+  resolveStop = resolve;
+});
+
 const io: Io = {
   env: process.env,
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
   readStdin: () => text(process.stdin),
   nowSeconds: () => Date.now() / 1000,
-  stopSignal: () =>
-    new Promise((resolve) => {
-      let isStopping = false;
-      for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-        process.on(signal, () => {
-          // Whoever asks twice does not want to wait for the drain.
-          if (isStopping) process.exit(EXIT.fault);
-          isStopping = true;
-          resolve();
-        });
-      }
-    }),
+  stopSignal: () => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        // Whoever asks twice does not want to wait for the drain.
+        signals++;
+        if (signals > 1) process.exit(EXIT.fault);
+        io.stop();
+      });
+    }
+    return stopRequest;
+  },
+  stop: () => resolveStop(),
+  onReloadSignal: (reload) => void process.on('SIGHUP', reload),
 };
 
 async function main(args: readonly string[]): Promise<number> {
@@ -94,6 +102,8 @@ function fail(error: unknown): number {
     io.err(`${NAME}: ${error.message}`);
     return EXIT.fault;
   }
+  // The worker that could not start has said why.
+  if (error instanceof WorkerError) return EXIT.fault;
   io.err(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return EXIT.fault;
 }

@@ -1,34 +1,177 @@
-/** Owns bringing together what the service starts on: the configuration file, the environment, and the key files. */
-import { readFile } from 'node:fs/promises';
-import type { SymmetricKey } from './approov/keyset.ts';
-import { type Config, ConfigError, type Problem } from './config/config.ts';
+/** Owns what the service runs on, as its files have it now: configuration, keys and certificates, each in its last good state. */
+import type { DecryptionKey } from './approov/encrypted-token.ts';
+import type { VerificationKey } from './approov/keyset.ts';
+import { type Config, ConfigError, type KeySource, type Problem } from './config/config.ts';
 import type { Env } from './config/env.ts';
-import { parseConfig } from './config/parse.ts';
-import { describeFileError, loadKeys } from './key-files.ts';
+import { type ParsedConfig, parseConfig } from './config/parse.ts';
+import {
+  decryptionKeyPart,
+  digestOf,
+  FILE_KINDS,
+  type FileKind,
+  type Good,
+  keyPart,
+  type LoadedParts,
+  loadParts,
+  type Part,
+  partsOf,
+  Reader,
+  tlsPart,
+} from './file-parts.ts';
+import { type FileText, readTextFile } from './files.ts';
+import { keyOfSecret } from './key-files.ts';
+import type { TlsMaterial } from './tls-files.ts';
+
+/** A configured key with what its source holds; `undefined` where the source is a URL, which is not read here. */
+export interface LoadedKey {
+  readonly source: KeySource;
+  readonly keys: readonly VerificationKey[] | undefined;
+}
 
 export interface Configuration {
   readonly config: Config;
-  readonly keys: readonly SymmetricKey[];
+  readonly keys: readonly LoadedKey[];
+  readonly decryptionKeys: readonly DecryptionKey[];
+  /** `undefined`: the listener speaks without TLS. */
+  readonly tls: TlsMaterial | undefined;
+}
+
+export type ProblemsByKind = ReadonlyMap<FileKind, readonly Problem[]>;
+
+/** What a look at the files found: new content in use, or new reasons why content is not. */
+export interface Outcome {
+  readonly kind: FileKind;
+  /** None: what is new is good and in use. */
+  readonly problems: readonly Problem[];
+}
+
+export interface ConfigurationFiles {
+  current(): Configuration;
+  /** What is wrong with the files now, while the last good state of each serves. */
+  problems(): ProblemsByKind;
+  /** Looks at every file; takes what is new and good. */
+  refresh(): Promise<readonly Outcome[]>;
 }
 
 /**
- * Reads everything anew.
+ * Reads everything once.
  * @param file the YAML file; `undefined` to start on the environment alone.
- * @throws {ConfigError} with every problem of file, environment and keys.
+ * @throws {ConfigError} with every problem of file, environment, keys and certificates.
  */
 export async function loadConfiguration(file: string | undefined, env: Env): Promise<Configuration> {
-  const text = file === undefined ? undefined : await readConfigFile(file);
-  const { config, keys: sources, problems } = parseConfig(text, env);
-  const { keys, problems: keyProblems } = await loadKeys(sources);
-  const all: readonly Problem[] = [...problems, ...keyProblems];
-  if (config === undefined || all.length > 0) throw new ConfigError(all);
-  return { config, keys };
+  return (await look(file, env, undefined)).configuration;
 }
 
-async function readConfigFile(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new ConfigError([{ path: '--config', message: describeFileError(file, error) }]);
+/** Reads everything, to be looked at again later. @throws {ConfigError} as {@link loadConfiguration}. */
+export async function openConfiguration(file: string | undefined, env: Env): Promise<ConfigurationFiles> {
+  let state = await look(file, env, undefined);
+  return {
+    current: () => state.configuration,
+    problems: () => state.problems,
+    async refresh() {
+      if (await isUnchanged(state.digests)) return [];
+      const before = state;
+      state = await look(file, env, before);
+      return FILE_KINDS.flatMap((kind) => outcomesOf(kind, before, state));
+    },
+  };
+}
+
+interface State {
+  readonly configuration: Configuration;
+  readonly problems: ProblemsByKind;
+  /** The last good value of each part, by the part's identity. */
+  readonly parts: ReadonlyMap<string, Good>;
+  /** What was read, to see whether any of it has changed. */
+  readonly digests: ReadonlyMap<string, string>;
+  readonly configDigest: string;
+}
+
+async function look(file: string | undefined, env: Env, before: State | undefined): Promise<State> {
+  const reader = new Reader();
+  const text = file === undefined ? undefined : await reader.read(file);
+  const parsed = parseText(text, env);
+  const tls = parsed.config?.settings.listen.tls;
+  const parts = partsOf(parsed.keys, parsed.decryptionKeys, tls);
+  const next = await loadParts(parts, reader, before?.parts);
+  const configProblems = [...parsed.problems, ...next.fatal];
+  if (parsed.config !== undefined && configProblems.length === 0) {
+    return buildState(parsed.config, next, reader, digestOf(text), []);
   }
+  if (before === undefined) throw new ConfigError(configProblems);
+  const { config } = before.configuration;
+  const lastParts = partsOf(config.keys, config.decryptionKeys, config.settings.listen.tls);
+  const last = await loadParts(lastParts, reader, before.parts);
+  return buildState(config, last, reader, before.configDigest, configProblems);
+}
+
+function parseText(text: FileText | undefined, env: Env): ParsedConfig {
+  if (text === undefined || 'text' in text) return parseConfig(text?.text, env);
+  return {
+    config: undefined,
+    keys: [],
+    decryptionKeys: [],
+    problems: [{ path: '--config', message: text.problem }],
+  };
+}
+
+function buildState(
+  config: Config,
+  loaded: LoadedParts,
+  reader: Reader,
+  configDigest: string,
+  configProblems: readonly Problem[],
+): State {
+  const value = <T>(part: Part<T>): T => loaded.good.get(part.identity)?.value as T;
+  const tls = tlsPart(config.settings.listen.tls);
+  return {
+    configuration: {
+      config,
+      keys: config.keys.map((source) => ({ source, keys: loadedKeys(source, value) })),
+      decryptionKeys: config.decryptionKeys.map((source) => value(decryptionKeyPart(source))),
+      tls: tls && value(tls),
+    },
+    problems: new Map(
+      FILE_KINDS.map((kind) => [kind, kind === 'config' ? configProblems : (loaded.stale.get(kind) ?? [])]),
+    ),
+    parts: loaded.good,
+    digests: reader.digests,
+    configDigest,
+  };
+}
+
+function loadedKeys(
+  source: KeySource,
+  value: <T>(part: Part<T>) => T,
+): readonly VerificationKey[] | undefined {
+  if ('secret' in source.from) return [keyOfSecret(source, source.from.secret)];
+  const part = keyPart(source);
+  return part && value(part);
+}
+
+function outcomesOf(kind: FileKind, before: State, after: State): readonly Outcome[] {
+  const problems = after.problems.get(kind) ?? [];
+  const isNewProblem =
+    problems.length > 0 && JSON.stringify(problems) !== JSON.stringify(before.problems.get(kind));
+  return [
+    ...(contentOf(kind, before) === contentOf(kind, after) ? [] : [{ kind, problems: [] }]),
+    ...(isNewProblem ? [{ kind, problems }] : []),
+  ];
+}
+
+/** Tells one good state of a kind from another. */
+function contentOf(kind: FileKind, state: State): string {
+  if (kind === 'config') return state.configDigest;
+  return [...state.parts]
+    .filter(([, part]) => part.kind === kind)
+    .map(([identity, { digest }]) => identity + digest)
+    .join();
+}
+
+/** By content and not by time stamps: a symlink that Kubernetes swaps, a rename and an edit in place all look alike then. */
+async function isUnchanged(digests: ReadonlyMap<string, string>): Promise<boolean> {
+  for (const [file, digest] of digests) {
+    if (digestOf(await readTextFile(file)) !== digest) return false;
+  }
+  return true;
 }

@@ -1,66 +1,100 @@
-/** Owns reading the keys' files. */
-import { readFile } from 'node:fs/promises';
+/** Owns what key files hold: secrets, PEM, JWK Sets and private keys become the keys that the configuration describes. */
+import type { KeyObject } from 'node:crypto';
 import type { Algorithm } from './approov/algorithm.ts';
-import { createSymmetricKey, type SymmetricKey } from './approov/keyset.ts';
+import {
+  DECRYPTION_ALGORITHMS,
+  type DecryptionAlgorithm,
+  type DecryptionKey,
+  type Encryption,
+  PrivateKeyError,
+  parsePrivateKey,
+} from './approov/encrypted-token.ts';
+import {
+  createAsymmetricKey,
+  createSymmetricKey,
+  type KeyDescription,
+  type VerificationKey,
+} from './approov/keyset.ts';
+import { PublicKeyError, parseJwks, parsePem } from './approov/public-key.ts';
 import { Secret, SecretError } from './approov/secret.ts';
+import { matchesHost, normalizeHost } from './authz/host.ts';
 
-/** A key as configured: with its secret, or with the file that holds it. */
+/** What is wrong with a key's content; holds nothing of it. */
+export class KeyError extends Error {
+  override readonly name = 'KeyError';
+}
+
 interface KeySource {
   readonly id: string;
+  readonly source: 'secret' | 'jwks' | 'pem';
   readonly kid: string | undefined;
-  readonly algorithms: readonly Algorithm[];
-  readonly secret: Secret | { readonly file: string };
-  /** Where it stands in the configuration. */
-  readonly path: string;
+  readonly algorithms: readonly Algorithm[] | undefined;
+  readonly hosts: readonly string[] | undefined;
 }
 
-interface KeyProblem {
-  readonly path: string;
-  readonly message: string;
+interface DecryptionKeySource {
+  readonly id: string;
+  readonly source: 'secret' | 'private';
+  readonly algorithms: readonly DecryptionAlgorithm[] | undefined;
+  readonly encryptions: readonly Encryption[];
+  readonly isNested: boolean;
 }
 
-/** Reads every key; a key that cannot be had is a problem, never half a keyset in silence. */
-export async function loadKeys(
-  sources: readonly KeySource[],
-): Promise<{ keys: readonly SymmetricKey[]; problems: readonly KeyProblem[] }> {
-  const keys: SymmetricKey[] = [];
-  const problems: KeyProblem[] = [];
-  for (const { id, kid, algorithms, secret, path } of sources) {
-    try {
-      const loaded = secret instanceof Secret ? secret : await readSecret(secret.file);
-      keys.push(createSymmetricKey(id, kid, algorithms, loaded));
-    } catch (error) {
-      if (!(error instanceof SecretError)) throw error;
-      problems.push({ path, message: error.message });
-    }
-  }
-  return { keys, problems };
+/** The id and hosts that every key of a source has. */
+export function describeKey({ id, hosts }: Pick<KeySource, 'id' | 'hosts'>): KeyDescription {
+  const patterns = hosts?.map(normalizeHost);
+  return { id, isForHost: patterns && ((host) => patterns.some((pattern) => matchesHost(pattern, host))) };
 }
-
-async function readSecret(file: string): Promise<Secret> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new SecretError(describeFileError(file, error));
-  });
-  try {
-    return Secret.parse(text);
-  } catch (error) {
-    throw error instanceof SecretError ? new SecretError(`${file}: ${error.message}`) : error;
-  }
-}
-
-const FILE_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file',
-  EACCES: 'permission denied',
-  EISDIR: 'is a directory',
-  ENOTDIR: 'a part of the path is no directory',
-};
 
 /**
- * Why a file cannot be read, in one line.
- * @throws the error itself, if it is none of the file system's.
+ * The keys that a source's content holds: several for a JWK Set, else one.
+ * @throws {KeyError} what is wrong with the content.
  */
-export function describeFileError(file: string, error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === undefined) throw error;
-  return `${file}: ${FILE_ERRORS[code] ?? code}`;
+export function parseKeys(source: KeySource, text: string): readonly VerificationKey[] {
+  const description = describeKey(source);
+  const { kid, algorithms } = source;
+  return withKeyError(() => {
+    switch (source.source) {
+      case 'secret':
+        return [keyOfSecret(source, Secret.parse(text))];
+      case 'pem':
+        return [createAsymmetricKey(description, parsePem(text, algorithms ?? []), kid)];
+      case 'jwks':
+        return parseJwks(text, algorithms).map((key) => createAsymmetricKey(description, key));
+    }
+  });
+}
+
+/** The key of a secret that the environment gave. */
+export function keyOfSecret(source: KeySource, secret: Secret): VerificationKey {
+  return createSymmetricKey(describeKey(source), source.kid, source.algorithms ?? ['HS256'], secret);
+}
+
+/** @throws {KeyError} what is wrong with the content. */
+export function parseDecryptionKey(source: DecryptionKeySource, text: string): DecryptionKey {
+  const { id, encryptions, isNested } = source;
+  return withKeyError(() => {
+    const key: KeyObject =
+      source.source === 'secret' ? Secret.parse(text).toKeyObject() : parsePrivateKey(text);
+    return { id, key, algorithms: source.algorithms ?? usualAlgorithms(key), encryptions, isNested };
+  });
+}
+
+/** Every algorithm that works with a key of this kind, save those by password, which a key is not. */
+function usualAlgorithms(key: KeyObject): readonly DecryptionAlgorithm[] {
+  const prefixes: Readonly<Record<string, string>> = { rsa: 'RSA', ec: 'ECDH', x25519: 'ECDH' };
+  const prefix = prefixes[key.asymmetricKeyType ?? ''];
+  return DECRYPTION_ALGORITHMS.filter((algorithm) =>
+    prefix === undefined ? /^(dir|A\d)/.test(algorithm) : algorithm.startsWith(prefix),
+  );
+}
+
+function withKeyError<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    const isAboutKey =
+      error instanceof SecretError || error instanceof PublicKeyError || error instanceof PrivateKeyError;
+    throw isAboutKey ? new KeyError(error.message) : error;
+  }
 }

@@ -25,12 +25,15 @@ interface LogSettings {
 interface LogOptions {
   readonly settings: LogSettings;
   readonly destination?: DestinationStream;
+  /** Whether the policies that do not enforce are named; a worker leaves that to its primary. */
+  readonly namesModes?: boolean;
   /** Milliseconds of any clock that does not go back. */
   readonly nowMs: () => number;
   readonly onSuppressed: (reason: Reason, count: number) => void;
 }
 
-export function createLog({ settings, destination, nowMs, onSuppressed }: LogOptions) {
+export function createLog(options: LogOptions) {
+  const { settings, destination, namesModes = true, nowMs, onSuppressed } = options;
   const stdout = destination ?? pino.destination({ dest: 1, sync: false, maxLength: MAX_BUFFERED_BYTES });
   const logger = pino({ level: settings.level }, stdout);
   const limiter = new LineLimiter(nowMs, (reason, count) => {
@@ -63,7 +66,7 @@ export function createLog({ settings, destination, nowMs, onSuppressed }: LogOpt
           ...(binding?.headers ?? []),
         ]),
       );
-      for (const { name, mode } of table.policies.values()) {
+      for (const { name, mode } of namesModes ? table.policies.values() : []) {
         if (mode !== 'enforce') logger.warn({ policy: name, mode }, 'policy does not enforce');
       }
     },

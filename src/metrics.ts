@@ -8,12 +8,16 @@ import { REASON_NAMES, REASONS, type Reason } from './authz/reason.ts';
 import { actionFor, UNKNOWN } from './authz/verdict.ts';
 
 const RELOAD_SOURCES = ['config', 'keys', 'jwks', 'tls'] as const;
-export type ReloadSource = (typeof RELOAD_SOURCES)[number];
+type ReloadSource = (typeof RELOAD_SOURCES)[number];
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** Registers every metric with its zero, so that a first event is a rise and not a new series. */
+/**
+ * Registers every metric with its zero, so that a first event is a rise and not a new series. Where several workers'
+ * metrics are added up, what each of them says alike says how (`aggregator`).
+ */
 export function createMetrics(version: string) {
+  let jwksAges: () => ReadonlyMap<string, number> = () => new Map();
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -44,6 +48,7 @@ export function createMetrics(version: string) {
   });
   const keyLastUsed = new Gauge({
     name: 'approov_key_last_used_timestamp_seconds',
+    aggregator: 'max',
     help: 'When a key last verified a signature; 0 until it does.',
     labelNames: ['key_id'],
     registers,
@@ -68,18 +73,21 @@ export function createMetrics(version: string) {
   });
   const reloads = new Counter({
     name: 'approov_reload_total',
+    aggregator: 'max',
     help: 'Reloads after a change of files.',
     labelNames: ['source', 'outcome'],
     registers,
   });
   const reloadSucceeded = new Gauge({
     name: 'approov_reload_last_success_timestamp_seconds',
+    aggregator: 'min',
     help: 'When a source was last loaded without a fault; 0 if never.',
     labelNames: ['source'],
     registers,
   });
   const policyMode = new Gauge({
     name: 'approov_policy_mode',
+    aggregator: 'max',
     help: 'The mode of each policy: always 1.',
     labelNames: ['policy', 'mode'],
     registers,
@@ -96,23 +104,25 @@ export function createMetrics(version: string) {
     labelNames: ['reason'],
     registers,
   });
-  new Counter({
-    name: 'approov_worker_restarts_total',
-    help: 'Workers started anew after they died.',
-    registers,
-  });
   new Gauge({
     name: 'approov_jwks_age_seconds',
+    aggregator: 'max',
     help: 'Age of a JWK Set fetched from its URL.',
     labelNames: ['key_id'],
     registers,
+    collect() {
+      this.reset();
+      for (const [key_id, age] of jwksAges()) this.set({ key_id }, age);
+    },
   });
-  new Gauge({
+  const buildInfo = new Gauge({
     name: 'approov_build_info',
+    aggregator: 'max',
     help: 'The running version: always 1.',
     labelNames: ['version'],
     registers,
-  }).set({ version }, 1);
+  });
+  buildInfo.set({ version }, 1);
 
   for (const status of [...SDK_STATUSES, 'other']) sdkStatus.inc({ status }, 0);
   for (const outcome of ['hit', 'miss']) cacheLookups.inc({ outcome }, 0);
@@ -157,12 +167,19 @@ export function createMetrics(version: string) {
       logSuppressed.inc({ reason }, count);
     },
 
-    reloaded(source: ReloadSource, outcome: 'success' | 'failure'): void {
+    reloaded(source: ReloadSource, outcome: 'success' | 'failure', nowSeconds: number): void {
       reloads.inc({ source, outcome });
+      if (outcome === 'success') reloadSucceeded.set({ source }, nowSeconds);
     },
 
+    /** Loaded at the start, which is no reload. */
     loaded(source: ReloadSource, nowSeconds: number): void {
       reloadSucceeded.set({ source }, nowSeconds);
+    },
+
+    /** Where the age of each JWK Set at a URL is asked for, in seconds by key id. */
+    jwksAgesFrom(ages: () => ReadonlyMap<string, number>): void {
+      jwksAges = ages;
     },
 
     /** The policies and keys that serve now: series for each, and none for a mode that has gone. */
@@ -185,4 +202,13 @@ export function createMetrics(version: string) {
       }
     },
   };
+}
+
+/** The one metric that no worker can keep; a process without workers keeps it at 0. */
+export function createWorkerRestarts(registry: Registry): Counter {
+  return new Counter({
+    name: 'approov_worker_restarts_total',
+    help: 'Workers started anew after they died.',
+    registers: [registry],
+  });
 }

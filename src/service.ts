@@ -1,121 +1,149 @@
-/** Owns the running service: builds every part in order, and starts and stops them. */
+/** Owns the service: log, metrics, admin pages and what answers checks, built in order, in one process or with workers. */
+import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { createAdminServer } from './admin-server.ts';
-import { type CheckRules, createChecker } from './checker.ts';
+import { Registry } from 'prom-client';
+import { type AdminServer, createAdminServer, type Readiness } from './admin-server.ts';
 import { formatAddress, type ListenAddress } from './config/address.ts';
 import { formatConfig } from './config/effective.ts';
-import type { Configuration } from './configuration.ts';
-import { createAuthorizationServer } from './envoy/authorization-server.ts';
-import type { ListenTarget } from './listener.ts';
-import { createLog } from './log.ts';
-import { createMetrics } from './metrics.ts';
+import type { ConfigurationFiles } from './configuration.ts';
+import { type Instance, startInstance } from './instance.ts';
+import { listenOrThrow } from './listen-error.ts';
+import { createLog, type Log } from './log.ts';
+import { createMetrics, createWorkerRestarts, type Metrics } from './metrics.ts';
 import { VERSION } from './version.ts';
+import { isWorker, serveAsWorker, startWorkers } from './workers.ts';
 
 export interface Service {
-  readonly grpc: ListenAddress;
-  readonly admin: ListenAddress;
-  /** Drains as `drain` in the configuration says, and ends when every check in flight is answered. */
+  /** Looks at every file and URL now. */
+  reload(): Promise<void>;
+  /** Drains, and ends when every check in flight is answered. */
   stop(): Promise<void>;
 }
 
-/** An address that cannot be listened on: the operator's to mend. */
-export class ListenError extends Error {
-  override readonly name = 'ListenError';
-}
-
-/** @throws {ListenError} a listener cannot bind; nothing is left running then. */
-export async function startService({ config, keys }: Configuration): Promise<Service> {
-  const { settings, policyTable } = config;
-  const nowSeconds = (): number => Date.now() / 1000;
-
+/**
+ * @param onStopRequest a worker's primary asks it to stop.
+ * @throws {ListenError} a listener cannot bind.
+ */
+export async function startService(files: ConfigurationFiles, onStopRequest: () => void): Promise<Service> {
+  const { settings, policyTable } = files.current().config;
   const metrics = createMetrics(VERSION);
   const log = createLog({
     settings: settings.log,
+    namesModes: !isWorker(),
     nowMs: () => performance.now(),
     onSuppressed: (reason, count) => metrics.linesSuppressed(reason, count),
   });
-  const rules: CheckRules = {
-    policyTable,
-    keyset: { keys },
-    denied: settings.denied,
-    verdictCacheEntries: settings.verdictCache.maxEntries,
-  };
-  const checker = createChecker({ rules, metrics, log, nowSeconds });
-  let isDraining = false;
+  log.configure(policyTable, settings.log);
+  if (isWorker()) return startWorker(files, log, metrics, onStopRequest);
+  const count = settings.workers === 'auto' ? availableParallelism() : settings.workers;
+  return count === 1 ? startAlone(files, log, metrics) : startPrimary(files, log, count);
+}
 
-  const server = createAuthorizationServer({
-    check: checker.check,
-    onStarted: () => metrics.checkStarted(),
-    onCancelled: (cause) => metrics.checkCancelled(cause),
-    onListenerError: (error) => log.error({ error: error.message }, 'connection not accepted'),
-    maxConnections: settings.limits.connections,
-    maxConcurrentStreams: settings.connection.maxConcurrentStreams,
-    maxMessageBytes: settings.limits.messageBytes,
-  });
+async function startAlone(files: ConfigurationFiles, log: Log, metrics: Metrics): Promise<Service> {
+  createWorkerRestarts(metrics.registry);
+  let instance: Instance | undefined;
   const admin = createAdminServer({
-    readiness: () => ({
-      isReady: !isDraining,
-      components: {
-        process: isDraining ? 'draining' : 'serving',
-        keys: Object.fromEntries(keys.map(({ id, fingerprint }) => [id, fingerprint])),
-      },
-    }),
-    metrics: async () => ({
-      contentType: metrics.registry.contentType,
-      text: await metrics.registry.metrics(),
-    }),
-    configuration: () => formatConfig(config, keys),
+    readiness: () => instance?.readiness() ?? STARTING,
+    metrics: async () => ({ contentType: CONTENT_TYPE, text: await metrics.registry.metrics() }),
+    configuration: () => formatConfig(files.current().config, files.current().keys),
     onFault: (error) => log.fault(error),
   });
-
-  log.configure(policyTable, settings.log);
-  metrics.configured(
-    policyTable,
-    keys.map(({ id }) => id),
-  );
-  metrics.loaded('config', nowSeconds());
-  metrics.loaded('keys', nowSeconds());
-
-  const socketMode = Number.parseInt(settings.listen.socketMode, 8);
-  const adminAddress = await bind(settings.listen.admin, (target) => admin.listen(target));
-  const grpcAddress = await bind(settings.listen.grpc, (target) => server.listen(target, socketMode)).catch(
-    async (error: unknown) => {
-      await admin.close();
-      throw error;
-    },
-  );
-  server.setServing(true);
-  log.info(
-    { version: VERSION, grpc: formatAddress(grpcAddress), admin: formatAddress(adminAddress) },
-    'serving',
-  );
-
+  const address = await listenAdmin(files, admin);
+  instance = await startInstance({ files, log, metrics, onReadiness: () => undefined });
+  tellServing(log, instance.grpc, address);
+  const { reload, stop } = instance;
   return {
-    grpc: grpcAddress,
-    admin: adminAddress,
+    reload,
     async stop() {
-      const { delaySeconds, timeoutSeconds } = settings.drain;
-      isDraining = true;
-      server.setServing(false);
-      log.info({ delay_seconds: delaySeconds, timeout_seconds: timeoutSeconds }, 'draining');
-      await sleep(delaySeconds * 1000);
-      await server.shutdown(timeoutSeconds * 1000);
+      await stop();
       await admin.close();
-      log.info({}, 'stopped');
+      tellStopped(log);
+    },
+  };
+}
+
+/** The primary answers no check: it keeps the workers, and shows what they say. */
+async function startPrimary(files: ConfigurationFiles, log: Log, count: number): Promise<Service> {
+  const workers = await startWorkers(count, log, () => performance.now());
+  const admin = createAdminServer({
+    readiness: () => workers.readiness(),
+    metrics: async () => ({ contentType: CONTENT_TYPE, text: await workers.metricsText() }),
+    configuration: () => formatConfig(files.current().config, files.current().keys),
+    onFault: (error) => log.fault(error),
+  });
+  const drainMs = (): number => {
+    const { delaySeconds, timeoutSeconds } = files.current().config.settings.drain;
+    return (delaySeconds + timeoutSeconds) * 1000;
+  };
+  const address = await listenAdmin(files, admin).catch(async (error: unknown) => {
+    await workers.stop(0);
+    throw error;
+  });
+  // The workers look at the files by themselves, and tell of it; this look is for what is shown once for all.
+  const look = async (): Promise<void> => {
+    const outcomes = await files.refresh();
+    const { config } = files.current();
+    const isConfigNew = outcomes.some(({ kind, problems }) => kind === 'config' && problems.length === 0);
+    if (isConfigNew) log.configure(config.policyTable, config.settings.log);
+  };
+  const lookSafely = (): Promise<void> => look().catch((error: unknown) => log.fault(error));
+  const timer = setInterval(lookSafely, LOOK_INTERVAL_MS);
+  tellServing(log, workers.grpc, address);
+  return {
+    async reload() {
+      await Promise.all([workers.reload(), lookSafely()]);
+    },
+    async stop() {
+      clearInterval(timer);
+      await workers.stop(drainMs());
+      await admin.close();
+      tellStopped(log);
+    },
+  };
+}
+
+async function startWorker(
+  files: ConfigurationFiles,
+  log: Log,
+  metrics: Metrics,
+  onStopRequest: () => void,
+): Promise<Service> {
+  let instance: Instance | undefined;
+  const tell = serveAsWorker({
+    metrics: () => metrics.registry.getMetricsAsJSON(),
+    reload: () => void instance?.reload(),
+    stop: onStopRequest,
+  });
+  instance = await startInstance({
+    files,
+    log,
+    metrics,
+    onReadiness: (readiness) => tell(readiness, instance?.grpc),
+  });
+  tell(instance.readiness(), instance.grpc);
+  const { reload, stop } = instance;
+  return {
+    reload,
+    async stop() {
+      await stop();
       log.close();
     },
   };
 }
 
-async function bind(
-  address: ListenAddress,
-  listen: (target: ListenTarget) => Promise<ListenTarget>,
-): Promise<ListenAddress> {
-  try {
-    return await listen(address);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new ListenError(`cannot listen on ${formatAddress(address)}: ${code ?? message}`);
-  }
+const LOOK_INTERVAL_MS = 2000;
+const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
+const STARTING: Readiness = { isReady: false, components: { process: 'starting' } };
+
+function listenAdmin(files: ConfigurationFiles, admin: AdminServer): Promise<ListenAddress> {
+  return listenOrThrow(files.current().config.settings.listen.admin, (target) => admin.listen(target));
+}
+
+function tellServing(log: Log, grpc: ListenAddress, admin: ListenAddress): void {
+  log.info({ version: VERSION, grpc: formatAddress(grpc), admin: formatAddress(admin) }, 'serving');
+}
+
+function tellStopped(log: Log): void {
+  log.info({}, 'stopped');
+  log.close();
 }

@@ -1,6 +1,10 @@
-/** Owns the keys that may verify a token, and which of them a token's header may use. */
+/** Owns the keys that may verify a token, and which of them a token's header and the request's host may use. */
 import type { Algorithm } from './algorithm.ts';
+import type { PublicKey } from './public-key.ts';
 import type { Secret } from './secret.ts';
+
+/** Whether a key is used for a host (normalised). */
+export type HostRule = (host: string) => boolean;
 
 /** One key: its id is ours (for metrics and logs), its `kid` is the token issuer's (RFC 7515 §4.1.4). */
 export interface VerificationKey {
@@ -9,49 +13,83 @@ export interface VerificationKey {
   readonly algorithms: readonly Algorithm[];
   /** 12 hex digits that tell keys apart without giving one away. */
   readonly fingerprint: string;
+  /** `undefined`: for every host. */
+  readonly isForHost: HostRule | undefined;
+  /** The secret of a symmetric key, which signs as well: only `mint` asks for that. */
+  readonly secret?: Secret;
   /** @param signingInput the token up to its last dot (RFC 7515 §5.1): ASCII. */
   verify(algorithm: Algorithm, signingInput: string, signature: Buffer): boolean;
 }
 
-/** A key that also signs, which only `mint` asks for. */
-export interface SymmetricKey extends VerificationKey {
-  readonly secret: Secret;
-}
-
-export function createSymmetricKey(
-  id: string,
-  kid: string | undefined,
-  algorithms: readonly Algorithm[],
-  secret: Secret,
-): SymmetricKey {
-  return {
-    id,
-    kid,
-    algorithms,
-    fingerprint: secret.fingerprint,
-    verify: (algorithm, signingInput, signature) => secret.verify(algorithm, signingInput, signature),
-    secret,
-  };
+/** What a configured key says of each key that its source holds. */
+export interface KeyDescription {
+  readonly id: string;
+  readonly isForHost?: HostRule | undefined;
 }
 
 export interface Keyset {
   readonly keys: readonly VerificationKey[];
+  /** Sources that have never loaded: a token that no loaded key can judge may be theirs. */
+  readonly missing: readonly KeyDescription[];
 }
 
-export type KeySelectionFailure = 'unknown_key_id' | 'unsupported_token_algorithm';
+/** `internal_error`: the key that could judge the token may be in a source that has never loaded. */
+export type KeySelectionFailure = 'unknown_key_id' | 'unsupported_token_algorithm' | 'internal_error';
+
+export function createSymmetricKey(
+  description: KeyDescription,
+  kid: string | undefined,
+  algorithms: readonly Algorithm[],
+  secret: Secret,
+): VerificationKey {
+  return {
+    id: description.id,
+    isForHost: description.isForHost,
+    kid,
+    algorithms,
+    fingerprint: secret.fingerprint,
+    secret,
+    verify: (algorithm, signingInput, signature) => secret.verify(algorithm, signingInput, signature),
+  };
+}
+
+/** @param kid what the configuration says of a key that does not say it itself. */
+export function createAsymmetricKey(
+  description: KeyDescription,
+  key: PublicKey,
+  kid: string | undefined = key.kid,
+): VerificationKey {
+  return { ...key, id: description.id, isForHost: description.isForHost, kid };
+}
 
 /**
- * The keys that a token's header allows. A `kid` picks the keys that declare it, else those that declare
- * none, so that naming one key does not shut out tokens from before it had a name.
+ * The keys that a token may use. A `kid` picks the keys that declare it, else those that declare none, so that
+ * naming one key does not shut out tokens from before it had a name.
+ * @param host normalised.
  */
 export function selectKeys(
   keyset: Keyset,
   header: Readonly<Record<string, unknown>>,
+  host: string,
 ): readonly VerificationKey[] | KeySelectionFailure {
-  const byKid = keysForKid(keyset.keys, header);
-  if (byKid.length === 0) return 'unknown_key_id';
+  const byKid = keysForKid(
+    keyset.keys.filter((key) => isFor(key, host)),
+    header,
+  );
   const byAlgorithm = byKid.filter((key) => (key.algorithms as readonly unknown[]).includes(header['alg']));
-  return byAlgorithm.length === 0 ? 'unsupported_token_algorithm' : byAlgorithm;
+  if (byAlgorithm.length > 0) return byAlgorithm;
+  if (keyset.missing.some((source) => isFor(source, host))) return 'internal_error';
+  return byKid.length === 0 ? 'unknown_key_id' : 'unsupported_token_algorithm';
+}
+
+/** Whether a token names a key that is not there: a sign that its source has changed. */
+export function hasUnknownKid(keyset: Keyset, header: Readonly<Record<string, unknown>>): boolean {
+  const { kid } = header;
+  return typeof kid === 'string' && keyset.keys.every((key) => key.kid !== kid);
+}
+
+function isFor(key: KeyDescription, host: string): boolean {
+  return key.isForHost === undefined || key.isForHost(host);
 }
 
 function keysForKid(

@@ -1,7 +1,7 @@
 /** Owns the secret that Approov and the API owner share: opaque, never printed, compared in constant time. */
 import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { inspect } from 'node:util';
-import { ALGORITHMS, type Algorithm } from './algorithm.ts';
+import { type Algorithm, algorithmRow } from './algorithm.ts';
 import { decodeBase64 } from './base64.ts';
 
 /** Shortest secret in bytes: RFC 7518 §3.2 wants a key at least as long as the hash output of HS256. */
@@ -46,13 +46,24 @@ export class Secret {
     return new Secret(bytes);
   }
 
+  /** @throws {SecretError} an algorithm that does not sign with a secret. */
   sign(algorithm: Algorithm, signingInput: string): Buffer {
-    return createHmac(ALGORITHMS[algorithm].hash, this.#key).update(signingInput, 'latin1').digest();
+    const { family, hash } = algorithmRow(algorithm);
+    if (family !== 'secret' || hash === null)
+      throw new SecretError(`${algorithm} does not sign with a secret`);
+    return createHmac(hash, this.#key).update(signingInput, 'latin1').digest();
   }
 
+  /** False for an algorithm of public keys, whatever the signature: a secret is never one of those. */
   verify(algorithm: Algorithm, signingInput: string, signature: Buffer): boolean {
+    if (algorithmRow(algorithm).family !== 'secret') return false;
     const expected = this.sign(algorithm, signingInput);
     return expected.length === signature.length && timingSafeEqual(expected, signature);
+  }
+
+  /** For a library that decrypts with it; a KeyObject prints nothing of its bytes either. */
+  toKeyObject(): KeyObject {
+    return this.#key;
   }
 
   toString(): string {

@@ -12,7 +12,7 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 
 declare const signatureVerified: unique symbol;
 
-/** A token whose signature one of our keys verified. Only {@link verifyToken} makes one; its claims are still to be judged. */
+/** A token that one of our keys vouches for. Only this file makes one; its claims are still to be judged. */
 export interface VerifiedToken {
   readonly [signatureVerified]: true;
   readonly keyId: string;
@@ -27,8 +27,11 @@ export interface UnverifiedToken {
   readonly claims: JsonObject | undefined;
 }
 
-/** Judges form, header, key and signature, in this order; the first that fails names the failure. */
-export function verifyToken(token: string, keyset: Keyset): VerifiedToken | TokenFailure {
+/**
+ * Judges form, header, key and signature, in this order; the first that fails names the failure.
+ * @param host of the request, normalised: some keys serve some hosts only.
+ */
+export function verifyToken(token: string, keyset: Keyset, host: string): VerifiedToken | TokenFailure {
   const parts = splitToken(token);
   if (parts === undefined) return 'invalid_token_format';
   const header = parseJsonObject(parts[0]);
@@ -42,7 +45,7 @@ export function verifyToken(token: string, keyset: Keyset): VerifiedToken | Toke
   const [, payload, signature] = parts;
   if (signature.length === 0) return 'invalid_token_format';
 
-  const keys = selectKeys(keyset, header);
+  const keys = selectKeys(keyset, header, host);
   if (typeof keys === 'string') return keys;
   if (!isAlgorithm(algorithm)) return 'unsupported_token_algorithm';
   const signingInput = token.slice(0, token.lastIndexOf('.'));
@@ -51,6 +54,15 @@ export function verifyToken(token: string, keyset: Keyset): VerifiedToken | Toke
 
   const claims = parseJsonObject(payload);
   return claims === undefined ? 'invalid_token_format' : ({ keyId: signer.id, claims } as VerifiedToken);
+}
+
+/** The claims that a decryption key has opened, where they stand in the encrypted token without a signature of their own. */
+export function acceptDecryptedClaims(
+  keyId: string,
+  plaintext: Buffer,
+): VerifiedToken | 'invalid_token_format' {
+  const claims = parseJsonObject(plaintext);
+  return claims === undefined ? 'invalid_token_format' : ({ keyId, claims } as VerifiedToken);
 }
 
 /** Reads a token without trusting it; `undefined` if it has no readable header. */

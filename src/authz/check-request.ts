@@ -28,8 +28,3 @@ export const HEADERS_READ = {
 export function headerValues(request: CheckRequest, name: string): readonly Buffer[] {
   return request.headers.get(name) ?? [];
 }
-
-/** A host as it is compared: lower case, without port and without one trailing dot. */
-export function normalizeHost(host: string): string {
-  return host.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
-}

@@ -4,7 +4,8 @@ import { trimBlanks } from '../approov/field-value.ts';
 import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
 import type { TokenFailure, VerifiedToken } from '../approov/token.ts';
 import { checkBinding } from '../approov/token-binding.ts';
-import { type CheckRequest, HEADERS_READ, headerValues, normalizeHost } from './check-request.ts';
+import { type CheckRequest, HEADERS_READ, headerValues } from './check-request.ts';
+import { normalizeHost } from './host.ts';
 import { choosePolicies, type Policy, type PolicyTable } from './policy.ts';
 import { REASONS, type Reason } from './reason.ts';
 import { readTokenHeader } from './token-header.ts';
@@ -25,8 +26,8 @@ export interface Decision {
   readonly sdkStatus: SdkStatus | 'other' | undefined;
 }
 
-/** Steps 2 to 4 for one token. */
-export type TokenVerifier = (token: string) => VerifiedToken | TokenFailure | 'internal_error';
+/** Steps 2 to 4 for one token in a request for a host (normalised). */
+export type TokenVerifier = (token: string, host: string) => VerifiedToken | TokenFailure;
 
 /**
  * Judges a request. Never throws for what a request holds.
@@ -68,7 +69,7 @@ function judge(request: CheckRequest, policy: Policy, verify: TokenVerifier, now
     return { reason: presented.kind, sdkStatus: presented.sdkStatus };
   }
   const { token } = presented;
-  const verified = verify(token);
+  const verified = verify(token, normalizeHost(request.host));
   if (typeof verified === 'string') return { reason: verified, presentedToken: token };
   const failure =
     checkLifetime(verified, nowSeconds, policy.clockToleranceSeconds) ??

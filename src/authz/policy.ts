@@ -1,5 +1,6 @@
 /** Owns policies and routes, and which of them judge a request. */
-import { type CheckRequest, normalizeHost } from './check-request.ts';
+import type { CheckRequest } from './check-request.ts';
+import { matchesHost, normalizeHost } from './host.ts';
 import type { Mode } from './verdict.ts';
 
 /** The claims that a policy may forward upstream as `x-approov-<claim>`. */
@@ -54,7 +55,9 @@ export function choosePolicies(request: CheckRequest, table: PolicyTable): reado
   const host = normalizeHost(request.host);
   const path = pathWithoutQuery(request.path);
   const reachable = table.routes.filter(
-    (route) => matchesHost(route, host) && (route.methods?.includes(request.method) ?? true),
+    (route) =>
+      (route.host === undefined || matchesHost(route.host, host)) &&
+      (route.methods?.includes(request.method) ?? true),
   );
   if (isOddPath(path)) return [...new Set([table.defaultPolicy, ...reachable.map((route) => route.policy)])];
   return [reachable.find((route) => matchesPath(route, path))?.policy ?? table.defaultPolicy];
@@ -77,13 +80,6 @@ const NEEDLESS_ENCODING = /%(?:2[35D-F]|3[0-9BF]|4[1-9A-F]|5[0-9ACF]|6[1-9A-F]|7
 function pathWithoutQuery(path: string): string {
   const query = path.indexOf('?');
   return query === -1 ? path : path.slice(0, query);
-}
-
-function matchesHost(route: Route, host: string): boolean {
-  if (route.host === undefined) return true;
-  return route.host.startsWith('*.')
-    ? host.endsWith(route.host.slice(1)) && host.length > route.host.length - 1
-    : host === route.host;
 }
 
 function matchesPath(route: Route, path: string): boolean {

@@ -10,8 +10,10 @@ export interface Io {
   readonly err: (text: string) => void;
   readonly readStdin: () => Promise<string>;
   readonly nowSeconds: () => number;
-  /** Resolves once the process is asked to end. */
+  /** Resolves once the process is asked to end, by a signal or by {@link stop}. */
   readonly stopSignal: () => Promise<void>;
+  readonly stop: () => void;
+  readonly onReloadSignal: (reload: () => void) => void;
 }
 
 type OptionsConfig = NonNullable<ParseArgsConfig['options']>;

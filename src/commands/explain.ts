@@ -1,11 +1,19 @@
 /** Owns `explain`: takes a request described on the command line through the check, step by step. */
-import { readUnverifiedToken, verifyToken } from '../approov/token.ts';
+import {
+  isEncryptedToken,
+  type OpenedToken,
+  openToken,
+  verifyOpenedToken,
+} from '../approov/encrypted-token.ts';
+import { readUnverifiedToken } from '../approov/token.ts';
 import type { CheckRequest } from '../authz/check-request.ts';
-import { type Decision, decide } from '../authz/decide.ts';
+import { type Decision, decide, type TokenVerifier } from '../authz/decide.ts';
 import { choosePolicies, type PolicyTable } from '../authz/policy.ts';
 import { REASONS, STEPS, type Step } from '../authz/reason.ts';
+import { presentedTokens } from '../authz/token-header.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
-import { loadConfiguration } from '../configuration.ts';
+import { type Configuration, loadConfiguration } from '../configuration.ts';
+import { fetchKeyset } from '../key-store.ts';
 import { type Command, configFile, EXIT, type Io, type Options, UsageError } from './command.ts';
 
 export const explain: Command = {
@@ -31,14 +39,26 @@ export const explain: Command = {
   async run(options, io) {
     const nowSeconds = readTime(options, io);
     const bare = readRequest(options);
-    const { config, keys } = await loadConfiguration(configFile(options, io), io.env);
-    const request = withToken(bare, config.policyTable, await readToken(options, io));
-    const decision = decide(request, config.policyTable, (token) => verifyToken(token, { keys }), nowSeconds);
+    const configuration = await loadConfiguration(configFile(options, io), io.env);
+    const request = withToken(bare, configuration.config.policyTable, await readToken(options, io));
+    const { config } = configuration;
+    const verify = await createVerifier(request, configuration);
+    const decision = decide(request, config.policyTable, verify, nowSeconds);
     const explanation = explainDecision(decision);
     io.out(options.flag('json') ? JSON.stringify(explanation, null, 2) : formatExplanation(explanation));
     return decision.action === 'deny' ? EXIT.refused : EXIT.ok;
   },
 };
+
+/** Verifies with the keys as they are now; a JWK Set at a URL is fetched once. */
+async function createVerifier(request: CheckRequest, configuration: Configuration): Promise<TokenVerifier> {
+  const keyset = await fetchKeyset(configuration.keys);
+  const opened = new Map<string, OpenedToken>();
+  for (const token of presentedTokens(request, configuration.config.policyTable)) {
+    if (isEncryptedToken(token)) opened.set(token, await openToken(token, configuration.decryptionKeys));
+  }
+  return (token, host) => verifyOpenedToken(token, opened, keyset, host);
+}
 
 interface Explanation {
   readonly steps: readonly {

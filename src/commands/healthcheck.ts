@@ -1,6 +1,7 @@
 /** Owns `healthcheck`: asks the running service's gRPC health, for HEALTHCHECK and exec probes. */
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { formatAddress, type ListenAddress } from '../config/address.ts';
 import { loadConfiguration } from '../configuration.ts';
 import { type Command, configFile, EXIT } from './command.ts';
@@ -12,18 +13,34 @@ export const healthcheck: Command = {
   help: [],
   options: {},
   async run(options, io) {
-    const { config } = await loadConfiguration(configFile(options, io), io.env);
-    const address = reachable(config.settings.listen.grpc);
+    const { listen } = (await loadConfiguration(configFile(options, io), io.env)).config.settings;
+    // A client certificate is Envoy's and not ours to show, so the admin page is asked instead.
+    const isMutual = listen.tls?.clientCaFile !== undefined;
+    const address = reachable(isMutual ? listen.admin : listen.grpc);
     try {
-      const answer = await askHealth(address);
+      const answer = isMutual ? await askReadyz(address) : await askHealth(address, listen.tls !== undefined);
       if (answer === 'SERVING') return EXIT.ok;
       io.err(`${formatAddress(address)}: ${answer}`);
     } catch (error) {
-      io.err(`${formatAddress(address)}: ${(error as Error).message}`);
+      io.err(`${formatAddress(address)}: ${describe(error)}`);
     }
     return EXIT.fault;
   },
 };
+
+type Answer = 'SERVING' | 'NOT_SERVING';
+
+function describe(error: unknown): string {
+  const { code, message, cause } = error as NodeJS.ErrnoException & { cause?: NodeJS.ErrnoException };
+  return cause?.code ?? code ?? message;
+}
+
+async function askReadyz(address: ListenAddress): Promise<Answer> {
+  const response = await fetch(`http://${formatAddress(address)}/readyz`, {
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  return response.ok ? 'SERVING' : 'NOT_SERVING';
+}
 
 /** The address to call for one that is listened on: the wildcards mean any, so this machine's own will do. */
 function reachable(address: ListenAddress): ListenAddress {
@@ -41,11 +58,16 @@ const SERVING = Buffer.from([0, 0, 0, 0, 2, 0x08, 0x01]);
  * Calls `grpc.health.v1.Health/Check`. By hand, as one fixed message each way is less than loading the gRPC
  * library in every probe.
  */
-function askHealth(address: ListenAddress): Promise<'SERVING' | 'NOT_SERVING'> {
+function askHealth(address: ListenAddress, isTls: boolean): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const session = connectHttp2('http://localhost', {
+    const target =
+      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
+    const session = connectHttp2(isTls ? 'https://localhost' : 'http://localhost', {
       createConnection: () =>
-        address.kind === 'unix' ? connectSocket(address.path) : connectSocket(address.port, address.host),
+        isTls
+          ? // Only whether it answers is asked, on this machine: there is nothing to protect, and no name to check.
+            connectTls({ ...target, ALPNProtocols: ['h2'], rejectUnauthorized: false })
+          : connectSocket(target),
     });
     const timer = setTimeout(() => session.destroy(new Error(`no answer in ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
     const end = (settle: () => void): void => {

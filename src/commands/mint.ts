@@ -1,6 +1,6 @@
 /** Owns `mint`: signs an example token, as `approov token -genExample` would. */
 import { randomBytes } from 'node:crypto';
-import type { SymmetricKey } from '../approov/keyset.ts';
+import type { VerificationKey } from '../approov/keyset.ts';
 import { Secret } from '../approov/secret.ts';
 import { payClaim } from '../approov/token-binding.ts';
 import { loadConfiguration } from '../configuration.ts';
@@ -34,10 +34,17 @@ export const mint: Command = {
       ...extraClaims(options.texts('claim')),
     };
     const { keys } = await loadConfiguration(configFile(options, io), io.env);
-    io.out(sign(chooseKey(keys, options), claims, options.flag('invalid')));
+    const symmetric = keys.flatMap((loaded) => loaded.keys ?? []).filter(isSymmetric);
+    io.out(sign(chooseKey(symmetric, options), claims, options.flag('invalid')));
     return EXIT.ok;
   },
 };
+
+type SymmetricKey = VerificationKey & { readonly secret: Secret };
+
+function isSymmetric(key: VerificationKey): key is SymmetricKey {
+  return key.secret !== undefined;
+}
 
 function sign(key: SymmetricKey, claims: Readonly<Record<string, unknown>>, isInvalid: boolean): string {
   const [alg] = key.algorithms;

@@ -1,16 +1,32 @@
 /** Owns what a configuration is once it is read, and what is said of one that is wrong. */
 import type { Algorithm } from '../approov/algorithm.ts';
+import type { DecryptionAlgorithm, Encryption } from '../approov/encrypted-token.ts';
 import type { Secret } from '../approov/secret.ts';
 import type { PolicyTable } from '../authz/policy.ts';
 import type { Settings } from './schema.ts';
 
-/** Where a key comes from: the environment may hold a secret itself, the file only names files. */
+/** Where a key comes from: the environment may hold a secret itself, else a file or a URL does. */
 export interface KeySource {
   readonly id: string;
+  /** What the content is. */
+  readonly source: 'secret' | 'jwks' | 'pem';
+  readonly from: { readonly secret: Secret } | { readonly file: string } | { readonly url: string };
   readonly kid: string | undefined;
-  readonly algorithms: readonly Algorithm[];
-  readonly secret: Secret | { readonly file: string };
+  /** `undefined`: what is usual for the key. */
+  readonly algorithms: readonly Algorithm[] | undefined;
+  readonly hosts: readonly string[] | undefined;
   /** Where it stands in the configuration, for messages: `keys[0].secretFile` or a variable. */
+  readonly path: string;
+}
+
+/** A key that opens encrypted tokens. */
+export interface DecryptionKeySource {
+  readonly id: string;
+  readonly source: 'secret' | 'private';
+  readonly file: string;
+  readonly algorithms: readonly DecryptionAlgorithm[] | undefined;
+  readonly encryptions: readonly Encryption[];
+  readonly isNested: boolean;
   readonly path: string;
 }
 
@@ -18,6 +34,7 @@ export interface KeySource {
 export interface Config {
   readonly settings: Settings;
   readonly keys: readonly KeySource[];
+  readonly decryptionKeys: readonly DecryptionKeySource[];
   readonly policyTable: PolicyTable;
   /** The environment variable that each overridden value came from, by the value's path. */
   readonly origins: ReadonlyMap<string, string>;

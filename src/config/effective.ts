@@ -1,11 +1,14 @@
 /** Owns the effective configuration as people read it: YAML, with no secret in it, and with what the environment set. */
+
 import { Document, isCollection, isScalar } from 'yaml';
+import type { VerificationKey } from '../approov/keyset.ts';
 import { formatAddress } from './address.ts';
-import type { Config } from './config.ts';
+import type { Config, KeySource } from './config.ts';
 
 interface PrintableKey {
-  readonly id: string;
-  readonly fingerprint: string;
+  readonly source: KeySource;
+  /** What the source holds; `undefined` where that is not read here. */
+  readonly keys: readonly Pick<VerificationKey, 'kid' | 'algorithms' | 'fingerprint'>[] | undefined;
 }
 
 /** @param keys the loaded keys, in the order of the configuration. */
@@ -18,13 +21,7 @@ export function formatConfig(config: Config, keys: readonly PrintableKey[]): str
       grpc: formatAddress(settings.listen.grpc),
       admin: formatAddress(settings.listen.admin),
     },
-    keys: config.keys.map(({ id, kid, algorithms, secret }) => ({
-      id,
-      fingerprint: keys.find((key) => key.id === id)?.fingerprint ?? null,
-      ...('file' in secret ? { secretFile: secret.file } : {}),
-      ...(kid === undefined ? {} : { kid }),
-      algorithms,
-    })),
+    keys: keys.map(printableKey),
   });
   for (const [path, variable] of [...origins, ...keyOrigins(config)]) {
     const node = document.getIn(path.split('.'), true);
@@ -33,6 +30,32 @@ export function formatConfig(config: Config, keys: readonly PrintableKey[]): str
   }
   return document.toString({ lineWidth: 0 });
 }
+
+/** With its fingerprint in place of what it holds; a JWK Set with those of its keys. */
+function printableKey({ source, keys }: PrintableKey): object {
+  const { id, kid, algorithms, hosts, from } = source;
+  const [only] = keys ?? [];
+  return {
+    id,
+    ...(source.source === 'jwks' || only === undefined
+      ? {
+          jwks:
+            keys?.map((key) => ({
+              kid: key.kid ?? null,
+              algorithms: key.algorithms,
+              fingerprint: key.fingerprint,
+            })) ?? [],
+        }
+      : { fingerprint: only.fingerprint }),
+    ...('file' in from ? { [FILE_FIELDS[source.source]]: from.file } : {}),
+    ...('url' in from ? { jwksUrl: from.url } : {}),
+    ...(kid === undefined ? {} : { kid }),
+    algorithms: algorithms ?? [...new Set(keys?.flatMap((key) => key.algorithms))],
+    ...(hosts === undefined ? {} : { hosts }),
+  };
+}
+
+const FILE_FIELDS = { secret: 'secretFile', pem: 'pemFile', jwks: 'jwksFile' } as const;
 
 function keyOrigins(config: Config): [path: string, variable: string][] {
   const [key] = config.keys;

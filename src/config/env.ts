@@ -67,6 +67,12 @@ export function isRawObject(value: unknown): value is RawObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** A field's list, or none where it is missing or no list: reading the shape says that. */
+export function rawList(content: RawObject, field: string): readonly unknown[] {
+  const value = content[field];
+  return Array.isArray(value) ? value : [];
+}
+
 function childObject(content: RawObject, path: readonly string[]): RawObject | undefined {
   let object = content;
   for (const field of path) {

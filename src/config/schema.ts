@@ -1,6 +1,7 @@
 /** Owns the shape of the configuration file: each field with its type, range and default. */
 import * as z from 'zod';
-import { ALGORITHMS, type Algorithm } from '../approov/algorithm.ts';
+import { ALGORITHM_NAMES, algorithmRow } from '../approov/algorithm.ts';
+import { DECRYPTION_ALGORITHMS, ENCRYPTIONS } from '../approov/encrypted-token.ts';
 import { FORWARDABLE_CLAIMS } from '../authz/policy.ts';
 import { RESULT_HEADERS } from '../authz/result-header.ts';
 import { MODES, UNKNOWN } from '../authz/verdict.ts';
@@ -41,8 +42,6 @@ const headerName = z
   .refine((value) => value !== 'host', 'must not be host: Envoy sends that apart from the headers')
   .refine((value) => !RESULT_HEADERS.includes(value), 'must not be a header that this service sets');
 
-const algorithms = z.array(z.enum(Object.keys(ALGORITHMS) as [Algorithm, ...Algorithm[]])).min(1);
-
 /** A host as in a route: exact, or `*.` and a suffix. */
 const host = z
   .string()
@@ -50,12 +49,63 @@ const host = z
     message: 'must be a host such as api.example.com or *.example.com',
   });
 
-export const KEY = z.strictObject({
-  id: name,
-  secretFile: filePath,
-  kid: text.optional(),
-  algorithms: algorithms.default(['HS256']),
-});
+/** The fields of which a key has exactly one. */
+export const KEY_SOURCES = ['secretFile', 'jwksFile', 'jwksUrl', 'pemFile'] as const;
+
+export const KEY = z
+  .strictObject({
+    id: name,
+    secretFile: filePath.optional(),
+    jwksFile: filePath.optional(),
+    jwksUrl: z.url({ protocol: /^https$/, error: 'must be a URL with https' }).optional(),
+    pemFile: filePath.optional(),
+    kid: text.optional(),
+    algorithms: z.array(z.enum(ALGORITHM_NAMES)).min(1).optional(),
+    hosts: z.array(host).min(1).optional(),
+  })
+  .superRefine((key, context) => {
+    const given = KEY_SOURCES.filter((field) => key[field] !== undefined);
+    if (given.length !== 1) {
+      context.addIssue({ code: 'custom', message: `must have exactly one of ${KEY_SOURCES.join(', ')}` });
+      return;
+    }
+    const [source] = given;
+    const isSecret = source === 'secretFile';
+    const unfit = key.algorithms?.find((name) => (algorithmRow(name).family === 'secret') !== isSecret);
+    if (unfit !== undefined) {
+      const message = `${unfit} does not go with a ${source}`;
+      context.addIssue({ code: 'custom', path: ['algorithms'], message });
+    }
+    if (source === 'pemFile' && key.algorithms === undefined) {
+      context.addIssue({ code: 'custom', path: ['algorithms'], message: 'is required with a pemFile' });
+    }
+    if ((source === 'jwksFile' || source === 'jwksUrl') && key.kid !== undefined) {
+      const message = 'does not go with a JWK Set, whose keys declare their own';
+      context.addIssue({ code: 'custom', path: ['kid'], message });
+    }
+  });
+
+export const DECRYPTION_KEY = z
+  .strictObject({
+    id: name,
+    secretFile: filePath.optional(),
+    privateKeyFile: filePath.optional(),
+    algorithms: z.array(z.enum(DECRYPTION_ALGORITHMS)).min(1).optional(),
+    encryptions: z
+      .array(z.enum(ENCRYPTIONS))
+      .min(1)
+      .default([...ENCRYPTIONS]),
+    nested: z.boolean().default(true),
+  })
+  .superRefine((key, context) => {
+    if ((key.secretFile === undefined) === (key.privateKeyFile === undefined)) {
+      context.addIssue({ code: 'custom', message: 'must have exactly one of secretFile, privateKeyFile' });
+    }
+    if (!key.nested && key.privateKeyFile !== undefined) {
+      const message = 'must be true with a privateKeyFile: anybody can encrypt to a public key';
+      context.addIssue({ code: 'custom', path: ['nested'], message });
+    }
+  });
 
 const POLICY = z.strictObject({
   mode: z.enum(MODES).default('enforce'),
@@ -111,6 +161,9 @@ const LISTEN = z.strictObject({
     .string('must be a text of octal digits in quotes, such as "0660"')
     .regex(/^0?[0-7]{3}$/, 'must be a text of octal digits in quotes, such as "0660"')
     .default('0660'),
+  tls: z
+    .strictObject({ certFile: filePath, keyFile: filePath, clientCaFile: filePath.optional() })
+    .optional(),
 });
 
 const DENIED = z.strictObject({
@@ -153,6 +206,7 @@ const LIMITS = z.strictObject({
 export const FILE = z.strictObject({
   listen: LISTEN.prefault({}),
   keys: z.array(KEY).min(1, 'must name at least one key').optional(),
+  decryptionKeys: z.array(DECRYPTION_KEY).default([]),
   defaultPolicy: z.string().default(DEFAULT_POLICY),
   policies: z.record(POLICY_NAME, POLICY),
   routes: z.array(ROUTE).default([]),
@@ -169,8 +223,8 @@ export const FILE = z.strictObject({
 
 export type Settings = z.infer<typeof FILE>;
 export type KeySettings = z.infer<typeof KEY>;
+export type DecryptionKeySettings = z.infer<typeof DECRYPTION_KEY>;
 export type PolicySettings = z.infer<typeof POLICY>;
-export type RouteSettings = z.infer<typeof ROUTE>;
 
 function addressOf(kinds: readonly ListenAddress['kind'][], message: string) {
   return z.string().transform((value, context): ListenAddress => {

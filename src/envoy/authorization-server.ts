@@ -17,20 +17,40 @@ import { type ListenTarget, listen } from '../listener.ts';
 export const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
 const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
 
+/** Most bytes of headers that Node takes by itself; a call with more never reaches us. */
+const NODE_MAX_HEADER_BYTES = 65_535;
+/** A peer that is silent for so long is asked by a PING whether it is still there, and let go if it is not. */
+const KEEPALIVE_MS = 60_000;
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+/** For calls in flight on a connection that has reached its age. */
+const CONNECTION_AGE_GRACE_MS = 10_000;
+
 export interface AuthorizationServerOptions {
   /** Answers a CheckRequest message with a CheckResponse message. */
-  readonly check: (message: Buffer, traceparent: string | undefined) => Buffer;
+  readonly check: (message: Buffer, traceparent: string | undefined) => Buffer | Promise<Buffer>;
   /** A call has arrived; the function that it returns is called when it has ended. */
   readonly onStarted: () => () => void;
-  /** A call was given up before it was looked at: by the client, or by its deadline. */
+  /** A call was given up before it was answered: by the client, or by its deadline. */
   readonly onCancelled: (cause: 'cancelled' | 'deadline') => void;
   /** A connection could not be accepted, as when the process is out of file descriptors. */
   readonly onListenerError: (error: Error) => void;
   readonly maxConnections: number;
   /** Concurrent calls per connection. */
   readonly maxConcurrentStreams: number;
+  /** A connection is closed by GOAWAY after about so long (±10 %), so that load spreads to new instances; 0: never. */
+  readonly maxConnectionAgeSeconds: number;
   /** Largest CheckRequest in bytes; a larger one ends as RESOURCE_EXHAUSTED. */
   readonly maxMessageBytes: number;
+  /** Most bytes of a call's HTTP/2 headers (RFC 9113 §10.5.1); a call with more ends as RESOURCE_EXHAUSTED. */
+  readonly maxHeaderBytes: number;
+  readonly tls: TlsMaterial | undefined;
+}
+
+/** A certificate and its key in PEM; with a client CA, clients must show a certificate that it signed. */
+export interface TlsMaterial {
+  readonly cert: string;
+  readonly key: string;
+  readonly clientCa: string | undefined;
 }
 
 export interface AuthorizationServer {
@@ -38,6 +58,8 @@ export interface AuthorizationServer {
   listen(target: ListenTarget, socketMode: number): Promise<ListenTarget>;
   /** What health checks answer for the whole server (`""`) and for the Authorization service. */
   setServing(isServing: boolean): void;
+  /** New connections get this certificate; those that are open keep theirs. */
+  useTls(tls: TlsMaterial): void;
   /** Takes no new connection, sends GOAWAY on the others, and waits for calls in flight until `graceMs` have passed. */
   shutdown(graceMs: number): Promise<void>;
 }
@@ -46,6 +68,14 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
   const server = new Server({
     'grpc.max_concurrent_streams': options.maxConcurrentStreams,
     'grpc.max_receive_message_length': options.maxMessageBytes,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    ...(options.maxConnectionAgeSeconds === 0
+      ? {}
+      : {
+          'grpc.max_connection_age_ms': options.maxConnectionAgeSeconds * 1000,
+          'grpc.max_connection_age_grace_ms': CONNECTION_AGE_GRACE_MS,
+        }),
     'grpc.enable_channelz': 0,
   });
   const definition = loadSync('envoy/service/auth/v3/external_auth.proto', { includeDirs: [PROTO_FOLDER] });
@@ -56,7 +86,9 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
   health.addToServer(server);
   new ReflectionService(definition).addToServer(server);
 
-  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  // Connections are accepted here and handed over, so that their number, the socket's mode and a change of the
+  // certificate are ours to rule.
+  let injector = server.createConnectionInjector(credentials(options.tls));
   const listener: NetServer = createServer({ noDelay: true }, (socket: Socket) => {
     injector.injectConnection(socket);
   });
@@ -75,6 +107,10 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       health.setStatus(AUTHORIZATION_SERVICE, state);
     },
 
+    useTls(tls) {
+      injector = server.createConnectionInjector(credentials(tls));
+    },
+
     async shutdown(graceMs) {
       listener.close();
       const timer = setTimeout(() => server.forceShutdown(), graceMs);
@@ -82,6 +118,16 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       clearTimeout(timer);
     },
   };
+}
+
+function credentials(tls: TlsMaterial | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  const { cert, key, clientCa } = tls;
+  return ServerCredentials.createSsl(
+    clientCa === undefined ? null : Buffer.from(clientCa),
+    [{ cert_chain: Buffer.from(cert), private_key: Buffer.from(key) }],
+    clientCa !== undefined,
+  );
 }
 
 /** Messages stay bytes: reading and writing them is the codec's, so that no odd message ends as an RPC error. */
@@ -101,22 +147,44 @@ function rawService(service: ServiceDefinition): ServiceDefinition {
   );
 }
 
-function createCheckHandler({ check, onStarted, onCancelled }: AuthorizationServerOptions) {
-  return (call: ServerUnaryCall<Buffer, Buffer>, respond: sendUnaryData<Buffer>): void => {
+type CheckCall = ServerUnaryCall<Buffer, Buffer>;
+
+function createCheckHandler({ check, onStarted, onCancelled, maxHeaderBytes }: AuthorizationServerOptions) {
+  return (call: CheckCall, respond: sendUnaryData<Buffer>): void => {
     // grpc-js emits `cancelled` at the end of every call, whether it was cancelled or not.
     call.once('cancelled', onStarted());
-    if (call.cancelled) {
-      onCancelled('cancelled');
+    if (isOverLimit(call, maxHeaderBytes)) {
+      respond({ code: status.RESOURCE_EXHAUSTED, details: `headers of over ${maxHeaderBytes} bytes` });
       return;
     }
-    if (Number(call.getDeadline()) <= Date.now()) {
-      // Envoy has given up already; an answer would be work for nobody.
-      onCancelled('deadline');
-      respond({ code: status.DEADLINE_EXCEEDED, details: 'the deadline had passed before the check began' });
-      return;
+    if (isGivenUp(call)) return;
+    const answer = check(call.request, traceparentOf(call));
+    if (answer instanceof Promise) {
+      void answer.then((response) => {
+        if (!isGivenUp(call)) respond(null, response);
+      });
+    } else {
+      respond(null, answer);
     }
-    respond(null, check(call.request, traceparentOf(call)));
   };
+
+  /** Looked at before the work, and again after waiting: an answer would be work for nobody. */
+  function isGivenUp(call: CheckCall): boolean {
+    const hasExpired = Number(call.getDeadline()) <= Date.now();
+    // At its deadline grpc-js ends the call by itself, which then looks cancelled too.
+    if (hasExpired || call.cancelled) onCancelled(hasExpired ? 'deadline' : 'cancelled');
+    return hasExpired || call.cancelled;
+  }
+}
+
+/** Sizes as RFC 9113 §10.5.1 counts them: 32 bytes for each field beside its text. */
+function isOverLimit(call: CheckCall, maxHeaderBytes: number): boolean {
+  if (maxHeaderBytes >= NODE_MAX_HEADER_BYTES) return false;
+  let bytes = 0;
+  for (const [name, values] of Object.entries(call.metadata.toJSON())) {
+    for (const value of values) bytes += name.length + value.length + 32;
+  }
+  return bytes > maxHeaderBytes;
 }
 
 /** W3C Trace Context, which Envoy adds to the call where it traces. */

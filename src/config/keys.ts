@@ -1,0 +1,86 @@
+/** Owns which keys the configuration asks for: those of the file, or the one that the environment gives. */
+import { Secret, SecretError } from '../approov/secret.ts';
+import type { DecryptionKeySource, KeySource, Problem } from './config.ts';
+import {
+  type Env,
+  type RawObject,
+  rawList,
+  readVariable,
+  SECRET_FILE_VARIABLE,
+  SECRET_VARIABLE,
+} from './env.ts';
+import { DECRYPTION_KEY, type DecryptionKeySettings, KEY, KEY_SOURCES, type KeySettings } from './schema.ts';
+
+/** The id of the key that the environment gives. */
+const ENV_KEY_ID = 'env';
+
+/** The keys that are well described, whatever else is wrong with the content; what is wrong goes to `problems`. */
+export function readKeys(content: RawObject, env: Env, problems: Problem[]): readonly KeySource[] {
+  const secret = readVariable(env, SECRET_VARIABLE);
+  const secretFile = readVariable(env, SECRET_FILE_VARIABLE);
+  const inFile = Object.hasOwn(content, 'keys');
+
+  if (secret !== undefined && secretFile !== undefined) {
+    problems.push({ path: SECRET_VARIABLE, message: `set together with ${SECRET_FILE_VARIABLE}: give one` });
+    return [];
+  }
+  const variable = secret === undefined ? SECRET_FILE_VARIABLE : SECRET_VARIABLE;
+  if (secret === undefined && secretFile === undefined) {
+    if (!inFile) {
+      const message = `no key: set ${SECRET_VARIABLE}, ${SECRET_FILE_VARIABLE}, or keys in the file`;
+      problems.push({ path: 'keys', message });
+    }
+    return rawList(content, 'keys').flatMap((raw, index) => {
+      const key = KEY.safeParse(raw);
+      return key.success ? [fileKey(key.data, `keys[${index}]`)] : [];
+    });
+  }
+  if (inFile) problems.push({ path: 'keys', message: `set together with ${variable}: give one` });
+  const key = {
+    id: ENV_KEY_ID,
+    source: 'secret',
+    kid: undefined,
+    algorithms: undefined,
+    hosts: undefined,
+    path: variable,
+  } as const;
+  if (secretFile !== undefined) return [{ ...key, from: { file: secretFile } }];
+  try {
+    return [{ ...key, from: { secret: Secret.parse(secret ?? '') } }];
+  } catch (error) {
+    if (!(error instanceof SecretError)) throw error;
+    problems.push({ path: variable, message: error.message });
+    return [];
+  }
+}
+
+export function readDecryptionKeys(content: RawObject): readonly DecryptionKeySource[] {
+  return rawList(content, 'decryptionKeys').flatMap((raw, index) => {
+    const key = DECRYPTION_KEY.safeParse(raw);
+    return key.success ? decryptionKey(key.data, `decryptionKeys[${index}]`) : [];
+  });
+}
+
+function fileKey(settings: KeySettings, path: string): KeySource {
+  const { id, kid, algorithms, hosts } = settings;
+  const field = KEY_SOURCES.find((source) => settings[source] !== undefined) ?? 'secretFile';
+  const place = settings[field] ?? '';
+  return {
+    id,
+    kid,
+    algorithms,
+    hosts,
+    source: ({ secretFile: 'secret', pemFile: 'pem', jwksFile: 'jwks', jwksUrl: 'jwks' } as const)[field],
+    from: field === 'jwksUrl' ? { url: place } : { file: place },
+    path: `${path}.${field}`,
+  };
+}
+
+function decryptionKey(settings: DecryptionKeySettings, path: string): readonly DecryptionKeySource[] {
+  const { id, algorithms, encryptions, nested, secretFile, privateKeyFile } = settings;
+  const key = { id, algorithms, encryptions, isNested: nested };
+  if (secretFile !== undefined)
+    return [{ ...key, source: 'secret', file: secretFile, path: `${path}.secretFile` }];
+  if (privateKeyFile === undefined) return [];
+  return [{ ...key, source: 'private', file: privateKeyFile, path: `${path}.privateKeyFile` }];
+}

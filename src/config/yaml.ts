@@ -1,0 +1,25 @@
+/** Owns reading YAML without ever quoting it, since a line may hold what is secret. */
+import { LineCounter, parseDocument } from 'yaml';
+import type { Problem } from './config.ts';
+import { isRawObject, type RawObject } from './env.ts';
+
+/** The mapping that a text holds (an empty text is an empty one), or `undefined` and what is wrong with it. */
+export function readYaml(text: string, problems: Problem[]): RawObject | undefined {
+  const lines = new LineCounter();
+  // Without `prettyErrors: false` a message would quote the line, which may hold what is secret.
+  const document = parseDocument(text, { prettyErrors: false, lineCounter: lines });
+  for (const { code, pos } of [...document.errors, ...document.warnings]) {
+    const { line, col } = lines.linePos(pos[0]);
+    const what = code.toLowerCase().replaceAll('_', ' ');
+    problems.push({ path: `line ${line}, column ${col}`, message: `not valid YAML: ${what}` });
+  }
+  if (problems.length > 0) return undefined;
+  try {
+    const content: unknown = document.toJS() ?? {};
+    if (isRawObject(content)) return content;
+    problems.push({ path: 'line 1', message: 'must be a mapping of fields' });
+  } catch {
+    problems.push({ path: 'line 1', message: 'not valid YAML: an alias cannot be resolved' });
+  }
+  return undefined;
+}

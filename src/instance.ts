@@ -1,0 +1,207 @@
+/** Owns one process that answers checks: builds every part in order, and starts, reloads and stops them. */
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Readiness } from './admin-server.ts';
+import { type CheckRules, createChecker } from './checker.ts';
+import type { ListenAddress } from './config/address.ts';
+import type { Settings } from './config/schema.ts';
+import type { Configuration, ConfigurationFiles, Outcome } from './configuration.ts';
+import { createAuthorizationServer } from './envoy/authorization-server.ts';
+import type { FileKind } from './file-parts.ts';
+import { createKeyStore, type KeyStore } from './key-store.ts';
+import { listenOrThrow } from './listen-error.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+/** How often files are looked at: Kubernetes and operators expect a change to be seen within 5 s. */
+const LOOK_INTERVAL_MS = 2000;
+
+export interface Instance {
+  readonly grpc: ListenAddress;
+  readiness(): Readiness;
+  /** Looks at every file and URL now. */
+  reload(): Promise<void>;
+  /** Drains as `drain` in the configuration says, and ends when every check in flight is answered. */
+  stop(): Promise<void>;
+}
+
+interface InstanceOptions {
+  readonly files: ConfigurationFiles;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Called whenever the readiness may have changed. */
+  readonly onReadiness: (readiness: Readiness) => void;
+}
+
+/** @throws {ListenError} the listener cannot bind. */
+export async function startInstance({
+  files,
+  log,
+  metrics,
+  onReadiness,
+}: InstanceOptions): Promise<Instance> {
+  const { settings } = files.current().config;
+  const nowSeconds = (): number => Date.now() / 1000;
+  const nowMs = (): number => performance.now();
+
+  const keyStore = createKeyStore({
+    keys: files.current().keys,
+    nowMs,
+    onFetched(outcome, isNew) {
+      metrics.reloaded('jwks', outcome, nowSeconds());
+      if (outcome === 'failure')
+        log.warn({ keys: Object.fromEntries(keyStore.problems()) }, 'keys not fetched');
+      if (isNew) useRules();
+    },
+  });
+  const checker = createChecker({
+    rules: rulesOf(files.current(), keyStore),
+    metrics,
+    log,
+    nowSeconds,
+    onUnknownKid: () => keyStore.onUnknownKid(),
+  });
+  const server = createAuthorizationServer({
+    check: checker.check,
+    onStarted: () => metrics.checkStarted(),
+    onCancelled: (cause) => metrics.checkCancelled(cause),
+    onListenerError: (error) => log.error({ error: error.message }, 'connection not accepted'),
+    maxConnections: settings.limits.connections,
+    maxConcurrentStreams: settings.connection.maxConcurrentStreams,
+    maxConnectionAgeSeconds: settings.connection.maxAgeSeconds,
+    maxMessageBytes: settings.limits.messageBytes,
+    maxHeaderBytes: settings.limits.headerBytes,
+    tls: files.current().tls,
+  });
+
+  let isListening = false;
+  let isDraining = false;
+  let looking: Promise<void> | undefined;
+
+  function readiness(): Readiness {
+    const { keys, missing } = keyStore.keyset();
+    return {
+      isReady: isListening && !isDraining && keys.length > 0,
+      components: {
+        process: isDraining ? 'draining' : 'serving',
+        keys: {
+          loaded: keys.map(({ id, kid, fingerprint }) => ({ id, kid, fingerprint })),
+          missing: missing.map(({ id }) => id),
+        },
+        files: Object.fromEntries(
+          Array.from(files.problems(), ([kind, problems]) => [
+            kind,
+            problems.length === 0 ? 'ok' : problems.map(({ path, message }) => `${path}: ${message}`),
+          ]),
+        ),
+        urls: Object.fromEntries(keyStore.problems()),
+      },
+    };
+  }
+
+  /** Health and `/readyz` say the same. */
+  function tellReadiness(): void {
+    const now = readiness();
+    server.setServing(now.isReady);
+    onReadiness(now);
+  }
+
+  function useRules(): void {
+    const configuration = files.current();
+    checker.use(rulesOf(configuration, keyStore));
+    metrics.configured(configuration.config.policyTable, keyIds(configuration));
+    tellReadiness();
+  }
+
+  function useConfiguration(): void {
+    const { config, keys, tls } = files.current();
+    keyStore.use(keys);
+    log.configure(config.policyTable, config.settings.log);
+    if (tls !== undefined && settings.listen.tls !== undefined) server.useTls(tls);
+    for (const field of restartFields(settings, config.settings)) {
+      log.warn({ field }, 'change takes effect at the next start');
+    }
+    useRules();
+  }
+
+  function tell({ kind, problems }: Outcome): void {
+    metrics.reloaded(kind, problems.length === 0 ? 'success' : 'failure', nowSeconds());
+    if (problems.length === 0) log.info({ source: kind }, 'reloaded');
+    for (const { path, message } of problems) {
+      log.error({ source: kind, path, problem: message }, 'not reloaded: the last good state serves');
+    }
+  }
+
+  async function look(): Promise<void> {
+    const outcomes = await files.refresh();
+    if (outcomes.some(({ problems }) => problems.length === 0)) useConfiguration();
+    outcomes.forEach(tell);
+    if (outcomes.length > 0) tellReadiness();
+  }
+
+  /** One look at a time: a file that is slow to read must not be read twice at once. */
+  function lookOnce(): Promise<void> {
+    looking ??= look()
+      .catch((error: unknown) => log.fault(error))
+      .finally(() => {
+        looking = undefined;
+      });
+    return looking;
+  }
+
+  metrics.jwksAgesFrom(() => keyStore.ages());
+  metrics.configured(files.current().config.policyTable, keyIds(files.current()));
+  for (const kind of kindsInUse(files.current())) metrics.loaded(kind, nowSeconds());
+
+  const socketMode = Number.parseInt(settings.listen.socketMode, 8);
+  const grpc = await listenOrThrow(settings.listen.grpc, (target) => server.listen(target, socketMode));
+  isListening = true;
+  tellReadiness();
+  const timer = setInterval(lookOnce, LOOK_INTERVAL_MS);
+
+  return {
+    grpc,
+    readiness,
+    async reload() {
+      keyStore.refetch();
+      // A look that has begun may have read the old files already.
+      await looking;
+      await lookOnce();
+    },
+    async stop() {
+      const { delaySeconds, timeoutSeconds } = files.current().config.settings.drain;
+      isDraining = true;
+      clearInterval(timer);
+      tellReadiness();
+      log.info({ delay_seconds: delaySeconds, timeout_seconds: timeoutSeconds }, 'draining');
+      await sleep(delaySeconds * 1000);
+      await server.shutdown(timeoutSeconds * 1000);
+      keyStore.stop();
+    },
+  };
+}
+
+function rulesOf({ config, decryptionKeys }: Configuration, keyStore: KeyStore): CheckRules {
+  return {
+    policyTable: config.policyTable,
+    keyset: keyStore.keyset(),
+    decryptionKeys,
+    denied: config.settings.denied,
+    verdictCacheEntries: config.settings.verdictCache.maxEntries,
+  };
+}
+
+function keyIds({ config }: Configuration): readonly string[] {
+  return [...config.keys, ...config.decryptionKeys.filter((key) => !key.isNested)].map(({ id }) => id);
+}
+
+function kindsInUse({ config, tls }: Configuration): readonly FileKind[] {
+  const hasJwksFile = config.keys.some(({ source, from }) => source === 'jwks' && 'file' in from);
+  return ['config', 'keys', ...(hasJwksFile ? (['jwks'] as const) : []), ...(tls ? (['tls'] as const) : [])];
+}
+
+/** What is bound or handed out when the process starts, and so cannot change while it runs. */
+function restartFields(running: Settings, next: Settings): readonly string[] {
+  const fields = ['listen', 'connection', 'limits', 'workers'] as const;
+  return fields.filter((field) => JSON.stringify(running[field]) !== JSON.stringify(next[field]));
+}

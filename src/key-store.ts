@@ -1,0 +1,122 @@
+/** Owns the keyset that serves: the keys of files as they are loaded, joined by those that live at URLs. */
+import type { Keyset, VerificationKey } from './approov/keyset.ts';
+import type { KeySource } from './config/config.ts';
+import type { LoadedKey } from './configuration.ts';
+import { fetchJwks, type JwksUrl } from './jwks-url.ts';
+import { describeKey, parseKeys } from './key-files.ts';
+
+type KeyUrl = JwksUrl<readonly VerificationKey[]>;
+
+export interface KeyStore {
+  keyset(): Keyset;
+  /** Takes the keys of a new configuration: fetches URLs that are new, and lets go of those that are no more in it. */
+  use(keys: readonly LoadedKey[]): void;
+  /** A token named a key that is nowhere: asks the URLs, as often as they allow. */
+  onUnknownKid(): void;
+  /** Asks every URL now. */
+  refetch(): void;
+  /** Seconds since each URL's keys were fetched, by key id. */
+  ages(): ReadonlyMap<string, number>;
+  /** What is wrong with each URL now, by key id. */
+  problems(): ReadonlyMap<string, string>;
+  stop(): void;
+}
+
+interface KeyStoreOptions {
+  readonly keys: readonly LoadedKey[];
+  /** A URL was asked; `isNew`: the keyset is another one now. */
+  readonly onFetched: (outcome: 'success' | 'failure', isNew: boolean) => void;
+  readonly nowMs: () => number;
+}
+
+export function createKeyStore({ keys, onFetched, nowMs }: KeyStoreOptions): KeyStore {
+  let loaded: readonly LoadedKey[] = [];
+  let urls = new Map<string, { readonly source: KeySource; readonly url: KeyUrl }>();
+
+  function use(next: readonly LoadedKey[]): void {
+    const kept = new Map<string, { readonly source: KeySource; readonly url: KeyUrl }>();
+    for (const { source } of next) {
+      if (!('url' in source.from)) continue;
+      const identity = identityOf(source);
+      const known = urls.get(identity);
+      kept.set(identity, known ?? { source, url: startFetching(source, source.from.url, onFetched, nowMs) });
+    }
+    for (const [identity, { url }] of urls) if (!kept.has(identity)) url.stop();
+    loaded = next;
+    urls = kept;
+  }
+
+  use(keys);
+  return {
+    keyset: () => joinKeyset(loaded, (source) => urls.get(identityOf(source))?.url.value),
+    use,
+    onUnknownKid() {
+      for (const { url } of urls.values()) url.onUnknownKid();
+    },
+    refetch() {
+      for (const { url } of urls.values()) void url.refetch();
+    },
+    ages: () => collect(urls.values(), (url) => url.ageSeconds()),
+    problems: () => collect(urls.values(), (url) => url.problem),
+    stop() {
+      for (const { url } of urls.values()) url.stop();
+    },
+  };
+}
+
+/** The keyset of a command that runs once: each URL is asked once, and waited for. */
+export async function fetchKeyset(loaded: readonly LoadedKey[]): Promise<Keyset> {
+  const values = new Map<KeySource, readonly VerificationKey[] | undefined>();
+  for (const { source } of loaded) {
+    if (!('url' in source.from)) continue;
+    const url = startFetching(
+      source,
+      source.from.url,
+      () => undefined,
+      () => performance.now(),
+    );
+    await url.refetch();
+    url.stop();
+    values.set(source, url.value);
+  }
+  return joinKeyset(loaded, (source) => values.get(source));
+}
+
+function startFetching(
+  source: KeySource,
+  url: string,
+  onFetched: KeyStoreOptions['onFetched'],
+  nowMs: () => number,
+): KeyUrl {
+  return fetchJwks({ url, parse: (text) => parseKeys(source, text), onFetched, nowMs });
+}
+
+function joinKeyset(
+  loaded: readonly LoadedKey[],
+  fetched: (source: KeySource) => readonly VerificationKey[] | undefined,
+): Keyset {
+  const keys: VerificationKey[] = [];
+  const missing: Keyset['missing'][number][] = [];
+  for (const { source, keys: own } of loaded) {
+    const found = own ?? fetched(source);
+    if (found === undefined) missing.push(describeKey(source));
+    else keys.push(...found);
+  }
+  return { keys, missing };
+}
+
+function identityOf(source: KeySource): string {
+  return JSON.stringify({ ...source, path: undefined });
+}
+
+function collect<T>(
+  urls: Iterable<{ readonly source: KeySource; readonly url: KeyUrl }>,
+  value: (url: KeyUrl) => T | undefined,
+): ReadonlyMap<string, T> {
+  const values = new Map<string, T>();
+  for (const { source, url } of urls) {
+    const found = value(url);
+    if (found !== undefined) values.set(source.id, found);
+  }
+  return values;
+}
