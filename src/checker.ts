@@ -15,7 +15,8 @@ import { type Decision, decide, decideUnreadable, type TokenVerifier } from './a
 import type { PolicyTable } from './authz/policy.ts';
 import { presentedTokens } from './authz/token-header.ts';
 import { VerdictCache } from './authz/verdict-cache.ts';
-import { type DeniedResponse, decodeCheckRequest, encodeCheckResponse } from './envoy/check-codec.ts';
+import { decodeCheckRequest, encodeCheckResponse } from './envoy/check-codec.ts';
+import type { DeniedResponse } from './envoy/check-response.ts';
 import { WireError } from './envoy/wire.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
