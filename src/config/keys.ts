@@ -18,13 +18,12 @@ const ENV_KEY_ID = 'env';
 export function readKeys(content: RawObject, env: Env, problems: Problem[]): readonly KeySource[] {
   const secret = readVariable(env, SECRET_VARIABLE);
   const secretFile = readVariable(env, SECRET_FILE_VARIABLE);
+  const variable = secret === undefined ? SECRET_FILE_VARIABLE : SECRET_VARIABLE;
   const inFile = Object.hasOwn(content, 'keys');
 
   if (secret !== undefined && secretFile !== undefined) {
     problems.push({ path: SECRET_VARIABLE, message: `set together with ${SECRET_FILE_VARIABLE}: give one` });
-    return [];
   }
-  const variable = secret === undefined ? SECRET_FILE_VARIABLE : SECRET_VARIABLE;
   if (secret === undefined && secretFile === undefined) {
     if (!inFile) {
       const message = `no key: set ${SECRET_VARIABLE}, ${SECRET_FILE_VARIABLE}, or keys in the file`;

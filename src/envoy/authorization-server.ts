@@ -11,10 +11,13 @@ import {
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
-import { HealthImplementation } from 'grpc-health-check';
+import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { type ListenTarget, listen } from '../listener.ts';
+import { mendDescriptors } from './reflection.ts';
 
 export const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
+/** Fields by the names that the files give them, as reflection tells them. */
+const LOAD = { keepCase: true };
 const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
 
 /** Most bytes of headers that Node takes by itself; a call with more never reaches us. */
@@ -78,13 +81,18 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
         }),
     'grpc.enable_channelz': 0,
   });
-  const definition = loadSync('envoy/service/auth/v3/external_auth.proto', { includeDirs: [PROTO_FOLDER] });
+  const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
+    ...LOAD,
+    includeDirs: [PROTO_FOLDER],
+  });
   server.addService(rawService(definition[AUTHORIZATION_SERVICE] as ServiceDefinition), {
     Check: createCheckHandler(options),
   });
   const health = new HealthImplementation({ '': 'NOT_SERVING', [AUTHORIZATION_SERVICE]: 'NOT_SERVING' });
   health.addToServer(server);
-  new ReflectionService(definition).addToServer(server);
+  new ReflectionService(mendDescriptors({ ...definition, ...loadSync(healthProto, LOAD) })).addToServer(
+    server,
+  );
 
   // Connections are accepted here and handed over, so that their number, the socket's mode and a change of the
   // certificate are ours to rule.

@@ -1,0 +1,57 @@
+/**
+ * Owns what reflection tells of proto files, in the form that clients accept: protobufjs, which proto-loader describes
+ * them by, leaves out imports and gives map entries a name of its own.
+ */
+import type { PackageDefinition } from '@grpc/proto-loader';
+import descriptor from 'protobufjs/ext/descriptor/index.js';
+
+/** The files of proto/ as proto-loader names them, one per package; each may import only those before it. */
+const FILES = [
+  'google_protobuf.proto',
+  'google_rpc.proto',
+  'envoy_type_v3.proto',
+  'envoy_config_core_v3.proto',
+  'envoy_service_auth_v3.proto',
+];
+
+/** The same definition with its file descriptors mended. */
+export function mendDescriptors(definition: PackageDefinition): PackageDefinition {
+  const mended: PackageDefinition = {};
+  for (const [symbol, part] of Object.entries(definition)) {
+    const files: unknown = part['fileDescriptorProtos'];
+    mended[symbol] = Array.isArray(files) ? { ...part, fileDescriptorProtos: files.map(mendFile) } : part;
+  }
+  return mended;
+}
+
+interface MessageType {
+  name: string;
+  readonly field: { readonly name: string; typeName: string }[];
+  readonly nestedType: MessageType[];
+  readonly options: { readonly mapEntry: boolean } | null;
+}
+
+interface File {
+  readonly name: string;
+  dependency: string[];
+  readonly messageType: MessageType[];
+}
+
+function mendFile(bytes: Buffer): Buffer {
+  const message = descriptor.FileDescriptorProto.decode(bytes);
+  const file = message as unknown as File;
+  file.dependency = FILES.slice(0, Math.max(0, FILES.indexOf(file.name)));
+  file.messageType.forEach(mendMapEntries);
+  return Buffer.from(descriptor.FileDescriptorProto.encode(message).finish());
+}
+
+/** The entry of a map field `some_map` is the message `SomeMapEntry` (protobuf.dev/programming-guides/proto3#backwards). */
+function mendMapEntries({ field, nestedType }: MessageType): void {
+  for (const nested of nestedType) {
+    mendMapEntries(nested);
+    const map = field.find(({ typeName }) => nested.options?.mapEntry && typeName === nested.name);
+    if (map === undefined) continue;
+    nested.name = `${map.name.replace(/(?:^|_)([a-z])/g, (_match, letter: string) => letter.toUpperCase())}Entry`;
+    map.typeName = nested.name;
+  }
+}
