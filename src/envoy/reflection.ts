@@ -16,12 +16,12 @@ const FILES = [
 
 /** The same definition with its file descriptors mended. */
 export function mendDescriptors(definition: PackageDefinition): PackageDefinition {
-  const mended: PackageDefinition = {};
+  const mended: Record<string, unknown> = {};
   for (const [symbol, part] of Object.entries(definition)) {
     const files: unknown = part['fileDescriptorProtos'];
     mended[symbol] = Array.isArray(files) ? { ...part, fileDescriptorProtos: files.map(mendFile) } : part;
   }
-  return mended;
+  return mended as PackageDefinition;
 }
 
 interface MessageType {
