@@ -7,5 +7,6 @@ export default defineConfig({
     exclude: ['test/platform/**', 'test/long/**'],
     testTimeout: 30_000,
     hookTimeout: 120_000,
+    reporters: ['default', ['json', { outputFile: '.vitest/results.json' }]],
   },
 });

@@ -142,7 +142,9 @@ export function createChecker(parts: CheckerParts): Checker {
   function failClosed(error: unknown): Buffer {
     // An exception would reach Envoy as a failure of ours, which `failure_mode_allow` lets in.
     log.fault(error);
-    return encodeCheckResponse(decideUnreadable(), rules.denied);
+    const decision = decideUnreadable();
+    metrics.checkDecided(decision, nowSeconds(), 0);
+    return encodeCheckResponse(decision, rules.denied);
   }
 
   return {

@@ -17,6 +17,7 @@ export type Metrics = ReturnType<typeof createMetrics>;
  * metrics are added up, what each of them says alike says how (`aggregator`).
  */
 export function createMetrics(version: string) {
+  let knownKeyIds: readonly string[] = [];
   let jwksAges: () => ReadonlyMap<string, number> = () => new Map();
   const registry = new Registry();
   const registers = [registry];
@@ -124,6 +125,9 @@ export function createMetrics(version: string) {
   });
   buildInfo.set({ version }, 1);
 
+  for (const reason of ['policy_unknown', 'internal_error'] as const) {
+    checks.inc({ policy: UNKNOWN, mode: UNKNOWN, verdict: 'unverified', action: 'deny', reason }, 0);
+  }
   for (const status of [...SDK_STATUSES, 'other']) sdkStatus.inc({ status }, 0);
   for (const outcome of ['hit', 'miss']) cacheLookups.inc({ outcome }, 0);
   for (const cause of ['cancelled', 'deadline']) cancelled.inc({ cause }, 0);
@@ -196,12 +200,29 @@ export function createMetrics(version: string) {
           checks.inc({ policy: name, mode, verdict, action, reason }, 0);
         }
       }
+      for (const key_id of knownKeyIds) {
+        if (keyIds.includes(key_id)) continue;
+        keyUsed.remove({ key_id });
+        keyLastUsed.remove({ key_id });
+      }
       for (const key_id of keyIds) {
         keyUsed.inc({ key_id }, 0);
         keyLastUsed.inc({ key_id }, 0);
       }
+      knownKeyIds = keyIds;
     },
   };
+}
+
+/** The metrics of a primary beside its workers' sum, which leaves out when a process started. */
+export function createPrimaryMetrics(): { readonly registry: Registry; readonly restarts: Counter } {
+  const registry = new Registry();
+  new Gauge({
+    name: 'process_start_time_seconds',
+    help: 'Start time of the process since unix epoch in seconds.',
+    registers: [registry],
+  }).set(Date.now() / 1000 - process.uptime());
+  return { registry, restarts: createWorkerRestarts(registry) };
 }
 
 /** The one metric that no worker can keep; a process without workers keeps it at 0. */

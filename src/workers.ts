@@ -2,11 +2,11 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
+import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client';
 import type { Readiness } from './admin-server.ts';
 import type { ListenAddress } from './config/address.ts';
 import type { Log } from './log.ts';
-import { createWorkerRestarts } from './metrics.ts';
+import { createPrimaryMetrics } from './metrics.ts';
 
 type MetricJson = MetricObjectWithValues<MetricValue<string>>;
 
@@ -54,8 +54,7 @@ export function isWorker(): boolean {
  * @throws an error if that one ends first; it has said why itself.
  */
 export async function startWorkers(count: number, log: Log, nowMs: () => number): Promise<Workers> {
-  const registry = new Registry();
-  const restarts = createWorkerRestarts(registry);
+  const { registry, restarts } = createPrimaryMetrics();
   const members = new Map<number, Member>();
   /** Counts of workers that are gone: without them a sum would fall, which Prometheus takes for a restart at 0. */
   const departed: MetricJson[][] = [];

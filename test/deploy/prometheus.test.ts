@@ -1,0 +1,314 @@
+/** Holds deploy/prometheus to promtool, to the service's real metrics, to the runbook, and to a real Prometheus that scrapes the real service. */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { createCheckClient, requestWith } from '../support/grpc-client.ts';
+import { type RunningTool, startTool } from '../support/platform-tool.ts';
+import { type RunningService, startServe } from '../support/process.ts';
+import {
+  documentedEnvoyNames,
+  type Exposition,
+  PROMETHEUS,
+  PROMETHEUS_FOLDER,
+  PROMTOOL,
+  parseExposition,
+  RULE_TESTS,
+  RULES,
+  readDashboard,
+  readRules,
+  runbookSections,
+  SEASONED_CONFIG,
+  startSeasonedService,
+  unknownIn,
+  withoutVariables,
+} from '../support/prometheus.ts';
+import { unmet } from '../support/requirement.ts';
+
+const run = promisify(execFile);
+const folder = mkdtempSync(join(tmpdir(), 'prometheus-'));
+const rules = readRules();
+const alerts = rules.filter(({ alert }) => alert !== undefined);
+const recorded = rules.flatMap(({ record }) => record ?? []);
+
+let service: RunningService;
+let metricsText: string;
+let exposition: Exposition;
+
+beforeAll(async () => {
+  const config = join(folder, 'config.yaml');
+  writeFileSync(config, SEASONED_CONFIG);
+  service = await startSeasonedService(config);
+  metricsText = await (await fetch(`http://${service.admin}/metrics`)).text();
+  exposition = parseExposition(metricsText);
+});
+afterAll(async () => {
+  await service?.kill();
+  rmSync(folder, { recursive: true });
+});
+
+describe('rules.yaml', () => {
+  test('names only metrics, labels and label values that the service has, Envoy has, or a rule records', () => {
+    const envoy = documentedEnvoyNames();
+    const unknown = rules.flatMap(({ expr, alert, record }) =>
+      unknownIn(expr, { exposition, envoy, recorded }).map((text) => `${alert ?? record}: ${text}`),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  test.each(alerts)('$alert says how bad it is and what it is about, and leads to its section', (rule) => {
+    expect(['critical', 'warning', 'info']).toContain(rule.labels?.['severity']);
+    expect(Object.keys(rule.annotations ?? {}).sort()).toEqual(['description', 'runbook_url', 'summary']);
+    expect(rule.annotations?.['runbook_url']).toBe(`docs/runbook.md#${String(rule.alert).toLowerCase()}`);
+  });
+
+  test.each(alerts)(
+    '$alert has a section of the runbook that says what it means and what to do',
+    ({ alert }) => {
+      const section = runbookSections().get(String(alert)) ?? '';
+      const parts = [...section.matchAll(/^\*\*(\w+)\.\*\*(?= \S|$)/gm)].map(([, part]) => part);
+      expect(parts).toEqual(['Means', 'Look', 'Do', 'Ignore']);
+    },
+  );
+
+  test('has no alert that the runbook’s lists leave out, and the runbook no alert that is not there', () => {
+    const names = alerts.map(({ alert }) => alert).sort();
+    const rows = [...(runbookSections().get('Thresholds') ?? '').matchAll(/^\| (Approov\w+) \| (\w+) /gm)];
+    expect(rows.map(([, name]) => name).sort()).toEqual(names);
+    expect([...runbookSections().keys()].filter((heading) => heading.startsWith('Approov')).sort()).toEqual(
+      names,
+    );
+    const severities = Object.fromEntries(rows.map(([, name, severity]) => [name, severity]));
+    expect(severities).toEqual(
+      Object.fromEntries(alerts.map(({ alert, labels }) => [alert, labels?.['severity']])),
+    );
+  });
+
+  test.each(alerts)('$alert has a case that fires and one that does not', ({ alert }) => {
+    const cases = RULE_TESTS.flatMap((file) => {
+      const { tests } = parse(readFileSync(file, 'utf8')) as {
+        tests: { alert_rule_test: { alertname: string; exp_alerts?: unknown[] }[] }[];
+      };
+      return tests.flatMap(({ alert_rule_test }) => alert_rule_test);
+    }).filter(({ alertname }) => alertname === alert);
+    expect(cases.some(({ exp_alerts }) => exp_alerts !== undefined && exp_alerts.length > 0)).toBe(true);
+    expect(cases.some(({ exp_alerts }) => exp_alerts === undefined)).toBe(true);
+  });
+});
+
+const noPromtool = await unmet(
+  [PROMTOOL],
+  'rules, their tests, the scrape configuration and /metrics are sound',
+);
+
+describe.skipIf(noPromtool !== '')(`promtool${noPromtool}`, () => {
+  test('finds nothing to say about rules.yaml', async () => {
+    const { stdout } = await run('promtool', ['check', 'rules', '--lint=all', '--lint-fatal', RULES]);
+    expect(stdout).toContain(`SUCCESS: ${rules.length} rules found`);
+  });
+
+  test('sees every alert fire and stay silent as its cases say', { timeout: 300_000 }, async () => {
+    const { stdout } = await run('promtool', ['test', 'rules', ...RULE_TESTS]);
+    expect(stdout.match(/SUCCESS/g)).toHaveLength(RULE_TESTS.length);
+  });
+
+  test('takes prometheus.yaml with the rules that it names', async () => {
+    const { stdout } = await run('promtool', ['check', 'config', `${PROMETHEUS_FOLDER}prometheus.yaml`]);
+    expect(stdout).toContain('prometheus.yaml is valid prometheus config file syntax');
+    expect(stdout).toContain(`SUCCESS: ${rules.length} rules found`);
+  });
+
+  test('finds no fault in the metrics of the service that are its own', async () => {
+    const child = spawn('promtool', ['check', 'metrics'], { stdio: ['pipe', 'ignore', 'pipe'] });
+    let complaints = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      complaints += chunk.toString();
+    });
+    child.stdin.end(metricsText);
+    await once(child, 'close');
+    // prom-client's own gauges for Node are named as only counters should be.
+    const own = complaints.split('\n').filter((line) => !/^(nodejs_active_\w+_total .*)?$/.test(line));
+    expect(own).toEqual([]);
+  });
+});
+
+const noPrometheus = await unmet(
+  [PROMETHEUS],
+  'a real Prometheus reads the service and evaluates every rule',
+);
+
+describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${noPrometheus}`, () => {
+  let prometheus: RunningTool;
+  let origin: string;
+  /** Its only key is at a URL where nobody listens. */
+  let keyless: RunningService;
+
+  beforeAll(async () => {
+    const keylessConfig = join(folder, 'keyless.yaml');
+    writeFileSync(keylessConfig, KEYLESS_CONFIG);
+    keyless = await startServe({}, ['--config', keylessConfig]);
+    const configFile = join(folder, 'prometheus.yaml');
+    writeFileSync(configFile, stringify(relocatedConfig([service.admin, keyless.admin])));
+    prometheus = startTool('prometheus', [
+      `--config.file=${configFile}`,
+      `--storage.tsdb.path=${join(folder, 'storage')}`,
+      '--web.listen-address=127.0.0.1:0',
+    ]);
+    const address = await eventually('Prometheus listens', () => {
+      if (!prometheus.isRunning()) throw new Error(prometheus.output());
+      return /msg="Listening on".*?\baddress=(127\.0\.0\.1:\d+)/.exec(prometheus.output())?.[1];
+    });
+    origin = `http://${address}`;
+    await eventually('Prometheus is ready', async () => (await fetch(`${origin}/-/ready`)).ok || undefined);
+  });
+  afterAll(async () => {
+    await prometheus?.stop();
+    await keyless?.kill();
+  });
+
+  async function api<T>(path: string): Promise<T> {
+    const { status, data, error } = (await (await fetch(`${origin}/api/v1/${path}`)).json()) as {
+      status: string;
+      data: T;
+      error?: string;
+    };
+    if (status !== 'success') throw new Error(`${path}: ${error}`);
+    return data;
+  }
+
+  async function query(expr: string): Promise<readonly Sample[]> {
+    const { result } = await api<{ result: readonly Sample[] }>(`query?query=${encodeURIComponent(expr)}`);
+    return result;
+  }
+
+  test('scrapes the service under the job that the rules look for', async () => {
+    const seen = await eventually('up is 1 of both', async () => {
+      const samples = await query('up == 1');
+      return samples.length === 2 ? samples : undefined;
+    });
+    expect(seen.map(({ metric }) => metric['job'])).toEqual(['approov-ext-authz', 'approov-ext-authz']);
+    expect(seen.map(({ metric }) => metric['instance'])).toContain(service.admin);
+    const missed = await query('approov_checks_total{policy="default", reason="missing_approov_token"}');
+    expect(missed.map(({ value }) => value[1]).sort()).toEqual(['0', '1']);
+  });
+
+  test('evaluates every rule without an error', async () => {
+    await eventually('up is 1', async () => (await query('up == 1'))[0]);
+    const scrapedAtMs = Date.now();
+    const evaluated = await eventually('every rule has been evaluated on what was scraped', async () => {
+      const { groups } = await api<{ groups: { rules: EvaluatedRule[] }[] }>('rules');
+      const states = groups.flatMap((group) => group.rules);
+      return states.length > 0 &&
+        states.every(({ lastEvaluation }) => Date.parse(lastEvaluation) > scrapedAtMs)
+        ? states
+        : undefined;
+    });
+    expect(evaluated).toHaveLength(rules.length);
+    expect(
+      evaluated.filter(({ health }) => health !== 'ok').map(({ name, lastError }) => [name, lastError]),
+    ).toEqual([]);
+  });
+
+  test('answers every query of rules and dashboard', async () => {
+    const dashboard = readDashboard().panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+    const exprs = [...rules.map(({ expr }) => expr), ...dashboard.map(withoutVariables)];
+    expect(exprs.length).toBeGreaterThan(rules.length);
+    for (const expr of exprs) await query(expr);
+  });
+
+  test('records what the rules build on', async () => {
+    const share = 'job_policy:approov_checks_unverified:ratio_rate5m';
+    const client = createCheckClient(service.grpc);
+    try {
+      // Rates want a rise between two scrapes.
+      await eventually(`${share} is there`, async () => {
+        await client.check(requestWith({ 'approov-token': 'garbage' }));
+        return (await query(`${share}{policy="default"}`))[0];
+      });
+    } finally {
+      client.close();
+    }
+    const names = await api<readonly string[]>('label/__name__/values');
+    expect(names).toEqual(
+      expect.arrayContaining(['job_key:approov_key_last_used_timestamp_seconds:max', share]),
+    );
+  });
+
+  test('raises ApproovInternalErrors once a message does not decode', async () => {
+    const client = createCheckClient(service.grpc);
+    try {
+      await client.checkBytes(Buffer.from([0xff]));
+    } finally {
+      client.close();
+    }
+    const alert = await eventually('the alert fires', async () => {
+      const { alerts: active } = await api<{ alerts: ActiveAlert[] }>('alerts');
+      return active.find(({ labels }) => labels['alertname'] === 'ApproovInternalErrors');
+    });
+    expect(alert).toMatchObject({ state: 'firing', labels: { policy: 'unknown', severity: 'critical' } });
+  });
+
+  test('prepares ApproovKeysNeverLoaded for an instance whose only keys cannot be fetched, and for no other', async () => {
+    expect((await fetch(`http://${keyless.admin}/readyz`)).status).toBe(503);
+    const active = await eventually('the alert is pending', async () => {
+      const { alerts: all } = await api<{ alerts: ActiveAlert[] }>('alerts');
+      const own = all.filter(({ labels }) => labels['alertname'] === 'ApproovKeysNeverLoaded');
+      return own.length > 0 ? own : undefined;
+    });
+    expect(active.map(({ labels }) => labels['instance'])).toEqual([keyless.admin]);
+  });
+});
+
+const KEYLESS_CONFIG = `keys: [{id: eu, jwksUrl: 'https://127.0.0.1:1/jwks.json'}]
+policies: {default: {mode: enforce}}
+`;
+
+interface Sample {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly value: readonly [number, string];
+}
+
+interface EvaluatedRule {
+  readonly name: string;
+  readonly health: string;
+  readonly lastEvaluation: string;
+  readonly lastError?: string;
+}
+
+interface ActiveAlert {
+  readonly state: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The sample with the services' addresses in place of their name, the rules by their path, no Envoy, and a quicker pace. */
+function relocatedConfig(admins: readonly string[]): unknown {
+  const sample = parse(readFileSync(`${PROMETHEUS_FOLDER}prometheus.yaml`, 'utf8')) as {
+    scrape_configs: { job_name: string; dns_sd_configs?: unknown }[];
+  };
+  const jobs = sample.scrape_configs.filter(({ job_name }) => job_name !== 'envoy');
+  return {
+    ...sample,
+    global: { scrape_interval: '1s', evaluation_interval: '1s' },
+    rule_files: [RULES],
+    scrape_configs: jobs.map(({ dns_sd_configs, ...job }) => ({
+      ...job,
+      static_configs: [{ targets: admins }],
+    })),
+  };
+}
+
+/** Polls until something is there. */
+async function eventually<T>(what: string, look: () => T | undefined | Promise<T | undefined>): Promise<T> {
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (Date.now() > deadline) throw new Error(`not within 60 s: ${what}`);
+    await sleep(100);
+  }
+}

@@ -1,0 +1,99 @@
+/** Owns running the platforms' own programs, found on PATH: to their end, or in the background. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const STOP_TIMEOUT_MS = 20_000;
+
+interface Finished {
+  readonly code: number;
+  readonly output: string;
+}
+
+/** Runs a program to its end; with its output, stderr after stdout, whatever its exit code. */
+export async function runTool(tool: string, args: readonly string[]): Promise<Finished> {
+  try {
+    const { stdout, stderr } = await run(tool, args, { maxBuffer: 64 * 1024 * 1024 });
+    return { code: 0, output: stdout + stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code?: unknown; stdout?: string; stderr?: string };
+    if (typeof code !== 'number') throw error;
+    return { code, output: `${stdout}${stderr}` };
+  }
+}
+
+/** Like `runTool`, but an exit code other than 0 is an error. */
+export async function runToolOrThrow(tool: string, args: readonly string[]): Promise<string> {
+  const { code, output } = await runTool(tool, args);
+  if (code !== 0) throw new Error(`${tool} ${args[0]} ended with ${code}: ${output.trim().slice(-2000)}`);
+  return output;
+}
+
+export interface RunningTool {
+  readonly pid: number;
+  /** All of stdout and stderr so far. */
+  output(): string;
+  isRunning(): boolean;
+  /** SIGTERM, and SIGKILL for one that does not listen. */
+  stop(): Promise<void>;
+}
+
+export function startTool(
+  tool: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): RunningTool {
+  const child: ChildProcess = spawn(tool, args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const killAtExit = () => void child.kill('SIGKILL');
+  process.once('exit', killAtExit);
+  let output = '';
+  const collect = (chunk: Buffer): void => {
+    output += chunk.toString();
+  };
+  child.stdout?.on('data', collect);
+  child.stderr?.on('data', collect);
+  let isRunning = true;
+  const ended = once(child, 'exit').finally(() => {
+    isRunning = false;
+    process.off('exit', killAtExit);
+  });
+  ended.catch((error: Error) => collect(Buffer.from(error.message)));
+  return {
+    pid: Number(child.pid),
+    output: () => output,
+    isRunning: () => isRunning,
+    async stop() {
+      child.kill('SIGTERM');
+      const hurry = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+      await ended.catch(() => undefined);
+      clearTimeout(hurry);
+    },
+  };
+}
+
+const handedOut = new Set<number>();
+
+/**
+ * A port that nobody listens on, for programs that cannot choose one themselves. It lies below the ports that systems
+ * give to outgoing connections, one of which might else take it before the program does.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    if (handedOut.has(port)) continue;
+    const server = createServer();
+    const outcome = await new Promise<'free' | 'taken'>((resolve) => {
+      server.on('error', () => resolve('taken'));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve('free')));
+    });
+    if (outcome === 'taken') continue;
+    handedOut.add(port);
+    return port;
+  }
+}

@@ -1,0 +1,243 @@
+/** Owns the tests' reading of rules, dashboard and metrics: which metrics and labels an expression names, and which the service has. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { createCheckClient, requestWith } from './grpc-client.ts';
+import { type RunningService, startServe } from './process.ts';
+import { answers, type Requirement } from './requirement.ts';
+import { freshToken, mintToken, SECRET } from './token.ts';
+
+export const PROMETHEUS_FOLDER = fileURLToPath(new URL('../../deploy/prometheus/', import.meta.url));
+export const RULES = `${PROMETHEUS_FOLDER}rules.yaml`;
+export const RULE_TESTS = ['rules.test.yaml', 'rules-days.test.yaml', 'rules-envoy.test.yaml'].map(
+  (name) => PROMETHEUS_FOLDER + name,
+);
+const RUNBOOK = fileURLToPath(new URL('../../docs/runbook.md', import.meta.url));
+const DASHBOARD = fileURLToPath(new URL('../../deploy/grafana/dashboard.json', import.meta.url));
+
+/** Labels that Prometheus itself gives to what it scrapes. */
+const TARGET_LABELS = ['job', 'instance', 'namespace'];
+
+const SOURCE = 'a release of Prometheus, or the package prometheus of Debian or Homebrew';
+export const PROMTOOL: Requirement = {
+  name: 'promtool',
+  source: SOURCE,
+  isMet: () => answers('promtool', ['--version']),
+};
+export const PROMETHEUS: Requirement = {
+  name: 'prometheus',
+  source: SOURCE,
+  isMet: () => answers('prometheus', ['--version']),
+};
+
+export interface Rule {
+  readonly expr: string;
+  readonly record?: string;
+  readonly alert?: string;
+  readonly for?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export function readRules(): Rule[] {
+  const { groups } = parse(readFileSync(RULES, 'utf8')) as { groups: { rules: Rule[] }[] };
+  return groups.flatMap(({ rules }) => rules);
+}
+
+export interface Target {
+  readonly refId: string;
+  readonly expr: string;
+  readonly datasource: { readonly type: string; readonly uid: string };
+}
+
+export interface Panel {
+  readonly id: number;
+  readonly type: string;
+  readonly title: string;
+  readonly description?: string;
+  readonly datasource?: { readonly type: string; readonly uid: string };
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
+  readonly targets?: readonly Target[];
+}
+
+export interface Dashboard {
+  readonly panels: readonly Panel[];
+  readonly templating: {
+    readonly list: readonly { readonly name: string; readonly type: string; readonly definition?: string }[];
+  };
+}
+
+export function readDashboard(): Dashboard {
+  return JSON.parse(readFileSync(DASHBOARD, 'utf8')) as Dashboard;
+}
+
+/** A dashboard's expression as Prometheus gets it when everything is chosen. */
+export function withoutVariables(expr: string): string {
+  return expr
+    .replaceAll('$__rate_interval', '1m')
+    .replaceAll('$__range', '6h')
+    .replaceAll(/\$(namespace|job|instance|policy)\b/g, '.*');
+}
+
+/** The sections of the runbook: text by heading. */
+export function runbookSections(): ReadonlyMap<string, string> {
+  const [, ...sections] = readFileSync(RUNBOOK, 'utf8').split(/^## /m);
+  return new Map(
+    sections.map((section) => {
+      const [heading = '', ...lines] = section.split('\n');
+      return [heading, lines.join('\n')];
+    }),
+  );
+}
+
+/** Every name of a metric of Envoy that the runbook lists. */
+export function documentedEnvoyNames(): string[] {
+  const section = runbookSections().get("Names of Envoy's metrics") ?? '';
+  return [...section.matchAll(/`(envoy_\w+)`/g)].map(([, name = '']) => name);
+}
+
+/** By metric its labels, and the values that each has. A metric without a sample yet has none. */
+export type Exposition = ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>>;
+
+/** Reads the text format. A histogram's samples count under their own names, also before it has any. */
+export function parseExposition(text: string): Exposition {
+  const metrics = new Map<string, Map<string, Set<string>>>();
+  const labelsOf = (name: string): Map<string, Set<string>> => {
+    const labels = metrics.get(name) ?? new Map<string, Set<string>>();
+    metrics.set(name, labels);
+    return labels;
+  };
+  for (const line of text.split('\n')) {
+    const [, name = '', type] = /^# TYPE (\S+) (\S+)$/.exec(line) ?? [];
+    if (type === 'histogram') for (const suffix of ['_bucket', '_sum', '_count']) labelsOf(name + suffix);
+    else if (type !== undefined) labelsOf(name);
+    const [, sample, pairs = ''] = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? \S+$/.exec(line) ?? [];
+    if (sample === undefined) continue;
+    const labels = labelsOf(sample);
+    for (const [, label = '', value = ''] of pairs.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)) {
+      labels.set(label, (labels.get(label) ?? new Set()).add(value));
+    }
+  }
+  return metrics;
+}
+
+export interface Matcher {
+  readonly label: string;
+  readonly operator: '=' | '!=' | '=~' | '!~';
+  readonly value: string;
+}
+
+/** A metric with its matchers; without a `name` where `__name__` is matched. */
+export interface Selector {
+  readonly name: string | undefined;
+  readonly matchers: readonly Matcher[];
+}
+
+const KEYWORDS = new Set(['and', 'or', 'unless', 'offset', 'bool', 'inf', 'nan']);
+
+/** The selectors of a PromQL expression. */
+export function selectorsIn(expr: string): Selector[] {
+  const braces: string[] = [];
+  const plain = expr
+    .replaceAll(/\{((?:[^{}"]|"(?:[^"\\]|\\.)*")*)\}/g, (_, inner: string) => `{${braces.push(inner) - 1}}`)
+    .replaceAll(/\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/g, ' ')
+    .replaceAll(/\[[^\]]*\]/g, ' ')
+    .replaceAll(/\boffset\s+\w+/g, ' ');
+  const pattern = /(?<![\w:])([a-zA-Z_:][\w:]*)?(?:\{(\d+)\})|(?<![\w:])([a-zA-Z_:][\w:]*)(?![\w:]*\s*[({])/g;
+  return [...plain.matchAll(pattern)]
+    .map(([, named, index, bare]) => ({
+      name: named ?? bare,
+      matchers: index === undefined ? [] : parseMatchers(braces[Number(index)] ?? ''),
+    }))
+    .filter(({ name }) => name === undefined || !KEYWORDS.has(name.toLowerCase()));
+}
+
+function parseMatchers(text: string): Matcher[] {
+  return [...text.matchAll(/(\w+)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*")/g)].map(
+    ([, label, operator, value]) => ({
+      label: label ?? '',
+      operator: operator as Matcher['operator'],
+      value: JSON.parse(value ?? '""') as string,
+    }),
+  );
+}
+
+/** The names that a selector picks out of some. */
+export function namesPicked(selector: Selector, names: readonly string[]): string[] {
+  if (selector.name !== undefined) return names.filter((name) => name === selector.name);
+  const matchers = selector.matchers.filter(({ label }) => label === '__name__');
+  return names.filter((name) => matchers.every((matcher) => matches(matcher, name)));
+}
+
+function matches({ operator, value }: Matcher, text: string): boolean {
+  const isMatch = operator.endsWith('~') ? new RegExp(`^(?:${value})$`).test(text) : text === value;
+  return operator.startsWith('!') ? !isMatch : isMatch;
+}
+
+/** What an expression asks for that is not there, in words; nothing if all is. */
+export function unknownIn(
+  expr: string,
+  known: {
+    readonly exposition: Exposition;
+    readonly envoy: readonly string[];
+    readonly recorded: readonly string[];
+  },
+): string[] {
+  return selectorsIn(expr).flatMap((selector) => {
+    const shown = selector.name ?? JSON.stringify(selector.matchers);
+    const labels = selector.name === undefined ? undefined : known.exposition.get(selector.name);
+    if (labels !== undefined) return unknownLabels(selector, labels);
+    const isKnown =
+      selector.name === 'up' || namesPicked(selector, [...known.envoy, ...known.recorded]).length > 0;
+    return isKnown ? [] : [`no metric ${shown}`];
+  });
+}
+
+function unknownLabels(
+  { name, matchers }: Selector,
+  labels: ReadonlyMap<string, ReadonlySet<string>>,
+): string[] {
+  // Without a sample there is nothing to compare with.
+  if (labels.size === 0) return [];
+  return matchers
+    .filter(({ label }) => !TARGET_LABELS.includes(label))
+    .flatMap(alternatives)
+    .filter((matcher) => ![...(labels.get(matcher.label) ?? [])].some((value) => matches(matcher, value)))
+    .map(({ label, operator, value }) => `${name} has no ${label}${operator}"${value}"`);
+}
+
+/** A matcher for each word of `a|b`, so that one good word does not hide a bad one. */
+function alternatives(matcher: Matcher): Matcher[] {
+  if (matcher.operator !== '=~' || !/^[\w|]+$/.test(matcher.value)) return [matcher];
+  return matcher.value.split('|').map((value) => ({ ...matcher, value }));
+}
+
+/** The real service after checks of every kind that rules and dashboard ask about: a policy per mode, good tokens and bad. */
+export async function startSeasonedService(configFile: string): Promise<RunningService> {
+  const service = await startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', configFile]);
+  const client = createCheckClient(service.grpc);
+  try {
+    const now = Math.floor(Date.now() / 1000);
+    const tokens = [freshToken(), freshToken(), 'garbage', mintToken({ exp: now - 60 }), ''];
+    for (const policy of ['default', 'trial', 'search', 'open', 'not-configured']) {
+      for (const token of tokens) {
+        const request = requestWith({ 'approov-token': token, 'approov-status': 'no_network' });
+        const attributes = request['attributes'] as Readonly<Record<string, unknown>>;
+        await client.check({ attributes: { ...attributes, context_extensions: { approov_policy: policy } } });
+      }
+    }
+    // Not a message: an internal error of no policy.
+    await client.checkBytes(Buffer.from([0xff]));
+  } finally {
+    client.close();
+  }
+  return service;
+}
+
+/** A configuration with a policy of each mode. */
+export const SEASONED_CONFIG = `policies:
+  default: {mode: enforce}
+  trial: {mode: observe}
+  search: {mode: limit}
+  open: {mode: off}
+`;
