@@ -137,7 +137,7 @@ const POLICY = z.strictObject({
 
 const POLICY_NAME = name.refine(
   (value) => value !== UNKNOWN,
-  'is the name that metrics give to no policy at all',
+  'must not be unknown, which metrics call no policy at all',
 );
 
 const ROUTE = z.strictObject({

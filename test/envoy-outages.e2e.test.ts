@@ -1,0 +1,124 @@
+/** Holds what Envoy does under envoy.yaml when the service does not answer: nobody gets in, and another instance is asked. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import type { RunningEnvoy } from '../scripts/envoy.mjs';
+import {
+  accessLogOf,
+  eventually,
+  type Sample,
+  type Sent,
+  send,
+  setTimeouts,
+  startUpstream,
+  type Upstream,
+  withSample,
+} from './support/envoy.ts';
+import { type RunningService, startServe } from './support/process.ts';
+import { freshToken, SECRET } from './support/token.ts';
+
+// Two instances and an Envoy are started, stopped and waited for in each.
+vi.setConfig({ testTimeout: 90_000 });
+
+const folder = mkdtempSync(join(tmpdir(), 'outages-'));
+let upstream: Upstream;
+/** Started anew for each test, which may do to them what it likes. */
+let one: RunningService;
+let other: RunningService;
+
+beforeAll(async () => {
+  upstream = await startUpstream();
+});
+afterAll(async () => {
+  await upstream?.close();
+  rmSync(folder, { recursive: true });
+});
+beforeEach(async () => {
+  const config = join(folder, 'config.yaml');
+  // So long that an instance that drains is still there, and would answer, when the test is over.
+  writeFileSync(config, 'drain: {delaySeconds: 600}\n');
+  const start = () => startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', config]);
+  [one, other] = await Promise.all([start(), start()]);
+});
+afterEach(async () => {
+  await Promise.all([one.kill(), other.kill()]);
+});
+
+function addresses(...services: RunningService[]) {
+  return { services: services.map(({ grpc }) => grpc), upstream: upstream.address };
+}
+
+/** Of a request with a valid token. */
+async function statusOf(envoy: RunningEnvoy, sent: Sent = {}): Promise<number> {
+  return (await send(envoy, { ...sent, headers: [['approov-token', freshToken()]] })).status;
+}
+
+/** Not from the log, which leaves lines out when there are many. */
+async function checksOf(instance: RunningService): Promise<number> {
+  const text = await (await fetch(`http://${instance.admin}/metrics`)).text();
+  const counts = text.matchAll(/^approov_checks_total\{.*\} (\d+)$/gm);
+  return Array.from(counts, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0);
+}
+
+test('without the service nobody gets in: 503, and the access log says why', async () => {
+  await withSample(addresses(one), undefined, async (envoy) => {
+    expect(await statusOf(envoy)).toBe(200);
+    await one.kill();
+
+    expect(await statusOf(envoy, { path: '/down' })).toBe(503);
+    expect(await statusOf(envoy, { path: '/search' })).toBe(503);
+    expect(upstream.seen.filter(({ path }) => path === '/down' || path === '/search')).toEqual([]);
+    expect(await accessLogOf(envoy, '/down')).toMatchObject({
+      details: 'ext_authz_error',
+      approov_verdict: null,
+    });
+    expect(await envoy.stats('^http\\.api\\.ext_authz\\.')).toMatchObject({
+      'http.api.ext_authz.error': 2,
+      'http.api.ext_authz.failure_mode_allowed': 0,
+    });
+    expect(await statusOf(envoy, { path: '/public' })).toBe(200);
+  });
+});
+
+test('a service that hangs is given up after the timeout', async () => {
+  const asWritten = (sample: Sample): void => setTimeouts(sample, { check: '0.2s', oneTry: '0.1s' });
+  await withSample(addresses(one), asWritten, async (envoy) => {
+    one.signal('SIGSTOP');
+    expect(await statusOf(envoy)).toBe(503);
+  });
+});
+
+test.each([
+  { name: 'died', signal: 'SIGKILL' },
+  { name: 'hangs', signal: 'SIGSTOP' },
+] as const)('of two instances one of which $name no check is lost', async ({ signal }) => {
+  const retriesAlone = (sample: Sample): void => {
+    setTimeouts(sample, { check: '20s', oneTry: '1s' });
+    // They would help as well, sooner or later; but the first checks after a death find them unaware.
+    sample.document.deleteIn(['static_resources', 'clusters', 0, 'health_checks']);
+  };
+  await withSample(addresses(one, other), retriesAlone, async (envoy) => {
+    expect(await statusOf(envoy)).toBe(200);
+    one.signal(signal);
+    // About every second check goes to that one first, until outlier detection leaves it out.
+    const statuses = await Promise.all(Array.from({ length: 40 }, () => statusOf(envoy)));
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    const { 'cluster.approov_authz.upstream_rq_retry': retries } = await envoy.stats('approov_authz.*retry');
+    expect(retries).toBeGreaterThan(0);
+  });
+});
+
+test('an instance that begins to drain soon gets no new checks', async () => {
+  await withSample(addresses(one, other), undefined, async (envoy) => {
+    const checksByOne = async (): Promise<number> => {
+      const before = await checksOf(one);
+      for (let count = 0; count < 10; count++) expect(await statusOf(envoy)).toBe(200);
+      return (await checksOf(one)) - before;
+    };
+    expect(await checksByOne()).toBeGreaterThan(0);
+    one.signal('SIGTERM');
+    await eventually(async () => (await checksByOne()) === 0 || undefined);
+    expect(one.logLines().at(-1)).toMatchObject({ msg: 'draining' });
+  });
+});
