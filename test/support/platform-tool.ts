@@ -41,6 +41,21 @@ export interface RunningTool {
   stop(): Promise<void>;
 }
 
+const running = new Set<ChildProcess>();
+
+function killRunning(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
+// A suite that times out never gets to `stop`: vitest then ends this process, by a signal too.
+process.once('exit', killRunning);
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    killRunning();
+    process.kill(process.pid, signal);
+  });
+}
+
 export function startTool(
   tool: string,
   args: readonly string[],
@@ -50,8 +65,7 @@ export function startTool(
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const killAtExit = () => void child.kill('SIGKILL');
-  process.once('exit', killAtExit);
+  running.add(child);
   let output = '';
   const collect = (chunk: Buffer): void => {
     output += chunk.toString();
@@ -61,7 +75,7 @@ export function startTool(
   let isRunning = true;
   const ended = once(child, 'exit').finally(() => {
     isRunning = false;
-    process.off('exit', killAtExit);
+    running.delete(child);
   });
   ended.catch((error: Error) => collect(Buffer.from(error.message)));
   return {

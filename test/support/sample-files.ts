@@ -1,0 +1,70 @@
+/** Owns reading the sample files of deploy/ as the objects that users apply, and their copies with other ports. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseAllDocuments } from 'yaml';
+
+const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url));
+
+/** A Kubernetes object, or any other YAML mapping. */
+export interface SampleObject {
+  readonly apiVersion?: string;
+  readonly kind?: string;
+  readonly metadata?: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+  // biome-ignore lint/suspicious/noExplicitAny: the tests look into objects of many schemas
+  readonly [field: string]: any;
+}
+
+export function sampleFolder(folder: string): string {
+  return join(DEPLOY, folder);
+}
+
+/** The YAML files of a folder of deploy/, in order. */
+export function sampleFiles(folder: string): string[] {
+  return readdirSync(sampleFolder(folder))
+    .filter((file) => file.endsWith('.yaml'))
+    .sort();
+}
+
+/** Every document of a sample file; a syntax error or a repeated key is an error. */
+export function readSample(folder: string, file: string): SampleObject[] {
+  return parseObjects(readFileSync(join(DEPLOY, folder, file), 'utf8'), `${folder}/${file}`);
+}
+
+export function parseObjects(yaml: string, source: string): SampleObject[] {
+  return parseAllDocuments(yaml).map((document) => {
+    const [error] = [...document.errors, ...document.warnings];
+    if (error !== undefined) throw new Error(`${source}: ${error.message}`);
+    return document.toJS() as SampleObject;
+  });
+}
+
+/** Is it applied to a cluster, or read by a program such as Helm or the service itself? */
+export function isKubernetesObject(object: SampleObject): boolean {
+  return object.apiVersion !== undefined && object.kind !== undefined;
+}
+
+/**
+ * A copy in which every port of the table has another number; nothing else is touched.
+ * @param ports by the number in the sample the one to use.
+ */
+export function withPorts(object: SampleObject, ports: Readonly<Record<number, number>>): SampleObject {
+  const walk = (node: unknown, key: string): unknown => {
+    if (Array.isArray(node)) return node.map((item) => walk(item, key));
+    if (typeof node === 'object' && node !== null) {
+      return Object.fromEntries(Object.entries(node).map(([name, value]) => [name, walk(value, name)]));
+    }
+    if (typeof node === 'number' && (key === 'port' || key === 'number')) return ports[node] ?? node;
+    return node;
+  };
+  return walk(object, '') as SampleObject;
+}
+
+/** One YAML text that `kubectl apply -f` and file providers read (JSON is YAML). */
+export function toManifest(objects: readonly SampleObject[]): string {
+  return objects.map((object) => `---\n${JSON.stringify(object)}\n`).join('');
+}
