@@ -8,10 +8,11 @@ import {
   openToken,
   verifyOpenedToken,
 } from './approov/encrypted-token.ts';
-import { hasUnknownKid, type Keyset } from './approov/keyset.ts';
+import { type HostRule, hasUnknownKid, type Keyset } from './approov/keyset.ts';
 import { readUnverifiedToken } from './approov/token.ts';
 import { type CheckRequest, HEADERS_READ } from './authz/check-request.ts';
 import { type Decision, decide, decideUnreadable, type TokenVerifier } from './authz/decide.ts';
+import { normalizeHost } from './authz/host.ts';
 import type { PolicyTable } from './authz/policy.ts';
 import { presentedTokens } from './authz/token-header.ts';
 import { VerdictCache } from './authz/verdict-cache.ts';
@@ -79,7 +80,11 @@ export function createChecker(parts: CheckerParts): Checker {
 
   function encryptedTokens(request: CheckRequest): readonly string[] {
     if (rules.decryptionKeys.length === 0) return [];
-    return [...presentedTokens(request, rules.policyTable)].filter(isEncryptedToken);
+    const host = normalizeHost(request.host);
+    const now = nowSeconds();
+    return [...presentedTokens(request, rules.policyTable)].filter(
+      (token) => isEncryptedToken(token) && rules.cache.get(cacheEntry(token, host), now) === undefined,
+    );
   }
 
   function answer(
@@ -128,8 +133,7 @@ export function createChecker(parts: CheckerParts): Checker {
 
   function verify(token: string, host: string, opened: OpenedTokens, now: number): ReturnType<TokenVerifier> {
     const { cache, keyset } = rules;
-    // Where a key serves some hosts only, what one host's keys have verified says nothing of another's.
-    const entry = rules.isHostBound ? `${host} ${token}` : token;
+    const entry = cacheEntry(token, host);
     const cached = cache.get(entry, now);
     metrics.cacheLookedUp(cached === undefined ? 'miss' : 'hit');
     if (cached !== undefined) return cached;
@@ -139,11 +143,20 @@ export function createChecker(parts: CheckerParts): Checker {
     return result;
   }
 
+  /** Where keys serve some hosts only, what the keys of one host have verified says nothing of another's. */
+  function cacheEntry(token: string, host: string): string {
+    return rules.hostBoundKeys.length === 0 ? token : `${keysFor(host, rules.hostBoundKeys)} ${token}`;
+  }
+
   function failClosed(error: unknown): Buffer {
     // An exception would reach Envoy as a failure of ours, which `failure_mode_allow` lets in.
     log.fault(error);
     const decision = decideUnreadable();
-    metrics.checkDecided(decision, nowSeconds(), 0);
+    try {
+      metrics.checkDecided(decision, nowSeconds(), 0);
+    } catch (fault) {
+      log.fault(fault);
+    }
     return encodeCheckResponse(decision, rules.denied);
   }
 
@@ -166,7 +179,7 @@ export function createChecker(parts: CheckerParts): Checker {
 interface PreparedRules extends CheckRules {
   readonly headerNames: ReadonlySet<string>;
   readonly cache: VerdictCache;
-  readonly isHostBound: boolean;
+  readonly hostBoundKeys: readonly HostRule[];
 }
 
 function prepare(rules: CheckRules): PreparedRules {
@@ -174,8 +187,15 @@ function prepare(rules: CheckRules): PreparedRules {
     ...rules,
     headerNames: headersReadUnder(rules.policyTable),
     cache: new VerdictCache(rules.verdictCacheEntries),
-    isHostBound: rules.keyset.keys.some((key) => key.isForHost !== undefined),
+    hostBoundKeys: rules.keyset.keys
+      .map((key) => key.isForHost)
+      .filter((isForHost) => isForHost !== undefined),
   };
+}
+
+/** Which of the keys a host has, in as few characters as there are keys: the client chooses the host, and its length. */
+function keysFor(host: string, keys: readonly HostRule[]): string {
+  return keys.map((isForHost) => (isForHost(host) ? '1' : '0')).join('');
 }
 
 async function openAll(tokens: readonly string[], keys: readonly DecryptionKey[]): Promise<OpenedTokens> {

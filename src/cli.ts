@@ -2,7 +2,7 @@
 /** Owns the process: its arguments, environment, signals and exit code. */
 import { text } from 'node:stream/consumers';
 import { checkConfig } from './commands/check-config.ts';
-import { COMMON_OPTIONS, type Command, EXIT, type Io, Options, UsageError } from './commands/command.ts';
+import { type Command, EXIT, GLOBAL_OPTIONS, type Io, Options, UsageError } from './commands/command.ts';
 import { explain } from './commands/explain.ts';
 import { healthcheck } from './commands/healthcheck.ts';
 import { mint } from './commands/mint.ts';
@@ -22,15 +22,20 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 };
 
 let signals = 0;
+let mistakeCode: number = EXIT.usage;
 let resolveStop: () => void;
 const stopRequest = new Promise<void>((resolve) => {
   resolveStop = resolve;
 });
 
+/** What would break a line, or steer a terminal, in text that came from a file or an argument. */
+const CONTROL = /\p{Cc}/gu;
+const escapeControl = (control: string): string => JSON.stringify(control).slice(1, -1);
+
 const io: Io = {
   env: process.env,
   out: (line) => void process.stdout.write(`${line}\n`),
-  err: (line) => void process.stderr.write(`${line}\n`),
+  err: (line) => void process.stderr.write(`${line.replace(CONTROL, escapeControl)}\n`),
   readStdin: () => text(process.stdin),
   nowSeconds: () => Date.now() / 1000,
   stopSignal: () => {
@@ -52,10 +57,12 @@ async function main(args: readonly string[]): Promise<number> {
   const [first = 'serve', ...rest] = args;
   const [name, options] = first.startsWith('-') ? ['serve', args] : [first, rest];
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  // Not repeated, as it may be a token.
   if (command === undefined) {
-    throw new UsageError(`${name}: no such command; there are: ${Object.keys(COMMANDS).join(', ')}`);
+    throw new UsageError(`no such command; there are: ${Object.keys(COMMANDS).join(', ')}`);
   }
-  const parsed = new Options(options, { ...COMMON_OPTIONS, ...command.options });
+  mistakeCode = command.mistakeCode ?? EXIT.usage;
+  const parsed = new Options(options, { ...GLOBAL_OPTIONS, ...command.options });
   if (parsed.flag('help')) return print(first === name ? commandHelp(name, command) : overview());
   if (parsed.flag('version')) return print(VERSION);
   return command.run(parsed, io);
@@ -92,11 +99,11 @@ function commandHelp(name: string, { summary, help }: Command): string {
 function fail(error: unknown): number {
   if (error instanceof ConfigError) {
     for (const { path, message } of error.problems) io.err(`${NAME}: ${path}: ${message}`);
-    return EXIT.usage;
+    return mistakeCode;
   }
   if (error instanceof UsageError) {
     io.err(`${NAME}: ${error.message} (see ${NAME} --help)`);
-    return EXIT.usage;
+    return mistakeCode;
   }
   if (error instanceof ListenError) {
     io.err(`${NAME}: ${error.message}`);
@@ -104,7 +111,8 @@ function fail(error: unknown): number {
   }
   // The worker that could not start has said why.
   if (error instanceof WorkerError) return EXIT.fault;
-  io.err(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  for (const line of text.split('\n')) io.err(line);
   return EXIT.fault;
 }
 

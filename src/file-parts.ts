@@ -4,7 +4,7 @@ import type { DecryptionKey } from './approov/encrypted-token.ts';
 import type { VerificationKey } from './approov/keyset.ts';
 import type { Config, DecryptionKeySource, KeySource, Problem } from './config/config.ts';
 import { type FileText, readTextFile } from './files.ts';
-import { KeyError, parseDecryptionKey, parseKeys } from './key-files.ts';
+import { isSecretText, KeyError, parseDecryptionKey, parseKeys } from './key-files.ts';
 import { parseTls, TlsError, type TlsMaterial } from './tls-files.ts';
 
 /** The kinds of files, each counted and shown apart. */
@@ -111,10 +111,15 @@ export async function loadParts(
   return { good, stale, fatal };
 }
 
+const NO_FILE_NAME =
+  'no such file; its name is not shown, as it may be a secret that stands where a file name belongs';
+
 function parsePart(part: Part, texts: readonly FileText[], last: Good | undefined): Good | Problem {
   const { kind, path, files } = part;
   const unread = texts.find((text) => 'problem' in text);
-  if (unread !== undefined && 'problem' in unread) return { path, message: unread.problem };
+  if (unread !== undefined && 'problem' in unread) {
+    return { path, message: files.some(isSecretText) ? NO_FILE_NAME : unread.problem };
+  }
   const digest = digestOf(...texts);
   if (last?.digest === digest) return last;
   try {

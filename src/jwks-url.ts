@@ -10,9 +10,17 @@ const COOLDOWN_MS = 30_000;
 const MIN_RETRY_MS = 1000;
 const MAX_RETRY_MS = 30_000;
 
+/** A good set as it was fetched, and when by the clock of {@link JwksUrlOptions}. */
+export interface FetchedSet {
+  readonly text: string;
+  readonly atMs: number;
+}
+
 export interface JwksUrl<T> {
   /** What the last good set was made into; `undefined` until one has loaded. */
   readonly value: T | undefined;
+  /** What `value` was made of. */
+  readonly fetched: FetchedSet | undefined;
   /** Since the last good fetch; `undefined` before it. */
   ageSeconds(): number | undefined;
   /** Why the last fetch failed; `undefined` if it did not. */
@@ -26,6 +34,8 @@ export interface JwksUrl<T> {
 
 interface JwksUrlOptions<T> {
   readonly url: string;
+  /** What the URL gave before, to serve until it is asked again. */
+  readonly fetched?: FetchedSet | undefined;
   /** @throws an error that says what is wrong with the text. */
   readonly parse: (text: string) => T;
   /** A fetch has ended; `isNew`: with another set than before. */
@@ -35,11 +45,16 @@ interface JwksUrlOptions<T> {
 }
 
 /** Starts to fetch, and again and again until it is stopped. */
-export function fetchJwks<T>({ url, parse, onFetched, nowMs }: JwksUrlOptions<T>): JwksUrl<T> {
-  let text: string | undefined;
+export function fetchJwks<T>({
+  url,
+  fetched: before,
+  parse,
+  onFetched,
+  nowMs,
+}: JwksUrlOptions<T>): JwksUrl<T> {
+  let fetched: FetchedSet | undefined;
   let value: T | undefined;
   let problem: string | undefined;
-  let fetchedAtMs = Number.NEGATIVE_INFINITY;
   let startedAtMs = Number.NEGATIVE_INFINITY;
   let failures = 0;
   let isStopped = false;
@@ -49,13 +64,12 @@ export function fetchJwks<T>({ url, parse, onFetched, nowMs }: JwksUrlOptions<T>
   async function fetchOnce(): Promise<void> {
     startedAtMs = nowMs();
     try {
-      const next = await fetchText(url);
-      const isNew = next !== text;
-      if (isNew) value = parse(next);
-      text = next;
+      const text = await fetchText(url);
+      const isNew = text !== fetched?.text;
+      if (isNew) value = parse(text);
+      fetched = { text, atMs: nowMs() };
       problem = undefined;
       failures = 0;
-      fetchedAtMs = nowMs();
       if (!isStopped) onFetched('success', isNew);
     } catch (error) {
       problem = describeFetchError(error);
@@ -77,15 +91,26 @@ export function fetchJwks<T>({ url, parse, onFetched, nowMs }: JwksUrlOptions<T>
     return running;
   }
 
+  if (before !== undefined) {
+    try {
+      value = parse(before.text);
+      fetched = before;
+    } catch {
+      // The fetch that begins now says what is wrong with it.
+    }
+  }
   void refetch();
   return {
     get value() {
       return value;
     },
+    get fetched() {
+      return fetched;
+    },
     get problem() {
       return problem;
     },
-    ageSeconds: () => (value === undefined ? undefined : (nowMs() - fetchedAtMs) / 1000),
+    ageSeconds: () => (fetched === undefined ? undefined : (nowMs() - fetched.atMs) / 1000),
     onUnknownKid() {
       if (nowMs() - startedAtMs >= COOLDOWN_MS) void refetch();
     },
@@ -106,6 +131,8 @@ async function fetchText(url: string): Promise<string> {
   const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
   let location = url;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+    // fetch would refuse it too, and quote it.
+    if (hasCredentials(location)) throw new FetchError('holds a user name or a password');
     // By hand, as fetch would follow a redirect to http, where anybody on the way could give us keys.
     const response = await fetch(location, {
       redirect: 'manual',
@@ -126,6 +153,11 @@ async function fetchText(url: string): Promise<string> {
     return await readLimited(response);
   }
   throw new FetchError(`redirects more than ${MAX_REDIRECTS} times`);
+}
+
+function hasCredentials(url: string): boolean {
+  const { username, password } = new URL(url);
+  return username !== '' || password !== '';
 }
 
 async function readLimited(response: Response): Promise<string> {

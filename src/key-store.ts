@@ -2,10 +2,15 @@
 import type { Keyset, VerificationKey } from './approov/keyset.ts';
 import type { KeySource } from './config/config.ts';
 import type { LoadedKey } from './configuration.ts';
-import { fetchJwks, type JwksUrl } from './jwks-url.ts';
+import { type FetchedSet, fetchJwks, type JwksUrl } from './jwks-url.ts';
 import { describeKey, parseKeys } from './key-files.ts';
 
 type KeyUrl = JwksUrl<readonly VerificationKey[]>;
+
+interface SourceUrl {
+  readonly source: KeySource;
+  readonly url: KeyUrl;
+}
 
 export interface KeyStore {
   keyset(): Keyset;
@@ -31,19 +36,25 @@ interface KeyStoreOptions {
 
 export function createKeyStore({ keys, onFetched, nowMs }: KeyStoreOptions): KeyStore {
   let loaded: readonly LoadedKey[] = [];
-  let urls = new Map<string, { readonly source: KeySource; readonly url: KeyUrl }>();
+  let urls = new Map<string, SourceUrl>();
 
   function use(next: readonly LoadedKey[]): void {
-    const kept = new Map<string, { readonly source: KeySource; readonly url: KeyUrl }>();
+    const kept = new Map<string, SourceUrl>();
     for (const { source } of next) {
       if (!('url' in source.from)) continue;
       const identity = identityOf(source);
-      const known = urls.get(identity);
-      kept.set(identity, known ?? { source, url: startFetching(source, source.from.url, onFetched, nowMs) });
+      kept.set(identity, urls.get(identity) ?? startUrl(source, source.from.url));
     }
     for (const [identity, { url }] of urls) if (!kept.has(identity)) url.stop();
     loaded = next;
     urls = kept;
+  }
+
+  /** A key that was only described anew must not go without the set that its URL gave already. */
+  function startUrl(source: KeySource, place: string): SourceUrl {
+    const before = [...urls.values()].find((known) => isAt(known.source, place));
+    const fetched = before?.url.fetched;
+    return { source, url: startFetching({ source, place, fetched, onFetched, nowMs }) };
   }
 
   use(keys);
@@ -69,12 +80,12 @@ export async function fetchKeyset(loaded: readonly LoadedKey[]): Promise<Keyset>
   const values = new Map<KeySource, readonly VerificationKey[] | undefined>();
   for (const { source } of loaded) {
     if (!('url' in source.from)) continue;
-    const url = startFetching(
+    const url = startFetching({
       source,
-      source.from.url,
-      () => undefined,
-      () => performance.now(),
-    );
+      place: source.from.url,
+      onFetched: () => undefined,
+      nowMs: () => performance.now(),
+    });
     await url.refetch();
     url.stop();
     values.set(source, url.value);
@@ -82,13 +93,18 @@ export async function fetchKeyset(loaded: readonly LoadedKey[]): Promise<Keyset>
   return joinKeyset(loaded, (source) => values.get(source));
 }
 
-function startFetching(
-  source: KeySource,
-  url: string,
-  onFetched: KeyStoreOptions['onFetched'],
-  nowMs: () => number,
-): KeyUrl {
-  return fetchJwks({ url, parse: (text) => parseKeys(source, text), onFetched, nowMs });
+interface FetchOptions extends Omit<KeyStoreOptions, 'keys'> {
+  readonly source: KeySource;
+  readonly place: string;
+  readonly fetched?: FetchedSet | undefined;
+}
+
+function startFetching({ source, place, fetched, onFetched, nowMs }: FetchOptions): KeyUrl {
+  return fetchJwks({ url: place, fetched, parse: (text) => parseKeys(source, text), onFetched, nowMs });
+}
+
+function isAt({ from }: KeySource, place: string): boolean {
+  return 'url' in from && from.url === place;
 }
 
 function joinKeyset(
@@ -110,7 +126,7 @@ function identityOf(source: KeySource): string {
 }
 
 function collect<T>(
-  urls: Iterable<{ readonly source: KeySource; readonly url: KeyUrl }>,
+  urls: Iterable<SourceUrl>,
   value: (url: KeyUrl) => T | undefined,
 ): ReadonlyMap<string, T> {
   const values = new Map<string, T>();

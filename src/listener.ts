@@ -1,5 +1,5 @@
 /** Owns listening on a TCP address or a unix socket. */
-import { chmodSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, type ListenOptions, type Server } from 'node:net';
 
 export type ListenTarget =
@@ -24,8 +24,8 @@ export async function listen(
   try {
     await bind(server, { path: target.path });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || (await isAnswered(target.path)))
-      throw error;
+    const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    if (!isTaken || !isSocket(target.path) || (await isAnswered(target.path))) throw error;
     unlinkSync(target.path);
     await bind(server, { path: target.path });
   }
@@ -41,6 +41,10 @@ function bind(server: Server, options: ListenOptions): Promise<void> {
       resolve();
     });
   });
+}
+
+function isSocket(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
 }
 
 /** Whether a process listens on a unix socket; the file of one that died stays behind. */

@@ -19,6 +19,7 @@ const STABLE_MS = 60_000;
 const METRICS_TIMEOUT_MS = 1000;
 /** Beyond the drain, for a worker to end by itself. */
 const STOP_GRACE_MS = 5000;
+const KEY_LAST_USED = 'approov_key_last_used_timestamp_seconds';
 
 /** What a worker tells the primary. */
 type Report =
@@ -57,7 +58,7 @@ export async function startWorkers(count: number, log: Log, nowMs: () => number)
   const { registry, restarts } = createPrimaryMetrics();
   const members = new Map<number, Member>();
   /** Counts of workers that are gone: without them a sum would fall, which Prometheus takes for a restart at 0. */
-  const departed: MetricJson[][] = [];
+  let departed: Promise<MetricJson[]> = Promise.resolve([]);
   let isStopping = false;
   let failures = 0;
 
@@ -69,12 +70,16 @@ export async function startWorkers(count: number, log: Log, nowMs: () => number)
       if (report.type === 'metrics') member.metrics = report.metrics;
     });
     member.worker.once('exit', (code, signal) => onExit(member, code, signal));
+    member.worker.on('error', (error: NodeJS.ErrnoException) => {
+      // One that could not even be spawned has no exit.
+      if (member.worker.process.pid === undefined) onExit(member, null, error.code ?? error.name);
+    });
     return member;
   }
 
   function onExit(member: Member, code: number | null, signal: string | null): void {
     members.delete(member.worker.id);
-    departed.push(member.metrics.filter(isCount));
+    departed = addUp(departed, member.metrics.filter(outlivesWorker));
     if (isStopping) return;
     failures = nowMs() - member.startedMs > STABLE_MS ? 0 : failures + 1;
     const delayMs = Math.min(MAX_RESTART_MS, MIN_RESTART_MS * 2 ** failures);
@@ -87,7 +92,7 @@ export async function startWorkers(count: number, log: Log, nowMs: () => number)
   }
 
   function ask(request: Request): void {
-    for (const { worker } of members.values()) if (worker.isConnected()) worker.send(request);
+    for (const { worker } of members.values()) if (worker.isConnected()) worker.send(request, ignoreUnsent);
   }
 
   const grpc = await firstListening(start().worker);
@@ -115,10 +120,9 @@ export async function startWorkers(count: number, log: Log, nowMs: () => number)
 
     async metricsText() {
       await collectMetrics([...members.values()], ask);
-      const sum = AggregatorRegistry.aggregate([
-        ...departed,
-        ...Array.from(members.values(), ({ metrics }) => metrics),
-      ]);
+      const before = departed;
+      const own = Array.from(members.values(), ({ metrics }) => metrics);
+      const sum = AggregatorRegistry.aggregate([await before, ...own]);
       return (await sum.metrics()) + (await registry.metrics());
     },
 
@@ -177,23 +181,35 @@ export class WorkerError extends Error {
 }
 
 async function collectMetrics(members: readonly Member[], ask: (request: Request) => void): Promise<void> {
-  const told = members.map(({ worker }) => nextMetrics(worker));
+  const done = new AbortController();
+  const told = members.map(({ worker }) => nextMetrics(worker, done.signal));
   ask('metrics');
   await Promise.race([Promise.all(told), sleep(METRICS_TIMEOUT_MS)]);
+  done.abort();
 }
 
-function nextMetrics(worker: Worker): Promise<void> {
+function nextMetrics(worker: Worker, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const onMessage = (report: Report): void => {
-      if (report.type !== 'metrics') return;
-      worker.off('message', onMessage);
-      resolve();
+      if (report.type === 'metrics') resolve();
     };
     worker.on('message', onMessage);
-    worker.once('exit', () => resolve());
+    worker.once('exit', resolve);
+    signal.addEventListener('abort', () => {
+      worker.off('message', onMessage);
+      worker.off('exit', resolve);
+    });
   });
 }
 
-function isCount({ type }: MetricJson): boolean {
-  return String(type) === 'counter' || String(type) === 'histogram';
+/** A worker may have died just now: without somebody to take it, that error would end the primary. */
+function ignoreUnsent(): void {}
+
+async function addUp(departed: Promise<MetricJson[]>, own: MetricJson[]): Promise<MetricJson[]> {
+  return AggregatorRegistry.aggregate([await departed, own]).getMetricsAsJSON() as Promise<MetricJson[]>;
+}
+
+/** Counts, and when a key was last used: 0 there would say never. */
+function outlivesWorker({ type, name }: MetricJson): boolean {
+  return ['counter', 'histogram'].includes(String(type)) || name === KEY_LAST_USED;
 }

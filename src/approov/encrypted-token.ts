@@ -2,7 +2,13 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { compactDecrypt, errors } from 'jose';
 import type { Keyset } from './keyset.ts';
-import { acceptDecryptedClaims, type TokenFailure, type VerifiedToken, verifyToken } from './token.ts';
+import {
+  acceptDecryptedClaims,
+  readUnverifiedToken,
+  type TokenFailure,
+  type VerifiedToken,
+  verifyToken,
+} from './token.ts';
 
 /** Key management (RFC 7518 §4.1) that a decryption key may be allowed. */
 export const DECRYPTION_ALGORITHMS = [
@@ -59,13 +65,14 @@ export type OpenedToken =
   | { readonly kind: 'claims'; readonly keyId: string; readonly plaintext: Buffer }
   | { readonly kind: 'unopened' };
 
-/** Whether a token has the five parts of a compact JWE. */
+/** Whether a token has the form of a compact JWE (RFC 7516 §7.1): five strict parts, the first a readable header. */
 export function isEncryptedToken(token: string): boolean {
-  return token.split('.', 6).length === 5;
+  return readUnverifiedToken(token) !== undefined && token.split('.').length === 5;
 }
 
 /** Tries each key that allows the token's `alg` and `enc`; never throws for what a token holds. */
 export async function openToken(token: string, keys: readonly DecryptionKey[]): Promise<OpenedToken> {
+  if (!isEncryptedToken(token)) return { kind: 'unopened' };
   for (const { id, key, algorithms, encryptions, isNested } of keys) {
     const plaintext = await decrypt(token, key, algorithms, encryptions);
     if (plaintext === undefined) continue;

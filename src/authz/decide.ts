@@ -112,7 +112,10 @@ function checkClaims(
   request: CheckRequest,
   policy: Policy,
 ): 'claim_mismatch' | undefined {
-  const audience = policy.audience === 'host' ? [normalizeHost(request.host)] : policy.audience;
+  const audience =
+    policy.audience === 'host'
+      ? [normalizeHost(request.host), request.host.replace(/:\d*$/, '')]
+      : policy.audience;
   const isMatch =
     (policy.issuer === null || hasIssuer(token, policy.issuer)) &&
     (audience === null || hasAudience(token, audience));

@@ -23,6 +23,8 @@ export interface Command {
   /** The lines of `--help` that are this command's own. */
   readonly help: readonly string[];
   readonly options: OptionsConfig;
+  /** The exit code after a mistake in usage or configuration, where it is not 2. */
+  readonly mistakeCode?: number;
   /** @returns the exit code. */
   run(options: Options, io: Io): Promise<number>;
 }
@@ -34,7 +36,7 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-export const COMMON_OPTIONS = {
+export const GLOBAL_OPTIONS = {
   config: { type: 'string' },
   help: { type: 'boolean' },
   version: { type: 'boolean' },
@@ -49,14 +51,12 @@ export class Options {
     try {
       this.#values = parseArgs({
         args: [...args],
-        options: { ...COMMON_OPTIONS, ...options },
+        options: { ...GLOBAL_OPTIONS, ...options },
         strict: true,
         allowPositionals: false,
       }).values;
     } catch (error) {
-      // Only the first sentence: the rest advises on how to write positional arguments, of which there are none.
-      const [sentence = ''] = (error as Error).message.split('. ');
-      throw new UsageError(sentence);
+      throw new UsageError(describeParseError(error as NodeJS.ErrnoException));
     }
   }
 
@@ -73,6 +73,13 @@ export class Options {
   flag(name: string): boolean {
     return this.#values[name] === true;
   }
+}
+
+function describeParseError({ code, message }: NodeJS.ErrnoException): string {
+  // Not repeated: it may be a token whose `--token` was forgotten.
+  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'an argument that is no option';
+  // Only the first sentence: the rest is advice on positional arguments, of which there are none.
+  return message.split(/\. |\n/, 1)[0] ?? '';
 }
 
 /** The configuration file that `--config` or `APPROOV_CONFIG` names. */

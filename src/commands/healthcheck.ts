@@ -3,7 +3,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { formatAddress, type ListenAddress } from '../config/address.ts';
-import { loadConfiguration } from '../configuration.ts';
+import { loadListen } from '../configuration.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 
 const TIMEOUT_MS = 2000;
@@ -12,8 +12,10 @@ export const healthcheck: Command = {
   summary: 'ask the running service whether it serves',
   help: [],
   options: {},
+  // Docker and Kubernetes know 0 and 1.
+  mistakeCode: EXIT.fault,
   async run(options, io) {
-    const { listen } = (await loadConfiguration(configFile(options, io), io.env)).config.settings;
+    const listen = await loadListen(configFile(options, io), io.env);
     // A client certificate is Envoy's and not ours to show, so the admin page is asked instead.
     const isMutual = listen.tls?.clientCaFile !== undefined;
     const address = reachable(isMutual ? listen.admin : listen.grpc);

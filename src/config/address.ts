@@ -13,6 +13,7 @@ export function parseAddress(text: string): ListenAddress | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
+  if (match?.[1] !== undefined && !URL.canParse(`http://[${match[1]}]`)) return undefined;
   return host !== undefined && port <= 65_535 ? { kind: 'tcp', host, port } : undefined;
 }
 

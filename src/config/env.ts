@@ -10,6 +10,8 @@ export const SECRET_FILE_VARIABLE = 'APPROOV_BASE64_SECRET_FILE';
 
 interface Override {
   readonly variable: string;
+  /** It sets a field of the default policy, which must be there already: to name one that is not is an error. */
+  readonly isOfPolicy?: true;
   path(defaultPolicy: string): readonly string[];
   value(text: string): unknown;
 }
@@ -17,9 +19,10 @@ interface Override {
 const asIs = (text: string) => text;
 
 const OVERRIDES: readonly Override[] = [
-  { variable: 'APPROOV_MODE', path: (policy) => ['policies', policy, 'mode'], value: asIs },
+  { variable: 'APPROOV_MODE', isOfPolicy: true, path: (policy) => ['policies', policy, 'mode'], value: asIs },
   {
     variable: 'APPROOV_BINDING_HEADER',
+    isOfPolicy: true,
     path: (policy) => ['policies', policy, 'binding'],
     value: (header) => ({ headers: [header], when: 'if-present' }),
   },
@@ -43,7 +46,9 @@ export function applyOverrides(content: RawObject, env: Env, defaultPolicy: stri
     const text = readVariable(env, override.variable);
     if (text === undefined) continue;
     const path = override.path(defaultPolicy);
-    const parent = childObject(content, path.slice(0, -1));
+    const parent = override.isOfPolicy
+      ? existingPolicy(content, defaultPolicy)
+      : childObject(content, path.slice(0, -1));
     const field = path.at(-1);
     // What is no object where one belongs is left as it is: reading it will say so.
     if (parent === undefined || field === undefined) continue;
@@ -71,6 +76,12 @@ export function isRawObject(value: unknown): value is RawObject {
 export function rawList(content: RawObject, field: string): readonly unknown[] {
   const value = content[field];
   return Array.isArray(value) ? value : [];
+}
+
+function existingPolicy(content: RawObject, name: string): RawObject | undefined {
+  const { policies } = content;
+  const policy = isRawObject(policies) && Object.hasOwn(policies, name) ? policies[name] : undefined;
+  return isRawObject(policy) ? policy : undefined;
 }
 
 function childObject(content: RawObject, path: readonly string[]): RawObject | undefined {

@@ -1,5 +1,5 @@
 /** Owns the way from a file's text and the environment to a configuration, or to everything that is wrong with it. */
-import type * as z from 'zod';
+import * as z from 'zod';
 import { normalizeHost } from '../authz/host.ts';
 import type { Policy, PolicyTable } from '../authz/policy.ts';
 import {
@@ -11,7 +11,14 @@ import {
 } from './config.ts';
 import { applyOverrides, type Env, isRawObject, type RawObject, rawList, withOrigin } from './env.ts';
 import { readDecryptionKeys, readKeys } from './keys.ts';
-import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './schema.ts';
+import {
+  DEFAULT_POLICY,
+  FILE,
+  LISTEN,
+  type ListenSettings,
+  type PolicySettings,
+  type Settings,
+} from './schema.ts';
 import { readYaml } from './yaml.ts';
 
 /** What could be read: with problems there is no configuration, yet the keys that are well described are known. */
@@ -32,7 +39,7 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   if (content === undefined) return { config: undefined, keys: [], decryptionKeys: [], problems };
 
   const { defaultPolicy = DEFAULT_POLICY } = content;
-  if (defaultPolicy === DEFAULT_POLICY) ensureDefaultPolicy(content);
+  if (defaultPolicy === DEFAULT_POLICY || typeof defaultPolicy !== 'string') ensureDefaultPolicy(content);
   const origins = applyOverrides(content, env, String(defaultPolicy));
 
   const file = FILE.safeParse(content);
@@ -45,6 +52,21 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
       ? { settings: file.data, keys, decryptionKeys, policyTable: buildPolicyTable(file.data), origins }
       : undefined;
   return { config, keys, decryptionKeys, problems: problems.map((problem) => withOrigin(problem, origins)) };
+}
+
+/**
+ * Reads where the service listens, and nothing else: whoever asks whether it serves must not be stopped by what is
+ * wrong elsewhere, as the service serves on with its last good state.
+ * @throws {ConfigError} with what is wrong with it.
+ */
+export function parseListen(text: string | undefined, env: Env): ListenSettings {
+  const problems: Problem[] = [];
+  const content = readYaml(text ?? '', problems);
+  if (content === undefined) throw new ConfigError(problems);
+  const origins = applyOverrides(content, env, DEFAULT_POLICY);
+  const listen = z.object({ listen: LISTEN.prefault({}) }).safeParse(content);
+  if (listen.success) return listen.data.listen;
+  throw new ConfigError(shapeProblems(listen.error).map((problem) => withOrigin(problem, origins)));
 }
 
 /** A file that says nothing of the default policy has one all the same: the strict defaults. */

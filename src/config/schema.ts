@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { ALGORITHM_NAMES, algorithmRow } from '../approov/algorithm.ts';
 import { DECRYPTION_ALGORITHMS, ENCRYPTIONS } from '../approov/encrypted-token.ts';
-import { FORWARDABLE_CLAIMS } from '../authz/policy.ts';
+import { FORWARDABLE_CLAIMS, isOddPath } from '../authz/policy.ts';
 import { RESULT_HEADERS } from '../authz/result-header.ts';
 import { MODES, UNKNOWN } from '../authz/verdict.ts';
 import { type ListenAddress, parseAddress } from './address.ts';
@@ -146,6 +146,7 @@ const ROUTE = z.strictObject({
     .string()
     .regex(/^\//, 'must begin with /')
     .regex(/^[^?]*$/, 'must not hold a query: it is compared without one')
+    .refine((path) => !isOddPath(path), 'would never match: prefixes are not compared with a path like this')
     .optional(),
   methods: z
     .array(z.string().regex(/^[A-Z][A-Z0-9_-]*$/, 'must be a method in upper case, as clients send it'))
@@ -154,7 +155,7 @@ const ROUTE = z.strictObject({
   policy: name,
 });
 
-const LISTEN = z.strictObject({
+export const LISTEN = z.strictObject({
   grpc: addressOf(['tcp', 'unix'], 'must be host:port, [v6]:port or unix:/path').prefault('0.0.0.0:9001'),
   admin: addressOf(['tcp'], 'must be host:port or [v6]:port').prefault('127.0.0.1:9002'),
   socketMode: z
@@ -222,6 +223,7 @@ export const FILE = z.strictObject({
 });
 
 export type Settings = z.infer<typeof FILE>;
+export type ListenSettings = z.infer<typeof LISTEN>;
 export type KeySettings = z.infer<typeof KEY>;
 export type DecryptionKeySettings = z.infer<typeof DECRYPTION_KEY>;
 export type PolicySettings = z.infer<typeof POLICY>;

@@ -1,5 +1,5 @@
 /** Owns reading YAML without ever quoting it, since a line may hold what is secret. */
-import { LineCounter, parseDocument } from 'yaml';
+import { isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { Problem } from './config.ts';
 import { isRawObject, type RawObject } from './env.ts';
 
@@ -7,12 +7,24 @@ import { isRawObject, type RawObject } from './env.ts';
 export function readYaml(text: string, problems: Problem[]): RawObject | undefined {
   const lines = new LineCounter();
   // Without `prettyErrors: false` a message would quote the line, which may hold what is secret.
-  const document = parseDocument(text, { prettyErrors: false, lineCounter: lines });
+  const document = parseDocument(text, {
+    prettyErrors: false,
+    lineCounter: lines,
+    // Nothing but plain values: a tag such as !!binary would make objects of other kinds.
+    resolveKnownTags: false,
+  });
   for (const { code, pos } of [...document.errors, ...document.warnings]) {
     const { line, col } = lines.linePos(pos[0]);
     const what = code.toLowerCase().replaceAll('_', ' ');
     problems.push({ path: `line ${line}, column ${col}`, message: `not valid YAML: ${what}` });
   }
+  visit(document, {
+    Pair(_index, { key }) {
+      // Which JavaScript would take for something else than a field.
+      if (isScalar(key) && key.value === '__proto__')
+        problems.push({ path: '__proto__', message: 'unknown field' });
+    },
+  });
   if (problems.length > 0) return undefined;
   try {
     const content: unknown = document.toJS() ?? {};

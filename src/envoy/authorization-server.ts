@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import {
   Server,
   ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptor,
   type ServerUnaryCall,
   type ServiceDefinition,
   type sendUnaryData,
@@ -16,6 +18,7 @@ import { type ListenTarget, listen } from '../listener.ts';
 import { mendDescriptors } from './reflection.ts';
 
 export const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
+const CHECK_PATH = `/${AUTHORIZATION_SERVICE}/Check`;
 /** Fields by the names that the files give them, as reflection tells them. */
 const LOAD = { keepCase: true };
 const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
@@ -33,7 +36,7 @@ export interface AuthorizationServerOptions {
   readonly check: (message: Buffer, traceparent: string | undefined) => Buffer | Promise<Buffer>;
   /** A call has arrived; the function that it returns is called when it has ended. */
   readonly onStarted: () => () => void;
-  /** A call was given up before it was answered: by the client, or by its deadline. */
+  /** A call ended before it was answered: given up by the client (or not readable, or too large), or at its deadline. */
   readonly onCancelled: (cause: 'cancelled' | 'deadline') => void;
   /** A connection could not be accepted, as when the process is out of file descriptors. */
   readonly onListenerError: (error: Error) => void;
@@ -80,6 +83,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
           'grpc.max_connection_age_grace_ms': CONNECTION_AGE_GRACE_MS,
         }),
     'grpc.enable_channelz': 0,
+    interceptors: [followChecks(options)],
   });
   const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
     ...LOAD,
@@ -97,10 +101,17 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
   // Connections are accepted here and handed over, so that their number, the socket's mode and a change of the
   // certificate are ours to rule.
   let injector = server.createConnectionInjector(credentials(options.tls));
+  const sockets = new Set<Socket>();
   const listener: NetServer = createServer({ noDelay: true }, (socket: Socket) => {
+    // Not by `listener.maxConnections`: workers that are all full would hand a connection round for ever.
+    if (sockets.size >= options.maxConnections) {
+      socket.destroy();
+      return;
+    }
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
     injector.injectConnection(socket);
   });
-  listener.maxConnections = options.maxConnections;
 
   return {
     async listen(target, socketMode) {
@@ -121,7 +132,10 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
 
     async shutdown(graceMs) {
       listener.close();
-      const timer = setTimeout(() => server.forceShutdown(), graceMs);
+      // Not by `forceShutdown`: without channelz, grpc-js 1.14 closes no connection by it.
+      const timer = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, graceMs);
       await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       clearTimeout(timer);
     },
@@ -157,10 +171,48 @@ function rawService(service: ServiceDefinition): ServiceDefinition {
 
 type CheckCall = ServerUnaryCall<Buffer, Buffer>;
 
-function createCheckHandler({ check, onStarted, onCancelled, maxHeaderBytes }: AuthorizationServerOptions) {
+/**
+ * Follows each check from its headers to its end: many a call that is given up never comes to the handler, as its
+ * message is not whole.
+ */
+function followChecks({ onStarted, onCancelled }: AuthorizationServerOptions): ServerInterceptor {
+  return (method, call) => {
+    if (method.path !== CHECK_PATH) return new ServerInterceptingCall(call);
+    let isWhole = false;
+    let isAnswered = false;
+    return new ServerInterceptingCall(call, {
+      start(next) {
+        let onEnded: (() => void) | undefined;
+        next({
+          onReceiveMetadata(metadata, pass) {
+            onEnded = onStarted();
+            pass(metadata);
+          },
+          onReceiveMessage(message, pass) {
+            isWhole = true;
+            pass(message);
+          },
+          // grpc-js calls this at the end of every call, whether it was cancelled or not.
+          onCancel() {
+            onEnded?.();
+            // grpc-js ends a call at its deadline by itself.
+            if (!isAnswered) onCancelled(hasExpired(call) ? 'deadline' : 'cancelled');
+          },
+        });
+        // Reset in the packet that brought it: grpc-js does not begin with it.
+        if (onEnded === undefined) onCancelled('cancelled');
+      },
+      sendStatus(answer, next) {
+        // grpc-js also answers a call that was reset before its message was whole, as one without a message.
+        isAnswered = isWhole;
+        next(answer);
+      },
+    });
+  };
+}
+
+function createCheckHandler({ check, maxHeaderBytes }: AuthorizationServerOptions) {
   return (call: CheckCall, respond: sendUnaryData<Buffer>): void => {
-    // grpc-js emits `cancelled` at the end of every call, whether it was cancelled or not.
-    call.once('cancelled', onStarted());
     if (isOverLimit(call, maxHeaderBytes)) {
       respond({ code: status.RESOURCE_EXHAUSTED, details: `headers of over ${maxHeaderBytes} bytes` });
       return;
@@ -175,14 +227,15 @@ function createCheckHandler({ check, onStarted, onCancelled, maxHeaderBytes }: A
       respond(null, answer);
     }
   };
+}
 
-  /** Looked at before the work, and again after waiting: an answer would be work for nobody. */
-  function isGivenUp(call: CheckCall): boolean {
-    const hasExpired = Number(call.getDeadline()) <= Date.now();
-    // At its deadline grpc-js ends the call by itself, which then looks cancelled too.
-    if (hasExpired || call.cancelled) onCancelled(hasExpired ? 'deadline' : 'cancelled');
-    return hasExpired || call.cancelled;
-  }
+/** Looked at before the work, and again after waiting: an answer would be work for nobody. */
+function isGivenUp(call: CheckCall): boolean {
+  return call.cancelled || hasExpired(call);
+}
+
+function hasExpired(call: Pick<CheckCall, 'getDeadline'>): boolean {
+  return Number(call.getDeadline()) <= Date.now();
 }
 
 /** Sizes as RFC 9113 §10.5.1 counts them: 32 bytes for each field beside its text. */

@@ -16,7 +16,11 @@ interface MintOptions {
 export function mintToken(claims: unknown, { header = {}, secret = SECRET_BYTES }: MintOptions = {}): string {
   const fullHeader: Readonly<Record<string, unknown>> = { alg: 'HS256', typ: 'JWT', ...header };
   const signingInput = [fullHeader, claims].map((part) => base64url(JSON.stringify(part))).join('.');
-  const hash = { HS384: 'sha384', HS512: 'sha512' }[String(fullHeader['alg'])] ?? 'sha256';
+  const hash =
+    new Map([
+      ['HS384', 'sha384'],
+      ['HS512', 'sha512'],
+    ]).get(String(fullHeader['alg'])) ?? 'sha256';
   return `${signingInput}.${createHmac(hash, secret).update(signingInput).digest('base64url')}`;
 }
 

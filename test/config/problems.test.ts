@@ -1,0 +1,378 @@
+/** Owns the proof that each wrong configuration is refused with the path and the words that help to mend it. */
+import { describe, expect, it } from 'vitest';
+import { ALGORITHM_NAMES } from '../../src/approov/algorithm.ts';
+import { ConfigError } from '../../src/config/config.ts';
+import type { Env } from '../../src/config/env.ts';
+import { parseConfig } from '../../src/config/parse.ts';
+import { SECRET } from '../support/token.ts';
+
+const ENV: Env = { APPROOV_BASE64_SECRET: SECRET };
+
+function problemsOf(text: string, env: Env = ENV): string[] {
+  const { config, problems } = parseConfig(text, env);
+  expect(config === undefined ? 'refused' : 'taken').toBe('refused');
+  return problems.map(({ path, message }) => `${path}: ${message}`);
+}
+
+const MODES = 'expected one of "off"|"observe"|"limit"|"enforce"';
+const SOCKET_MODE = 'must be a text of octal digits in quotes, such as "0660"';
+const NAME = 'must be 1 to 32 of a-z, 0-9 and -';
+const HEADER = 'must be a header name in lower case';
+const HOST = 'must be a host such as api.example.com or *.example.com';
+const STATUS = 'must be a status that Envoy knows: 400-417, 421-424, 426, 428, 429, 431 or 500-508';
+const ONE_SOURCE = 'must have exactly one of secretFile, jwksFile, jwksUrl, pemFile';
+const LONG = 'x'.repeat(33);
+
+describe('a field outside keys', () => {
+  it.each([
+    ['extra: 1', 'extra: unknown field'],
+    ['listen: {grcp: "a:1"}', 'listen.grcp: unknown field'],
+    ['listen: {grpc: 9001}', 'listen.grpc: expected string, received number'],
+    ['listen: {grpc: "unix:authz.sock"}', 'listen.grpc: must be host:port, [v6]:port or unix:/path'],
+    ['listen: {admin: "unix:/a.sock"}', 'listen.admin: must be host:port or [v6]:port'],
+    ['listen: {socketMode: 0660}', `listen.socketMode: ${SOCKET_MODE}`],
+    ['listen: {socketMode: "0888"}', `listen.socketMode: ${SOCKET_MODE}`],
+    ['listen: {tls: {certFile: /c}}', 'listen.tls.keyFile: is required'],
+    ['listen: []', 'listen: expected object, received array'],
+    ['defaultPolicy: nope\npolicies: {open: {}}', 'defaultPolicy: names no policy; there are: open'],
+    [
+      'policies: {unknown: {}}',
+      'policies.unknown: the name must not be unknown, which metrics call no policy at all',
+    ],
+    ['policies: {Strict: {}}', `policies.Strict: the name ${NAME}`],
+    [`policies: {${LONG}: {}}`, `policies.${LONG}: the name ${NAME}`],
+    ['policies: {default: 5}', 'policies.default: expected object, received number'],
+    ['policies: {default: {modus: off}}', 'policies.default.modus: unknown field'],
+    ['policies: {default: {mode: on}}', `policies.default.mode: ${MODES}`],
+    ['policies: {default: {mode: false}}', `policies.default.mode: ${MODES}`],
+    ['policies: {default: {tokenHeader: Approov-Token}}', `policies.default.tokenHeader: ${HEADER}`],
+    ['policies: {default: {tokenHeader: ":path"}}', `policies.default.tokenHeader: ${HEADER}`],
+    ['policies: {default: {tokenHeader: ""}}', `policies.default.tokenHeader: ${HEADER}`],
+    [
+      'policies: {default: {tokenHeader: host}}',
+      'policies.default.tokenHeader: must not be host: Envoy sends that apart from the headers',
+    ],
+    [
+      'policies: {default: {tokenHeader: x-approov-did}}',
+      'policies.default.tokenHeader: must not be a header that this service sets',
+    ],
+    ['policies: {default: {tokenPrefix: "é"}}', 'policies.default.tokenPrefix: must be ASCII'],
+    [
+      'policies: {default: {binding: authorization}}',
+      'policies.default.binding: expected object, received string',
+    ],
+    ['policies: {default: {binding: {}}}', 'policies.default.binding.headers: is required'],
+    [
+      'policies: {default: {binding: {headers: []}}}',
+      'policies.default.binding.headers: Too small: expected array to have >=1 items',
+    ],
+    ['policies: {default: {binding: {headers: [A]}}}', `policies.default.binding.headers[0]: ${HEADER}`],
+    [
+      'policies: {default: {binding: {headers: [a, host]}}}',
+      'policies.default.binding.headers[1]: must not be host: Envoy sends that apart from the headers',
+    ],
+    [
+      'policies: {default: {binding: {headers: [x-approov-reason]}}}',
+      'policies.default.binding.headers[0]: must not be a header that this service sets',
+    ],
+    [
+      'policies: {default: {binding: {headers: [a, a]}}}',
+      'policies.default.binding.headers: must not name a header twice',
+    ],
+    [
+      'policies: {default: {binding: {headers: [a], when: always}}}',
+      'policies.default.binding.when: expected one of "if-present"|"required"',
+    ],
+    [
+      'policies: {default: {issuer: ""}}',
+      'policies.default.issuer: must be a text that is not empty, or a list of such',
+    ],
+    [
+      'policies: {default: {issuer: 5}}',
+      'policies.default.issuer: must be a text that is not empty, or a list of such',
+    ],
+    [
+      'policies: {default: {audience: 5}}',
+      'policies.default.audience: must be host, a text that is not empty, or a list of such',
+    ],
+    [
+      'policies: {default: {clockToleranceSeconds: 301}}',
+      'policies.default.clockToleranceSeconds: Too big: expected number to be <=300',
+    ],
+    [
+      'policies: {default: {clockToleranceSeconds: -1}}',
+      'policies.default.clockToleranceSeconds: Too small: expected number to be >=0',
+    ],
+    [
+      'policies: {default: {allowCorsPreflight: yes}}',
+      'policies.default.allowCorsPreflight: expected boolean, received string',
+    ],
+    [
+      'policies: {default: {forwardToken: 1}}',
+      'policies.default.forwardToken: expected boolean, received number',
+    ],
+    [
+      'policies: {default: {forwardClaims: [pay]}}',
+      'policies.default.forwardClaims[0]: expected one of "did"|"ip"|"arc"|"iss"|"aud"|"sub"',
+    ],
+    ['routes: [{}]', 'routes[0].policy: is required'],
+    ['routes: [{policy: nope}]', 'routes[0].policy: names no policy; there are: default'],
+    ['routes: [{policy: default, path: /a}]', 'routes[0].path: unknown field'],
+    ['routes: [{policy: default, host: "a b"}]', `routes[0].host: ${HOST}`],
+    ['routes: [{policy: default, host: "*"}]', `routes[0].host: ${HOST}`],
+    ['routes: [{policy: default, host: "a.*.com"}]', `routes[0].host: ${HOST}`],
+    ['routes: [{policy: default, host: ""}]', `routes[0].host: ${HOST}`],
+    ['routes: [{policy: default, pathPrefix: a}]', 'routes[0].pathPrefix: must begin with /'],
+    ['routes: [{policy: default, pathPrefix: ""}]', 'routes[0].pathPrefix: must begin with /'],
+    [
+      'routes: [{policy: default, pathPrefix: "/a/../b"}]',
+      'routes[0].pathPrefix: would never match: prefixes are not compared with a path like this',
+    ],
+    [
+      'routes: [{policy: default, pathPrefix: "/a?b"}]',
+      'routes[0].pathPrefix: must not hold a query: it is compared without one',
+    ],
+    [
+      'routes: [{policy: default, methods: [get]}]',
+      'routes[0].methods[0]: must be a method in upper case, as clients send it',
+    ],
+    [
+      'routes: [{policy: default, methods: []}]',
+      'routes[0].methods: Too small: expected array to have >=1 items',
+    ],
+    ['denied: {status: 200}', `denied.status: ${STATUS}`],
+    ['denied: {status: 418}', `denied.status: ${STATUS}`],
+    ['denied: {status: 509}', `denied.status: ${STATUS}`],
+    ['denied: {body: {}}', 'denied.body: expected string, received object'],
+    ['denied: {contentType: ""}', 'denied.contentType: must be a media type'],
+    ['denied: {contentType: "a\\r\\nb"}', 'denied.contentType: must be a media type'],
+    ['denied: {exposeReason: 1}', 'denied.exposeReason: expected boolean, received number'],
+    ['log: {checks: some}', 'log.checks: expected one of "none"|"failures"|"all"'],
+    ['verdictCache: {maxEntries: -1}', 'verdictCache.maxEntries: Too small: expected number to be >=0'],
+    ['drain: {delaySeconds: -1}', 'drain.delaySeconds: Too small: expected number to be >=0'],
+    ['drain: {timeoutSeconds: 20s}', 'drain.timeoutSeconds: expected number, received string'],
+    [
+      'connection: {maxConcurrentStreams: 0}',
+      'connection.maxConcurrentStreams: Too small: expected number to be >=1',
+    ],
+    ['limits: {messageBytes: 1}', 'limits.messageBytes: Too small: expected number to be >=1024'],
+    ['limits: {connections: 0}', 'limits.connections: Too small: expected number to be >=1'],
+    ['workers: many', 'workers: must be a whole number from 1, or auto'],
+  ])('%s is refused', (text, expected) => {
+    expect(problemsOf(text)).toEqual([expected]);
+  });
+
+  it('takes as status of a refusal exactly those that the contract lists', () => {
+    const accepted = Array.from({ length: 700 }, (_, status) => status).filter(
+      (status) => parseConfig(`denied: {status: ${status}}`, ENV).config !== undefined,
+    );
+    const from = (first: number, last: number) =>
+      Array.from({ length: last - first + 1 }, (_, index) => first + index);
+    expect(accepted).toEqual([...from(400, 417), ...from(421, 424), 426, 428, 429, 431, ...from(500, 508)]);
+  });
+});
+
+describe('keys', () => {
+  it.each([
+    ['keys:', 'keys: expected array, received null'],
+    ['keys: {}', 'keys: expected array, received object'],
+    ['keys: []', 'keys: must name at least one key'],
+    ['keys: [current]', 'keys[0]: expected object, received string'],
+    ['keys: [{secretFile: /a}]', 'keys[0].id: is required'],
+    ['keys: [{id: a}]', `keys[0]: ${ONE_SOURCE}`],
+    ['keys: [{id: a, secretFile: /a, pemFile: /b}]', `keys[0]: ${ONE_SOURCE}`],
+    ['keys: [{id: a, jwksUrl: "http://a.test"}]', 'keys[0].jwksUrl: must be a URL with https'],
+    ['keys: [{id: a, pemFile: /a}]', 'keys[0].algorithms: is required with a pemFile'],
+    [
+      'keys: [{id: a, pemFile: /a, algorithms: [HS256]}]',
+      'keys[0].algorithms: HS256 does not go with a pemFile',
+    ],
+    [
+      'keys: [{id: a, secretFile: /a, algorithms: [HS256, RS256]}]',
+      'keys[0].algorithms: RS256 does not go with a secretFile',
+    ],
+    [
+      'keys: [{id: a, jwksFile: /a, kid: k}]',
+      'keys[0].kid: does not go with a JWK Set, whose keys declare their own',
+    ],
+    [
+      'keys: [{id: a, secretFile: /a, hosts: []}]',
+      'keys[0].hosts: Too small: expected array to have >=1 items',
+    ],
+    ['keys: [{id: a, secretFile: /a, hosts: ["a b"]}]', `keys[0].hosts[0]: ${HOST}`],
+    ['keys: [{id: A, secretFile: /a}]', `keys[0].id: ${NAME}`],
+    [`keys: [{id: ${LONG}, secretFile: /a}]`, `keys[0].id: ${NAME}`],
+    ['keys: [{id: a, secretFile: ""}]', 'keys[0].secretFile: must not be empty'],
+    ['keys: [{id: a, secretFile: /a, kid: ""}]', 'keys[0].kid: must not be empty'],
+    ['keys: [{id: a, secretFile: /a, kid: 5}]', 'keys[0].kid: expected string, received number'],
+    [
+      'keys: [{id: a, secretFile: /a, algorithms: []}]',
+      'keys[0].algorithms: Too small: expected array to have >=1 items',
+    ],
+    [
+      'keys: [{id: a, secretFile: /a, algorithms: [none]}]',
+      `keys[0].algorithms[0]: expected one of ${ALGORITHM_NAMES.map((name) => `"${name}"`).join('|')}`,
+    ],
+    ['keys: [{id: a, secretFile: /a, secret: x}]', 'keys[0].secret: unknown field'],
+    ['keys: [{id: a, secretFile: /a}, {id: a, secretFile: /b}]', 'keys[1].id: is taken by keys[0]'],
+  ])('%s is refused', (text, expected) => {
+    expect(problemsOf(text, {})).toEqual([expected]);
+  });
+
+  it.each(['APPROOV_BASE64_SECRET', 'APPROOV_BASE64_SECRET_FILE'])(
+    'together with %s are refused',
+    (variable) => {
+      expect(problemsOf('keys: [{id: a, secretFile: /a}]', { [variable]: SECRET })).toEqual([
+        `keys: set together with ${variable}: give one`,
+      ]);
+    },
+  );
+});
+
+describe('decryption keys', () => {
+  it.each([
+    ['decryptionKeys: {}', 'decryptionKeys: expected array, received object'],
+    ['decryptionKeys: [{id: a}]', 'decryptionKeys[0]: must have exactly one of secretFile, privateKeyFile'],
+    [
+      'decryptionKeys: [{id: a, secretFile: /a, privateKeyFile: /b}]',
+      'decryptionKeys[0]: must have exactly one of secretFile, privateKeyFile',
+    ],
+    [
+      'decryptionKeys: [{id: a, privateKeyFile: /a, nested: false}]',
+      'decryptionKeys[0].nested: must be true with a privateKeyFile: anybody can encrypt to a public key',
+    ],
+    [
+      'decryptionKeys: [{id: a, secretFile: /a}, {id: a, secretFile: /b}]',
+      'decryptionKeys[1].id: is taken by decryptionKeys[0]',
+    ],
+  ])('%s is refused', (text, expected) => {
+    expect(problemsOf(text)).toEqual([expected]);
+  });
+});
+
+describe('a text that is not what it should be', () => {
+  it.each([
+    { name: 'no YAML', text: 'a: b: c', expected: 'line 1, column 4: not valid YAML: block as implicit key' },
+    {
+      name: 'a field given twice',
+      text: 'log: {}\nlog: {}',
+      expected: 'line 2, column 1: not valid YAML: duplicate key',
+    },
+    {
+      name: 'a tab where blanks belong',
+      text: 'log:\n\tlevel: info',
+      expected: 'line 2, column 1: not valid YAML: tab as indent',
+    },
+    {
+      name: 'two documents',
+      text: 'log: {}\n---\nlog: {}',
+      expected: 'line 2, column 1: not valid YAML: multiple docs',
+    },
+    {
+      name: 'an alias of nothing',
+      text: 'log: *nothing',
+      expected: 'line 1: not valid YAML: an alias cannot be resolved',
+    },
+    { name: 'a list', text: '- log', expected: 'line 1: must be a mapping of fields' },
+    { name: 'a word', text: 'log', expected: 'line 1: must be a mapping of fields' },
+  ])('is refused: $name', ({ text, expected }) => {
+    expect(problemsOf(text)).toEqual([expected]);
+  });
+
+  it('does not grow without end by aliases of aliases', () => {
+    const levels = 'bcdefghi'.split('').map((name, index) => {
+      const before = 'abcdefgh'.charAt(index);
+      return `${name}: &${name} [${`*${before},`.repeat(9)}]`;
+    });
+    const text = ['a: &a [1]', ...levels].join('\n');
+    expect(problemsOf(text)).toEqual(['line 1: not valid YAML: an alias cannot be resolved']);
+  });
+});
+
+describe('a name that policies are looked up by', () => {
+  it('must exist, even where a variable sets a field of that policy', () => {
+    expect(
+      problemsOf('defaultPolicy: strcit\npolicies: {strict: {}}', { ...ENV, APPROOV_MODE: 'observe' }),
+    ).toEqual(['defaultPolicy: names no policy; there are: strict']);
+  });
+
+  it.each(['__proto__', 'constructor'])('is not %s only because every object has that', (name) => {
+    expect(problemsOf(`defaultPolicy: ${name}\npolicies: {open: {}}`)).toEqual([
+      'defaultPolicy: names no policy; there are: open',
+    ]);
+  });
+
+  it('is refused where it is none, and never passed over in silence', () => {
+    expect(problemsOf('policies: {default: {}, __proto__: {}}')).toEqual(['__proto__: unknown field']);
+  });
+});
+
+describe('problems', () => {
+  const MANY = `
+listen: {grpc: nowhere}
+keys: [{id: A, secretFile: /a}, {id: b}]
+policies: {default: {mode: on, extra: 1}}
+routes: [{policy: nope, host: "a b"}]
+denied: {status: 200}
+log: {level: loud}
+`;
+  const EXPECTED = [
+    'denied.status',
+    'keys[0].id',
+    'keys[1]',
+    'listen.grpc',
+    'log.level',
+    'policies.default.extra',
+    'policies.default.mode',
+    'routes[0].host',
+    'routes[0].policy',
+  ];
+
+  it('are told all at once', () => {
+    const paths = parseConfig(MANY, {}).problems.map(({ path }) => path);
+    expect(paths.sort()).toEqual(EXPECTED);
+  });
+
+  it('of file and environment are told together', () => {
+    const paths = parseConfig(MANY, { APPROOV_BASE64_SECRET: 'short' }).problems.map(({ path }) => path);
+    expect(paths.sort()).toEqual([
+      'APPROOV_BASE64_SECRET',
+      ...EXPECTED.slice(0, 1),
+      'keys',
+      ...EXPECTED.slice(1),
+    ]);
+  });
+
+  it('of both secret variables and of keys beside them are told together', () => {
+    const env = { ...ENV, APPROOV_BASE64_SECRET_FILE: '/s' };
+    expect(
+      problemsOf('keys: [{id: a, secretFile: /a}]', env).map((problem) => problem.split(':')[0]),
+    ).toEqual(['APPROOV_BASE64_SECRET', 'keys']);
+  });
+
+  it('are one line each in the error that carries them', () => {
+    const { problems } = parseConfig(MANY, {});
+    const lines = new ConfigError(problems).message.split('\n');
+    expect(lines).toEqual(problems.map(({ path, message }) => `${path}: ${message}`));
+  });
+
+  it('leave the keys that are well described known, so that their files can be judged too', () => {
+    const { keys } = parseConfig('keys: [{id: A, secretFile: /a}, {id: b, secretFile: /b}]\nextra: 1', {});
+    expect(keys).toMatchObject([{ id: 'b', from: { file: '/b' }, path: 'keys[1].secretFile' }]);
+  });
+
+  it.each([
+    { name: 'in the variable, broken', text: '', env: { APPROOV_BASE64_SECRET: `${SECRET} note` } },
+    { name: 'where a mode belongs', text: '', env: { ...ENV, APPROOV_MODE: SECRET } },
+    { name: 'where an address belongs', text: '', env: { ...ENV, APPROOV_GRPC_LISTEN: SECRET } },
+    { name: 'in the file', text: `keys: [{id: a, secret: "${SECRET}"}]`, env: {} },
+    { name: 'where an id belongs', text: `keys: [{id: "${SECRET}", secretFile: /a}]`, env: {} },
+    { name: 'on a line that is no YAML', text: `secret: ${SECRET}: x`, env: ENV },
+    { name: 'twice', text: `log: ${SECRET}\nlog: ${SECRET}`, env: ENV },
+    { name: 'as the whole file', text: SECRET, env: {} },
+  ])('never hold a secret that is $name', ({ text, env }) => {
+    const told = problemsOf(text, env).join('\n');
+    expect(told).not.toBe('');
+    for (let at = 0; at + 8 <= SECRET.length; at += 4) expect(told).not.toContain(SECRET.slice(at, at + 8));
+  });
+});

@@ -1,0 +1,241 @@
+/** Owns the proof that the house stands: who may import what, on which floor, and why. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+/**
+ * A file or a folder. It may import what its row names: packages, rooms on lower floors and, being a file, others
+ * in its folder on its own floor.
+ */
+interface Room {
+  readonly floor: number;
+  readonly mayImport: readonly string[];
+  readonly because: string;
+}
+
+const ROOMS: Readonly<Record<string, Room>> = {
+  'approov/': room(
+    0,
+    'node:buffer node:crypto node:util jose',
+    'what a token is follows from its bytes and from cryptography alone',
+  ),
+  'authz/': room(1, 'approov/', 'a decision follows from request, policy and token alone'),
+  'config/': room(2, 'approov/ authz/ yaml zod', 'it makes keys and policies of a text, and opens no file'),
+  'envoy/': room(2, 'authz/', 'it writes a decision in Envoy’s words, and knows no library that sends it'),
+  'envoy/reflection.ts': room(
+    2,
+    '@grpc/proto-loader protobufjs/ext/descriptor/index.js',
+    'it describes the service to those who ask, and takes no call',
+  ),
+  'files.ts': room(2, 'node:fs/promises', 'it reads text, whatever it says'),
+  'jwks-url.ts': room(
+    2,
+    '',
+    'it fetches a text again and again, and leaves to others what that is made into',
+  ),
+  'key-files.ts': room(2, 'approov/ authz/ node:crypto', 'it makes keys of a text, each for its hosts'),
+  'tls-files.ts': room(2, 'node:crypto node:tls', 'it checks a certificate and its key'),
+  'listener.ts': room(2, 'node:fs node:net', 'it binds addresses'),
+  'log.ts': room(
+    2,
+    'approov/ authz/ node:crypto pino',
+    'it writes decisions down, and a token only as its fingerprint',
+  ),
+  'metrics.ts': room(
+    2,
+    'approov/ authz/ prom-client',
+    'it counts decisions by the closed sets of the floors below',
+  ),
+  'version.ts': room(2, 'node:fs', 'it reads the version from package.json'),
+  'listen-error.ts': room(3, 'config/', 'it says of an address of the configuration why it cannot be bound'),
+  'file-parts.ts': room(
+    3,
+    'approov/ config/ files.ts key-files.ts tls-files.ts node:crypto',
+    'it makes of each file what the configuration says that it is',
+  ),
+  'configuration.ts': room(
+    3,
+    'approov/ config/ file-parts.ts files.ts key-files.ts tls-files.ts',
+    'it keeps the configuration and its files in their last good state',
+  ),
+  'key-store.ts': room(
+    3,
+    'approov/ config/ configuration.ts jwks-url.ts key-files.ts',
+    'it joins the keys of files with those of URLs',
+  ),
+  'checker.ts': room(
+    3,
+    'approov/ authz/ envoy/ log.ts metrics.ts node:perf_hooks',
+    'it takes a check from message to answer, and has it counted and logged',
+  ),
+  'envoy/authorization-server.ts': room(
+    3,
+    'envoy/reflection.ts listener.ts node:net node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
+    'it alone knows the gRPC library, so that one file changes with it',
+  ),
+  'admin-server.ts': room(3, 'listener.ts node:http node:net', 'it shows pages that others write'),
+  'instance.ts': room(
+    4,
+    'config/ configuration.ts file-parts.ts key-store.ts listen-error.ts checker.ts envoy/authorization-server.ts admin-server.ts log.ts metrics.ts node:perf_hooks node:timers/promises',
+    'it builds the parts of one process in order',
+  ),
+  'workers.ts': room(
+    4,
+    'config/ admin-server.ts log.ts metrics.ts prom-client node:cluster node:events node:timers/promises',
+    'it watches over processes that share the work',
+  ),
+  'service.ts': room(
+    4,
+    'config/ configuration.ts instance.ts workers.ts listen-error.ts admin-server.ts log.ts metrics.ts version.ts prom-client node:os node:perf_hooks',
+    'it starts and stops one process or several',
+  ),
+  'commands/': room(
+    5,
+    'approov/ authz/ config/ configuration.ts key-store.ts service.ts node:crypto node:http2 node:net node:tls node:util',
+    'each command is a way into the house, and none of them is the process',
+  ),
+  'cli.ts': room(
+    6,
+    'commands/ config/ listen-error.ts version.ts workers.ts node:stream/consumers',
+    'it is the process: arguments, environment, signals, exit code',
+  ),
+};
+
+function room(floor: number, mayImport: string, because: string): Room {
+  return { floor, mayImport: mayImport.split(' ').filter((name) => name !== ''), because };
+}
+
+/** What a source text must not hold, where, and why. */
+const FORBIDDEN = [
+  {
+    text: /\bprocess\.(env|exit)\b/,
+    where: (file: string) => file !== 'cli.ts',
+    because: 'only cli.ts is the process',
+  },
+  {
+    text: /\bDate\b|\bperformance\.|\bset(Timeout|Interval|Immediate)\b|\bprocess\.|\bconsole\.|Math\.random|\bfetch\(/,
+    where: (file: string) => floorOf(file) < 2,
+    because: 'floors 0 and 1 are pure: no clock, process, log or network',
+  },
+  { text: /envoy/i, where: (file: string) => floorOf(file) === 0, because: 'a token knows nothing of Envoy' },
+  {
+    text: /\bimport\(|\brequire\(/,
+    where: () => true,
+    because: 'an import that is computed escapes this table',
+  },
+];
+
+const SRC = fileURLToPath(new URL('../src/', import.meta.url));
+const SOURCES: ReadonlyMap<string, string> = new Map(
+  readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => [file, readFileSync(SRC + file, 'utf8')]),
+);
+
+/** The most exact row that a file falls under. */
+function roomOf(file: string): string | undefined {
+  return [file, `${file.split('/', 1)}/`].find((room) => Object.hasOwn(ROOMS, room));
+}
+
+function floorOf(file: string): number {
+  return ROOMS[roomOf(file) ?? '']?.floor ?? Number.NaN;
+}
+
+const IMPORT = /^(?:import|export)\b(?:[^;'=(]*\bfrom)?\s*'([^']+)';/gm;
+
+/** What a file imports: files by their path below src/, packages by their name. */
+function importsOf(file: string, text: string): string[] {
+  return [...text.matchAll(IMPORT)].map(([, from = '']) =>
+    from.startsWith('.') ? new URL(from, `file:///${file}`).pathname.slice(1) : from,
+  );
+}
+
+/** Each import that leaves its room, as rows name it. */
+function crossings(sources: ReadonlyMap<string, string>): { file: string; room: string; to: string }[] {
+  return [...sources].flatMap(([file, text]) => {
+    const room = roomOf(file) ?? '(no row)';
+    return importsOf(file, text)
+      .map((target) => ({ file, room, to: target.endsWith('.ts') ? (roomOf(target) ?? target) : target }))
+      .filter(({ to }) => to !== room);
+  });
+}
+
+function complaints(sources: ReadonlyMap<string, string>): string[] {
+  const crossed = crossings(sources);
+  const found: string[] = [];
+  for (const file of sources.keys()) if (roomOf(file) === undefined) found.push(`${file} has no row`);
+  for (const { file, room, to } of crossed) {
+    if (!ROOMS[room]?.mayImport.includes(to))
+      found.push(`${file} may not import ${to}: ${ROOMS[room]?.because}`);
+  }
+  for (const [room, { floor, mayImport }] of Object.entries(ROOMS)) {
+    for (const to of mayImport) {
+      if (!isBelow(to, room, floor)) found.push(`row ${room} lets it import ${to}, which is no lower floor`);
+      if (!crossed.some((each) => each.room === room && each.to === to))
+        found.push(`row ${room}: ${to} is stale`);
+    }
+    if (![...sources.keys()].some((file) => roomOf(file) === room)) found.push(`row ${room} is stale`);
+  }
+  for (const { text, where, because } of FORBIDDEN) {
+    for (const [file, source] of sources)
+      if (where(file) && text.test(source)) found.push(`${file}: ${because}`);
+  }
+  return [...found, ...cycles(sources)];
+}
+
+/** Whether a row may name another: one on a lower floor, or its neighbour. */
+function isBelow(to: string, room: string, floor: number): boolean {
+  const target = ROOMS[to]?.floor ?? -1;
+  const isNeighbour = folderOf(to) === folderOf(room);
+  return target < floor || (target === floor && isNeighbour);
+}
+
+function folderOf(room: string): string {
+  return room.slice(0, room.lastIndexOf('/') + 1);
+}
+
+function cycles(sources: ReadonlyMap<string, string>): string[] {
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): string[] => {
+    if (path.includes(file)) return [`cycle: ${[...path.slice(path.indexOf(file)), file].join(' > ')}`];
+    if (done.has(file)) return [];
+    const found = importsOf(file, sources.get(file) ?? '')
+      .filter((target) => sources.has(target))
+      .flatMap((target) => visit(target, [...path, file]));
+    done.add(file);
+    return found;
+  };
+  return [...sources.keys()].flatMap((file) => visit(file, []));
+}
+
+describe('the floors', () => {
+  it('are kept by every file, and every row is used', () => {
+    expect(complaints(SOURCES)).toEqual([]);
+  });
+
+  it.each([
+    ['authz/host.ts', "import { a } from '../log.ts';", 'may not import log.ts: a decision follows'],
+    ['authz/host.ts', "export * from '../log.ts';", 'may not import log.ts'],
+    ['log.ts', "import type { A } from './metrics.ts';", 'may not import metrics.ts'],
+    ['checker.ts', "import {\n  a,\n} from '@grpc/grpc-js';", 'may not import @grpc/grpc-js'],
+    ['approov/base64.ts', "import 'node:fs';", 'may not import node:fs'],
+    ['approov/base64.ts', "import './secret.ts';", '> approov/secret.ts'],
+    ['log.ts', "const a = process.env['A'];", 'only cli.ts is the process'],
+    ['service.ts', 'process.exit(1);', 'only cli.ts is the process'],
+    ['authz/decide.ts', 'Date.now();', 'floors 0 and 1 are pure'],
+    ['approov/token.ts', '// as Envoy says', 'knows nothing of Envoy'],
+    ['log.ts', "await import('x');", 'escapes this table'],
+    ['new.ts', '', 'has no row'],
+  ])('would not be kept by %s with %j', (file, line, complaint) => {
+    const changed = new Map([...SOURCES, [file, `${line}\n${SOURCES.get(file) ?? ''}`]]);
+    expect(complaints(changed)).toContainEqual(expect.stringMatching(`${file}.*${complaint}`));
+  });
+
+  it('would not be kept by a row or an allowance that nobody needs', () => {
+    expect(complaints(new Map([...SOURCES].filter(([file]) => file !== 'log.ts')))).toContain(
+      'row log.ts is stale',
+    );
+    const idle = new Map([...SOURCES, ['version.ts', '']]);
+    expect(complaints(idle)).toContain('row version.ts: node:fs is stale');
+  });
+});

@@ -1,0 +1,33 @@
+/** Owns reading the admin pages of a running service. */
+
+/** Every series of `/metrics`, by its name and labels as they are written there. */
+export async function readMetrics(admin: string): Promise<ReadonlyMap<string, number>> {
+  const text = await (await fetch(`http://${admin}/metrics`)).text();
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const space = line.lastIndexOf(' ');
+      return [line.slice(0, space), Number(line.slice(space + 1))];
+    }),
+  );
+}
+
+export interface Readyz {
+  readonly status: number;
+  readonly components: {
+    readonly process?: string;
+    readonly keys?: {
+      readonly loaded: readonly { readonly id: string }[];
+      readonly missing: readonly string[];
+    };
+    readonly files?: Readonly<Record<string, 'ok' | readonly string[]>>;
+    readonly urls?: Readonly<Record<string, string>>;
+    readonly workers?: Readonly<Record<string, string>>;
+  };
+}
+
+export async function readReadyz(admin: string): Promise<Readyz> {
+  const response = await fetch(`http://${admin}/readyz`);
+  const { components } = (await response.json()) as { components: Readyz['components'] };
+  return { status: response.status, components };
+}

@@ -1,0 +1,392 @@
+/** Owns the cases of the decision: each step's own, and those where two things are wrong and the earlier step wins. */
+import { payClaim } from '../../src/approov/token-binding.ts';
+import type { Policy } from '../../src/authz/policy.ts';
+import type { Reason } from '../../src/authz/reason.ts';
+import { keysetOf, NOW, type RequestFields, symmetricKey } from './check.ts';
+import { base64url, mintToken, OTHER_SECRET_BYTES } from './token.ts';
+
+/** One HS256 key that declares the `kid` k1. */
+export const KEYSET = keysetOf(symmetricKey({ kid: 'k1' }));
+
+const GOOD = { exp: NOW + 300 };
+const BEARER = 'Bearer abc';
+const mint = mintToken;
+const good = mint(GOOD);
+const forged = (claims: unknown, header = {}) => mint(claims, { header, secret: OTHER_SECRET_BYTES });
+const [, PAYLOAD = '', SIGNATURE = ''] = good.split('.');
+
+/** A request at {@link NOW} and the reason that it must get. */
+export interface DecisionCase {
+  readonly name: string;
+  readonly token?: string;
+  readonly request?: RequestFields;
+  readonly policy?: Partial<Policy>;
+  readonly reason: Reason;
+}
+
+const preflight = { origin: 'https://app.test', 'access-control-request-method': 'POST' };
+const bound = { binding: { headers: ['authorization'], when: 'if-present' } } as const;
+const required = { binding: { headers: ['authorization'], when: 'required' } } as const;
+const demanding: Partial<Policy> = {
+  ...required,
+  issuer: ['acme.approov.io'],
+  audience: ['api.example.com'],
+};
+const claimed = { ...GOOD, iss: 'acme.approov.io', aud: 'api.example.com' };
+
+/** By the step that gives the reason. */
+export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> = {
+  '1, the policy': [
+    { name: 'an unknown policy', token: good, request: { policyName: 'nobody' }, reason: 'policy_unknown' },
+    {
+      name: 'an unknown policy and a preflight',
+      request: { policyName: '', method: 'OPTIONS', headers: preflight },
+      reason: 'policy_unknown',
+    },
+    { name: 'off', policy: { mode: 'off' }, reason: 'policy_off' },
+    { name: 'off and a forged token', policy: { mode: 'off' }, token: forged(GOOD), reason: 'policy_off' },
+    {
+      name: 'off and a preflight',
+      policy: { mode: 'off' },
+      request: { method: 'OPTIONS', headers: preflight },
+      reason: 'policy_off',
+    },
+    { name: 'a preflight', request: { method: 'OPTIONS', headers: preflight }, reason: 'cors_preflight' },
+    {
+      name: 'a preflight with a forged token',
+      token: forged(GOOD),
+      request: { method: 'OPTIONS', headers: preflight },
+      reason: 'cors_preflight',
+    },
+    {
+      name: 'a preflight with two tokens',
+      request: { method: 'OPTIONS', headers: { ...preflight, 'approov-token': ['a', 'b'] } },
+      reason: 'cors_preflight',
+    },
+    {
+      name: 'a preflight under a policy that has it checked',
+      policy: { allowCorsPreflight: false },
+      request: { method: 'OPTIONS', headers: preflight },
+      reason: 'missing_approov_token',
+    },
+    {
+      name: 'OPTIONS without origin',
+      request: { method: 'OPTIONS', headers: { 'access-control-request-method': 'POST' } },
+      reason: 'missing_approov_token',
+    },
+    {
+      name: 'OPTIONS without the method asked for',
+      request: { method: 'OPTIONS', headers: { origin: 'https://app.test' } },
+      reason: 'missing_approov_token',
+    },
+    {
+      name: 'GET with the headers of a preflight',
+      request: { headers: preflight },
+      reason: 'missing_approov_token',
+    },
+    {
+      name: 'options in lower case',
+      request: { method: 'options', headers: preflight },
+      reason: 'missing_approov_token',
+    },
+  ],
+  '2, the token': [
+    { name: 'no token', reason: 'missing_approov_token' },
+    { name: 'an empty token', token: '', reason: 'missing_approov_token' },
+    { name: 'a status word', token: 'NO_NETWORK', reason: 'missing_approov_token' },
+    {
+      name: 'two tokens',
+      request: { headers: { 'approov-token': [good, good] } },
+      reason: 'duplicate_approov_token',
+    },
+    { name: 'two tokens joined, neither in form', token: '!,!', reason: 'duplicate_approov_token' },
+    { name: 'no JWT', token: 'adasdasdsadasd', reason: 'invalid_token_format' },
+    {
+      name: 'a token too long that was forged',
+      token: forged({ pad: 'x'.repeat(8192) }),
+      reason: 'invalid_token_format',
+    },
+    {
+      name: 'a bad payload and crit',
+      token: `${base64url('{"crit":[]}')}.!.${SIGNATURE}`,
+      reason: 'invalid_token_format',
+    },
+    { name: 'a bad header and no signature', token: `QQ.${PAYLOAD}.`, reason: 'invalid_token_format' },
+  ],
+  '3, the key': [
+    {
+      name: 'alg none and an empty signature',
+      token: `${base64url('{"alg":"none"}')}.${PAYLOAD}.`,
+      reason: 'unsupported_token_algorithm',
+    },
+    {
+      name: 'crit and an empty signature',
+      token: `${base64url('{"alg":"HS256","crit":["b64"]}')}.${PAYLOAD}.`,
+      reason: 'unsupported_token_algorithm',
+    },
+    {
+      name: 'crit and an unknown kid',
+      token: mint(GOOD, { header: { crit: ['x'], kid: 'k9' } }),
+      reason: 'unsupported_token_algorithm',
+    },
+    {
+      name: 'a JWE',
+      token: `${base64url('{"alg":"dir","enc":"A256GCM","kid":"k9"}')}..QQ.QQ.QQ`,
+      reason: 'unsupported_token_algorithm',
+    },
+    {
+      name: 'an empty signature and an unknown kid',
+      token: `${base64url('{"alg":"HS256","kid":"k9"}')}.${PAYLOAD}.`,
+      reason: 'invalid_token_format',
+    },
+    {
+      name: 'an empty signature and an alg of no key',
+      token: `${base64url('{"alg":"HS512"}')}.${PAYLOAD}.`,
+      reason: 'invalid_token_format',
+    },
+    { name: 'an unknown kid', token: mint(GOOD, { header: { kid: 'k9' } }), reason: 'unknown_key_id' },
+    {
+      name: 'an unknown kid and an alg of no key',
+      token: mint(GOOD, { header: { kid: 'k9', alg: 'HS512' } }),
+      reason: 'unknown_key_id',
+    },
+    {
+      name: 'an alg of no key and a forged signature',
+      token: forged(GOOD, { alg: 'HS512' }),
+      reason: 'unsupported_token_algorithm',
+    },
+  ],
+  '4, the signature': [
+    { name: 'a forged token', token: forged(GOOD), reason: 'invalid_token_signature' },
+    {
+      name: 'a forged token of the right kid',
+      token: forged(GOOD, { kid: 'k1' }),
+      reason: 'invalid_token_signature',
+    },
+    { name: 'a forged and expired token', token: forged({ exp: 1 }), reason: 'invalid_token_signature' },
+    { name: 'a forged token without exp', token: forged({}), reason: 'invalid_token_signature' },
+    {
+      name: 'a forged token to come',
+      token: forged({ ...GOOD, nbf: NOW + 100 }),
+      reason: 'invalid_token_signature',
+    },
+    {
+      name: 'a forged token of another issuer',
+      token: forged(GOOD),
+      policy: demanding,
+      reason: 'invalid_token_signature',
+    },
+    {
+      name: 'a forged token whose payload is no object',
+      token: forged([]),
+      reason: 'invalid_token_signature',
+    },
+    { name: 'a signed payload that is no object', token: mint([]), reason: 'invalid_token_format' },
+  ],
+  '5, the lifetime': [
+    { name: 'no exp', token: mint({}), reason: 'missing_expiry' },
+    { name: 'exp as text', token: mint({ exp: `${NOW + 300}` }), reason: 'missing_expiry' },
+    { name: 'no exp and nbf to come', token: mint({ nbf: NOW + 1 }), reason: 'missing_expiry' },
+    { name: 'on exp', token: mint({ exp: NOW }), reason: 'token_expired' },
+    {
+      name: 'after exp but within tolerance',
+      token: mint({ exp: NOW - 4.5 }),
+      policy: { clockToleranceSeconds: 5 },
+      reason: 'ok',
+    },
+    {
+      name: 'on exp and tolerance',
+      token: mint({ exp: NOW - 5 }),
+      policy: { clockToleranceSeconds: 5 },
+      reason: 'token_expired',
+    },
+    {
+      name: 'expired and not yet valid',
+      token: mint({ exp: NOW - 9, nbf: NOW + 9 }),
+      reason: 'token_expired',
+    },
+    {
+      name: 'expired and of another issuer',
+      token: mint({ exp: NOW - 9 }),
+      policy: demanding,
+      reason: 'token_expired',
+    },
+    { name: 'before nbf', token: mint({ ...GOOD, nbf: NOW + 0.5 }), reason: 'token_not_yet_valid' },
+    { name: 'nbf as text', token: mint({ ...GOOD, nbf: '1' }), reason: 'token_not_yet_valid' },
+    {
+      name: 'before nbf and of another issuer',
+      token: mint({ ...GOOD, nbf: NOW + 9 }),
+      policy: demanding,
+      reason: 'token_not_yet_valid',
+    },
+  ],
+  '6, issuer and audience': [
+    {
+      name: 'no issuer',
+      token: mint({ ...claimed, iss: undefined }),
+      policy: demanding,
+      reason: 'claim_mismatch',
+    },
+    {
+      name: 'an empty issuer',
+      token: mint({ ...claimed, iss: '' }),
+      policy: demanding,
+      reason: 'claim_mismatch',
+    },
+    {
+      name: 'another issuer',
+      token: mint({ ...claimed, iss: 'b' }),
+      policy: demanding,
+      reason: 'claim_mismatch',
+    },
+    {
+      name: 'another audience',
+      token: mint({ ...claimed, aud: 'b' }),
+      policy: demanding,
+      reason: 'claim_mismatch',
+    },
+    {
+      name: 'an empty audience',
+      token: mint({ ...claimed, aud: '' }),
+      policy: demanding,
+      reason: 'claim_mismatch',
+    },
+    {
+      name: 'a list of other audiences',
+      token: mint({ ...claimed, aud: ['b'] }),
+      policy: demanding,
+      reason: 'claim_mismatch',
+    },
+    {
+      name: 'a list with the audience',
+      token: mint({ ...claimed, aud: ['b', 'api.example.com'] }),
+      policy: { audience: ['api.example.com'] },
+      reason: 'ok',
+    },
+    {
+      name: 'the second of two issuers',
+      token: mint(claimed),
+      policy: { issuer: ['b', 'acme.approov.io'] },
+      reason: 'ok',
+    },
+    {
+      name: 'the host as audience',
+      token: mint(claimed),
+      policy: { audience: 'host' },
+      request: { host: 'api.example.com:8443' },
+      reason: 'ok',
+    },
+    {
+      name: 'another host as audience',
+      token: mint(claimed),
+      policy: { audience: 'host' },
+      request: { host: 'www.example.com' },
+      reason: 'claim_mismatch',
+    },
+    {
+      name: 'no host as audience',
+      token: mint(claimed),
+      policy: { audience: 'host' },
+      request: { host: '' },
+      reason: 'claim_mismatch',
+    },
+    {
+      name: 'no host as audience and an empty audience',
+      token: mint({ ...GOOD, aud: '' }),
+      policy: { audience: 'host' },
+      request: { host: '' },
+      reason: 'claim_mismatch',
+    },
+    { name: 'claims nobody asks for', token: mint({ ...GOOD, iss: '', aud: 5 }), reason: 'ok' },
+    {
+      name: 'another issuer and another binding',
+      token: mint({ ...GOOD, pay: 'x' }),
+      policy: demanding,
+      reason: 'claim_mismatch',
+    },
+    { name: 'another issuer and no pay', token: good, policy: demanding, reason: 'claim_mismatch' },
+  ],
+  '7, the binding': [
+    { name: 'no pay, if present', token: good, policy: bound, reason: 'ok' },
+    {
+      name: 'no pay, required',
+      token: good,
+      policy: required,
+      request: { headers: { authorization: BEARER } },
+      reason: 'missing_pay_claim',
+    },
+    { name: 'no pay, required, and no header', token: good, policy: required, reason: 'missing_pay_claim' },
+    {
+      name: 'pay that is no text and no header',
+      token: mint({ ...GOOD, pay: 1 }),
+      policy: bound,
+      reason: 'binding_mismatch',
+    },
+    {
+      name: 'an empty pay and no header',
+      token: mint({ ...GOOD, pay: '' }),
+      policy: bound,
+      reason: 'binding_mismatch',
+    },
+    {
+      name: 'no header',
+      token: mint({ ...GOOD, pay: 'x' }),
+      policy: bound,
+      reason: 'missing_binding_header',
+    },
+    {
+      name: 'a blank header',
+      token: mint({ ...GOOD, pay: 'x' }),
+      policy: bound,
+      request: { headers: { authorization: ' ' } },
+      reason: 'missing_binding_header',
+    },
+    {
+      name: 'a repeated header',
+      token: mint({ ...GOOD, pay: payClaim([BEARER]) }),
+      policy: bound,
+      request: { headers: { authorization: [BEARER, BEARER] } },
+      reason: 'missing_binding_header',
+    },
+    {
+      name: 'another header',
+      token: mint({ ...GOOD, pay: payClaim([BEARER]) }),
+      policy: bound,
+      request: { headers: { authorization: 'Bearer abd' } },
+      reason: 'binding_mismatch',
+    },
+    {
+      name: 'the header',
+      token: mint({ ...GOOD, pay: payClaim([BEARER]) }),
+      policy: bound,
+      request: { headers: { authorization: BEARER } },
+      reason: 'ok',
+    },
+    {
+      name: 'two headers in order',
+      token: mint({ ...GOOD, pay: payClaim(['a', 'b']) }),
+      policy: { binding: { headers: ['x', 'y'], when: 'required' } },
+      request: { headers: { y: 'b', x: 'a' } },
+      reason: 'ok',
+    },
+    {
+      name: 'two headers in the other order',
+      token: mint({ ...GOOD, pay: payClaim(['a', 'b']) }),
+      policy: { binding: { headers: ['y', 'x'], when: 'required' } },
+      request: { headers: { y: 'b', x: 'a' } },
+      reason: 'binding_mismatch',
+    },
+    { name: 'a pay that nobody asks for', token: mint({ ...GOOD, pay: 'x' }), reason: 'ok' },
+  ],
+  '8, the end': [
+    { name: 'a valid token', token: good, reason: 'ok' },
+    {
+      name: 'a valid token under every demand',
+      token: mint({ ...claimed, pay: payClaim([BEARER]) }),
+      policy: demanding,
+      request: { headers: { authorization: BEARER } },
+      reason: 'ok',
+    },
+    { name: 'a valid token with a fractional exp', token: mint({ exp: NOW + 0.25 }), reason: 'ok' },
+  ],
+};

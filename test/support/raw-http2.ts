@@ -1,0 +1,150 @@
+/** Owns a peer that writes HTTP/2 frames by hand, as no well-behaved client would. */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** RFC 9113 §6. */
+export const FRAME = {
+  data: 0,
+  headers: 1,
+  rstStream: 3,
+  settings: 4,
+  ping: 6,
+  goaway: 7,
+  windowUpdate: 8,
+  continuation: 9,
+} as const;
+export const FLAG = { endStream: 1, ack: 1, endHeaders: 4 } as const;
+export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+export const SETTINGS = frame(FRAME.settings, 0, 0);
+
+const MAX_PAYLOAD = 16_384;
+const CHECK_PATH = '/envoy.service.auth.v3.Authorization/Check';
+
+export function frame(
+  type: number,
+  flags: number,
+  stream: number,
+  payload: Uint8Array = Buffer.alloc(0),
+): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** The header block of a call of Check. */
+export function checkHeaders(fields: Readonly<Record<string, string>> = {}): Buffer {
+  const all = {
+    ':method': 'POST',
+    ':scheme': 'http',
+    ':path': CHECK_PATH,
+    ':authority': 'authz',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...fields,
+  };
+  return Buffer.concat(
+    Object.entries(all).flatMap(([name, value]) => [Buffer.of(0), text(name), text(value)]),
+  );
+}
+
+/** RFC 7541 §5.2, never Huffman. */
+function text(value: string): Buffer {
+  const bytes = Buffer.from(value, 'latin1');
+  return Buffer.concat([prefixed(bytes.length), bytes]);
+}
+
+/** RFC 7541 §5.1, with a prefix of 7 bits. */
+function prefixed(value: number): Buffer {
+  if (value < 127) return Buffer.of(value);
+  const bytes = [127];
+  let rest = value - 127;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+  return Buffer.from([...bytes, rest]);
+}
+
+/** A whole header block as one HEADERS frame and, where it is long, CONTINUATION frames. */
+export function headersFrames(stream: number, block: Buffer, flags = 0): Buffer {
+  const parts: Buffer[] = [];
+  for (let from = 0; from < block.length; from += MAX_PAYLOAD) {
+    const isLast = from + MAX_PAYLOAD >= block.length;
+    const type = from === 0 ? FRAME.headers : FRAME.continuation;
+    const own = (from === 0 ? flags : 0) | (isLast ? FLAG.endHeaders : 0);
+    parts.push(frame(type, own, stream, block.subarray(from, from + MAX_PAYLOAD)));
+  }
+  return Buffer.concat(parts);
+}
+
+/** Client streams are odd. */
+export function streamNumber(index: number): number {
+  return index * 2 + 1;
+}
+
+export interface ReceivedFrame {
+  readonly type: number;
+  readonly flags: number;
+  readonly stream: number;
+  readonly payload: Buffer;
+}
+
+export interface RawPeer {
+  /** Every frame so far. */
+  received(type: number): readonly ReceivedFrame[];
+  readonly isClosed: boolean;
+  /** Writes, at the pace at which the other side takes it; to a closed connection it does nothing. */
+  write(...parts: readonly Uint8Array[]): Promise<void>;
+  /** Resolves when the other side has ended the connection. */
+  readonly closed: Promise<unknown>;
+  /** Reads no more from now on. */
+  stopReading(): void;
+  destroy(): void;
+}
+
+/** @param address host:port. */
+export async function connectRaw(address: string): Promise<RawPeer> {
+  const colon = address.lastIndexOf(':');
+  const socket: Socket = connect(Number(address.slice(colon + 1)), address.slice(0, colon));
+  const frames: ReceivedFrame[] = [];
+  let rest = Buffer.alloc(0);
+  socket.on('data', (chunk: Buffer) => {
+    rest = Buffer.concat([rest, chunk]);
+    for (;;) {
+      if (rest.length < 9) return;
+      const end = 9 + rest.readUIntBE(0, 3);
+      if (rest.length < end) return;
+      const [type = 0, flags = 0] = rest.subarray(3, 5);
+      const stream = rest.readUInt32BE(5) & 0x7fff_ffff;
+      frames.push({ type, flags, stream, payload: rest.subarray(9, end) });
+      rest = rest.subarray(end);
+    }
+  });
+  let isClosed = false;
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  void closed.then(() => {
+    isClosed = true;
+  });
+  await once(socket, 'connect');
+  // A reset by the other side is one of the good ends.
+  socket.on('error', () => undefined);
+  return {
+    received: (type) => frames.filter((each) => each.type === type),
+    get isClosed() {
+      return isClosed;
+    },
+    closed,
+    async write(...parts) {
+      for (const part of parts) {
+        if (isClosed || !socket.writable) return;
+        if (socket.write(part)) continue;
+        await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), closed]);
+      }
+      // Between two floods it is another's turn.
+      await sleep(0);
+    },
+    stopReading: () => void socket.pause(),
+    destroy: () => void socket.destroy(),
+  };
+}
