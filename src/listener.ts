@@ -6,6 +6,9 @@ export type ListenTarget =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string };
 
+/** Of sockaddr_un, with its NUL left out: libuv cuts a longer path short and listens somewhere else. */
+const MAX_SOCKET_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
+
 /**
  * Listens, and tells where: the port is the bound one if 0 was asked for.
  * @param socketMode permission bits of a unix socket.
@@ -20,6 +23,9 @@ export async function listen(
     await bind(server, { host: target.host, port: target.port });
     const bound = server.address();
     return typeof bound === 'object' && bound !== null ? { ...target, port: bound.port } : target;
+  }
+  if (Buffer.byteLength(target.path) > MAX_SOCKET_PATH_BYTES) {
+    throw Object.assign(new Error('the path is too long'), { code: 'ENAMETOOLONG' });
   }
   try {
     await bind(server, { path: target.path });

@@ -19,7 +19,7 @@ export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 export const SETTINGS = frame(FRAME.settings, 0, 0);
 
 const MAX_PAYLOAD = 16_384;
-const CHECK_PATH = '/envoy.service.auth.v3.Authorization/Check';
+export const CHECK_PATH = '/envoy.service.auth.v3.Authorization/Check';
 
 export function frame(
   type: number,
@@ -47,12 +47,18 @@ export function checkHeaders(fields: Readonly<Record<string, string>> = {}): Buf
     ...fields,
   };
   return Buffer.concat(
-    Object.entries(all).flatMap(([name, value]) => [Buffer.of(0), text(name), text(value)]),
+    Object.entries(all).flatMap(([name, value]) => [Buffer.of(0), literal(name), literal(value)]),
   );
 }
 
-/** RFC 7541 §5.2, never Huffman. */
-function text(value: string): Buffer {
+/** Of a call of Check. */
+export const CHECK_HEADERS = checkHeaders();
+
+/** A message without a field, framed as gRPC does: a request that says nothing. */
+export const EMPTY_MESSAGE = Buffer.alloc(5);
+
+/** A name or value in a header block (RFC 7541 §5.2), never Huffman. */
+export function literal(value: string): Buffer {
   const bytes = Buffer.from(value, 'latin1');
   return Buffer.concat([prefixed(bytes.length), bytes]);
 }
@@ -83,7 +89,12 @@ export function streamNumber(index: number): number {
   return index * 2 + 1;
 }
 
-export interface ReceivedFrame {
+/** Many frames in one go. */
+export function times(count: number, make: (index: number) => Buffer): Buffer {
+  return Buffer.concat(Array.from({ length: count }, (_, index) => make(index)));
+}
+
+interface ReceivedFrame {
   readonly type: number;
   readonly flags: number;
   readonly stream: number;
