@@ -4,7 +4,7 @@ import type { DecryptionKey } from './approov/encrypted-token.ts';
 import type { VerificationKey } from './approov/keyset.ts';
 import type { Config, DecryptionKeySource, KeySource, Problem } from './config/config.ts';
 import { type FileText, readTextFile } from './files.ts';
-import { isSecretText, KeyError, parseDecryptionKey, parseKeys } from './key-files.ts';
+import { KeyError, parseDecryptionKey, parseKeys } from './key-files.ts';
 import { parseTls, TlsError, type TlsMaterial } from './tls-files.ts';
 
 /** The kinds of files, each counted and shown apart. */
@@ -111,15 +111,10 @@ export async function loadParts(
   return { good, stale, fatal };
 }
 
-const NO_FILE_NAME =
-  'no such file; its name is not shown, as it may be a secret that stands where a file name belongs';
-
 function parsePart(part: Part, texts: readonly FileText[], last: Good | undefined): Good | Problem {
   const { kind, path, files } = part;
   const unread = texts.find((text) => 'problem' in text);
-  if (unread !== undefined && 'problem' in unread) {
-    return { path, message: files.some(isSecretText) ? NO_FILE_NAME : unread.problem };
-  }
+  if (unread !== undefined && 'problem' in unread) return { path, message: unread.problem };
   const digest = digestOf(...texts);
   if (last?.digest === digest) return last;
   try {
@@ -133,10 +128,13 @@ function parsePart(part: Part, texts: readonly FileText[], last: Good | undefine
 
 /** Reads each file once in a look, so that all that is made of it agrees. */
 export class Reader {
+  readonly #readings = new Map<string, Promise<FileText>>();
   readonly #texts = new Map<string, FileText>();
 
   async read(file: string): Promise<FileText> {
-    const text = this.#texts.get(file) ?? (await readTextFile(file));
+    const reading = this.#readings.get(file) ?? readTextFile(file);
+    this.#readings.set(file, reading);
+    const text = await reading;
     this.#texts.set(file, text);
     return text;
   }

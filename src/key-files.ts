@@ -65,16 +65,6 @@ export function parseKeys(source: KeySource, text: string): readonly Verificatio
   });
 }
 
-/** Whether a text would do as a secret: then it is not to be printed, wherever it stands. */
-export function isSecretText(text: string): boolean {
-  try {
-    Secret.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** The key of a secret that the environment gave. */
 export function keyOfSecret(source: KeySource, secret: Secret): VerificationKey {
   return createSymmetricKey(describeKey(source), source.kid, source.algorithms ?? ['HS256'], secret);

@@ -1,0 +1,163 @@
+/** Owns the proof that `check-config` shows what would run, and from where, without a secret; or everything that is wrong. */
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { type Finished, runCli, startServe } from '../support/process.ts';
+import { OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../support/token.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'check-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function fileWith(name: string, content: string): string {
+  writeFileSync(join(folder, name), content);
+  return join(folder, name);
+}
+
+function fingerprint(secret: Buffer): string {
+  return createHash('sha256').update(secret).digest('hex').slice(0, 12);
+}
+
+function checkConfig(config?: string, env: Readonly<Record<string, string>> = {}): Promise<Finished> {
+  return runCli(
+    ['check-config', ...(config === undefined ? [] : ['--config', fileWith('config.yaml', config)])],
+    env,
+  );
+}
+
+describe('a good configuration: exit 0', () => {
+  test('shows the defaults of the contract where nothing is said', async () => {
+    const finished = await checkConfig(undefined, { APPROOV_BASE64_SECRET: SECRET });
+    expect(finished).toMatchObject({ code: 0, stderr: '' });
+    expect(parse(finished.stdout)).toMatchObject({
+      listen: { grpc: '0.0.0.0:9001', admin: '127.0.0.1:9002', socketMode: '0660' },
+      keys: [{ id: 'env', fingerprint: fingerprint(SECRET_BYTES), algorithms: ['HS256'] }],
+      defaultPolicy: 'default',
+      policies: {
+        default: {
+          mode: 'enforce',
+          tokenHeader: 'approov-token',
+          tokenPrefix: '',
+          binding: null,
+          issuer: null,
+          audience: null,
+          clockToleranceSeconds: 0,
+          allowCorsPreflight: true,
+          forwardToken: true,
+          forwardClaims: [],
+        },
+      },
+      routes: [],
+      denied: { status: 401, body: '{}', contentType: 'application/json', exposeReason: false },
+      log: { level: 'info', checks: 'failures' },
+      verdictCache: { maxEntries: 10_000 },
+      drain: { delaySeconds: 5, timeoutSeconds: 20 },
+      connection: { maxAgeSeconds: 600, maxConcurrentStreams: 4096 },
+      limits: { messageBytes: 4_194_304, headerBytes: 65_536, connections: 10_000 },
+      workers: 1,
+    });
+  });
+
+  test('shows keys by id and fingerprint, from which file, with which kid and algorithms', async () => {
+    const [first, second] = [fileWith('first', SECRET), fileWith('second', OTHER_SECRET)];
+    const { stdout } = await checkConfig(
+      `keys: [{id: current, secretFile: ${first}}, {id: next, secretFile: ${second}, kid: k2, algorithms: [HS384, HS512]}]`,
+    );
+    expect(parse(stdout)['keys']).toEqual([
+      { id: 'current', fingerprint: fingerprint(SECRET_BYTES), secretFile: first, algorithms: ['HS256'] },
+      {
+        id: 'next',
+        fingerprint: fingerprint(OTHER_SECRET_BYTES),
+        secretFile: second,
+        kid: 'k2',
+        algorithms: ['HS384', 'HS512'],
+      },
+    ]);
+  });
+
+  test('marks each value that came from the environment, and no other', async () => {
+    const env = {
+      APPROOV_BASE64_SECRET: SECRET,
+      APPROOV_MODE: 'observe',
+      APPROOV_BINDING_HEADER: 'authorization',
+      APPROOV_GRPC_LISTEN: 'unix:/run/a.sock',
+      APPROOV_ADMIN_LISTEN: '[::1]:9',
+      LOG_LEVEL: 'debug',
+    };
+    const { code, stdout } = await checkConfig('policies: {default: {mode: limit}, other: {}}', env);
+    expect(code).toBe(0);
+    const marked = stdout
+      .split('\n')
+      .filter((line) => line.includes('#'))
+      .map((line) => line.trim());
+    expect(marked).toEqual([
+      'grpc: unix:/run/a.sock # from APPROOV_GRPC_LISTEN',
+      'admin: "[::1]:9" # from APPROOV_ADMIN_LISTEN',
+      'mode: observe # from APPROOV_MODE',
+      expect.stringContaining('# from APPROOV_BINDING_HEADER'),
+      'level: debug # from LOG_LEVEL',
+      '- id: env # from APPROOV_BASE64_SECRET',
+    ]);
+    expect(parse(stdout)['policies']['default']['binding']).toEqual({
+      headers: ['authorization'],
+      when: 'if-present',
+    });
+  });
+
+  test('shows nothing of a secret', async () => {
+    const { stdout } = await checkConfig(`keys: [{id: a, secretFile: ${fileWith('secret', SECRET)}}]`);
+    for (let start = 0; start + 8 <= SECRET.length; start += 4)
+      expect(stdout).not.toContain(SECRET.slice(start, start + 8));
+  });
+
+  test('shows what the running service shows on /config', async () => {
+    const config = fileWith(
+      'same.yaml',
+      `keys: [{id: a, secretFile: ${fileWith('secret', SECRET)}}]\npolicies: {b: {mode: off}}`,
+    );
+    const addresses = { APPROOV_GRPC_LISTEN: '127.0.0.1:0', APPROOV_ADMIN_LISTEN: '127.0.0.1:0' };
+    const service = await startServe(addresses, ['--config', config]);
+    const page = await (await fetch(`http://${service.admin}/config`)).text();
+    await service.kill();
+    expect((await runCli(['check-config', '--config', config], addresses)).stdout).toBe(page);
+  });
+});
+
+describe('a bad configuration: exit 2', () => {
+  test('tells every error with its path, and shows no configuration', async () => {
+    const short = fileWith('short', Buffer.alloc(31, 1).toString('base64'));
+    const finished = await checkConfig(
+      `keys: [{id: a, secretFile: ${short}}, {id: a, secretFile: /nowhere}]
+policies: {default: {mode: on, tokenHeader: Host}, unknown: {}, Big: {}}
+routes: [{host: "a b", policy: none}]
+denied: {status: 418}
+verdictCache: {maxEntries: -1}
+other: 1
+`,
+    );
+    expect(finished).toMatchObject({ code: 2, stdout: '' });
+    const lines = finished.stderr
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replace('approov-ext-authz: ', ''));
+    expect(lines.map((line) => line.slice(0, line.indexOf(': '))).sort()).toEqual([
+      'denied.status',
+      'keys[0].secretFile',
+      'keys[1].id',
+      'keys[1].secretFile',
+      'other',
+      'policies.Big',
+      'policies.default.mode',
+      'policies.default.tokenHeader',
+      'policies.unknown',
+      'routes[0].host',
+      'routes[0].policy',
+      'verdictCache.maxEntries',
+    ]);
+    expect(lines).toContain(
+      `keys[0].secretFile: ${short}: the secret decodes to 31 bytes; at least 32 are needed`,
+    );
+  });
+});
