@@ -225,12 +225,16 @@ async function launch(program, config) {
     rmSync(folder, { recursive: true, force: true });
   };
   process.once('exit', killAtExit);
+  // A process that a signal ends has no exit event of its own; whoever listens to the signal as well decides otherwise.
+  const exitAtSignal = () => process.exit(1);
+  if (process.listenerCount('SIGTERM') === 0) process.once('SIGTERM', exitAtSignal);
   let isRunning = true;
   const ended = once(child, 'close')
     .catch(() => undefined)
     .finally(async () => {
       isRunning = false;
       process.off('exit', killAtExit);
+      process.off('SIGTERM', exitAtSignal);
       await rm(folder, { recursive: true, force: true });
     });
   return {

@@ -12,7 +12,6 @@ import { type HostRule, hasUnknownKid, type Keyset } from './approov/keyset.ts';
 import { readUnverifiedToken } from './approov/token.ts';
 import { type CheckRequest, HEADERS_READ } from './authz/check-request.ts';
 import { type Decision, decide, decideUnreadable, type TokenVerifier } from './authz/decide.ts';
-import { normalizeHost } from './authz/host.ts';
 import type { PolicyTable } from './authz/policy.ts';
 import { presentedTokens } from './authz/token-header.ts';
 import { VerdictCache } from './authz/verdict-cache.ts';
@@ -80,10 +79,10 @@ export function createChecker(parts: CheckerParts): Checker {
 
   function encryptedTokens(request: CheckRequest): readonly string[] {
     if (rules.decryptionKeys.length === 0) return [];
-    const host = normalizeHost(request.host);
     const now = nowSeconds();
     return [...presentedTokens(request, rules.policyTable)].filter(
-      (token) => isEncryptedToken(token) && rules.cache.get(cacheEntry(token, host), now) === undefined,
+      (token) =>
+        isEncryptedToken(token) && rules.cache.get(cacheEntry(token, request.host), now) === undefined,
     );
   }
 

@@ -43,7 +43,14 @@ interface DecryptionKeySource {
 /** The id and hosts that every key of a source has. */
 export function describeKey({ id, hosts }: Pick<KeySource, 'id' | 'hosts'>): KeyDescription {
   const patterns = hosts?.map(normalizeHost);
-  return { id, isForHost: patterns && ((host) => patterns.some((pattern) => matchesHost(pattern, host))) };
+  if (patterns === undefined) return { id };
+  return {
+    id,
+    isForHost(host) {
+      const normalized = normalizeHost(host);
+      return patterns.some((pattern) => matchesHost(pattern, normalized));
+    },
+  };
 }
 
 /**

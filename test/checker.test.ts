@@ -1,10 +1,12 @@
 /** Owns the proof that a check is read, judged, counted, logged and answered, and that nothing in it ever throws. */
+
 import { fileURLToPath } from 'node:url';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Keyset } from '../src/approov/keyset.ts';
 import type { Policy } from '../src/authz/policy.ts';
 import { type CheckRules, createChecker, headersReadUnder } from '../src/checker.ts';
+import { describeKey } from '../src/key-files.ts';
 import { createLog, type Log } from '../src/log.ts';
 import { createMetrics, type Metrics } from '../src/metrics.ts';
 import { KEYSET, NOW, policy, policyTable, route } from './support/check.ts';
@@ -215,7 +217,7 @@ describe('the verdict cache', () => {
   });
 
   test('keeps hosts apart where a key serves some hosts only', () => {
-    const isForHost = (host: string): boolean => host === 'a.example.com';
+    const { isForHost } = describeKey({ id: 'current', hosts: ['a.example.com'] });
     const { check } = start({
       keyset: { ...KEYSET, keys: KEYSET.keys.map((key) => ({ ...key, isForHost })) },
     });

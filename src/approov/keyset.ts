@@ -3,7 +3,7 @@ import type { Algorithm } from './algorithm.ts';
 import type { PublicKey } from './public-key.ts';
 import type { Secret } from './secret.ts';
 
-/** Whether a key is used for a host (normalised). */
+/** Whether a key is used for a request's host. */
 export type HostRule = (host: string) => boolean;
 
 /** One key: its id is ours (for metrics and logs), its `kid` is the token issuer's (RFC 7515 §4.1.4). */
@@ -65,7 +65,7 @@ export function createAsymmetricKey(
 /**
  * The keys that a token may use. A `kid` picks the keys that declare it, else those that declare none, so that
  * naming one key does not shut out tokens from before it had a name.
- * @param host normalised.
+ * @param host of the request.
  */
 export function selectKeys(
   keyset: Keyset,

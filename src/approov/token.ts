@@ -29,7 +29,7 @@ export interface UnverifiedToken {
 
 /**
  * Judges form, header, key and signature, in this order; the first that fails names the failure.
- * @param host of the request, normalised: some keys serve some hosts only.
+ * @param host of the request: some keys serve some hosts only.
  */
 export function verifyToken(token: string, keyset: Keyset, host: string): VerifiedToken | TokenFailure {
   const parts = splitToken(token);

@@ -26,7 +26,7 @@ export interface Decision {
   readonly sdkStatus: SdkStatus | 'other' | undefined;
 }
 
-/** Steps 2 to 4 for one token in a request for a host (normalised). */
+/** Steps 2 to 4 for one token in a request for a host. */
 export type TokenVerifier = (token: string, host: string) => VerifiedToken | TokenFailure;
 
 /**
@@ -69,7 +69,7 @@ function judge(request: CheckRequest, policy: Policy, verify: TokenVerifier, now
     return { reason: presented.kind, sdkStatus: presented.sdkStatus };
   }
   const { token } = presented;
-  const verified = verify(token, normalizeHost(request.host));
+  const verified = verify(token, request.host);
   if (typeof verified === 'string') return { reason: verified, presentedToken: token };
   const failure =
     checkLifetime(verified, nowSeconds, policy.clockToleranceSeconds) ??

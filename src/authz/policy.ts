@@ -52,6 +52,7 @@ export function choosePolicies(request: CheckRequest, table: PolicyTable): reado
     const named = table.policies.get(request.policyName);
     return named === undefined ? [] : [named];
   }
+  if (table.routes.length === 0) return [table.defaultPolicy];
   const host = normalizeHost(request.host);
   const path = pathWithoutQuery(request.path);
   const reachable = table.routes.filter(
