@@ -102,7 +102,7 @@ describe('what is read', () => {
 describe('what is no protobuf', () => {
   const malformed: [name: string, message: string][] = [
     ['a tag that breaks off', '8a'],
-    ['a tag of over 32 bits', 'ffffffff1f 01 aa'],
+    ['a tag of over 32 bits', 'faffffff1f 01 aa'],
     ['a tag of over five bytes', '8a8080808000 01 aa'],
     ['field number 0', '02 01 aa'],
     ['wire type 6', '0e 01'],
