@@ -95,9 +95,24 @@ export function createChecker(parts: CheckerParts): Checker {
     const now = nowSeconds();
     const decision = request === undefined ? decideUnreadable() : judge(request, opened, now);
     const response = encodeCheckResponse(decision, rules.denied);
-    log.check(request, decision, traceparent);
-    metrics.checkDecided(decision, now, (performance.now() - startMs) / 1000);
+    record(request, decision, traceparent, now, startMs);
     return response;
+  }
+
+  /** The answer stands, whatever happens to what is told of it. */
+  function record(
+    request: CheckRequest | undefined,
+    decision: Decision,
+    traceparent: string | undefined,
+    now: number,
+    startMs: number,
+  ): void {
+    try {
+      metrics.checkDecided(decision, now, (performance.now() - startMs) / 1000);
+      log.check(request, decision, traceparent);
+    } catch (error) {
+      log.fault(error);
+    }
   }
 
   function judge(request: CheckRequest, opened: OpenedTokens, now: number): Decision {
@@ -151,11 +166,7 @@ export function createChecker(parts: CheckerParts): Checker {
     // An exception would reach Envoy as a failure of ours, which `failure_mode_allow` lets in.
     log.fault(error);
     const decision = decideUnreadable();
-    try {
-      metrics.checkDecided(decision, nowSeconds(), 0);
-    } catch (fault) {
-      log.fault(fault);
-    }
+    record(undefined, decision, undefined, nowSeconds(), performance.now());
     return encodeCheckResponse(decision, rules.denied);
   }
 

@@ -1,5 +1,6 @@
 /** Owns the log: JSON lines on stdout, at most so many a second for checks, and nothing in them that opens the API. */
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type DestinationStream, pino } from 'pino';
 import { readUnverifiedToken } from './approov/token.ts';
 import { type CheckRequest, HEADERS_READ, headerValues } from './authz/check-request.ts';
@@ -14,6 +15,8 @@ const MAX_TEXT_LENGTH = 256;
 const MAX_LINES_PER_SECOND = 20;
 /** What waits to be written if the reader of stdout stalls; beyond it lines are dropped, since checks must not wait. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+
+const MAX_FLUSH_MS = 1000;
 
 export type Log = ReturnType<typeof createLog>;
 
@@ -87,10 +90,11 @@ export function createLog(options: LogOptions) {
       );
     },
 
-    /** Sums up what was suppressed and writes what is buffered. */
-    close(): void {
+    /** Sums up what was suppressed and writes what is buffered, unless the reader of stdout has stalled. */
+    async close(): Promise<void> {
       limiter.close();
-      if ('flushSync' in stdout && typeof stdout.flushSync === 'function') stdout.flushSync();
+      const flushed = new Promise<void>((resolve) => logger.flush(() => resolve()));
+      await Promise.race([flushed, sleep(MAX_FLUSH_MS)]);
     },
   };
 }

@@ -57,7 +57,7 @@ async function startAlone(files: ConfigurationFiles, log: Log, metrics: Metrics)
     async stop() {
       await stop();
       await admin.close();
-      tellStopped(log);
+      await tellStopped(log);
     },
   };
 }
@@ -97,7 +97,7 @@ async function startPrimary(files: ConfigurationFiles, log: Log, count: number):
       clearInterval(timer);
       await workers.stop(drainMs());
       await admin.close();
-      tellStopped(log);
+      await tellStopped(log);
     },
   };
 }
@@ -126,7 +126,7 @@ async function startWorker(
     reload,
     async stop() {
       await stop();
-      log.close();
+      await log.close();
     },
   };
 }
@@ -143,7 +143,7 @@ function tellServing(log: Log, grpc: ListenAddress, admin: ListenAddress): void 
   log.info({ version: VERSION, grpc: formatAddress(grpc), admin: formatAddress(admin) }, 'serving');
 }
 
-function tellStopped(log: Log): void {
+async function tellStopped(log: Log): Promise<void> {
   log.info({}, 'stopped');
-  log.close();
+  await log.close();
 }

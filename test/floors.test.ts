@@ -38,7 +38,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'listener.ts': room(2, 'node:fs node:net', 'it binds addresses'),
   'log.ts': room(
     2,
-    'approov/ authz/ node:crypto pino',
+    'approov/ authz/ node:crypto node:timers/promises pino',
     'it writes decisions down, and a token only as its fingerprint',
   ),
   'metrics.ts': room(

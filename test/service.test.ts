@@ -177,6 +177,6 @@ describe('the drain', () => {
     const lines = service.logLines().filter(({ reason }) => reason === 'missing_approov_token');
     const suppressed = lines.reduce((sum, line) => sum + Number(line['suppressed'] ?? 0), 0);
     expect(lines.filter(({ msg }) => msg === 'check failed').length + suppressed).toBe(100);
-    expect(service.logLines().at(-1)).toMatchObject({ suppressed: expect.any(Number) });
+    expect(service.logLines().map(({ msg }) => msg)).toContain('stopped');
   });
 });

@@ -23,6 +23,8 @@ export function readKeys(content: RawObject, env: Env, problems: Problem[]): rea
 
   if (secret !== undefined && secretFile !== undefined) {
     problems.push({ path: SECRET_VARIABLE, message: `set together with ${SECRET_FILE_VARIABLE}: give one` });
+    if (inFile) problems.push({ path: 'keys', message: `set together with ${variable}: give one` });
+    return [];
   }
   if (secret === undefined && secretFile === undefined) {
     if (!inFile) {

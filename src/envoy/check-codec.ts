@@ -85,7 +85,7 @@ function readAttributeContext(reader: WireReader, tag: number, draft: Draft): vo
       reader.message(readRequest, draft);
       return;
     case TAG.attributeContext.contextExtensions: {
-      const extension = reader.message(readPair, new Pair());
+      const extension = reader.message(readMapEntry, new Pair());
       if (extension.key === POLICY_EXTENSION) draft.policyName = reader.view(extension).toString();
       return;
     }
@@ -132,7 +132,7 @@ function readHttpRequest(reader: WireReader, tag: number, draft: Draft): void {
       draft.host = reader.utf8();
       return;
     case TAG.httpRequest.headers:
-      readHeader(reader, draft);
+      draft.addHeader(reader, reader.message(readMapEntry, new Pair()));
       return;
     case TAG.httpRequest.headerMap:
       reader.message(readHeaderMap, draft);
@@ -143,12 +143,8 @@ function readHttpRequest(reader: WireReader, tag: number, draft: Draft): void {
 }
 
 function readHeaderMap(reader: WireReader, tag: number, draft: Draft): void {
-  if (tag === TAG.headerMap.headers) readHeader(reader, draft);
+  if (tag === TAG.headerMap.headers) draft.addHeader(reader, reader.message(readHeaderValue, new Pair()));
   else reader.skip(tag);
-}
-
-function readHeader(reader: WireReader, draft: Draft): void {
-  draft.addHeader(reader, reader.message(readPair, new Pair()));
 }
 
 /** A map entry or a HeaderValue, with the place of its value: `value` or `raw_value`, of which Envoy sends one. */
@@ -158,18 +154,15 @@ class Pair implements Span {
   end = 0;
 }
 
-function readPair(reader: WireReader, tag: number, pair: Pair): void {
-  switch (tag) {
-    case TAG.pair.key:
-      pair.key = reader.latin1();
-      return;
-    case TAG.pair.value:
-    case TAG.pair.rawValue:
-      reader.mark(pair);
-      return;
-    default:
-      reader.skip(tag);
-  }
+function readMapEntry(reader: WireReader, tag: number, pair: Pair): void {
+  if (tag === TAG.pair.key) pair.key = reader.latin1();
+  else if (tag === TAG.pair.value) reader.mark(pair);
+  else reader.skip(tag);
+}
+
+function readHeaderValue(reader: WireReader, tag: number, pair: Pair): void {
+  if (tag === TAG.pair.rawValue) reader.mark(pair);
+  else readMapEntry(reader, tag, pair);
 }
 
 /** Writes the answer to a check. The RPC itself is OK for each of them: an RPC error would count as a failure of ours. */
