@@ -37,6 +37,13 @@ const TAG = {
   pair: { key: lengthDelimited(1), value: lengthDelimited(2), rawValue: lengthDelimited(3) },
 } as const;
 
+/** The lengths that header names have, by the set of names. */
+const headerLengths = new WeakMap<ReadonlySet<string>, ReadonlySet<number>>();
+
+function lengthsOf(names: ReadonlySet<string>): ReadonlySet<number> {
+  return new Set(Array.from(names, (name) => name.length));
+}
+
 /** A CheckRequest while it is read: a singular message that is repeated merges into it, as protobuf demands. */
 class Draft implements CheckRequest {
   method = '';
@@ -46,14 +53,18 @@ class Draft implements CheckRequest {
   policyName: string | undefined;
   sourceAddress = '';
   readonly #headerNames: ReadonlySet<string>;
+  readonly #headerLengths: ReadonlySet<number>;
 
   constructor(headerNames: ReadonlySet<string>) {
     this.#headerNames = headerNames;
+    this.#headerLengths = getOrAdd(headerLengths, headerNames, () => lengthsOf(headerNames));
   }
 
   /** Headers of both forms add up: one that stands in both counts as repeated, instead of one form being believed. */
   addHeader(reader: WireReader, pair: Pair): void {
-    const name = pair.key.toLowerCase();
+    // Most headers are not wanted, and most of these differ in length: no string is made of their names.
+    if (!this.#headerLengths.has(pair.keyEnd - pair.keyStart)) return;
+    const name = reader.latin1(pair.keyStart, pair.keyEnd).toLowerCase();
     if (!this.#headerNames.has(name)) return;
     const bytes = reader.view(pair);
     const values = this.headers.get(name);
@@ -86,7 +97,8 @@ function readAttributeContext(reader: WireReader, tag: number, draft: Draft): vo
       return;
     case TAG.attributeContext.contextExtensions: {
       const extension = reader.message(readMapEntry, new Pair());
-      if (extension.key === POLICY_EXTENSION) draft.policyName = reader.view(extension).toString();
+      if (reader.latin1(extension.keyStart, extension.keyEnd) === POLICY_EXTENSION)
+        draft.policyName = reader.view(extension).toString();
       return;
     }
     default:
@@ -149,13 +161,14 @@ function readHeaderMap(reader: WireReader, tag: number, draft: Draft): void {
 
 /** A map entry or a HeaderValue, with the place of its value: `value` or `raw_value`, of which Envoy sends one. */
 class Pair implements Span {
-  key = '';
+  keyStart = 0;
+  keyEnd = 0;
   start = 0;
   end = 0;
 }
 
 function readMapEntry(reader: WireReader, tag: number, pair: Pair): void {
-  if (tag === TAG.pair.key) pair.key = reader.latin1();
+  if (tag === TAG.pair.key) reader.markKey(pair);
   else if (tag === TAG.pair.value) reader.mark(pair);
   else reader.skip(tag);
 }
@@ -167,6 +180,24 @@ function readHeaderValue(reader: WireReader, tag: number, pair: Pair): void {
 
 /** Writes the answer to a check. The RPC itself is OK for each of them: an RPC error would count as a failure of ours. */
 export function encodeCheckResponse(decision: Decision, denied: DeniedResponse): Buffer {
+  const { policy, reason, verifiedToken } = decision;
+  if (verifiedToken === undefined) return encode(decision, denied);
+  // The verdict cache hands out the same token again and again, and mostly for the same answer.
+  const last = lastAnswers.get(verifiedToken);
+  if (last?.policy === policy && last?.reason === reason && last?.denied === denied) return last.answer;
+  const answer = encode(decision, denied);
+  lastAnswers.set(verifiedToken, { policy, reason, denied, answer });
+  return answer;
+}
+
+interface LastAnswer extends Pick<Decision, 'policy' | 'reason'> {
+  readonly denied: DeniedResponse;
+  readonly answer: Buffer;
+}
+
+const lastAnswers = new WeakMap<NonNullable<Decision['verifiedToken']>, LastAnswer>();
+
+function encode(decision: Decision, denied: DeniedResponse): Buffer {
   const fixed = fixedParts(decision, denied);
   const claims = forwardedClaims(decision);
   const response = claims.size === 0 ? fixed.response : encodeResponse(decision, denied, claims);

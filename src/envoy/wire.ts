@@ -21,6 +21,12 @@ export function lengthDelimited(fieldNumber: number): number {
   return (fieldNumber << 3) | WIRE_TYPE.lengthDelimited;
 }
 
+/** The place of a key beside its value. */
+export interface KeySpan {
+  keyStart: number;
+  keyEnd: number;
+}
+
 /** Takes one field of a message into `into`; it must read the field or {@link WireReader.skip} it. */
 export type FieldReader<T> = (reader: WireReader, tag: number, into: T) => void;
 
@@ -63,6 +69,12 @@ export class WireReader {
     span.end = this.#position;
   }
 
+  /** As {@link mark}, for the key of a pair. */
+  markKey(pair: KeySpan): void {
+    pair.keyStart = this.#skipLengthDelimited();
+    pair.keyEnd = this.#position;
+  }
+
   /** The bytes of a marked field: a view, not a copy. */
   view({ start, end }: Span): Buffer {
     return this.#bytes.subarray(start, end);
@@ -74,10 +86,9 @@ export class WireReader {
     return this.#bytes.toString('utf8', start, this.#position);
   }
 
-  /** A string field, one character per byte. */
-  latin1(): string {
-    const start = this.#skipLengthDelimited();
-    return this.#bytes.toString('latin1', start, this.#position);
+  /** The text between two marks, one character per byte. */
+  latin1(start: number, end: number): string {
+    return this.#bytes.toString('latin1', start, end);
   }
 
   /** Passes over a field that is not known. */

@@ -92,8 +92,14 @@ describe('what is read', () => {
 
   test('text that is no UTF-8 is read with U+FFFD, or one character per byte', () => {
     const texts: string[] = [];
-    const readBoth = (reader: WireReader, tag: number): void =>
-      void texts.push(tag === lengthDelimited(1) ? reader.utf8() : reader.latin1());
+    const readBoth = (reader: WireReader, tag: number): void => {
+      const span = { start: 0, end: 0 };
+      if (tag === lengthDelimited(1)) texts.push(reader.utf8());
+      else {
+        reader.mark(span);
+        texts.push(reader.latin1(span.start, span.end));
+      }
+    };
     new WireReader(hex('0a 03 61ff62 12 03 61ff62')).fields(readBoth, undefined);
     expect(texts).toEqual(['a\u{fffd}b', 'a\u{ff}b']);
   });
