@@ -57,7 +57,8 @@ export function createCheckClient(
   target: string,
   channel: ChannelCredentials = credentials.createInsecure(),
 ): CheckClient {
-  const client = new Client(target, channel);
+  // A connection of its own: by default clients of one target share one, even one that another has closed.
+  const client = new Client(target, channel, { 'grpc.use_local_subchannel_pool': 1 });
   const call = (message: Buffer, metadata: Metadata): Promise<ResponseJson> =>
     new Promise((resolve, reject) => {
       client.makeUnaryRequest(

@@ -1,0 +1,45 @@
+# Builds the service's image: compiled, with production modules only, and without a package manager.
+# A release pins both bases: --build-arg NODE_IMAGE=node:24-bookworm-slim@sha256:… and RUNTIME_IMAGE likewise.
+ARG NODE_IMAGE=node:24-bookworm-slim
+ARG RUNTIME_IMAGE=debian:bookworm-slim
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# Without scripts: nothing that we depend on needs one, and `prepare` would compile before src is there.
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json ./
+COPY src ./src
+RUN npm run build
+
+FROM ${NODE_IMAGE} AS modules
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+
+# Node 24 itself needs no more of a base than the C and C++ runtime: no package manager gets into any layer.
+FROM ${RUNTIME_IMAGE}
+ARG VERSION=0.0.0-dev
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+ARG SOURCE=unknown
+LABEL org.opencontainers.image.title="approov-ext-authz" \
+  org.opencontainers.image.description="Decides about Approov tokens for Envoy's external authorization" \
+  org.opencontainers.image.licenses="Apache-2.0" \
+  org.opencontainers.image.version="${VERSION}" \
+  org.opencontainers.image.revision="${REVISION}" \
+  org.opencontainers.image.created="${CREATED}" \
+  org.opencontainers.image.source="${SOURCE}"
+ENV NODE_ENV=production
+COPY --from=build /usr/local/bin/node /usr/local/bin/node
+WORKDIR /app
+# The code reads package.json for its version and proto/ for its API.
+COPY package.json ./
+COPY proto ./proto
+COPY --from=modules /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+# By number, so that Kubernetes' runAsNonRoot can tell that it is not root.
+USER 65532:65532
+EXPOSE 9001 9002
+HEALTHCHECK --interval=5s --timeout=4s --start-period=15s --retries=3 CMD ["node", "dist/cli.js", "healthcheck"]
+ENTRYPOINT ["node", "dist/cli.js"]

@@ -1,0 +1,80 @@
+{{/* Owns the names and labels that the objects share, and the files and numbers derived from several values. */}}
+
+{{- define "approov.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "approov.fullname" -}}
+{{- $name := include "approov.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "approov.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "approov.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "approov.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{ include "approov.selectorLabels" . }}
+{{- end }}
+
+{{- define "approov.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "approov.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{- define "approov.image" -}}
+{{- $image := .Values.image -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $image.repository (default .Chart.AppVersion $image.tag) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "approov.tlsSecretName" -}}
+{{- default (printf "%s-tls" (include "approov.fullname" .)) .Values.tls.secretName -}}
+{{- end }}
+
+{{/* What the chart decides about `listen`: the rest of the configuration file comes as it is. */}}
+{{- define "approov.listen" -}}
+admin: 0.0.0.0:9002
+{{- if .Values.sidecar.enabled }}
+grpc: unix:/run/approov/authz.sock
+{{- else }}
+grpc: 0.0.0.0:9001
+{{- end }}
+{{- if .Values.tls.enabled }}
+tls:
+  certFile: /run/tls/approov/tls.crt
+  keyFile: /run/tls/approov/tls.key
+  {{- with .Values.tls.clientCaKey }}
+  clientCaFile: /run/tls/approov/{{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* From SIGTERM on the service needs delay and timeout; five seconds more, so that it is never killed in between. */}}
+{{- define "approov.terminationGracePeriodSeconds" -}}
+{{- $drain := .Values.config.drain -}}
+{{- add .Values.preStopSeconds (ceil $drain.delaySeconds | int) (ceil $drain.timeoutSeconds | int) 5 -}}
+{{- end }}
+
+{{/* "true" if a key is fetched over https, for which the pods need a way out. */}}
+{{- define "approov.fetchesKeys" -}}
+{{- range .Values.config.keys -}}
+{{- if hasKey . "jwksUrl" -}}true{{- end -}}
+{{- end -}}
+{{- end }}

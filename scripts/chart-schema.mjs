@@ -1,0 +1,37 @@
+/**
+ * Owns what the chart's values.schema.json says of `config`: the service's own schema of its file, so that Helm refuses
+ * what the service would. Run it on a fresh build: `npm run build && node scripts/chart-schema.mjs`.
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import * as z from 'zod';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+export const SCHEMA_FILE = `${ROOT}deploy/helm/approov-ext-authz/values.schema.json`;
+
+/**
+ * @param {z.ZodType} file the schema of the service's configuration file
+ * @returns {Record<string, unknown>}
+ */
+export function chartConfigSchema(file) {
+  const { $schema: _, ...schema } = /** @type {Record<string, any>} */ (
+    z.toJSONSchema(file, { io: 'input', target: 'draft-7' })
+  );
+  const { listen: __, ...properties } = schema['properties'];
+  // The chart needs `keys` to see which Secret they come from, and `drain` to give the pod enough time.
+  return {
+    ...schema,
+    description: "The service's configuration file without `listen`, which the chart sets.",
+    properties,
+    required: [...schema['required'], 'keys', 'drain'],
+  };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { FILE } = await import(`${ROOT}dist/config/schema.js`);
+  const schema = JSON.parse(readFileSync(SCHEMA_FILE, 'utf8'));
+  schema.properties.config = chartConfigSchema(FILE);
+  writeFileSync(SCHEMA_FILE, JSON.stringify(schema));
+  execFileSync('npx', ['biome', 'format', '--write', SCHEMA_FILE], { cwd: ROOT, stdio: 'inherit' });
+}

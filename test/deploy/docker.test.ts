@@ -1,0 +1,191 @@
+/** The Dockerfile and the compose files, as far as they can be judged without an engine. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { parseConfig } from '../../src/config/parse.ts';
+import { runTool } from '../support/platform-tool.ts';
+import { COMPOSE, HADOLINT, unmet } from '../support/requirement.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const DOCKERFILE = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
+const COMPOSE_FILE = 'deploy/docker-compose.yaml';
+const RATELIMIT_FILE = 'deploy/docker-compose.ratelimit.yaml';
+
+function readYaml(file: string) {
+  return parse(readFileSync(join(ROOT, file), 'utf8'), { merge: true });
+}
+
+interface ComposeService {
+  readonly image: string;
+  readonly user?: string;
+  readonly volumes?: readonly string[];
+  readonly profiles?: readonly string[];
+  readonly ports?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  // biome-ignore lint/suspicious/noExplicitAny: fields of compose's own schema
+  readonly [field: string]: any;
+}
+
+const services: Readonly<Record<string, ComposeService>> = readYaml(COMPOSE_FILE).services;
+const ratelimitServices: Readonly<Record<string, ComposeService>> = readYaml(RATELIMIT_FILE).services;
+
+const unlinted = await unmet([HADOLINT], 'that the Dockerfile follows the rules of hadolint');
+
+describe('the Dockerfile', () => {
+  test.skipIf(unlinted !== '')(`is clean by hadolint${unlinted}`, async () => {
+    expect(await runTool('hadolint', [join(ROOT, 'Dockerfile')])).toEqual({ code: 0, output: '' });
+  });
+
+  test('takes every base image from an argument, so that a release can pin it by digest', () => {
+    expect(DOCKERFILE.match(/^FROM /gm)).toHaveLength(3);
+    const bases = [...DOCKERFILE.matchAll(/^FROM \$\{(\w+)\}/gm)].map(([, argument]) => argument);
+    expect(bases).toEqual(['NODE_IMAGE', 'NODE_IMAGE', 'RUNTIME_IMAGE']);
+    expect(DOCKERFILE).toContain('ARG NODE_IMAGE=node:24-bookworm-slim\n');
+  });
+
+  test('ends in a stage that runs nothing at build time and is no root', () => {
+    const last = DOCKERFILE.slice(DOCKERFILE.lastIndexOf('FROM '));
+    expect(last).not.toMatch(/^RUN /m);
+    expect(last).toMatch(/^USER 65532:65532$/m);
+    expect(last).toMatch(/^ENTRYPOINT \["node", "dist\/cli.js"\]$/m);
+    expect(last).toMatch(/^HEALTHCHECK .* CMD \["node", "dist\/cli.js", "healthcheck"\]$/m);
+  });
+
+  test('copies only what .dockerignore lets through, and all that the code reads at run time', () => {
+    const allowed = readFileSync(join(ROOT, '.dockerignore'), 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('!'))
+      .map((line) => line.slice(1));
+    const copied = [...DOCKERFILE.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, sources = '']) =>
+      sources.split(' '),
+    );
+    expect([...new Set(copied)].sort()).toEqual(allowed.sort());
+    for (const source of copied) expect(existsSync(join(ROOT, source)), source).toBe(true);
+    expect(DOCKERFILE).toMatch(/^COPY package.json .\/$/m);
+    expect(DOCKERFILE).toMatch(/^COPY proto .\/proto$/m);
+  });
+});
+
+const uncomposed = await unmet([COMPOSE], 'that docker compose takes the files');
+
+describe('the compose files', () => {
+  test.skipIf(uncomposed !== '')(`are accepted by docker compose${uncomposed}`, async () => {
+    const files = ['--file', join(ROOT, COMPOSE_FILE), '--file', join(ROOT, RATELIMIT_FILE)];
+    const options = ['--profile', 'observability', 'config', '--quiet'];
+    expect(await runTool('docker', ['compose', ...files, ...options])).toEqual({ code: 0, output: '' });
+  });
+
+  test.each(Object.entries({ ...ratelimitServices, ...services }))('confine %s', (name, service) => {
+    expect(service).toMatchObject({
+      read_only: true,
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
+    });
+    expect(service).not.toHaveProperty('privileged');
+    expect(service).not.toHaveProperty('ulimits');
+    // Images that are known to have a user of their own need none here.
+    if (!['approov-ext-authz', 'prometheus', 'grafana'].includes(name)) {
+      expect(service.user, name).toMatch(/^(node|[1-9]\d*:[1-9]\d*)$/);
+    }
+  });
+
+  test('publish ports on this machine only', () => {
+    const ports = Object.values(services).flatMap((service) => service.ports ?? []);
+    expect(ports).toHaveLength(3);
+    for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
+  });
+
+  test('mount only files that are there', () => {
+    const mounted = [services, ratelimitServices].flatMap((all) =>
+      Object.values(all).flatMap((service) => service.volumes ?? []),
+    );
+    expect(mounted.length).toBeGreaterThan(5);
+    for (const volume of mounted) {
+      const [source = ''] = volume.split(':');
+      expect(existsSync(join(ROOT, 'deploy', source)), source).toBe(true);
+      expect(volume).toMatch(/:ro$/);
+    }
+  });
+
+  test('start Envoy only once the service and the API are healthy', () => {
+    expect(services['envoy']?.['depends_on']).toEqual({
+      'approov-ext-authz': { condition: 'service_healthy' },
+      upstream: { condition: 'service_healthy' },
+    });
+  });
+
+  test('run two instances, and give each the time that its drain takes', () => {
+    const service = services['approov-ext-authz'];
+    expect(service?.['deploy'].replicas).toBe(2);
+    const file = readFileSync(join(ROOT, 'deploy/config.yaml'), 'utf8');
+    const { config, problems } = parseConfig(file, {
+      APPROOV_BASE64_SECRET_FILE: service?.environment?.['APPROOV_BASE64_SECRET_FILE'],
+    });
+    expect(problems).toEqual([]);
+    const { delaySeconds, timeoutSeconds } = config?.settings.drain ?? { delaySeconds: 0, timeoutSeconds: 0 };
+    expect(Number.parseInt(service?.['stop_grace_period'], 10)).toBeGreaterThanOrEqual(
+      delaySeconds + timeoutSeconds + 5,
+    );
+  });
+
+  test('call the services by the names and ports of envoy.yaml', () => {
+    const { clusters, listeners } = readYaml('envoy.yaml').static_resources;
+    const hosts = clusters.map(hostOf);
+    expect(hosts).toEqual(['approov-ext-authz:9001', 'upstream:8080']);
+    for (const host of hosts) expect(Object.keys(services)).toContain(host.split(':')[0]);
+    expect(readFileSync(join(ROOT, 'deploy/upstream.mjs'), 'utf8')).toContain('const PORT = 8080;');
+    const { port_value: port } = listeners[0].address.socket_address;
+    expect(services['envoy']?.ports?.[0]).toMatch(new RegExp(`:${port}$`));
+  });
+
+  test('keep the secret out of git', () => {
+    const { file } = readYaml(COMPOSE_FILE).secrets.current;
+    expect(file).toBe('./secrets/current');
+    expect(readFileSync(join(ROOT, '.gitignore'), 'utf8').split('\n')).toContain('deploy/secrets/');
+  });
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: a cluster of Envoy's
+function hostOf(cluster: any): string {
+  const { address, port_value: port } =
+    cluster.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address;
+  return `${address}:${port}`;
+}
+
+describe('the limits across many Envoys', () => {
+  const local = readYaml('envoy.yaml');
+  const global = readYaml('deploy/ratelimit/envoy.yaml');
+  const filtersOf = (config: typeof local) =>
+    config.static_resources.listeners[0].filter_chains[0].filters[0].typed_config.http_filters;
+  const limits = readYaml('deploy/ratelimit/limits.yaml');
+
+  test('change nothing in envoy.yaml but the rate limit filter and its cluster', () => {
+    const filters = filtersOf(global).map((filter: { name: string }, index: number) =>
+      filter.name === 'envoy.filters.http.ratelimit' ? filtersOf(local)[index] : filter,
+    );
+    expect(filters).toEqual(filtersOf(local));
+    const expected = structuredClone(local);
+    filtersOf(expected).splice(0, Number.POSITIVE_INFINITY, ...filtersOf(global));
+    expected.static_resources.clusters.push(global.static_resources.clusters.at(-1));
+    expect(global).toEqual(expected);
+    expect(hostOf(global.static_resources.clusters.at(-1))).toBe('ratelimit:8081');
+  });
+
+  test('count by what the service says, under the keys that Envoy sends', () => {
+    const filter = filtersOf(global).find(
+      ({ name }: { name: string }) => name === 'envoy.filters.http.ratelimit',
+    ).typed_config;
+    expect(filter.domain).toBe(limits.domain);
+    const sent = filter.rate_limits.map(
+      ({ actions }: { actions: { metadata?: { descriptor_key: string; metadata_key: object } }[] }) =>
+        actions.map((action) => action.metadata?.descriptor_key ?? Object.keys(action)[0]),
+    );
+    expect(sent).toEqual([['approov_action', 'remote_address'], ['approov_did']]);
+    const [limited, devices] = limits.descriptors;
+    expect([limited.key, limited.descriptors[0].key]).toEqual(sent[0]);
+    expect(limited.value).toBe('limit');
+    expect([devices.key]).toEqual(sent[1]);
+  });
+});

@@ -1,0 +1,189 @@
+/** The image and the compose files on a real engine; the limits across many Envoys by the programs of its containers. */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually, IMAGE_REPOSITORY, IMAGE_TAG } from '../support/cluster.ts';
+import { freePort, runTool, runToolOrThrow } from '../support/platform-tool.ts';
+import { answers, COMPOSE, DOCKER_ENGINE, type Requirement, unmet } from '../support/requirement.ts';
+import { freshToken, SECRET } from '../support/token.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const IMAGE = `${IMAGE_REPOSITORY}:${IMAGE_TAG}`;
+const VERSION: string = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version;
+const SUFFIX = randomBytes(3).toString('hex');
+
+function image(name: string): Requirement {
+  return {
+    name: `the image ${name}`,
+    source: `docker pull ${name}`,
+    isMet: async () =>
+      (await answers('docker', ['image', 'inspect', name])) || answers('docker', ['pull', '--quiet', name]),
+  };
+}
+
+const skipped = await unmet(
+  [
+    DOCKER_ENGINE,
+    COMPOSE,
+    ...['node:24-bookworm-slim', 'debian:bookworm-slim', 'envoyproxy/envoy:v1.40.0'].map(image),
+  ],
+  'that the image builds and runs confined, and that the compose file serves through Envoy',
+);
+
+async function docker(...args: string[]): Promise<string> {
+  return (await runToolOrThrow('docker', args)).trim();
+}
+
+describe.skipIf(skipped !== '')(`the image${skipped}`, () => {
+  const container = `approov-image-${SUFFIX}`;
+
+  beforeAll(async () => {
+    await docker('build', '--tag', IMAGE, '--build-arg', `VERSION=${VERSION}`, ROOT);
+  });
+
+  afterAll(async () => {
+    await runTool('docker', ['rm', '--force', container]);
+  });
+
+  test('says what it is, and that it is no root', async () => {
+    const { Config: config } = JSON.parse(await docker('image', 'inspect', IMAGE))[0];
+    expect(config.User).toBe('65532:65532');
+    expect(config.Labels).toMatchObject({
+      'org.opencontainers.image.title': 'approov-ext-authz',
+      'org.opencontainers.image.version': VERSION,
+      'org.opencontainers.image.licenses': 'Apache-2.0',
+    });
+    expect(await docker('run', '--rm', IMAGE, '--version')).toBe(VERSION);
+  });
+
+  test('holds no package manager, no test and no source', async () => {
+    const look = (script: string) => docker('run', '--rm', '--entrypoint', 'sh', IMAGE, '-c', script);
+    expect(await look('for p in npm npx corepack yarn; do command -v $p; done; true')).toBe('');
+    expect(await look('ls /app')).toBe('dist\nnode_modules\npackage.json\nproto');
+    expect(await look('ls -d node_modules/vitest node_modules/typescript 2>/dev/null; true')).toBe('');
+  });
+
+  test('becomes healthy with a read-only root and no capability, and drains when it is stopped', async () => {
+    const confined = ['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
+    const secret = ['--env', `APPROOV_BASE64_SECRET=${SECRET}`];
+    await docker('run', '--detach', '--name', container, ...confined, ...secret, IMAGE);
+    const state = async (format: string) => docker('inspect', '--format', format, container);
+    await eventually('the state healthy', async () =>
+      (await state('{{.State.Health.Status}}')) === 'healthy' ? true : undefined,
+    );
+    expect(await docker('exec', container, 'id', '-u')).toBe('65532');
+    const capabilities = await docker('exec', container, 'grep', 'CapEff', '/proc/1/status');
+    expect(capabilities).toMatch(/^CapEff:\s*0+$/);
+    expect((await runTool('docker', ['exec', container, 'touch', '/app/x'])).output).toContain('Read-only');
+    await docker('stop', '--time', '30', container);
+    expect(await state('{{.State.ExitCode}}')).toBe('0');
+    expect(await docker('logs', container)).not.toContain(SECRET);
+  });
+
+  test('ends at once with one line if it has no secret', async () => {
+    const { code, output } = await runTool('docker', ['run', '--rm', IMAGE]);
+    expect(code).toBe(2);
+    expect(output.trim().split('\n')).toHaveLength(1);
+    expect(output).toContain('APPROOV_BASE64_SECRET_FILE');
+  });
+});
+
+describe.skipIf(skipped !== '')(`docker compose${skipped}`, () => {
+  const secretFile = join(ROOT, 'deploy/secrets/current');
+  /** A secret that a user has made stays; without one the test makes one, as the compose file says, and removes it. */
+  const isOurs = !existsSync(secretFile);
+  const project = [
+    'compose',
+    '--project-name',
+    `approov-${SUFFIX}`,
+    '--file',
+    join(ROOT, 'deploy/docker-compose.yaml'),
+  ];
+  const compose = (...args: string[]) => docker(...project, ...args);
+  let address: string;
+
+  const ask = async (headers: Record<string, string> = {}) =>
+    (await fetch(`http://${address}/orders`, { headers })).status;
+
+  beforeAll(async () => {
+    if (isOurs) {
+      mkdirSync(join(ROOT, 'deploy/secrets'), { recursive: true, mode: 0o700 });
+      writeFileSync(secretFile, SECRET, { mode: 0o644 });
+    }
+    address = `127.0.0.1:${await freePort()}`;
+    process.env['ENVOY_PORT'] = address.split(':')[1];
+    await compose('up', '--detach', '--build', '--wait');
+  });
+
+  afterAll(async () => {
+    await compose('down', '--timeout', '30', '--rmi', 'local');
+    if (isOurs) rmSync(secretFile);
+  });
+
+  test('comes up with two healthy instances, and Envoy after them', async () => {
+    const containers = (await compose('ps', '--format', 'json'))
+      .split('\n')
+      .map((line) => JSON.parse(line) as { Service: string; Health: string });
+    const healthy = containers.filter(({ Health }) => Health === 'healthy').map(({ Service }) => Service);
+    expect(healthy.sort()).toEqual(['approov-ext-authz', 'approov-ext-authz', 'envoy', 'upstream']);
+    const started = async (service: string) => {
+      const [id = ''] = (await compose('ps', '--quiet', service)).split('\n');
+      return Date.parse(await docker('inspect', '--format', '{{.State.StartedAt}}', id));
+    };
+    expect(await started('envoy')).toBeGreaterThan(await started('approov-ext-authz'));
+    expect(await started('envoy')).toBeGreaterThan(await started('upstream'));
+  });
+
+  test('refuses a request without a token and passes one with the token that `mint` signs', async () => {
+    const mint = ['exec', '--no-TTY', 'approov-ext-authz', 'node', 'dist/cli.js', 'mint'];
+    const token = await compose(...mint);
+    expect(await ask()).toBe(401);
+    expect(await ask({ 'approov-token': token })).toBe(200);
+    expect(await ask({ 'approov-token': await compose(...mint, '--invalid') })).toBe(401);
+    expect(await ask({ 'approov-token': freshToken({}, { secret: randomBytes(32) }) })).toBe(401);
+  });
+
+  test('goes on serving with one instance after the other stopped', async () => {
+    const token = await compose('exec', '--no-TTY', 'approov-ext-authz', 'node', 'dist/cli.js', 'mint');
+    const [first = ''] = (await compose('ps', '--quiet', 'approov-ext-authz')).split('\n');
+    await docker('stop', '--time', '30', first);
+    expect(await docker('inspect', '--format', '{{.State.ExitCode}}', first)).toBe('0');
+    const statuses = [];
+    for (let request = 0; request < 20; request += 1) statuses.push(await ask({ 'approov-token': token }));
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    await docker('start', first);
+  });
+
+  test('observes where APPROOV_MODE says so, and shows the outcome to the API', async () => {
+    process.env['APPROOV_MODE'] = 'observe';
+    try {
+      await compose('up', '--detach', '--wait');
+      const response = await fetch(`http://${address}/orders`);
+      expect(response.status).toBe(200);
+      expect(await response.json()).toMatchObject({
+        'x-approov-verdict': 'unverified',
+        'x-approov-reason': 'missing_approov_token',
+      });
+    } finally {
+      delete process.env['APPROOV_MODE'];
+    }
+  });
+
+  test('gives Prometheus the names that deploy/prometheus/prometheus.yaml scrapes', async () => {
+    const fetchFrom = (url: string) =>
+      compose(
+        'exec',
+        '--no-TTY',
+        'upstream',
+        'node',
+        '-e',
+        `fetch('${url}').then((r) => r.text()).then((t) => console.log(t))`,
+      );
+    expect(await fetchFrom('http://approov-ext-authz:9002/metrics')).toContain('approov_build_info{');
+    expect(await fetchFrom('http://envoy:9901/stats/prometheus')).toContain(
+      'envoy_cluster_membership_healthy',
+    );
+  });
+});

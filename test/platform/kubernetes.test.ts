@@ -1,0 +1,280 @@
+/** The chart on a real API server and a real node: the image runs, an Envoy asks it, and nothing is lost on the way. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { createCertificates, type KeyPair, OPENSSL } from '../support/certificates.ts';
+import { valuesFile } from '../support/chart.ts';
+import { createNamespace, eventually, type Namespace, NODE } from '../support/cluster.ts';
+import { ENVOY_CONFIG } from '../support/envoy.ts';
+import { startLoad } from '../support/load.ts';
+import { HELM, KUBECTL, unmet } from '../support/requirement.ts';
+import { sampleFolder } from '../support/sample-files.ts';
+import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../support/token.ts';
+
+const AUTHZ = 'app.kubernetes.io/name=approov-ext-authz';
+/** Enough to meet every moment of a roll-out, and little for a small machine. */
+const REQUESTS_PER_SECOND = 100;
+/** With two instances asked in turn, each has answered several times. */
+const ASKED_IN_A_ROW = 10;
+const SUFFIX = randomBytes(3).toString('hex');
+const UPSTREAM = readFileSync(join(sampleFolder('.'), 'upstream.mjs'), 'utf8');
+
+const skipped = await unmet(
+  [HELM, KUBECTL, NODE, OPENSSL],
+  'that the chart runs our image, rolls without a lost request, and takes new secrets without a restart',
+);
+
+interface Answer {
+  readonly status: number;
+  readonly body: Readonly<Record<string, string>>;
+}
+
+/** Asks the API through Envoy, with the token signed by this secret or without one. */
+async function ask(address: string, secret?: Buffer): Promise<Answer> {
+  const headers: Record<string, string> =
+    secret === undefined ? {} : { 'approov-token': freshToken({}, { secret }) };
+  const response = await fetch(`http://${address}/orders`, { headers });
+  const isJson = response.headers.get('content-type') === 'application/json';
+  const text = await response.text();
+  return { status: response.status, body: isJson ? JSON.parse(text) : {} };
+}
+
+/** Waits until every instance answers so: they take up a change one by one, and Envoy asks them in turn. */
+function becomes(address: string, status: number, secret?: Buffer): Promise<Answer> {
+  return eventually(`status ${status} from all instances`, async () => {
+    for (let asked = 1; ; asked += 1) {
+      const answer = await ask(address, secret);
+      if (answer.status !== status) return undefined;
+      if (asked === ASKED_IN_A_ROW) return answer;
+    }
+  });
+}
+
+async function putEnvoy(namespace: Namespace, config: string): Promise<void> {
+  await namespace.put('configmap', 'envoy', { 'envoy.yaml': config });
+  await namespace.put('configmap', 'upstream', { 'upstream.mjs': UPSTREAM });
+}
+
+describe.skipIf(skipped !== '')(`the chart on a node${skipped}`, () => {
+  let namespace: Namespace;
+  let envoy: string;
+  let notes: string;
+
+  beforeAll(async () => {
+    namespace = await createNamespace(`approov-${SUFFIX}`);
+    await namespace.put('secret', 'approov', { current: SECRET });
+    await putEnvoy(namespace, readFileSync(ENVOY_CONFIG, 'utf8'));
+    notes = await namespace.install({});
+    await namespace.kubectl('apply', '--kustomize', join(sampleFolder('kubernetes'), 'try'));
+    await namespace.kubectl('rollout', 'status', 'deployment/envoy', 'deployment/upstream', '--timeout=120s');
+    envoy = await namespace.forward('envoy', 10_000);
+  });
+
+  afterAll(async () => {
+    await namespace?.remove();
+  });
+
+  test('observes at first, and helm says so', async () => {
+    expect(notes).toContain('Policy "default" does not enforce (mode observe)');
+    expect((await becomes(envoy, 200)).body).toMatchObject({
+      'x-approov-verdict': 'unverified',
+      'x-approov-action': 'allow',
+      'x-approov-reason': 'missing_approov_token',
+    });
+    expect((await ask(envoy, SECRET_BYTES)).body).toMatchObject({ 'x-approov-verdict': 'verified' });
+  });
+
+  test('answers its own health check inside the container', async () => {
+    await namespace.kubectl('exec', 'deploy/approov-ext-authz', '--', 'node', 'dist/cli.js', 'healthcheck');
+    const config = await namespace.kubectl(
+      'exec',
+      'deploy/approov-ext-authz',
+      '--',
+      'node',
+      'dist/cli.js',
+      'check-config',
+    );
+    expect(parse(config).keys[0]).toMatchObject({ id: 'current', algorithms: ['HS256'] });
+    expect(config).not.toContain(SECRET);
+  });
+
+  test('enforces after an upgrade, without a restart', async () => {
+    const before = await namespace.pods(AUTHZ);
+    expect(before).toHaveLength(2);
+    await namespace.install({ config: { policies: { default: { mode: 'enforce' } } } });
+    await becomes(envoy, 401);
+    expect((await ask(envoy, SECRET_BYTES)).status).toBe(200);
+    expect((await ask(envoy, OTHER_SECRET_BYTES)).status).toBe(401);
+    expect(await namespace.pods(AUTHZ)).toEqual(before);
+  });
+
+  test('rolls all pods under load without a failed request', async () => {
+    const before = await namespace.pods(AUTHZ);
+    const load = startLoad(Number(envoy.split(':')[1]), REQUESTS_PER_SECOND);
+    await namespace.kubectl('rollout', 'restart', 'deployment/approov-ext-authz');
+    await namespace.kubectl('rollout', 'status', 'deployment/approov-ext-authz', '--timeout=400s');
+    // Until the last old pod has drained and is gone.
+    await eventually('the end of the old pods', async () => {
+      const all = await namespace.kubectl('get', 'pods', '--selector', AUTHZ, '-o', 'name');
+      return all.trim().split('\n').length === 2 ? true : undefined;
+    });
+    const { sent, failures } = await load.stop();
+    process.stdout.write(`rolled under load: ${sent} requests, ${failures.length} failed\n`);
+    // Before the count, so that a failure shows why Envoy answered by itself.
+    const accessLog = (await namespace.kubectl('logs', 'deployment/envoy', '--tail=-1')).split('\n');
+    expect(accessLog.filter((line) => /"status":5\d\d/.test(line))).toEqual([]);
+    expect(failures).toEqual([]);
+    expect(sent).toBeGreaterThan(500);
+    const after = await namespace.pods(AUTHZ);
+    expect(after).toHaveLength(2);
+    for (const { uid } of after) expect(before.map((pod) => pod.uid)).not.toContain(uid);
+  });
+
+  test('takes the next secret beside the current one, then lets the current one go, without a restart', async () => {
+    const before = await namespace.pods(AUTHZ);
+    const enforce = { policies: { default: { mode: 'enforce' } } };
+    const key = (id: string) => ({ id, secretFile: `/run/secrets/approov/${id}` });
+
+    await namespace.put('secret', 'approov', { current: SECRET, next: OTHER_SECRET });
+    await namespace.install({ config: { ...enforce, keys: [key('current'), key('next')] } });
+    await becomes(envoy, 200, OTHER_SECRET_BYTES);
+    expect((await ask(envoy, SECRET_BYTES)).status).toBe(200);
+
+    await namespace.install({ config: { ...enforce, keys: [key('next')] } });
+    await becomes(envoy, 401, SECRET_BYTES);
+    expect((await ask(envoy, OTHER_SECRET_BYTES)).status).toBe(200);
+    expect(await namespace.pods(AUTHZ)).toEqual(before);
+  });
+
+  test('follows an edit of the Secret itself, without a restart', async () => {
+    const before = await namespace.pods(AUTHZ);
+    const replaced = randomBytes(48);
+    await namespace.put('secret', 'approov', { next: replaced.toString('base64') });
+    await becomes(envoy, 200, replaced);
+    await becomes(envoy, 401, OTHER_SECRET_BYTES);
+    expect(await namespace.pods(AUTHZ)).toEqual(before);
+  });
+
+  test('goes back to an earlier release, and away without a trace', async () => {
+    await namespace.helm('rollback', 'approov-ext-authz', '1', '--wait');
+    await becomes(envoy, 200);
+    await namespace.helm('uninstall', 'approov-ext-authz', '--wait');
+    const kinds = 'deployment,service,configmap,serviceaccount,networkpolicy,poddisruptionbudget,pod';
+    await eventually('the end of the pods', async () => {
+      const left = await namespace.kubectl('get', kinds, '--selector', AUTHZ, '-o', 'name');
+      return left.trim() === '' ? true : undefined;
+    });
+    // Envoy lets nobody in while nobody answers.
+    await becomes(envoy, 503);
+  });
+});
+
+describe.skipIf(skipped !== '')(`an Envoy and the service in one pod${skipped}`, () => {
+  let namespace: Namespace;
+
+  afterAll(async () => {
+    await namespace?.remove();
+  });
+
+  test('meet on a unix socket', async () => {
+    namespace = await createNamespace(`approov-sidecar-${SUFFIX}`);
+    await namespace.put('secret', 'approov', { current: SECRET });
+    await putEnvoy(namespace, JSON.stringify(overUnixSocket(parse(readFileSync(ENVOY_CONFIG, 'utf8')))));
+    await namespace.kubectl('apply', '--filename', join(sampleFolder('kubernetes'), 'try/upstream.yaml'));
+    await namespace.install(
+      { replicas: 1, minReadySeconds: 0, config: { policies: { default: { mode: 'enforce' } } } },
+      '--values',
+      valuesFile('sidecar-values.yaml'),
+    );
+    await namespace.kubectl('rollout', 'status', 'deployment/upstream', '--timeout=120s');
+    const envoy = await namespace.forward('approov-ext-authz', 10_000);
+    await becomes(envoy, 200, SECRET_BYTES);
+    expect((await ask(envoy)).status).toBe(401);
+    expect((await ask(envoy, OTHER_SECRET_BYTES)).status).toBe(401);
+    const cli = ['exec', 'deploy/approov-ext-authz', '-c', 'approov-ext-authz', '--', 'node', 'dist/cli.js'];
+    await namespace.kubectl(...cli, 'healthcheck');
+  });
+});
+
+describe.skipIf(skipped !== '')(`gRPC over TLS with client certificates${skipped}`, () => {
+  let namespace: Namespace;
+
+  afterAll(async () => {
+    await namespace?.remove();
+  });
+
+  test('serves Envoy, answers its probes, and takes a renewed certificate without a restart', async () => {
+    namespace = await createNamespace(`approov-tls-${SUFFIX}`);
+    const host = `approov-ext-authz.${namespace.name}.svc`;
+    const { ca, server, client } = await createCertificates(host);
+    await namespace.put('secret', 'approov', { current: SECRET });
+    await namespace.put('secret', 'approov-ext-authz-tls', tlsSecret(server, ca));
+    const sample: EnvoyConfig = parse(readFileSync(ENVOY_CONFIG, 'utf8'));
+    await putEnvoy(namespace, JSON.stringify(overTls(sample, host, ca, client)));
+    const enforce = { policies: { default: { mode: 'enforce' } } };
+    const tls = { enabled: true, clientCaKey: 'ca.crt' };
+    await namespace.install({ replicas: 1, minReadySeconds: 0, config: enforce, tls });
+    await namespace.kubectl('apply', '--kustomize', join(sampleFolder('kubernetes'), 'try'));
+    await namespace.kubectl('rollout', 'status', 'deployment/envoy', 'deployment/upstream', '--timeout=120s');
+    const envoy = await namespace.forward('envoy', 10_000);
+    await becomes(envoy, 200, SECRET_BYTES);
+    expect((await ask(envoy)).status).toBe(401);
+    const cli = ['exec', 'deploy/approov-ext-authz', '--', 'node', 'dist/cli.js'];
+    await namespace.kubectl(...cli, 'healthcheck');
+
+    const before = await namespace.pods(AUTHZ);
+    const renewed = await createCertificates(host);
+    await namespace.put('secret', 'approov-ext-authz-tls', tlsSecret(renewed.server, renewed.ca));
+    await eventually('the renewed certificate', async () => {
+      const log = await namespace.kubectl('logs', 'deploy/approov-ext-authz');
+      return /"source":"tls","msg":"reloaded"/.test(log) ? true : undefined;
+    });
+    expect(await namespace.pods(AUTHZ)).toEqual(before);
+    await namespace.kubectl(...cli, 'healthcheck');
+  });
+});
+
+/** envoy.yaml with the service on the socket that the chart's sidecar values mount. */
+function overUnixSocket(config: EnvoyConfig): EnvoyConfig {
+  const endpoint = { address: { pipe: { path: '/run/approov/authz.sock' } } };
+  const assignment = { cluster_name: 'approov_authz', endpoints: [{ lb_endpoints: [{ endpoint }] }] };
+  return withAuthzCluster(config, { type: 'STATIC', load_assignment: assignment });
+}
+
+/** envoy.yaml with the service behind TLS that asks for a client's certificate. */
+function overTls(config: EnvoyConfig, host: string, ca: string, client: KeyPair): EnvoyConfig {
+  const transport = {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      sni: host,
+      common_tls_context: {
+        tls_certificates: [
+          { certificate_chain: { inline_string: client.cert }, private_key: { inline_string: client.key } },
+        ],
+        validation_context: {
+          trusted_ca: { inline_string: ca },
+          match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: host } }],
+        },
+      },
+    },
+  };
+  return withAuthzCluster(config, { transport_socket: transport });
+}
+
+function withAuthzCluster(config: EnvoyConfig, change: Readonly<Record<string, unknown>>): EnvoyConfig {
+  const clusters = config.static_resources.clusters.map((cluster) =>
+    cluster.name === 'approov_authz' ? { ...cluster, ...change } : cluster,
+  );
+  return { ...config, static_resources: { ...config.static_resources, clusters } };
+}
+
+function tlsSecret({ cert, key }: KeyPair, ca: string): Readonly<Record<string, string>> {
+  return { 'tls.crt': cert, 'tls.key': key, 'ca.crt': ca };
+}
+
+interface EnvoyConfig {
+  readonly static_resources: { readonly clusters: readonly { readonly name: string }[] };
+}

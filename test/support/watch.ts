@@ -1,0 +1,64 @@
+/** Owns the watch over a service that is ill-treated: its memory, its calls in flight, and whether other clients get their answers. */
+import { fileURLToPath } from 'node:url';
+import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
+import { createCheckClient, metadataOf, requestWith } from './grpc-client.ts';
+import type { RunningService } from './process.ts';
+import { freshToken } from './token.ts';
+
+const DEFINITION = loadSync('envoy/service/auth/v3/external_auth.proto', {
+  includeDirs: [fileURLToPath(new URL('../../proto', import.meta.url))],
+  keepCase: true,
+});
+const { Check } = DEFINITION['envoy.service.auth.v3.Authorization'] as ServiceDefinition;
+
+/** The bytes of a check of a request with these headers. */
+export function checkMessage(headers: Readonly<Record<string, string>>): Buffer {
+  if (Check === undefined) throw new Error('proto/ has no Check');
+  return Check.requestSerialize(requestWith(headers));
+}
+
+export interface Watch {
+  inFlight(): Promise<number>;
+  /** Resident bytes. */
+  memory(): Promise<number>;
+  openFiles(): Promise<number>;
+  cancelled(cause: 'cancelled' | 'deadline'): Promise<number>;
+  /** The reasons that another client is given, who asks with valid tokens all the while that something happens. */
+  reasonsDuring(something: () => Promise<void>): Promise<ReadonlySet<string | undefined>>;
+}
+
+export function watchService(service: RunningService): Watch {
+  async function metric(name: string): Promise<number> {
+    const text = await (await fetch(`http://${service.admin}/metrics`)).text();
+    const line = text.split('\n').find((each) => each.startsWith(`${name} `));
+    return Number(line?.slice(name.length));
+  }
+
+  return {
+    inFlight: () => metric('approov_checks_in_flight'),
+    memory: () => metric('process_resident_memory_bytes'),
+    openFiles: () => metric('process_open_fds'),
+    cancelled: (cause) => metric(`approov_checks_cancelled_total{cause="${cause}"}`),
+    async reasonsDuring(something) {
+      const reasons = new Set<string | undefined>();
+      const client = createCheckClient(service.grpc);
+      const ask = async (asked: typeof client): Promise<void> => {
+        const answer = await asked.check(requestWith({ 'approov-token': freshToken() }));
+        reasons.add(metadataOf(answer)['approov_reason']);
+      };
+      let isOver = false;
+      const asking = (async () => {
+        while (!isOver) await ask(client);
+      })();
+      await something().finally(() => {
+        isOver = true;
+      });
+      await asking;
+      client.close();
+      // New connections are taken too.
+      const late = createCheckClient(service.grpc);
+      await ask(late).finally(() => late.close());
+      return reasons;
+    },
+  };
+}
