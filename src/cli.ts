@@ -21,6 +21,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   healthcheck,
 };
 
+// Touched once so that Node makes it non-blocking where it is a pipe: a reader that stalls must not stop checks or the exit.
+void process.stdout.writable;
+
 let signals = 0;
 let mistakeCode: number = EXIT.usage;
 let resolveStop: () => void;

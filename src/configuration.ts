@@ -165,8 +165,10 @@ function outcomesOf(kind: FileKind, before: State, after: State): readonly Outco
   const problems = after.problems.get(kind) ?? [];
   const isNewProblem =
     problems.length > 0 && JSON.stringify(problems) !== JSON.stringify(before.problems.get(kind));
+  const isMended = problems.length === 0 && (before.problems.get(kind)?.length ?? 0) > 0;
+  const isNew = contentOf(kind, before) !== contentOf(kind, after);
   return [
-    ...(contentOf(kind, before) === contentOf(kind, after) ? [] : [{ kind, problems: [] }]),
+    ...(isNew || isMended ? [{ kind, problems: [] }] : []),
     ...(isNewProblem ? [{ kind, problems }] : []),
   ];
 }

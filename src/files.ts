@@ -9,6 +9,7 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EISDIR: 'is a directory',
   ENOTDIR: 'a part of the path is no directory',
+  ENAMETOOLONG: 'too long a name',
 };
 
 const HIDDEN_NAME = 'its name is not shown, as it looks like a secret in the place of a file name';

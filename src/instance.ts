@@ -41,6 +41,7 @@ export async function startInstance({
   onReadiness,
 }: InstanceOptions): Promise<Instance> {
   const { settings } = files.current().config;
+  const boundTls = files.current().tls;
   const nowSeconds = (): number => Date.now() / 1000;
   const nowMs = (): number => performance.now();
 
@@ -117,7 +118,10 @@ export async function startInstance({
     const { config, keys, tls } = files.current();
     keyStore.use(keys);
     log.configure(config.policyTable, config.settings.log);
-    if (tls !== undefined && settings.listen.tls !== undefined) server.useTls(tls);
+    // Whether clients must show a certificate is bound at the start: a reload must not switch that off.
+    const isSameKind =
+      tls !== undefined && (tls.clientCa === undefined) === (boundTls?.clientCa === undefined);
+    if (isSameKind && boundTls !== undefined) server.useTls(tls);
     for (const field of restartFields(settings, config.settings)) {
       log.warn({ field }, 'change takes effect at the next start');
     }

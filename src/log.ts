@@ -38,6 +38,8 @@ interface LogOptions {
 export function createLog(options: LogOptions) {
   const { settings, destination, namesModes = true, nowMs, onSuppressed } = options;
   const stdout = destination ?? pino.destination({ dest: 1, sync: false, maxLength: MAX_BUFFERED_BYTES });
+  // A full disk or a closed pipe must not end the service; what cannot be written is lost.
+  if ('on' in stdout && typeof stdout.on === 'function') stdout.on('error', () => undefined);
   const logger = pino({ level: settings.level }, stdout);
   const limiter = new LineLimiter(nowMs, (reason, count) => {
     onSuppressed(reason, count);
@@ -95,6 +97,8 @@ export function createLog(options: LogOptions) {
       limiter.close();
       const flushed = new Promise<void>((resolve) => logger.flush(() => resolve()));
       await Promise.race([flushed, sleep(MAX_FLUSH_MS)]);
+      // Else pino would write the rest at the exit, and wait for a reader that does not read.
+      if ('destroy' in stdout && typeof stdout.destroy === 'function') stdout.destroy();
     },
   };
 }

@@ -81,7 +81,11 @@ export function rawList(content: RawObject, field: string): readonly unknown[] {
 function existingPolicy(content: RawObject, name: string): RawObject | undefined {
   const { policies } = content;
   const policy = isRawObject(policies) && Object.hasOwn(policies, name) ? policies[name] : undefined;
-  return isRawObject(policy) ? policy : undefined;
+  if (!isRawObject(policies) || !isRawObject(policy)) return undefined;
+  // A copy: a YAML alias may share the object with another policy, which the variable does not name.
+  const own = { ...policy };
+  policies[name] = own;
+  return own;
 }
 
 function childObject(content: RawObject, path: readonly string[]): RawObject | undefined {
@@ -89,8 +93,9 @@ function childObject(content: RawObject, path: readonly string[]): RawObject | u
   for (const field of path) {
     const child = Object.hasOwn(object, field) ? object[field] : {};
     if (!isRawObject(child)) return undefined;
-    object[field] = child;
-    object = child;
+    const own = { ...child };
+    object[field] = own;
+    object = own;
   }
   return object;
 }

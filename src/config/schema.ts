@@ -57,7 +57,10 @@ export const KEY = z
     id: name,
     secretFile: filePath.optional(),
     jwksFile: filePath.optional(),
-    jwksUrl: z.url({ protocol: /^https$/, error: 'must be a URL with https' }).optional(),
+    jwksUrl: z
+      .url({ protocol: /^https$/, error: 'must be a URL with https' })
+      .refine((url) => !/^https:\/\/[^/]*@/.test(url), 'must not hold a user name or password: it is shown')
+      .optional(),
     pemFile: filePath.optional(),
     kid: text.optional(),
     algorithms: z.array(z.enum(ALGORITHM_NAMES)).min(1).optional(),

@@ -131,12 +131,14 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     },
 
     async shutdown(graceMs) {
-      listener.close();
+      const closed = new Promise<unknown>((resolve) => listener.close(resolve));
       // Not by `forceShutdown`: without channelz, grpc-js 1.14 closes no connection by it.
       const timer = setTimeout(() => {
         for (const socket of sockets) socket.destroy();
       }, graceMs);
-      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      // Its callback is no sign of the end: from Node 24 on it comes while calls are still in flight.
+      server.tryShutdown(() => undefined);
+      await closed;
       clearTimeout(timer);
     },
   };
