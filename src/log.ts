@@ -37,10 +37,8 @@ interface LogOptions {
 
 export function createLog(options: LogOptions) {
   const { settings, destination, namesModes = true, nowMs, onSuppressed } = options;
-  const stdout = destination ?? pino.destination({ dest: 1, sync: false, maxLength: MAX_BUFFERED_BYTES });
-  // A full disk or a closed pipe must not end the service; what cannot be written is lost.
-  if ('on' in stdout && typeof stdout.on === 'function') stdout.on('error', () => undefined);
-  const logger = pino({ level: settings.level }, stdout);
+  const stdout = destination === undefined ? openStdout() : undefined;
+  const logger = pino({ level: settings.level }, destination ?? stdout);
   const limiter = new LineLimiter(nowMs, (reason, count) => {
     onSuppressed(reason, count);
     logger.info({ reason, suppressed: count }, 'lines of checks suppressed');
@@ -95,12 +93,21 @@ export function createLog(options: LogOptions) {
     /** Sums up what was suppressed and writes what is buffered, unless the reader of stdout has stalled. */
     async close(): Promise<void> {
       limiter.close();
-      const flushed = new Promise<void>((resolve) => logger.flush(() => resolve()));
-      await Promise.race([flushed, sleep(MAX_FLUSH_MS)]);
+      if (stdout === undefined) return;
+      const ended = new Promise((resolve) => stdout.once('close', resolve));
+      stdout.end();
+      await Promise.race([ended, sleep(MAX_FLUSH_MS)]);
       // Else pino would write the rest at the exit, and wait for a reader that does not read.
-      if ('destroy' in stdout && typeof stdout.destroy === 'function') stdout.destroy();
+      stdout.destroy();
     },
   };
+}
+
+function openStdout() {
+  const stdout = pino.destination({ dest: 1, sync: false, maxLength: MAX_BUFFERED_BYTES });
+  // A full disk or a closed pipe must not end the service; what cannot be written is lost.
+  stdout.on('error', () => undefined);
+  return stdout;
 }
 
 function decisionFields(decision: Decision): Record<string, unknown> {

@@ -8,10 +8,13 @@ export const serve: Command = {
   help: ['SIGTERM or SIGINT drains and ends it, a second one ends it at once; SIGHUP reloads files now'],
   options: {},
   async run(options, io) {
-    const files = await openConfiguration(configFile(options, io), io.env);
     const isAsked = io.stopSignal();
-    const service = await startService(files, io.stop);
-    io.onReloadSignal(() => void service.reload());
+    const starting = openConfiguration(configFile(options, io), io.env).then((files) =>
+      startService(files, io.stop),
+    );
+    // From the beginning, as a signal that nobody listens to ends the process.
+    io.onReloadSignal(() => void starting.then((service) => service.reload()));
+    const service = await starting;
     await isAsked;
     await service.stop();
     return EXIT.ok;
