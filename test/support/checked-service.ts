@@ -22,7 +22,7 @@ export interface Scratch {
   readonly folder: string;
   path(name: string): string;
   /** Writes in place; @returns the path. */
-  write(name: string, content: string): string;
+  write(name: string, content: string | Buffer): string;
   remove(): void;
 }
 

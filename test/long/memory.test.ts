@@ -1,0 +1,94 @@
+/** Owns the proof that no number of users makes the service grow: 200,000 tokens, each valid and never seen before. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readMetrics } from '../support/admin-pages.ts';
+import { type CheckClient, createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { type RunningService, startServe } from '../support/process.ts';
+import { freshToken, SECRET } from '../support/token.ts';
+
+const TOKENS = 200_000;
+const WARM_UP_CHECKS = 20_000;
+const CALLS_AT_ONCE = 64;
+const MAX_GROWTH_MIB = 60;
+
+let service: RunningService;
+let client: CheckClient;
+beforeAll(async () => {
+  service = await startServe({ APPROOV_BASE64_SECRET: SECRET });
+  client = createCheckClient(service.grpc);
+});
+afterAll(async () => {
+  client.close();
+  await service.kill();
+});
+
+function residentMib(): number {
+  const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${service.pid}/status`, 'utf8')) ?? [];
+  return Number(kib) / 1024;
+}
+
+/** The median over a few seconds without load: what is resident swings with garbage. */
+async function settledMib(): Promise<number> {
+  await sleep(2000);
+  const samples: number[] = [];
+  for (let sample = 0; sample < 9; sample++) {
+    samples.push(residentMib());
+    await sleep(500);
+  }
+  return samples.sort((a, b) => a - b)[4] ?? Number.NaN;
+}
+
+/** Sends so many requests, some at once; @returns how many had which reason. */
+async function send(count: number, tokenOf: () => string | undefined): Promise<Record<string, number>> {
+  const reasons: Record<string, number> = {};
+  let left = count;
+  const run = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      const token = tokenOf();
+      const headers = {
+        'user-agent': 'Shapes/4.2',
+        ...(token === undefined ? {} : { 'approov-token': token }),
+      };
+      const reason = metadataOf(await client.check(requestWith(headers)))['approov_reason'] ?? 'none';
+      reasons[reason] = (reasons[reason] ?? 0) + 1;
+    }
+  };
+  await Promise.all(Array.from({ length: CALLS_AT_ONCE }, run));
+  return reasons;
+}
+
+/** As large as Approov's, and good for longer than this takes. */
+function largeToken(): string {
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  return freshToken({
+    exp,
+    did: 'ExampleApproovTokenDID==',
+    ip: '203.0.113.7',
+    arc: 'IXPSB7TRK26LXE3M',
+    aud: '',
+    iss: '',
+  });
+}
+
+test(`${TOKENS} distinct valid tokens leave less than ${MAX_GROWTH_MIB} MiB behind`, async () => {
+  await send(WARM_UP_CHECKS, () => undefined);
+  const idle = await settledMib();
+  let peak = 0;
+  const watching = setInterval(() => {
+    peak = Math.max(peak, residentMib());
+  }, 100);
+  const startMs = performance.now();
+  expect(await send(TOKENS, largeToken)).toEqual({ ok: TOKENS });
+  const seconds = (performance.now() - startMs) / 1000;
+  clearInterval(watching);
+  const after = await settledMib();
+  const mib = (value: number): string => `${value.toFixed(1)} MiB`;
+  process.stdout.write(
+    `idle ${mib(idle)}, peak ${mib(peak)}, after ${mib(after)}: ${mib(after - idle)} more; ${(TOKENS / seconds).toFixed(0)} checks/s\n`,
+  );
+  const metrics = await readMetrics(service.admin);
+  expect(metrics.get('approov_verdict_cache_total{outcome="miss"}')).toBe(TOKENS);
+  expect(after - idle).toBeLessThan(MAX_GROWTH_MIB);
+});

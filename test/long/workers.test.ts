@@ -1,0 +1,105 @@
+/** Owns the measurement of what a second worker brings in checks per second, by h2load. */
+import { execFile } from 'node:child_process';
+import { availableParallelism, loadavg } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
+import { afterAll, expect, test, vi } from 'vitest';
+import { readReadyz } from '../support/admin-pages.ts';
+import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
+import { requestWith } from '../support/grpc-client.ts';
+import { unmet } from '../support/requirement.ts';
+import { freshToken, SECRET } from '../support/token.ts';
+
+const CHECK_PATH = '/envoy.service.auth.v3.Authorization/Check';
+const ROUNDS = 5;
+const CHECKS_PER_ROUND = 60_000;
+const CONNECTIONS = 16;
+/** Two for the workers, one for the primary and everything else, one for h2load. */
+const CORES_NEEDED = 4;
+const EXPECTED_RATIO = 1.7;
+
+const H2LOAD = {
+  name: 'h2load',
+  source: 'the package nghttp2-client of Debian',
+  isMet: async () =>
+    (await promisify(execFile)('h2load', ['--version']).catch(() => undefined)) !== undefined,
+};
+const missing = await unmet([H2LOAD], 'what a second worker brings');
+
+const scratch = createScratch('workers-long');
+const services: CheckedService[] = [];
+afterAll(async () => {
+  for (const service of services) await service.kill();
+  scratch.remove();
+});
+
+async function start(workers: number): Promise<CheckedService> {
+  const keys = [{ id: 'current', secretFile: scratch.write('secret', SECRET) }];
+  const service = await startChecked(scratch, { keys, workers });
+  services.push(service);
+  if (workers > 1) {
+    await vi.waitFor(
+      async () => {
+        const { components } = await readReadyz(service.admin);
+        const ready = Object.values(components.workers ?? {}).filter((state) => state === 'ready');
+        expect(ready).toHaveLength(workers);
+      },
+      { timeout: 30_000, interval: 200 },
+    );
+  }
+  return service;
+}
+
+/** The file that h2load sends: one message behind gRPC's five bytes. */
+function writeMessage(): string {
+  const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
+    includeDirs: [fileURLToPath(new URL('../../proto', import.meta.url))],
+    keepCase: true,
+  })['envoy.service.auth.v3.Authorization'] as ServiceDefinition;
+  const request = requestWith({
+    'approov-token': freshToken({ exp: 4_000_000_000 }),
+    'user-agent': 'Shapes/4.2',
+  });
+  const message = definition['Check']?.requestSerialize(request) ?? Buffer.alloc(0);
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  return scratch.write('message', Buffer.concat([head, message]));
+}
+
+async function checksPerSecond(service: CheckedService, message: string): Promise<number> {
+  const { stdout } = await promisify(execFile)('h2load', [
+    ...['-n', String(CHECKS_PER_ROUND), '-c', String(CONNECTIONS), '-m', '20', '-t', '1', '-d', message],
+    ...['-H', 'content-type: application/grpc', '-H', 'te: trailers'],
+    `http://${service.grpc}${CHECK_PATH}`,
+  ]);
+  expect(stdout).toContain(`${CHECKS_PER_ROUND} succeeded`);
+  return Number(/finished in [^,]+, ([\d.]+) req\/s/.exec(stdout)?.[1]);
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+test.skipIf(missing !== '')(`two workers answer more checks per second than one${missing}`, async () => {
+  const message = writeMessage();
+  const [one, two] = [await start(1), await start(2)];
+  const results: { one: number[]; two: number[] } = { one: [], two: [] };
+  const [loadBefore = 0] = loadavg();
+  for (let round = 0; round <= ROUNDS; round++) {
+    const [byOne, byTwo] = [await checksPerSecond(one, message), await checksPerSecond(two, message)];
+    // The first round warms up.
+    if (round === 0) continue;
+    results.one.push(byOne);
+    results.two.push(byTwo);
+  }
+  const ratio = median(results.two) / median(results.one);
+  const freeCores = Math.max(0, availableParallelism() - loadBefore);
+  const isFree = freeCores >= CORES_NEEDED - 0.5;
+  process.stdout.write(
+    `1 worker ${median(results.one).toFixed(0)}/s, 2 workers ${median(results.two).toFixed(0)}/s: ${ratio.toFixed(2)}×` +
+      ` (${availableParallelism()} cores, ${freeCores.toFixed(1)} of them free)\n`,
+  );
+  if (isFree) expect(ratio).toBeGreaterThanOrEqual(EXPECTED_RATIO);
+  else process.stdout.write(`NOT HELD to ${EXPECTED_RATIO}×: that needs ${CORES_NEEDED} free cores\n`);
+});
