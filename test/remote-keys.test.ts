@@ -101,7 +101,9 @@ describe('while no key has come', () => {
     await vi.waitFor(async () => {
       const { status, components } = await readReadyz(service.admin);
       expect(status).toBe(503);
-      expect(components.urls?.['remote']).toMatch(/^(UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN)$/);
+      expect(components.urls?.['remote']).toMatch(
+        /^(UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN)$/,
+      );
     }, PATIENCE);
     expect(host.requests).toEqual([]);
     expect(await check(await a.sign())).toBe('internal_error, 503');
