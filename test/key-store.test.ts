@@ -184,13 +184,17 @@ describe('a new configuration', () => {
   test('without a key has its URL asked no more, and its keys gone at once', async () => {
     const opened = open(urlKey('remote'), secretKey('local'));
     await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a', 'local']), PATIENCE);
+    host.answer((response) => response.writeHead(503).end());
+    opened.refetch();
+    await vi.waitFor(() => expect(events).toEqual(['success, new', 'failure']), PATIENCE);
     opened.use([secretKey('local')]);
     expect([ids(opened), [...opened.ages()], [...opened.problems()]]).toEqual([['local'], [], []]);
     opened.refetch();
     clockMs = 90_000;
     opened.onUnknownKid();
-    await sleep(LONG_ENOUGH_MS);
-    expect(host.requests).toHaveLength(1);
+    // Longer than until what failed would have been tried again.
+    await sleep(2500);
+    expect(host.requests).toHaveLength(2);
   });
 
   test('with a new URL has that one fetched, and does not wait for it', async () => {

@@ -39,11 +39,12 @@ afterEach(async () => {
 
 interface StartOptions {
   readonly keys?: readonly object[];
+  readonly more?: object;
   readonly trusts?: string;
 }
 
-async function start({ keys = [remote()], trusts = ca.certFile }: StartOptions = {}): Promise<void> {
-  writeFileSync(CONFIG, stringify({ keys }));
+async function start({ keys = [remote()], more, trusts = ca.certFile }: StartOptions = {}): Promise<void> {
+  writeFileSync(CONFIG, stringify({ keys, ...more }));
   service = await startServe({ NODE_EXTRA_CA_CERTS: trusts }, ['--config', CONFIG]);
   client = createCheckClient(service.grpc);
 }
@@ -156,6 +157,15 @@ test('SIGHUP has a URL asked at once; what it gives no more verifies nothing, th
   service.signal('SIGHUP');
   await vi.waitFor(async () => expect(await check(tokenOfA)).toBe('unknown_key_id, 401'), PATIENCE);
   expect(await check(tokenOfB)).toBe('ok');
+});
+
+test('SIGHUP reaches every worker: each asks the URL anew', async () => {
+  await start({ more: { workers: 2 } });
+  const asked = (times: number) =>
+    vi.waitFor(() => expect(host.requests).toHaveLength(times), { timeout: 25_000, interval: 50 });
+  await asked(2);
+  service.signal('SIGHUP');
+  await asked(4);
 });
 
 test('an unknown key id is decided at once while the set is fetched, once, and known when it has come', async () => {

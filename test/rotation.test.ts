@@ -7,18 +7,18 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { readMetrics, readReadyz } from '../support/admin-pages.ts';
-import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
-import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
-import { runTool } from '../support/platform-tool.ts';
-import { PROMTOOL, parseExposition, unknownIn } from '../support/prometheus.ts';
-import { unmet } from '../support/requirement.ts';
-import { freshToken } from '../support/token.ts';
+import { readMetrics, readReadyz } from './support/admin-pages.ts';
+import { type CheckedService, createScratch, startChecked } from './support/checked-service.ts';
+import { createCheckClient, metadataOf, requestWith } from './support/grpc-client.ts';
+import { runTool } from './support/platform-tool.ts';
+import { PROMTOOL, parseExposition, unknownIn } from './support/prometheus.ts';
+import { unmet } from './support/requirement.ts';
+import { freshToken } from './support/token.ts';
 
 const ROTATIONS = 20;
 /** How long a change may take to be in force. */
 const PROMISED = { timeout: 6000, interval: 20 };
-const PAGE = readFileSync(new URL('../../docs/rotation.md', import.meta.url), 'utf8');
+const PAGE = readFileSync(new URL('../docs/rotation.md', import.meta.url), 'utf8');
 
 const withoutPromtool = await unmet([PROMTOOL], 'that the queries of docs/rotation.md are PromQL');
 const scratch = createScratch('rotation');
@@ -170,7 +170,7 @@ describe('the walk of the page', () => {
 
   /** Runs a block in bash, as a person would who copies it, with `approov-ext-authz` on the PATH. */
   async function run(script: string): Promise<string> {
-    const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+    const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
     chmodSync(
       scratch.write('approov-ext-authz', `#!/bin/sh\nexec "${process.execPath}" "${cli}" "$@"\n`),
       0o755,
