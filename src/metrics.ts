@@ -1,14 +1,20 @@
 /** Owns the Prometheus metrics; every label value comes from a closed set or the configuration, never from a request. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { expirySeconds } from './approov/claims.ts';
 import { SDK_STATUSES } from './approov/sdk-status.ts';
 import type { Decision } from './authz/decide.ts';
 import type { PolicyTable } from './authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from './authz/reason.ts';
-import { actionFor, UNKNOWN } from './authz/verdict.ts';
+import { type Action, actionFor, type Mode, UNKNOWN } from './authz/verdict.ts';
+import { Distribution, registerHistogram, type Series, SeriesTable } from './series.ts';
 
 const RELOAD_SOURCES = ['config', 'keys', 'jwks', 'tls'] as const;
 type ReloadSource = (typeof RELOAD_SOURCES)[number];
+
+const DURATION_BUCKETS = [
+  25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3,
+];
+const REMAINING_BUCKETS = [-3600, -300, -60, -30, -10, -5, 0, 5, 10, 30, 60, 120, 180, 240, 300, 600, 3600];
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -23,36 +29,59 @@ export function createMetrics(version: string) {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
 
-  const checks = new Counter({
+  const checks = new SeriesTable();
+  new Counter({
     name: 'approov_checks_total',
     help: 'Checks, by policy, mode and outcome.',
     labelNames: ['policy', 'mode', 'verdict', 'action', 'reason'],
     registers,
+    collect() {
+      checks.showIn(this);
+    },
   });
-  const duration = new Histogram({
-    name: 'approov_check_duration_seconds',
-    help: 'Time from the message in hand to the answer written.',
-    labelNames: ['action'],
-    buckets: [25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3],
-    registers,
-  });
-  const inFlight = new Gauge({
+  const durations: Readonly<Record<Action, Distribution>> = {
+    allow: new Distribution(DURATION_BUCKETS),
+    limit: new Distribution(DURATION_BUCKETS),
+    deny: new Distribution(DURATION_BUCKETS),
+  };
+  registerHistogram(
+    registry,
+    'approov_check_duration_seconds',
+    'Time from the message in hand to the answer written.',
+    new Map(Object.entries(durations).map(([action, duration]) => [{ action }, duration])),
+  );
+  let inFlight = 0;
+  const checkEnded = (): void => {
+    inFlight--;
+  };
+  new Gauge({
     name: 'approov_checks_in_flight',
     help: 'Checks that have arrived and whose call has not ended.',
     registers,
+    collect() {
+      this.set(inFlight);
+    },
   });
-  const keyUsed = new Counter({
+  const keyUsed = new SeriesTable();
+  new Counter({
     name: 'approov_key_used_total',
     help: 'Signatures that a key has verified.',
     labelNames: ['key_id'],
     registers,
+    collect() {
+      keyUsed.showIn(this);
+    },
   });
-  const keyLastUsed = new Gauge({
+  const keyLastUsed = new SeriesTable();
+  new Gauge({
     name: 'approov_key_last_used_timestamp_seconds',
     aggregator: 'max',
     help: 'When a key last verified a signature; 0 until it does.',
     labelNames: ['key_id'],
     registers,
+    collect() {
+      keyLastUsed.showIn(this);
+    },
   });
   const sdkStatus = new Counter({
     name: 'approov_sdk_status_total',
@@ -60,17 +89,24 @@ export function createMetrics(version: string) {
     labelNames: ['status'],
     registers,
   });
-  const tokenRemaining = new Histogram({
-    name: 'approov_token_remaining_seconds',
-    help: 'exp minus now of tokens with a verified signature; negative once expired.',
-    buckets: [-3600, -300, -60, -30, -10, -5, 0, 5, 10, 30, 60, 120, 180, 240, 300, 600, 3600],
-    registers,
-  });
-  const cacheLookups = new Counter({
+  const tokenRemaining = new Distribution(REMAINING_BUCKETS);
+  registerHistogram(
+    registry,
+    'approov_token_remaining_seconds',
+    'exp minus now of tokens with a verified signature; negative once expired.',
+    new Map([[{}, tokenRemaining]]),
+  );
+  const cacheLookups = new SeriesTable();
+  const cacheHits = cacheLookups.add('hit', { outcome: 'hit' });
+  const cacheMisses = cacheLookups.add('miss', { outcome: 'miss' });
+  new Counter({
     name: 'approov_verdict_cache_total',
     help: 'Look-ups in the verdict cache.',
     labelNames: ['outcome'],
     registers,
+    collect() {
+      cacheLookups.showIn(this);
+    },
   });
   const reloads = new Counter({
     name: 'approov_reload_total',
@@ -125,36 +161,42 @@ export function createMetrics(version: string) {
   });
   buildInfo.set({ version }, 1);
 
-  for (const reason of ['policy_unknown', 'internal_error'] as const) {
-    checks.inc({ policy: UNKNOWN, mode: UNKNOWN, verdict: 'unverified', action: 'deny', reason }, 0);
-  }
+  const checksOf = (policy: string, mode: Mode | typeof UNKNOWN, reason: Reason): Series => {
+    // Verdict and action follow from mode and reason.
+    const key = `${policy} ${mode} ${reason}`;
+    const known = checks.get(key);
+    if (known !== undefined) return known;
+    const { verdict } = REASONS[reason];
+    const action = actionFor(mode, verdict, reason === 'internal_error');
+    return checks.add(key, { policy, mode, verdict, action, reason });
+  };
+  for (const reason of ['policy_unknown', 'internal_error'] as const) checksOf(UNKNOWN, UNKNOWN, reason);
   for (const status of [...SDK_STATUSES, 'other']) sdkStatus.inc({ status }, 0);
-  for (const outcome of ['hit', 'miss']) cacheLookups.inc({ outcome }, 0);
   for (const cause of ['cancelled', 'deadline']) cancelled.inc({ cause }, 0);
   for (const reason of REASON_NAMES) logSuppressed.inc({ reason }, 0);
   for (const source of RELOAD_SOURCES) {
     for (const outcome of ['success', 'failure']) reloads.inc({ source, outcome }, 0);
     reloadSucceeded.set({ source }, 0);
   }
-  for (const action of ['allow', 'limit', 'deny']) duration.zero({ action });
 
   return {
     registry,
 
     /** A check has arrived; to be called back when its call has ended. */
     checkStarted(): () => void {
-      inFlight.inc();
-      return () => inFlight.dec();
+      inFlight++;
+      return checkEnded;
     },
 
     checkDecided(decision: Decision, nowSeconds: number, durationSeconds: number): void {
-      const { mode, verdict, action, reason, verifiedToken } = decision;
-      checks.inc({ policy: decision.policy?.name ?? UNKNOWN, mode, verdict, action, reason });
-      duration.observe({ action }, durationSeconds);
+      const { policy, mode, action, reason, verifiedToken } = decision;
+      checksOf(policy?.name ?? UNKNOWN, mode, reason).value++;
+      durations[action].observe(durationSeconds);
       if (decision.sdkStatus !== undefined) sdkStatus.inc({ status: decision.sdkStatus });
       if (verifiedToken === undefined) return;
-      keyUsed.inc({ key_id: verifiedToken.keyId });
-      keyLastUsed.set({ key_id: verifiedToken.keyId }, nowSeconds);
+      const key_id = verifiedToken.keyId;
+      keyUsed.add(key_id, { key_id }).value++;
+      keyLastUsed.add(key_id, { key_id }).value = nowSeconds;
       const exp = expirySeconds(verifiedToken);
       if (exp !== undefined) tokenRemaining.observe(exp - nowSeconds);
     },
@@ -164,7 +206,7 @@ export function createMetrics(version: string) {
     },
 
     cacheLookedUp(outcome: 'hit' | 'miss'): void {
-      cacheLookups.inc({ outcome });
+      (outcome === 'hit' ? cacheHits : cacheMisses).value++;
     },
 
     linesSuppressed(reason: Reason, count: number): void {
@@ -192,22 +234,19 @@ export function createMetrics(version: string) {
       for (const { name, mode } of table.policies.values()) {
         policyMode.set({ policy: name, mode }, 1);
         for (const reason of REASON_NAMES) {
-          const { verdict } = REASONS[reason];
           const isPossible =
             mode === 'off' ? reason === 'policy_off' : reason !== 'policy_off' && reason !== 'policy_unknown';
-          if (!isPossible) continue;
-          const action = actionFor(mode, verdict, reason === 'internal_error');
-          checks.inc({ policy: name, mode, verdict, action, reason }, 0);
+          if (isPossible) checksOf(name, mode, reason);
         }
       }
       for (const key_id of knownKeyIds) {
         if (keyIds.includes(key_id)) continue;
-        keyUsed.remove({ key_id });
-        keyLastUsed.remove({ key_id });
+        keyUsed.delete(key_id);
+        keyLastUsed.delete(key_id);
       }
       for (const key_id of keyIds) {
-        keyUsed.inc({ key_id }, 0);
-        keyLastUsed.inc({ key_id }, 0);
+        keyUsed.add(key_id, { key_id });
+        keyLastUsed.add(key_id, { key_id });
       }
       knownKeyIds = keyIds;
     },

@@ -43,9 +43,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'metrics.ts': room(
     2,
-    'approov/ authz/ prom-client',
+    'approov/ authz/ series.ts prom-client',
     'it counts decisions by the closed sets of the floors below',
   ),
+  'series.ts': room(2, 'prom-client', 'it keeps numbers, whatever they count'),
   'version.ts': room(2, 'node:fs', 'it reads the version from package.json'),
   'listen-error.ts': room(3, 'config/', 'it says of an address of the configuration why it cannot be bound'),
   'file-parts.ts': room(
@@ -68,9 +69,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
     'approov/ authz/ envoy/ log.ts metrics.ts node:perf_hooks',
     'it takes a check from message to answer, and has it counted and logged',
   ),
+  'envoy/followed-call.ts': room(2, '@grpc/grpc-js', 'it tells of calls, whatever they ask'),
   'envoy/authorization-server.ts': room(
     3,
-    'envoy/reflection.ts listener.ts node:net node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
+    'envoy/followed-call.ts envoy/reflection.ts listener.ts node:net node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
     'it alone knows the gRPC library, so that one file changes with it',
   ),
   'admin-server.ts': room(3, 'listener.ts node:http node:net', 'it shows pages that others write'),

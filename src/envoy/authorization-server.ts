@@ -1,11 +1,9 @@
-/** Owns the gRPC server that Envoy calls: Check, health, reflection. The only file that knows the gRPC library. */
+/** Owns the gRPC server that Envoy calls: Check, health, reflection. */
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import {
   Server,
   ServerCredentials,
-  ServerInterceptingCall,
-  type ServerInterceptor,
   type ServerUnaryCall,
   type ServiceDefinition,
   type sendUnaryData,
@@ -15,6 +13,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { type ListenTarget, listen } from '../listener.ts';
+import { type CallObserver, followCalls, hasExpired } from './followed-call.ts';
 import { mendDescriptors } from './reflection.ts';
 
 export const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
@@ -31,13 +30,9 @@ const KEEPALIVE_TIMEOUT_MS = 20_000;
 /** For calls in flight on a connection that has reached its age. */
 const CONNECTION_AGE_GRACE_MS = 10_000;
 
-export interface AuthorizationServerOptions {
+export interface AuthorizationServerOptions extends CallObserver {
   /** Answers a CheckRequest message with a CheckResponse message. */
   readonly check: (message: Buffer, traceparent: string | undefined) => Buffer | Promise<Buffer>;
-  /** A call has arrived; the function that it returns is called when it has ended. */
-  readonly onStarted: () => () => void;
-  /** A call ended before it was answered: given up by the client (or not readable, or too large), or at its deadline. */
-  readonly onCancelled: (cause: 'cancelled' | 'deadline') => void;
   /** A connection could not be accepted, as when the process is out of file descriptors. */
   readonly onListenerError: (error: Error) => void;
   readonly maxConnections: number;
@@ -83,7 +78,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
           'grpc.max_connection_age_grace_ms': CONNECTION_AGE_GRACE_MS,
         }),
     'grpc.enable_channelz': 0,
-    interceptors: [followChecks(options)],
+    interceptors: [followCalls(CHECK_PATH, options)],
   });
   const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
     ...LOAD,
@@ -173,46 +168,6 @@ function rawService(service: ServiceDefinition): ServiceDefinition {
 
 type CheckCall = ServerUnaryCall<Buffer, Buffer>;
 
-/**
- * Follows each check from its headers to its end: many a call that is given up never comes to the handler, as its
- * message is not whole.
- */
-function followChecks({ onStarted, onCancelled }: AuthorizationServerOptions): ServerInterceptor {
-  return (method, call) => {
-    if (method.path !== CHECK_PATH) return new ServerInterceptingCall(call);
-    let isWhole = false;
-    let isAnswered = false;
-    return new ServerInterceptingCall(call, {
-      start(next) {
-        let onEnded: (() => void) | undefined;
-        next({
-          onReceiveMetadata(metadata, pass) {
-            onEnded = onStarted();
-            pass(metadata);
-          },
-          onReceiveMessage(message, pass) {
-            isWhole = true;
-            pass(message);
-          },
-          // grpc-js calls this at the end of every call, whether it was cancelled or not.
-          onCancel() {
-            onEnded?.();
-            // grpc-js ends a call at its deadline by itself.
-            if (!isAnswered) onCancelled(hasExpired(call) ? 'deadline' : 'cancelled');
-          },
-        });
-        // Reset in the packet that brought it: grpc-js does not begin with it.
-        if (onEnded === undefined) onCancelled('cancelled');
-      },
-      sendStatus(answer, next) {
-        // grpc-js also answers a call that was reset before its message was whole, as one without a message.
-        isAnswered = isWhole;
-        next(answer);
-      },
-    });
-  };
-}
-
 function createCheckHandler({ check, maxHeaderBytes }: AuthorizationServerOptions) {
   return (call: CheckCall, respond: sendUnaryData<Buffer>): void => {
     if (isOverLimit(call, maxHeaderBytes)) {
@@ -234,10 +189,6 @@ function createCheckHandler({ check, maxHeaderBytes }: AuthorizationServerOption
 /** Looked at before the work, and again after waiting: an answer would be work for nobody. */
 function isGivenUp(call: CheckCall): boolean {
   return call.cancelled || hasExpired(call);
-}
-
-function hasExpired(call: Pick<CheckCall, 'getDeadline'>): boolean {
-  return Number(call.getDeadline()) <= Date.now();
 }
 
 /** Sizes as RFC 9113 §10.5.1 counts them: 32 bytes for each field beside its text. */

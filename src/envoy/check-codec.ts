@@ -8,7 +8,7 @@ import {
   metadataEntries,
   metadataEntry,
 } from './check-response.ts';
-import { bytesField, lengthDelimited, type Span, WireReader } from './wire.ts';
+import { bytesField, type FieldReader, lengthDelimited, type Span, WireReader } from './wire.ts';
 
 /** `context_extensions` key by which Envoy's per-route configuration names a policy. */
 const POLICY_EXTENSION = 'approov_policy';
@@ -37,11 +37,16 @@ const TAG = {
   pair: { key: lengthDelimited(1), value: lengthDelimited(2), rawValue: lengthDelimited(3) },
 } as const;
 
-/** The lengths that header names have, by the set of names. */
-const headerLengths = new WeakMap<ReadonlySet<string>, ReadonlySet<number>>();
+/** What tells most header names apart without a string of them: length and last letter, the same in either case. */
+function shapeOf(length: number, lastByte: number): number {
+  return (length << 8) | lastByte | 0x20;
+}
 
-function lengthsOf(names: ReadonlySet<string>): ReadonlySet<number> {
-  return new Set(Array.from(names, (name) => name.length));
+/** The shapes that header names have, by the set of names. */
+const headerShapes = new WeakMap<ReadonlySet<string>, ReadonlySet<number>>();
+
+function shapesOf(names: ReadonlySet<string>): ReadonlySet<number> {
+  return new Set(Array.from(names, (name) => shapeOf(name.length, name.charCodeAt(name.length - 1))));
 }
 
 /** A CheckRequest while it is read: a singular message that is repeated merges into it, as protobuf demands. */
@@ -53,17 +58,19 @@ class Draft implements CheckRequest {
   policyName: string | undefined;
   sourceAddress = '';
   readonly #headerNames: ReadonlySet<string>;
-  readonly #headerLengths: ReadonlySet<number>;
+  readonly #headerShapes: ReadonlySet<number>;
+  readonly #pair = new Pair();
 
   constructor(headerNames: ReadonlySet<string>) {
     this.#headerNames = headerNames;
-    this.#headerLengths = getOrAdd(headerLengths, headerNames, () => lengthsOf(headerNames));
+    this.#headerShapes = getOrAdd(headerShapes, headerNames, () => shapesOf(headerNames));
   }
 
   /** Headers of both forms add up: one that stands in both counts as repeated, instead of one form being believed. */
-  addHeader(reader: WireReader, pair: Pair): void {
-    // Most headers are not wanted, and most of these differ in length: no string is made of their names.
-    if (!this.#headerLengths.has(pair.keyEnd - pair.keyStart)) return;
+  addHeader(reader: WireReader, readPair: FieldReader<Pair>): void {
+    const pair = reader.message(readPair, this.#pair.clear());
+    const lastByte = reader.byteAt(pair.keyEnd - 1) ?? 0;
+    if (!this.#headerShapes.has(shapeOf(pair.keyEnd - pair.keyStart, lastByte))) return;
     const name = reader.latin1(pair.keyStart, pair.keyEnd).toLowerCase();
     if (!this.#headerNames.has(name)) return;
     const bytes = reader.view(pair);
@@ -144,7 +151,7 @@ function readHttpRequest(reader: WireReader, tag: number, draft: Draft): void {
       draft.host = reader.utf8();
       return;
     case TAG.httpRequest.headers:
-      draft.addHeader(reader, reader.message(readMapEntry, new Pair()));
+      draft.addHeader(reader, readMapEntry);
       return;
     case TAG.httpRequest.headerMap:
       reader.message(readHeaderMap, draft);
@@ -155,7 +162,7 @@ function readHttpRequest(reader: WireReader, tag: number, draft: Draft): void {
 }
 
 function readHeaderMap(reader: WireReader, tag: number, draft: Draft): void {
-  if (tag === TAG.headerMap.headers) draft.addHeader(reader, reader.message(readHeaderValue, new Pair()));
+  if (tag === TAG.headerMap.headers) draft.addHeader(reader, readHeaderValue);
   else reader.skip(tag);
 }
 
@@ -165,6 +172,14 @@ class Pair implements Span {
   keyEnd = 0;
   start = 0;
   end = 0;
+
+  clear(): this {
+    this.keyStart = 0;
+    this.keyEnd = 0;
+    this.start = 0;
+    this.end = 0;
+    return this;
+  }
 }
 
 function readMapEntry(reader: WireReader, tag: number, pair: Pair): void {

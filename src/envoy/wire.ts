@@ -86,6 +86,11 @@ export class WireReader {
     return this.#bytes.toString('utf8', start, this.#position);
   }
 
+  /** The byte at a mark. */
+  byteAt(position: number): number | undefined {
+    return this.#bytes[position];
+  }
+
   /** The text between two marks, one character per byte. */
   latin1(start: number, end: number): string {
     return this.#bytes.toString('latin1', start, end);
@@ -143,8 +148,10 @@ export class WireReader {
   }
 
   #uint32(): number {
-    let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
+    const first = this.#byte();
+    if (first < 0x80) return first;
+    let value = first & 0x7f;
+    for (let shift = 7; shift < 35; shift += 7) {
       const byte = this.#byte();
       // Not `<<`: the fifth byte would wrap a length beyond 2 GiB into a negative one.
       value += (byte & 0x7f) * 2 ** shift;
