@@ -69,10 +69,9 @@ const ROOMS: Readonly<Record<string, Room>> = {
     'approov/ authz/ envoy/ log.ts metrics.ts node:perf_hooks',
     'it takes a check from message to answer, and has it counted and logged',
   ),
-  'envoy/followed-call.ts': room(2, '@grpc/grpc-js', 'it tells of calls, whatever they ask'),
   'envoy/authorization-server.ts': room(
     3,
-    'envoy/followed-call.ts envoy/reflection.ts listener.ts node:net node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
+    'envoy/reflection.ts listener.ts node:net node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
     'it alone knows the gRPC library, so that one file changes with it',
   ),
   'admin-server.ts': room(3, 'listener.ts node:http node:net', 'it shows pages that others write'),

@@ -1,9 +1,11 @@
-/** Owns the gRPC server that Envoy calls: Check, health, reflection. */
+/** Owns the gRPC server that Envoy calls: Check, health, reflection. The only file that knows the gRPC library. */
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import {
   Server,
   ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptor,
   type ServerUnaryCall,
   type ServiceDefinition,
   type sendUnaryData,
@@ -13,7 +15,6 @@ import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { type ListenTarget, listen } from '../listener.ts';
-import { type CallObserver, followCalls, hasExpired } from './followed-call.ts';
 import { mendDescriptors } from './reflection.ts';
 
 export const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
@@ -30,9 +31,13 @@ const KEEPALIVE_TIMEOUT_MS = 20_000;
 /** For calls in flight on a connection that has reached its age. */
 const CONNECTION_AGE_GRACE_MS = 10_000;
 
-export interface AuthorizationServerOptions extends CallObserver {
+export interface AuthorizationServerOptions {
   /** Answers a CheckRequest message with a CheckResponse message. */
   readonly check: (message: Buffer, traceparent: string | undefined) => Buffer | Promise<Buffer>;
+  /** A call has arrived; the function that it returns is called when it has ended. */
+  readonly onStarted: () => () => void;
+  /** A call ended before it was answered: given up by the client (or not readable, or too large), or at its deadline. */
+  readonly onCancelled: (cause: 'cancelled' | 'deadline') => void;
   /** A connection could not be accepted, as when the process is out of file descriptors. */
   readonly onListenerError: (error: Error) => void;
   readonly maxConnections: number;
@@ -78,7 +83,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
           'grpc.max_connection_age_grace_ms': CONNECTION_AGE_GRACE_MS,
         }),
     'grpc.enable_channelz': 0,
-    interceptors: [followCalls(CHECK_PATH, options)],
+    interceptors: [followChecks(options)],
   });
   const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
     ...LOAD,
@@ -167,6 +172,78 @@ function rawService(service: ServiceDefinition): ServiceDefinition {
 }
 
 type CheckCall = ServerUnaryCall<Buffer, Buffer>;
+type NextCall = Parameters<ServerInterceptor>[1];
+type Listener = Parameters<NextCall['start']>[0];
+
+type CallObserver = Pick<AuthorizationServerOptions, 'onStarted' | 'onCancelled'>;
+
+/**
+ * Follows each check from its headers to its end: many a call that is given up never comes to the handler, as its
+ * message is not whole.
+ */
+function followChecks(observer: CallObserver): ServerInterceptor {
+  return (method, call) =>
+    method.path === CHECK_PATH ? new FollowedCall(call, observer) : new ServerInterceptingCall(call);
+}
+
+/** Stands between library and handler in both directions itself: the closures that its parent makes cost CPU. */
+class FollowedCall extends ServerInterceptingCall implements Listener {
+  readonly #call: NextCall;
+  readonly #observer: CallObserver;
+  #handler: Listener | undefined;
+  #onEnded: (() => void) | undefined;
+  #isWhole = false;
+  #isAnswered = false;
+
+  constructor(call: NextCall, observer: CallObserver) {
+    super(call);
+    this.#call = call;
+    this.#observer = observer;
+  }
+
+  override start(handler: Listener): void {
+    this.#handler = handler;
+    this.#call.start(this);
+    // Reset in the packet that brought it: grpc-js does not begin with it.
+    if (this.#onEnded === undefined) this.#observer.onCancelled('cancelled');
+  }
+
+  onReceiveMetadata(metadata: Parameters<Listener['onReceiveMetadata']>[0]): void {
+    this.#onEnded = this.#observer.onStarted();
+    this.#handler?.onReceiveMetadata(metadata);
+  }
+
+  onReceiveMessage(message: unknown): void {
+    this.#isWhole = true;
+    this.#handler?.onReceiveMessage(message);
+  }
+
+  onReceiveHalfClose(): void {
+    this.#handler?.onReceiveHalfClose();
+  }
+
+  /** grpc-js calls this at the end of every call, whether it was cancelled or not. */
+  onCancel(): void {
+    this.#onEnded?.();
+    // grpc-js ends a call at its deadline by itself.
+    if (!this.#isAnswered) this.#observer.onCancelled(hasExpired(this.#call) ? 'deadline' : 'cancelled');
+    this.#handler?.onCancel();
+  }
+
+  override sendMetadata(metadata: Parameters<NextCall['sendMetadata']>[0]): void {
+    this.#call.sendMetadata(metadata);
+  }
+
+  override sendMessage(message: unknown, callback: () => void): void {
+    this.#call.sendMessage(message, callback);
+  }
+
+  override sendStatus(status: Parameters<NextCall['sendStatus']>[0]): void {
+    // grpc-js also answers a call that was reset before its message was whole, as one without a message.
+    this.#isAnswered = this.#isWhole;
+    this.#call.sendStatus(status);
+  }
+}
 
 function createCheckHandler({ check, maxHeaderBytes }: AuthorizationServerOptions) {
   return (call: CheckCall, respond: sendUnaryData<Buffer>): void => {
@@ -189,6 +266,11 @@ function createCheckHandler({ check, maxHeaderBytes }: AuthorizationServerOption
 /** Looked at before the work, and again after waiting: an answer would be work for nobody. */
 function isGivenUp(call: CheckCall): boolean {
   return call.cancelled || hasExpired(call);
+}
+
+/** Whether the call's deadline (`grpc-timeout`) has passed. */
+function hasExpired(call: Pick<NextCall, 'getDeadline'>): boolean {
+  return Number(call.getDeadline()) <= Date.now();
 }
 
 /** Sizes as RFC 9113 §10.5.1 counts them: 32 bytes for each field beside its text. */
