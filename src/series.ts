@@ -80,6 +80,7 @@ export function registerHistogram(
     help,
     type: 'histogram',
     aggregator: 'sum',
+    labelNames: [...new Set([...distributions.keys()].flatMap(Object.keys))],
     get: async () => ({
       ...histogram,
       values: Array.from(distributions, ([labels, distribution]) => distribution.lines(name, labels)).flat(),

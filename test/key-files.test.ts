@@ -1,14 +1,15 @@
 /** Owns the proof that the content of a key file becomes the keys that the configuration describes, or a reason why not. */
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { type KeyObject, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../src/approov/secret.ts';
 import { describeKey, KeyError, keyOfSecret, parseDecryptionKey, parseKeys } from '../src/key-files.ts';
+import { generateKeyPair } from './support/key-pair.ts';
 import { OTHER_SECRET, SECRET } from './support/token.ts';
 
 type Source = Parameters<typeof parseKeys>[0];
 
-const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-const weakRsa = generateKeyPairSync('rsa', { modulusLength: 1024 });
+const ec = generateKeyPair('ec', { namedCurve: 'P-256' });
+const weakRsa = generateKeyPair('rsa', { modulusLength: 1024 });
 const pem = (key: KeyObject) =>
   key.export({ type: key.type === 'public' ? 'spki' : 'pkcs8', format: 'pem' }).toString();
 const jwk = (key: KeyObject, fields: object = {}) => ({ ...key.export({ format: 'jwk' }), ...fields });
@@ -112,7 +113,7 @@ describe('a PEM file', () => {
 });
 
 describe('a JWK Set', () => {
-  const other = generateKeyPairSync('ed25519').publicKey;
+  const other = generateKeyPair('ed25519').publicKey;
 
   it('becomes its keys, each with its own kid and under the one id', () => {
     const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(other, { kid: 'b' }));

@@ -28,6 +28,8 @@ const NODE_MAX_HEADER_BYTES = 65_535;
 /** A peer that is silent for so long is asked by a PING whether it is still there, and let go if it is not. */
 const KEEPALIVE_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
+/** By so much a timer, which runs on another clock, may end a call before its deadline has come. */
+const EARLY_TIMER_MS = 2;
 /** For calls in flight on a connection that has reached its age. */
 const CONNECTION_AGE_GRACE_MS = 10_000;
 
@@ -226,7 +228,8 @@ class FollowedCall extends ServerInterceptingCall implements Listener {
   onCancel(): void {
     this.#onEnded?.();
     // grpc-js ends a call at its deadline by itself.
-    if (!this.#isAnswered) this.#observer.onCancelled(hasExpired(this.#call) ? 'deadline' : 'cancelled');
+    if (!this.#isAnswered)
+      this.#observer.onCancelled(hasExpired(this.#call, EARLY_TIMER_MS) ? 'deadline' : 'cancelled');
     this.#handler?.onCancel();
   }
 
@@ -268,9 +271,9 @@ function isGivenUp(call: CheckCall): boolean {
   return call.cancelled || hasExpired(call);
 }
 
-/** Whether the call's deadline (`grpc-timeout`) has passed. */
-function hasExpired(call: Pick<NextCall, 'getDeadline'>): boolean {
-  return Number(call.getDeadline()) <= Date.now();
+/** Whether the call's deadline (`grpc-timeout`) has passed, or will have in so many milliseconds. */
+function hasExpired(call: Pick<NextCall, 'getDeadline'>, aheadMs = 0): boolean {
+  return Number(call.getDeadline()) - aheadMs <= Date.now();
 }
 
 /** Sizes as RFC 9113 §10.5.1 counts them: 32 bytes for each field beside its text. */

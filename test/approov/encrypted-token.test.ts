@@ -1,5 +1,5 @@
 /** Owns the proof that encrypted tokens made by jose open with the right key alone, within limits, to what is inside. */
-import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { CompactEncrypt, type CompactJWEHeaderParameters } from 'jose';
 import { describe, expect, it } from 'vitest';
@@ -17,6 +17,7 @@ import {
 } from '../../src/approov/encrypted-token.ts';
 import { MAX_TOKEN_BYTES } from '../../src/approov/token.ts';
 import { KEYSET } from '../support/check.ts';
+import { generateKeyPair } from '../support/key-pair.ts';
 import { base64url, mintToken, OTHER_SECRET_BYTES } from '../support/token.ts';
 
 interface Pair {
@@ -26,9 +27,9 @@ interface Pair {
   readonly privateKey: KeyObject;
 }
 
-const RSA = generateKeyPairSync('rsa', { modulusLength: 2048 });
-const P256 = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-const X25519 = generateKeyPairSync('x25519');
+const RSA = generateKeyPair('rsa', { modulusLength: 2048 });
+const P256 = generateKeyPair('ec', { namedCurve: 'P-256' });
+const X25519 = generateKeyPair('x25519');
 const CLAIMS = { exp: 4_000_000_000, did: 'D' };
 const INNER = mintToken(CLAIMS);
 
@@ -189,7 +190,7 @@ describe('a token is not supported', () => {
 
   it('by another key', async () => {
     expect(await outcome(await encrypt(), keyFor(secretOf(32)))).toBe(unsupported);
-    const other = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const other = generateKeyPair('rsa', { modulusLength: 2048 });
     const token = await encrypt({ pair: RSA, header: { alg: 'RSA-OAEP-256' } });
     expect(await outcome(token, keyFor(other))).toBe(unsupported);
   });
@@ -367,7 +368,7 @@ describe('parsePrivateKey', () => {
     ],
     [
       'an RSA key of 1024 bits',
-      pem(generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey),
+      pem(generateKeyPair('rsa', { modulusLength: 1024 }).privateKey),
       'an RSA key of 1024 bits; at least 2048 are needed',
     ],
   ])('refuses %s', (_what, text, expected) => {

@@ -1,5 +1,5 @@
 /** Owns the proof that public keys verify what jose signed with the private ones, as jose does, and nothing else. */
-import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { constants, type KeyObject, sign } from 'node:crypto';
 import fc from 'fast-check';
 import {
   CompactSign,
@@ -16,17 +16,18 @@ import { createAsymmetricKey, type Keyset, type VerificationKey } from '../../sr
 import { type PublicKey, parseJwks, parsePem } from '../../src/approov/public-key.ts';
 import { verifyToken } from '../../src/approov/token.ts';
 import { keysetOf, symmetricKey } from '../support/check.ts';
+import { generateKeyPair } from '../support/key-pair.ts';
 import { base64url, mintToken } from '../support/token.ts';
 
 const KINDS = {
   rsa: {
-    pair: generateKeyPairSync('rsa', { modulusLength: 2048 }),
+    pair: generateKeyPair('rsa', { modulusLength: 2048 }),
     algorithms: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
   },
-  'P-256': { pair: generateKeyPairSync('ec', { namedCurve: 'P-256' }), algorithms: ['ES256'] },
-  'P-384': { pair: generateKeyPairSync('ec', { namedCurve: 'P-384' }), algorithms: ['ES384'] },
-  'P-521': { pair: generateKeyPairSync('ec', { namedCurve: 'P-521' }), algorithms: ['ES512'] },
-  Ed25519: { pair: generateKeyPairSync('ed25519'), algorithms: ['EdDSA'] },
+  'P-256': { pair: generateKeyPair('ec', { namedCurve: 'P-256' }), algorithms: ['ES256'] },
+  'P-384': { pair: generateKeyPair('ec', { namedCurve: 'P-384' }), algorithms: ['ES384'] },
+  'P-521': { pair: generateKeyPair('ec', { namedCurve: 'P-521' }), algorithms: ['ES512'] },
+  Ed25519: { pair: generateKeyPair('ed25519'), algorithms: ['EdDSA'] },
 } as const satisfies Record<string, { pair: Pair; algorithms: readonly Algorithm[] }>;
 type Kind = keyof typeof KINDS;
 type Pair = { publicKey: KeyObject; privateKey: KeyObject };
@@ -88,7 +89,7 @@ describe('a token that jose signed', () => {
   });
 
   it('by another key of the same kind does not verify', async () => {
-    const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' });
+    const other = generateKeyPair('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' });
     expect(outcomeWithSet(await signByJose('P-256', 'ES256'), setOf(other))).toBe('invalid_token_signature');
   });
 });
@@ -245,10 +246,10 @@ describe('the algorithms of a key', () => {
     ['no algorithm that is allowed fits', jwkOf('P-256'), ['RS256', 'ES384']],
     ['it is for encryption', jwkOf('rsa', { use: 'enc' }), undefined],
     ['its type is unknown', { kty: 'AKP', pub: 'AA' }, undefined],
-    ['its curve signs nothing', generateKeyPairSync('x25519').publicKey.export({ format: 'jwk' }), undefined],
+    ['its curve signs nothing', generateKeyPair('x25519').publicKey.export({ format: 'jwk' }), undefined],
     [
       'its curve is none of ours',
-      generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey.export({ format: 'jwk' }),
+      generateKeyPair('ec', { namedCurve: 'secp256k1' }).publicKey.export({ format: 'jwk' }),
       undefined,
     ],
   ] as const)('are none, and the key is passed over, where %s', (_what, jwk, allowed) => {
@@ -308,7 +309,7 @@ describe('the confusion of a public key with a secret', () => {
   });
 
   it('fails for an embedded key, which nobody asks for', async () => {
-    const own = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const own = generateKeyPair('ec', { namedCurve: 'P-256' });
     const header = { alg: 'ES256', jwk: own.publicKey.export({ format: 'jwk' }) };
     const signingInput = `${base64url(JSON.stringify(header))}.${base64url(JSON.stringify(CLAIMS))}`;
     const key = { key: own.privateKey, dsaEncoding: 'ieee-p1363' } as const;
@@ -323,7 +324,7 @@ describe('the confusion of a public key with a secret', () => {
 });
 
 describe('a source is refused that', () => {
-  const small = generateKeyPairSync('rsa', { modulusLength: 1024 });
+  const small = generateKeyPair('rsa', { modulusLength: 1024 });
   const pem = (key: KeyObject, type: 'pkcs8' | 'pkcs1' | 'sec1' | 'spki', options = {}): string =>
     key.export({ type: type as 'pkcs8', format: 'pem', ...options }).toString();
   const privateKey = KINDS.rsa.pair.privateKey;
