@@ -30,7 +30,7 @@ export function generateKeyPair(
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   });
-  // Not the generated objects themselves: on Node 20 one run in some hangs for ever, where the garbage collector takes
+  // Not the generated objects themselves: on Node 20 one run in a few hangs for ever, where the garbage collector takes
   // the job that made a key, and waits for its mutex, in the middle of the key's export as JWK.
   return { publicKey: createPublicKey(pem.publicKey), privateKey: createPrivateKey(pem.privateKey) };
 }
