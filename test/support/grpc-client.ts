@@ -58,7 +58,11 @@ export function createCheckClient(
   channel: ChannelCredentials = credentials.createInsecure(),
 ): CheckClient {
   // A connection of its own: by default clients of one target share one, even one that another has closed.
-  const client = new Client(target, channel, { 'grpc.use_local_subchannel_pool': 1 });
+  // And no address for a server name (RFC 6066 §3), which Node 26 refuses.
+  const client = new Client(target, channel, {
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.ssl_target_name_override': 'localhost',
+  });
   const call = (message: Buffer, metadata: Metadata): Promise<ResponseJson> =>
     new Promise((resolve, reject) => {
       client.makeUnaryRequest(
