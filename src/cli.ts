@@ -1,24 +1,40 @@
 #!/usr/bin/env node
 /** Owns the process: its arguments, environment, signals and exit code. */
 import { text } from 'node:stream/consumers';
-import { checkConfig } from './commands/check-config.ts';
 import { type Command, EXIT, GLOBAL_OPTIONS, type Io, Options, UsageError } from './commands/command.ts';
-import { explain } from './commands/explain.ts';
-import { healthcheck } from './commands/healthcheck.ts';
-import { mint } from './commands/mint.ts';
-import { serve } from './commands/serve.ts';
 import { ConfigError } from './config/config.ts';
 import { ListenError } from './listen-error.ts';
 import { VERSION } from './version.ts';
-import { WorkerError } from './workers.ts';
 
 const NAME = 'approov-ext-authz';
-const COMMANDS: Readonly<Record<string, Command>> = {
-  serve,
-  'check-config': checkConfig,
-  explain,
-  mint,
-  healthcheck,
+
+interface Entry {
+  readonly summary: string;
+  /** Only the command that is called is loaded: a probe runs `healthcheck` every few seconds. */
+  load(): Promise<Command>;
+}
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  serve: {
+    summary: 'run the service (the default)',
+    load: async () => (await import('./commands/serve.ts')).serve,
+  },
+  'check-config': {
+    summary: 'read configuration and keys as serve would; print the effective one, or every error',
+    load: async () => (await import('./commands/check-config.ts')).checkConfig,
+  },
+  explain: {
+    summary: 'show how serve would decide about a request, step by step',
+    load: async () => (await import('./commands/explain.ts')).explain,
+  },
+  mint: {
+    summary: 'sign an example token with a configured symmetric key; the token alone on stdout',
+    load: async () => (await import('./commands/mint.ts')).mint,
+  },
+  healthcheck: {
+    summary: 'ask the running service whether it serves',
+    load: async () => (await import('./commands/healthcheck.ts')).healthcheck,
+  },
 };
 
 // Touched once so that Node makes it non-blocking where it is a pipe: a reader that stalls must not stop checks or the exit.
@@ -59,14 +75,15 @@ const io: Io = {
 async function main(args: readonly string[]): Promise<number> {
   const [first = 'serve', ...rest] = args;
   const [name, options] = first.startsWith('-') ? ['serve', args] : [first, rest];
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   // Not repeated, as it may be a token.
-  if (command === undefined) {
+  if (entry === undefined) {
     throw new UsageError(`no such command; there are: ${Object.keys(COMMANDS).join(', ')}`);
   }
+  const command = await entry.load();
   mistakeCode = command.mistakeCode ?? EXIT.usage;
   const parsed = new Options(options, { ...GLOBAL_OPTIONS, ...command.options });
-  if (parsed.flag('help')) return print(first === name ? commandHelp(name, command) : overview());
+  if (parsed.flag('help')) return print(first === name ? commandHelp(name, entry, command) : overview());
   if (parsed.flag('version')) return print(VERSION);
   return command.run(parsed, io);
 }
@@ -90,7 +107,7 @@ function overview(): string {
   ].join('\n');
 }
 
-function commandHelp(name: string, { summary, help }: Command): string {
+function commandHelp(name: string, { summary }: Entry, { help }: Command): string {
   return [
     `usage: ${NAME} ${name} [--config FILE] [options]`,
     '',
@@ -112,8 +129,6 @@ function fail(error: unknown): number {
     io.err(`${NAME}: ${error.message}`);
     return EXIT.fault;
   }
-  // The worker that could not start has said why.
-  if (error instanceof WorkerError) return EXIT.fault;
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   for (const line of text.split('\n')) io.err(line);
   return EXIT.fault;

@@ -4,7 +4,6 @@ import { loadConfiguration } from '../configuration.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 
 export const checkConfig: Command = {
-  summary: 'read configuration and keys as serve would; print the effective one, or every error',
   help: [],
   options: {},
   async run(options, io) {

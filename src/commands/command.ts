@@ -19,7 +19,6 @@ export interface Io {
 type OptionsConfig = NonNullable<ParseArgsConfig['options']>;
 
 export interface Command {
-  readonly summary: string;
   /** The lines of `--help` that are this command's own. */
   readonly help: readonly string[];
   readonly options: OptionsConfig;

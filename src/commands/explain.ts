@@ -17,7 +17,6 @@ import { fetchKeyset } from '../key-store.ts';
 import { type Command, configFile, EXIT, type Io, type Options, UsageError } from './command.ts';
 
 export const explain: Command = {
-  summary: 'show how serve would decide about a request, step by step',
   help: [
     '--token TOKEN        the token, put into the header of the policy that applies; - reads it from stdin',
     "--header 'NAME: V'   a header of the request; repeat for more",

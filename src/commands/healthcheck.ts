@@ -3,19 +3,21 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { formatAddress, type ListenAddress } from '../config/address.ts';
-import { loadListen } from '../configuration.ts';
-import { type Command, configFile, EXIT } from './command.ts';
+import { ConfigError } from '../config/config.ts';
+import type { ListenSettings } from '../config/listen.ts';
+import { parseListen } from '../config/parse-listen.ts';
+import { readTextFile } from '../files.ts';
+import { type Command, configFile, EXIT, type Io, type Options } from './command.ts';
 
 const TIMEOUT_MS = 2000;
 
 export const healthcheck: Command = {
-  summary: 'ask the running service whether it serves',
   help: [],
   options: {},
   // Docker and Kubernetes know 0 and 1.
   mistakeCode: EXIT.fault,
   async run(options, io) {
-    const listen = await loadListen(configFile(options, io), io.env);
+    const listen = await readListen(options, io);
     // A client certificate is Envoy's and not ours to show, so the admin page is asked instead.
     const isMutual = listen.tls?.clientCaFile !== undefined;
     const address = reachable(isMutual ? listen.admin : listen.grpc);
@@ -29,6 +31,16 @@ export const healthcheck: Command = {
     return EXIT.fault;
   },
 };
+
+/** @throws {ConfigError} with what is wrong with it, or with reading the file. */
+async function readListen(options: Options, io: Io): Promise<ListenSettings> {
+  const file = configFile(options, io);
+  const text = file === undefined ? undefined : await readTextFile(file);
+  if (text !== undefined && 'problem' in text) {
+    throw new ConfigError([{ path: 'configuration file', message: text.problem }]);
+  }
+  return parseListen(text?.text, io.env);
+}
 
 type Answer = 'SERVING' | 'NOT_SERVING';
 

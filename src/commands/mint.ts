@@ -8,7 +8,6 @@ import { type Command, configFile, EXIT, type Options, UsageError } from './comm
 import { parseDurationSeconds } from './duration.ts';
 
 export const mint: Command = {
-  summary: 'sign an example token with a configured symmetric key; the token alone on stdout',
   help: [
     '--expires-in TIME    life from now: 90s, 5m (default), 1h; --expires-in=-1m for an expired one',
     "--bind VALUE         bind the token to a header's value, e.g. 'Bearer abc'; repeat for several headers, in order",

@@ -1,10 +1,10 @@
 /** Owns `serve`: runs the service until a signal ends it. */
 import { openConfiguration } from '../configuration.ts';
 import { startService } from '../service.ts';
+import { WorkerError } from '../workers.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 
 export const serve: Command = {
-  summary: 'run the service (the default)',
   help: ['SIGTERM or SIGINT drains and ends it, a second one ends it at once; SIGHUP reloads files now'],
   options: {},
   async run(options, io) {
@@ -14,9 +14,15 @@ export const serve: Command = {
     );
     // From the beginning, as a signal that nobody listens to ends the process.
     io.onReloadSignal(() => void starting.then((service) => service.reload()));
-    const service = await starting;
-    await isAsked;
-    await service.stop();
-    return EXIT.ok;
+    try {
+      const service = await starting;
+      await isAsked;
+      await service.stop();
+      return EXIT.ok;
+    } catch (error) {
+      // The worker that could not start has said why.
+      if (error instanceof WorkerError) return EXIT.fault;
+      throw error;
+    }
   },
 };

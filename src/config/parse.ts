@@ -1,5 +1,4 @@
 /** Owns the way from a file's text and the environment to a configuration, or to everything that is wrong with it. */
-import * as z from 'zod';
 import { normalizeHost } from '../authz/host.ts';
 import type { Policy, PolicyTable } from '../authz/policy.ts';
 import {
@@ -11,15 +10,11 @@ import {
 } from './config.ts';
 import { applyOverrides, type Env, isRawObject, type RawObject, rawList, withOrigin } from './env.ts';
 import { readDecryptionKeys, readKeys } from './keys.ts';
-import {
-  DEFAULT_POLICY,
-  FILE,
-  LISTEN,
-  type ListenSettings,
-  type PolicySettings,
-  type Settings,
-} from './schema.ts';
+import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './schema.ts';
+import { shapeProblems } from './shape.ts';
 import { readYaml } from './yaml.ts';
+
+export { parseListen } from './parse-listen.ts';
 
 /** What could be read: with problems there is no configuration, yet the keys that are well described are known. */
 export interface ParsedConfig {
@@ -54,52 +49,11 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   return { config, keys, decryptionKeys, problems: problems.map((problem) => withOrigin(problem, origins)) };
 }
 
-/**
- * Reads where the service listens, and nothing else: whoever asks whether it serves must not be stopped by what is
- * wrong elsewhere, as the service serves on with its last good state.
- * @throws {ConfigError} with what is wrong with it.
- */
-export function parseListen(text: string | undefined, env: Env): ListenSettings {
-  const problems: Problem[] = [];
-  const content = readYaml(text ?? '', problems);
-  if (content === undefined) throw new ConfigError(problems);
-  const origins = applyOverrides(content, env, DEFAULT_POLICY);
-  const listen = z.object({ listen: LISTEN.prefault({}) }).safeParse(content);
-  if (listen.success) return listen.data.listen;
-  throw new ConfigError(shapeProblems(listen.error).map((problem) => withOrigin(problem, origins)));
-}
-
 /** A file that says nothing of the default policy has one all the same: the strict defaults. */
 function ensureDefaultPolicy(content: RawObject): void {
   content['policies'] ??= {};
   const { policies } = content;
   if (isRawObject(policies) && !Object.hasOwn(policies, DEFAULT_POLICY)) policies[DEFAULT_POLICY] = {};
-}
-
-function shapeProblems(error: z.ZodError): Problem[] {
-  return error.issues.flatMap((issue) => {
-    const path = formatPath(issue.path);
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({
-        path: path === '' ? key : `${path}.${key}`,
-        message: 'unknown field',
-      }));
-    }
-    if (issue.code === 'invalid_key') {
-      return issue.issues.map(({ message }) => ({ path, message: `the name ${message}` }));
-    }
-    const message = issue.message.endsWith('received undefined')
-      ? 'is required'
-      : issue.message.replace(/^Invalid (input|option): /, '');
-    return [{ path, message }];
-  });
-}
-
-function formatPath(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, part) => {
-    if (typeof part === 'number') return `${text}[${part}]`;
-    return text === '' ? String(part) : `${text}.${String(part)}`;
-  }, '');
 }
 
 /** Names that must exist, or exist once. Looks at the raw content, so that it runs beside every other complaint. */

@@ -5,7 +5,7 @@ import { DECRYPTION_ALGORITHMS, ENCRYPTIONS } from '../approov/encrypted-token.t
 import { FORWARDABLE_CLAIMS, isOddPath } from '../authz/policy.ts';
 import { RESULT_HEADERS } from '../authz/result-header.ts';
 import { MODES, UNKNOWN } from '../authz/verdict.ts';
-import { type ListenAddress, parseAddress } from './address.ts';
+import { filePath, LISTEN } from './listen.ts';
 
 /** The policy that judges what no route matches, unless `defaultPolicy` names another. */
 export const DEFAULT_POLICY = 'default';
@@ -24,7 +24,6 @@ const DENIED_STATUSES = new Set([
 
 const name = z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be 1 to 32 of a-z, 0-9 and -');
 const text = z.string().min(1, 'must not be empty');
-const filePath = text;
 const textOrList = z
   .union(
     [text.transform((value) => [value]), z.array(text).min(1)],
@@ -158,18 +157,6 @@ const ROUTE = z.strictObject({
   policy: name,
 });
 
-export const LISTEN = z.strictObject({
-  grpc: addressOf(['tcp', 'unix'], 'must be host:port, [v6]:port or unix:/path').prefault('0.0.0.0:9001'),
-  admin: addressOf(['tcp'], 'must be host:port or [v6]:port').prefault('127.0.0.1:9002'),
-  socketMode: z
-    .string('must be a text of octal digits in quotes, such as "0660"')
-    .regex(/^0?[0-7]{3}$/, 'must be a text of octal digits in quotes, such as "0660"')
-    .default('0660'),
-  tls: z
-    .strictObject({ certFile: filePath, keyFile: filePath, clientCaFile: filePath.optional() })
-    .optional(),
-});
-
 const DENIED = z.strictObject({
   status: z
     .int()
@@ -226,19 +213,10 @@ export const FILE = z.strictObject({
 });
 
 export type Settings = z.infer<typeof FILE>;
-export type ListenSettings = z.infer<typeof LISTEN>;
+export type { ListenSettings } from './listen.ts';
 export type KeySettings = z.infer<typeof KEY>;
 export type DecryptionKeySettings = z.infer<typeof DECRYPTION_KEY>;
 export type PolicySettings = z.infer<typeof POLICY>;
-
-function addressOf(kinds: readonly ListenAddress['kind'][], message: string) {
-  return z.string().transform((value, context): ListenAddress => {
-    const address = parseAddress(value);
-    if (address !== undefined && kinds.includes(address.kind)) return address;
-    context.addIssue({ code: 'custom', message });
-    return z.NEVER;
-  });
-}
 
 function isUnique(values: readonly string[]): boolean {
   return new Set(values).size === values.length;

@@ -1,0 +1,28 @@
+/** Owns the shape of where the service listens, which is all that a probe reads of the configuration file. */
+import * as z from 'zod';
+import { type ListenAddress, parseAddress } from './address.ts';
+
+export const filePath = z.string().min(1, 'must not be empty');
+
+export const LISTEN = z.strictObject({
+  grpc: addressOf(['tcp', 'unix'], 'must be host:port, [v6]:port or unix:/path').prefault('0.0.0.0:9001'),
+  admin: addressOf(['tcp'], 'must be host:port or [v6]:port').prefault('127.0.0.1:9002'),
+  socketMode: z
+    .string('must be a text of octal digits in quotes, such as "0660"')
+    .regex(/^0?[0-7]{3}$/, 'must be a text of octal digits in quotes, such as "0660"')
+    .default('0660'),
+  tls: z
+    .strictObject({ certFile: filePath, keyFile: filePath, clientCaFile: filePath.optional() })
+    .optional(),
+});
+
+export type ListenSettings = z.infer<typeof LISTEN>;
+
+function addressOf(kinds: readonly ListenAddress['kind'][], message: string) {
+  return z.string().transform((value, context): ListenAddress => {
+    const address = parseAddress(value);
+    if (address !== undefined && kinds.includes(address.kind)) return address;
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
+}
