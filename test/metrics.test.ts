@@ -213,6 +213,14 @@ routes: [{pathPrefix: /limited, policy: limited}]
     expect(rise).not.toHaveProperty('approov_token_remaining_seconds_bucket{le="-30"}');
   });
 
+  test('counts the key of a signature over what is no JSON object', async () => {
+    await client.check(requestWith({ 'approov-token': mintToken([]) }));
+    expect(await rises()).toMatchObject({
+      [checks('default', 'enforce', 'unverified', 'deny', 'invalid_token_format')]: 1,
+      'approov_key_used_total{key_id="current"}': 1,
+    });
+  });
+
   test('counts no key for a signature that none verified', async () => {
     await client.check(requestWith({ 'approov-token': freshToken({}, { secret: Buffer.alloc(32, 'x') }) }));
     const names = Object.keys(await rises()).filter((name) => /key_used|last_used|remaining/.test(name));

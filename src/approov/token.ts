@@ -19,6 +19,9 @@ export interface VerifiedToken {
   readonly claims: JsonObject;
 }
 
+/** The claims of a payload that is no JSON object: {@link hasClaims} tells them from an empty object. */
+const NO_CLAIMS: JsonObject = Object.freeze({});
+
 export type TokenFailure = 'invalid_token_format' | 'invalid_token_signature' | KeySelectionFailure;
 
 /** What a token says of itself before anything is verified: for diagnosis, never for a decision. */
@@ -28,7 +31,8 @@ export interface UnverifiedToken {
 }
 
 /**
- * Judges form, header, key and signature, in this order; the first that fails names the failure.
+ * Judges form, header, key and signature, in this order; the first that fails names the failure. Whether the payload
+ * is a JSON object is left to {@link hasClaims}, as who signed it is known then.
  * @param host of the request: some keys serve some hosts only.
  */
 export function verifyToken(token: string, keyset: Keyset, host: string): VerifiedToken | TokenFailure {
@@ -52,17 +56,21 @@ export function verifyToken(token: string, keyset: Keyset, host: string): Verifi
   const signer = keys.find((key) => key.verify(algorithm, signingInput, signature));
   if (signer === undefined) return 'invalid_token_signature';
 
-  const claims = parseJsonObject(payload);
-  return claims === undefined ? 'invalid_token_format' : ({ keyId: signer.id, claims } as VerifiedToken);
+  return tokenOf(signer.id, payload);
 }
 
 /** The claims that a decryption key has opened, where they stand in the encrypted token without a signature of their own. */
-export function acceptDecryptedClaims(
-  keyId: string,
-  plaintext: Buffer,
-): VerifiedToken | 'invalid_token_format' {
-  const claims = parseJsonObject(plaintext);
-  return claims === undefined ? 'invalid_token_format' : ({ keyId, claims } as VerifiedToken);
+export function acceptDecryptedClaims(keyId: string, plaintext: Buffer): VerifiedToken {
+  return tokenOf(keyId, plaintext);
+}
+
+/** Whether the payload is the JSON object that it must be. The key has vouched for it, so it is a token either way. */
+export function hasClaims(token: VerifiedToken): boolean {
+  return token.claims !== NO_CLAIMS;
+}
+
+function tokenOf(keyId: string, payload: Buffer): VerifiedToken {
+  return { keyId, claims: parseJsonObject(payload) ?? NO_CLAIMS } as VerifiedToken;
 }
 
 /** Reads a token without trusting it; `undefined` if it has no readable header. */

@@ -2,7 +2,7 @@
 import { checkLifetime, hasAudience, hasIssuer } from '../approov/claims.ts';
 import { trimBlanks } from '../approov/field-value.ts';
 import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
-import type { TokenFailure, VerifiedToken } from '../approov/token.ts';
+import { hasClaims, type TokenFailure, type VerifiedToken } from '../approov/token.ts';
 import { checkBinding } from '../approov/token-binding.ts';
 import { type CheckRequest, HEADERS_READ, headerValues } from './check-request.ts';
 import { normalizeHost } from './host.ts';
@@ -72,6 +72,7 @@ function judge(request: CheckRequest, policy: Policy, verify: TokenVerifier, now
   const verified = verify(token, request.host);
   if (typeof verified === 'string') return { reason: verified, presentedToken: token };
   const failure =
+    (hasClaims(verified) ? undefined : 'invalid_token_format') ??
     checkLifetime(verified, nowSeconds, policy.clockToleranceSeconds) ??
     checkClaims(verified, request, policy) ??
     checkBoundHeaders(verified, request, policy);

@@ -6,7 +6,7 @@ export const STEPS = {
   policy: 'which policy applies, and whether it asks for a token',
   token: 'one token of three base64url parts is there',
   key: 'a key may verify it, by `kid` and `alg`',
-  signature: 'that key signed it',
+  signature: 'that key signed it, and it signed a JSON object',
   lifetime: '`exp` and `nbf`',
   claims: '`iss` and `aud`, where configured',
   binding: '`pay` matches the bound headers, where configured',

@@ -1,7 +1,12 @@
 /** Owns the proof of which token is verified, and of what is said of one that is not. */
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { MAX_TOKEN_BYTES, readUnverifiedToken } from '../../src/approov/token.ts';
+import {
+  hasClaims,
+  MAX_TOKEN_BYTES,
+  readUnverifiedToken,
+  type VerifiedToken,
+} from '../../src/approov/token.ts';
 import { keysetOf, symmetricKey, verify } from '../support/check.ts';
 import {
   base64url,
@@ -116,16 +121,24 @@ describe('verifyToken', () => {
       name: 'an empty signature and an alg that no key allows',
       token: `${base64url('{"alg":"RS256"}')}.${PAYLOAD}.`,
     },
-    { name: 'a signed payload that is no JSON', token: sign('{"alg":"HS256"}', '{') },
-    { name: 'a signed payload that is a list', token: mintToken([1]) },
-    { name: 'a signed payload that is null', token: mintToken(null) },
-    { name: 'a signed payload that is text', token: mintToken('exp') },
-    {
-      name: 'a signed payload that is no UTF-8',
-      token: sign('{"alg":"HS256"}', Buffer.from('{"a":"\xff"}', 'latin1')),
-    },
   ])('finds no token in $name', ({ token }) => {
     expect(verify(token)).toBe('invalid_token_format');
+  });
+
+  it.each([
+    { name: 'is no JSON', token: sign('{"alg":"HS256"}', '{') },
+    { name: 'is a list', token: mintToken([1]) },
+    { name: 'is null', token: mintToken(null) },
+    { name: 'is text', token: mintToken('exp') },
+    { name: 'is no UTF-8', token: sign('{"alg":"HS256"}', Buffer.from('{"a":"\xff"}', 'latin1')) },
+  ])('knows who signed a payload that $name, and finds no claims in it', ({ token }) => {
+    const verified = verify(token) as VerifiedToken;
+    expect(verified).toEqual({ keyId: 'current', claims: {} });
+    expect(hasClaims(verified)).toBe(false);
+  });
+
+  it('finds claims in an object without any', () => {
+    expect(hasClaims(verify(mintToken({})) as VerifiedToken)).toBe(true);
   });
 
   it.each([

@@ -135,6 +135,11 @@ describe('a decision', () => {
     expect(decision).toMatchObject({ reason: 'token_expired', verifiedToken: { keyId: 'current' } });
   });
 
+  it('knows the key where what it signed is no JSON object', () => {
+    const decision = decideOn({ headers: { 'approov-token': mintToken([]) } });
+    expect(decision).toMatchObject({ reason: 'invalid_token_format', verifiedToken: { keyId: 'current' } });
+  });
+
   it('holds no verified token where no key verified it', () => {
     const decision = decideOn({ headers: { 'approov-token': FORGED } });
     expect(decision).toMatchObject({ presentedToken: FORGED, verifiedToken: undefined });
