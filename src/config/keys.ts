@@ -12,7 +12,13 @@ import {
 import { DECRYPTION_KEY, type DecryptionKeySettings, KEY, KEY_SOURCES, type KeySettings } from './schema.ts';
 
 /** The id of the key that the environment gives. */
-const ENV_KEY_ID = 'env';
+export const ENV_KEY_ID = 'env';
+
+export function hasEnvKey(env: Env): boolean {
+  return [SECRET_VARIABLE, SECRET_FILE_VARIABLE].some(
+    (variable) => readVariable(env, variable) !== undefined,
+  );
+}
 
 /** The keys that are well described, whatever else is wrong with the content; what is wrong goes to `problems`. */
 export function readKeys(content: RawObject, env: Env, problems: Problem[]): readonly KeySource[] {

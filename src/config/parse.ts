@@ -9,7 +9,7 @@ import {
   type Problem,
 } from './config.ts';
 import { applyOverrides, type Env, isRawObject, type RawObject, rawList, withOrigin } from './env.ts';
-import { readDecryptionKeys, readKeys } from './keys.ts';
+import { ENV_KEY_ID, hasEnvKey, readDecryptionKeys, readKeys } from './keys.ts';
 import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './schema.ts';
 import { shapeProblems } from './shape.ts';
 import { readYaml } from './yaml.ts';
@@ -39,7 +39,7 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
 
   const file = FILE.safeParse(content);
   if (!file.success) problems.push(...shapeProblems(file.error));
-  problems.push(...nameProblems(content, defaultPolicy));
+  problems.push(...nameProblems(content, defaultPolicy), ...idProblems(content, env));
   const keys = readKeys(content, env, problems);
   const decryptionKeys = readDecryptionKeys(content);
   const config =
@@ -56,7 +56,7 @@ function ensureDefaultPolicy(content: RawObject): void {
   if (isRawObject(policies) && !Object.hasOwn(policies, DEFAULT_POLICY)) policies[DEFAULT_POLICY] = {};
 }
 
-/** Names that must exist, or exist once. Looks at the raw content, so that it runs beside every other complaint. */
+/** Names of policies that must exist. Looks at the raw content, so that it runs beside every other complaint. */
 function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
   const problems: Problem[] = [];
   const policies = isRawObject(content['policies']) ? Object.keys(content['policies']) : [];
@@ -68,11 +68,20 @@ function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
   rawList(content, 'routes').forEach((route, index) => {
     checkPolicy(`routes[${index}].policy`, isRawObject(route) ? route['policy'] : undefined);
   });
+  return problems;
+}
+
+/** Ids of keys of either kind, which share the metrics' label `key_id`. */
+function idProblems(content: RawObject, env: Env): Problem[] {
+  const problems: Problem[] = [];
+  const owners = new Map(hasEnvKey(env) ? [[ENV_KEY_ID, 'the key of the environment']] : []);
   for (const field of ['keys', 'decryptionKeys']) {
-    const ids = rawList(content, field).map((key) => (isRawObject(key) ? key['id'] : undefined));
-    ids.forEach((id, index) => {
-      if (typeof id !== 'string' || ids.indexOf(id) === index) return;
-      problems.push({ path: `${field}[${index}].id`, message: `is taken by ${field}[${ids.indexOf(id)}]` });
+    rawList(content, field).forEach((key, index) => {
+      const id = isRawObject(key) ? key['id'] : undefined;
+      if (typeof id !== 'string') return;
+      const owner = owners.get(id);
+      if (owner === undefined) owners.set(id, `${field}[${index}]`);
+      else problems.push({ path: `${field}[${index}].id`, message: `is taken by ${owner}` });
     });
   }
   return problems;

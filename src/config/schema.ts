@@ -57,8 +57,8 @@ export const KEY = z
     secretFile: filePath.optional(),
     jwksFile: filePath.optional(),
     jwksUrl: z
-      .url({ protocol: /^https$/, error: 'must be a URL with https' })
-      .refine((url) => !/^https:\/\/[^/]*@/.test(url), 'must not hold a user name or password: it is shown')
+      .url({ protocol: /^https$/, error: 'must be a URL with https', abort: true })
+      .refine((url) => !hasCredentials(url), 'must not hold a user name or password: it is shown')
       .optional(),
     pemFile: filePath.optional(),
     kid: text.optional(),
@@ -109,7 +109,7 @@ export const DECRYPTION_KEY = z
     }
   });
 
-const POLICY = z.strictObject({
+const POLICY_FIELDS = z.strictObject({
   mode: z.enum(MODES).default('enforce'),
   tokenHeader: headerName.default('approov-token'),
   tokenPrefix: z
@@ -135,6 +135,11 @@ const POLICY = z.strictObject({
   allowCorsPreflight: z.boolean().default(true),
   forwardToken: z.boolean().default(true),
   forwardClaims: z.array(z.enum(FORWARDABLE_CLAIMS)).default([]),
+});
+
+const POLICY = POLICY_FIELDS.refine(({ tokenHeader, binding }) => !binding?.headers.includes(tokenHeader), {
+  path: ['binding', 'headers'],
+  error: 'must not name the tokenHeader: no token can be bound to itself',
 });
 
 const POLICY_NAME = name.refine(
@@ -217,6 +222,11 @@ export type { ListenSettings } from './listen.ts';
 export type KeySettings = z.infer<typeof KEY>;
 export type DecryptionKeySettings = z.infer<typeof DECRYPTION_KEY>;
 export type PolicySettings = z.infer<typeof POLICY>;
+
+function hasCredentials(url: string): boolean {
+  const { username, password } = new URL(url);
+  return username !== '' || password !== '';
+}
 
 function isUnique(values: readonly string[]): boolean {
   return new Set(values).size === values.length;

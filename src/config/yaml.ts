@@ -12,6 +12,8 @@ export function readYaml(text: string, problems: Problem[]): RawObject | undefin
     lineCounter: lines,
     // Nothing but plain values: a tag such as !!binary would make objects of other kinds.
     resolveKnownTags: false,
+    // As written, so that 1 and "1" are one name, given twice, and no list or mapping is a name at all.
+    stringKeys: true,
   });
   for (const { code, pos } of [...document.errors, ...document.warnings]) {
     const { line, col } = lines.linePos(pos[0]);

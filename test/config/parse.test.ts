@@ -225,7 +225,7 @@ policies:
     mode: limit
     tokenHeader: authorization
     tokenPrefix: "Bearer "
-    binding: {headers: [x-session, authorization], when: required}
+    binding: {headers: [x-session, x-device], when: required}
     issuer: acme.approov.io
     audience: host
     clockToleranceSeconds: 300
@@ -315,7 +315,7 @@ workers: auto
       mode: 'limit',
       tokenHeader: 'authorization',
       tokenPrefix: 'bearer ',
-      binding: { headers: ['x-session', 'authorization'], when: 'required' },
+      binding: { headers: ['x-session', 'x-device'], when: 'required' },
       issuer: ['acme.approov.io'],
       audience: 'host',
       clockToleranceSeconds: 300,

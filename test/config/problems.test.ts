@@ -84,6 +84,10 @@ describe('a field outside keys', () => {
       'policies.default.binding.when: expected one of "if-present"|"required"',
     ],
     [
+      'policies: {default: {binding: {headers: [a, approov-token]}}}',
+      'policies.default.binding.headers: must not name the tokenHeader: no token can be bound to itself',
+    ],
+    [
       'policies: {default: {issuer: ""}}',
       'policies.default.issuer: must be a text that is not empty, or a list of such',
     ],
@@ -182,6 +186,11 @@ describe('keys', () => {
     ['keys: [{id: a}]', `keys[0]: ${ONE_SOURCE}`],
     ['keys: [{id: a, secretFile: /a, pemFile: /b}]', `keys[0]: ${ONE_SOURCE}`],
     ['keys: [{id: a, jwksUrl: "http://a.test"}]', 'keys[0].jwksUrl: must be a URL with https'],
+    ['keys: [{id: a, jwksUrl: "https://"}]', 'keys[0].jwksUrl: must be a URL with https'],
+    ...['https://u@a.test', 'https://:p@a.test', 'https:\\\\u:p@a.test', 'https:u:p@a.test'].map((url) => [
+      `keys: [{id: a, jwksUrl: "${url}"}]`,
+      'keys[0].jwksUrl: must not hold a user name or password: it is shown',
+    ]),
     ['keys: [{id: a, pemFile: /a}]', 'keys[0].algorithms: is required with a pemFile'],
     [
       'keys: [{id: a, pemFile: /a, algorithms: [HS256]}]',
@@ -219,6 +228,11 @@ describe('keys', () => {
     expect(problemsOf(text, {})).toEqual([expected]);
   });
 
+  it('have no id that a decryption key has too', () => {
+    const text = 'keys: [{id: a, secretFile: /a}]\ndecryptionKeys: [{id: a, secretFile: /b}]';
+    expect(problemsOf(text, {})).toEqual(['decryptionKeys[0].id: is taken by keys[0]']);
+  });
+
   it.each(['APPROOV_BASE64_SECRET', 'APPROOV_BASE64_SECRET_FILE'])(
     'together with %s are refused',
     (variable) => {
@@ -245,6 +259,10 @@ describe('decryption keys', () => {
       'decryptionKeys: [{id: a, secretFile: /a}, {id: a, secretFile: /b}]',
       'decryptionKeys[1].id: is taken by decryptionKeys[0]',
     ],
+    [
+      'decryptionKeys: [{id: env, secretFile: /a}]',
+      'decryptionKeys[0].id: is taken by the key of the environment',
+    ],
   ])('%s is refused', (text, expected) => {
     expect(problemsOf(text)).toEqual([expected]);
   });
@@ -257,6 +275,16 @@ describe('a text that is not what it should be', () => {
       name: 'a field given twice',
       text: 'log: {}\nlog: {}',
       expected: 'line 2, column 1: not valid YAML: duplicate key',
+    },
+    {
+      name: 'a name given twice, of which one looks like a number',
+      text: 'policies: {1: {}, "1": {mode: off}}',
+      expected: 'line 1, column 19: not valid YAML: duplicate key',
+    },
+    {
+      name: 'a name that is a list',
+      text: '[log]: {}',
+      expected: 'line 1, column 1: not valid YAML: non string key',
     },
     {
       name: 'a tab where blanks belong',
