@@ -1,5 +1,5 @@
 /** Owns what key files hold: secrets, PEM, JWK Sets and private keys become the keys that the configuration describes. */
-import type { KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { Algorithm } from './approov/algorithm.ts';
 import {
   DECRYPTION_ALGORITHMS,
@@ -15,7 +15,7 @@ import {
   type KeyDescription,
   type VerificationKey,
 } from './approov/keyset.ts';
-import { PublicKeyError, parseJwks, parsePem } from './approov/public-key.ts';
+import { PublicKeyError, parseJwks, parsePem, thumbprint } from './approov/public-key.ts';
 import { Secret, SecretError } from './approov/secret.ts';
 import { matchesHost, normalizeHost } from './authz/host.ts';
 
@@ -81,19 +81,35 @@ export function keyOfSecret(source: KeySource, secret: Secret): VerificationKey 
 export function parseDecryptionKey(source: DecryptionKeySource, text: string): DecryptionKey {
   const { id, encryptions, isNested } = source;
   return withKeyError(() => {
-    const key: KeyObject =
-      source.source === 'secret' ? Secret.parse(text).toKeyObject() : parsePrivateKey(text);
-    return { id, key, algorithms: source.algorithms ?? usualAlgorithms(key), encryptions, isNested };
+    const secret = source.source === 'secret' ? Secret.parse(text) : undefined;
+    const key = secret?.toKeyObject() ?? parsePrivateKey(text);
+    const algorithms = allowedAlgorithms(key, source.algorithms);
+    const fingerprint = secret?.fingerprint ?? thumbprint(createPublicKey(key));
+    return { id, key, fingerprint, algorithms, encryptions, isNested };
   });
 }
 
-/** Every algorithm that works with a key of this kind, save those by password, which a key is not. */
-function usualAlgorithms(key: KeyObject): readonly DecryptionAlgorithm[] {
-  const prefixes: Readonly<Record<string, string>> = { rsa: 'RSA', ec: 'ECDH', x25519: 'ECDH' };
-  const prefix = prefixes[key.asymmetricKeyType ?? ''];
-  return DECRYPTION_ALGORITHMS.filter((algorithm) =>
-    prefix === undefined ? /^(dir|A\d)/.test(algorithm) : algorithm.startsWith(prefix),
-  );
+/** The algorithms that work with a key, by its curve or type. */
+const FITTING: Readonly<Record<string, RegExp>> = {
+  secret: /^(dir|A\d|PBES2)/,
+  rsa: /^RSA/,
+  prime256v1: /^ECDH/,
+  secp384r1: /^ECDH/,
+  secp521r1: /^ECDH/,
+  x25519: /^ECDH/,
+};
+
+/** What is named; else every algorithm that works with the key, save those by password, which a key is not. */
+function allowedAlgorithms(
+  key: KeyObject,
+  named: readonly DecryptionAlgorithm[] | undefined,
+): readonly DecryptionAlgorithm[] {
+  const type = key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? 'secret';
+  const fitting = DECRYPTION_ALGORITHMS.filter((algorithm) => FITTING[type]?.test(algorithm));
+  if (fitting.length === 0) throw new KeyError(`a key of type ${type} opens no token`);
+  const unfit = named?.find((algorithm) => !fitting.includes(algorithm));
+  if (unfit !== undefined) throw new KeyError(`${unfit} does not work with a key of type ${type}`);
+  return named ?? fitting.filter((algorithm) => !algorithm.startsWith('PBES2'));
 }
 
 function withKeyError<T>(parse: () => T): T {

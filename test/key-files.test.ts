@@ -1,6 +1,7 @@
 /** Owns the proof that the content of a key file becomes the keys that the configuration describes, or a reason why not. */
 import { type KeyObject, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { parsePem } from '../src/approov/public-key.ts';
 import { Secret } from '../src/approov/secret.ts';
 import { describeKey, KeyError, keyOfSecret, parseDecryptionKey, parseKeys } from '../src/key-files.ts';
 import { generateKeyPair } from './support/key-pair.ts';
@@ -191,6 +192,19 @@ describe('a decryption key', () => {
     expect(algorithms).toEqual(['ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A192KW', 'ECDH-ES+A256KW']);
   });
 
+  it('is told by a fingerprint: of the secret, or the thumbprint of its public key', () => {
+    const ofSecret = parseDecryptionKey({ ...described, source: 'secret' }, SECRET);
+    expect(ofSecret.fingerprint).toBe(Secret.parse(SECRET).fingerprint);
+    const ofPrivate = parseDecryptionKey({ ...described, source: 'private' }, pem(ec.privateKey));
+    expect(ofPrivate.fingerprint).toBe(parsePem(pem(ec.publicKey), ['ES256']).fingerprint);
+  });
+
+  it('is refused with an algorithm that does not work with it', () => {
+    const parse = () =>
+      parseDecryptionKey({ ...described, source: 'secret', algorithms: ['dir', 'RSA-OAEP'] }, SECRET);
+    expect(messageOf(parse)).toBe('RSA-OAEP does not work with a key of type secret');
+  });
+
   it('has the algorithms that the configuration says', () => {
     const key = parseDecryptionKey({ ...described, source: 'secret', algorithms: ['A256KW'] }, SECRET);
     expect(key.algorithms).toEqual(['A256KW']);
@@ -204,6 +218,18 @@ describe('a decryption key', () => {
       expected: 'the secret decodes to 1 bytes; at least 32 are needed',
     },
     { source: 'private', name: 'a public key', text: pem(ec.publicKey), expected: 'no private key in PEM' },
+    {
+      source: 'private',
+      name: 'a key that signs',
+      text: pem(generateKeyPairSync('ed25519').privateKey),
+      expected: 'a key of type ed25519 opens no token',
+    },
+    {
+      source: 'private',
+      name: 'a key on a curve that tokens do not use',
+      text: pem(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey),
+      expected: 'a key of type secp256k1 opens no token',
+    },
     {
       source: 'private',
       name: 'a weak key',

@@ -53,6 +53,8 @@ const MAX_DECOMPRESSED_BYTES = 65_536;
 export interface DecryptionKey {
   readonly id: string;
   readonly key: KeyObject;
+  /** 12 hex digits that tell keys apart without giving one away. */
+  readonly fingerprint: string;
   readonly algorithms: readonly DecryptionAlgorithm[];
   readonly encryptions: readonly Encryption[];
   /** Inside is a signed token, verified as any other. If not, the claims themselves: for a secret only. */

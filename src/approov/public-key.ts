@@ -124,8 +124,8 @@ function createKey(key: KeyObject, kid: string | undefined, algorithms: readonly
   };
 }
 
-/** RFC 7638 §3.2: the required members of the JWK in lexicographic order. */
-function thumbprint(key: KeyObject): string {
+/** The first 12 hex digits of RFC 7638 §3.2: the required members of the JWK, in lexicographic order. */
+export function thumbprint(key: KeyObject): string {
   const { crv, e, kty, n, x, y } = key.export({ format: 'jwk' });
   return createHash('sha256').update(JSON.stringify({ crv, e, kty, n, x, y })).digest('hex').slice(0, 12);
 }

@@ -7,8 +7,8 @@ export const checkConfig: Command = {
   help: [],
   options: {},
   async run(options, io) {
-    const { config, keys } = await loadConfiguration(configFile(options, io), io.env);
-    io.out(formatConfig(config, keys).trimEnd());
+    const { config, keys, decryptionKeys } = await loadConfiguration(configFile(options, io), io.env);
+    io.out(formatConfig(config, keys, decryptionKeys).trimEnd());
     return EXIT.ok;
   },
 };

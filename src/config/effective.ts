@@ -1,6 +1,6 @@
 /** Owns the effective configuration as people read it: YAML, with no secret in it, and with what the environment set. */
-
 import { Document, isCollection, isScalar } from 'yaml';
+import type { DecryptionKey } from '../approov/encrypted-token.ts';
 import type { VerificationKey } from '../approov/keyset.ts';
 import { formatAddress } from './address.ts';
 import type { Config, KeySource } from './config.ts';
@@ -11,8 +11,14 @@ interface PrintableKey {
   readonly keys: readonly Pick<VerificationKey, 'kid' | 'algorithms' | 'fingerprint'>[] | undefined;
 }
 
-/** @param keys the loaded keys, in the order of the configuration. */
-export function formatConfig(config: Config, keys: readonly PrintableKey[]): string {
+type PrintableDecryptionKey = Pick<DecryptionKey, 'algorithms' | 'fingerprint'>;
+
+/** @param keys and `decryptionKeys` as they are loaded, in the order of the configuration. */
+export function formatConfig(
+  config: Config,
+  keys: readonly PrintableKey[],
+  decryptionKeys: readonly PrintableDecryptionKey[] = [],
+): string {
   const { settings, origins } = config;
   const document = new Document({
     ...settings,
@@ -21,6 +27,12 @@ export function formatConfig(config: Config, keys: readonly PrintableKey[]): str
       grpc: formatAddress(settings.listen.grpc),
       admin: formatAddress(settings.listen.admin),
     },
+    decryptionKeys: settings.decryptionKeys.map(({ id, ...described }, index) => ({
+      id,
+      fingerprint: decryptionKeys[index]?.fingerprint,
+      ...described,
+      algorithms: decryptionKeys[index]?.algorithms ?? described.algorithms,
+    })),
     keys: keys.map(printableKey),
   });
   for (const [path, variable] of [...origins, ...keyOrigins(config)]) {
@@ -48,11 +60,16 @@ function printableKey({ source, keys }: PrintableKey): object {
         }
       : { fingerprint: only.fingerprint }),
     ...('file' in from ? { [FILE_FIELDS[source.source]]: from.file } : {}),
-    ...('url' in from ? { jwksUrl: from.url } : {}),
+    ...('url' in from ? { jwksUrl: withoutQuery(from.url) } : {}),
     ...(kid === undefined ? {} : { kid }),
     algorithms: algorithms ?? [...new Set(keys?.flatMap((key) => key.algorithms))],
     ...(hosts === undefined ? {} : { hosts }),
   };
+}
+
+/** A query or fragment may hold what opens the URL. */
+function withoutQuery(url: string): string {
+  return url.replace(/([?#]).*$/s, '$1[hidden]');
 }
 
 const FILE_FIELDS = { secret: 'secretFile', pem: 'pemFile', jwks: 'jwksFile' } as const;

@@ -44,6 +44,7 @@ function keyFor(pair: Pair, fields: Partial<DecryptionKey> = {}): DecryptionKey 
   return {
     id: 'opener',
     key: pair.privateKey,
+    fingerprint: '0123456789ab',
     algorithms: DECRYPTION_ALGORITHMS,
     encryptions: ENCRYPTIONS,
     isNested: true,

@@ -77,6 +77,16 @@ describe('a good configuration: exit 0', () => {
     ]);
   });
 
+  test('shows decryption keys by id and fingerprint as well', async () => {
+    const file = fileWith('opener', OTHER_SECRET);
+    const { stdout } = await checkConfig(`decryptionKeys: [{id: open, secretFile: ${file}}]`, {
+      APPROOV_BASE64_SECRET: SECRET,
+    });
+    expect(parse(stdout)['decryptionKeys']).toMatchObject([
+      { id: 'open', fingerprint: fingerprint(OTHER_SECRET_BYTES), secretFile: file },
+    ]);
+  });
+
   test('marks each value that came from the environment, and no other', async () => {
     const env = {
       APPROOV_BASE64_SECRET: SECRET,

@@ -151,6 +151,33 @@ keys:
     ]);
   });
 
+  it.each([
+    ['https://a.test/jwks', 'https://a.test/jwks'],
+    ['https://a.test/jwks?token=planted#planted', 'https://a.test/jwks?[hidden]'],
+    ['https://a.test/jwks#planted?planted', 'https://a.test/jwks#[hidden]'],
+  ])('tells the URL %s without what may open it', (jwksUrl, expected) => {
+    const printed = print(configOf(JSON.stringify({ keys: [{ id: 'a', jwksUrl }] }), {}));
+    expect(parse(printed)['keys'][0].jwksUrl).toBe(expected);
+    expect(printed).not.toContain('planted');
+  });
+
+  it('tells decryption keys by id and fingerprint, with the algorithms that they allow', () => {
+    const config = configOf('decryptionKeys: [{id: a, secretFile: /a, encryptions: [A256GCM]}]', {
+      APPROOV_BASE64_SECRET: SECRET,
+    });
+    const printed = formatConfig(config, [], [{ fingerprint: '0123456789ab', algorithms: ['dir'] }]);
+    expect(parse(printed)['decryptionKeys']).toEqual([
+      {
+        id: 'a',
+        fingerprint: '0123456789ab',
+        secretFile: '/a',
+        encryptions: ['A256GCM'],
+        nested: true,
+        algorithms: ['dir'],
+      },
+    ]);
+  });
+
   it('never holds the secret', () => {
     const config = configOf(undefined, { APPROOV_BASE64_SECRET: SECRET });
     const printed = print(config);
