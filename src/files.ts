@@ -1,32 +1,57 @@
 /** Owns reading text files, and saying in one line why one cannot be read. */
-import { readFile } from 'node:fs/promises';
+import { isUtf8 } from 'node:buffer';
+import { constants, type FileHandle, open } from 'node:fs/promises';
 
 /** What reading a file gave. */
 export type FileText = { readonly text: string } | { readonly problem: string };
 
+/** Largest file; real ones have a few thousand bytes. */
+const MAX_BYTES = 1024 * 1024;
+
+const NOT_REGULAR = 'is no regular file, which can be read again and again';
 const PROBLEMS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
   EACCES: 'permission denied',
-  EISDIR: 'is a directory',
   ENOTDIR: 'a part of the path is no directory',
   ENAMETOOLONG: 'too long a name',
+  // From opening a socket.
+  ENXIO: NOT_REGULAR,
 };
 
 const HIDDEN_NAME = 'its name is not shown, as it looks like a secret in the place of a file name';
 
-/** Long runs of letters and digits in which both cases and a digit occur: base64 has them, names of files hardly ever. */
+/**
+ * Long runs of base64 in which both cases and a digit occur: secrets have them, names of files hardly ever. A run may
+ * hold the signs that also part words and folders from 32 bytes on only, and `/` if no path begins with it.
+ */
 function looksLikeSecret(file: string): boolean {
-  const runs = file.match(/[A-Za-z0-9+]{20,}/g) ?? [];
+  const runs = file.trim().match(/^[A-Za-z0-9+][A-Za-z0-9+/]{42,}|[\w-]{43,}|[A-Za-z0-9+]{20,}/g) ?? [];
   return runs.some((run) => /[a-z]/.test(run) && /[A-Z]/.test(run) && /\d/.test(run));
 }
 
 export async function readTextFile(file: string): Promise<FileText> {
+  const found = await read(file);
+  if ('text' in found) return found;
+  const { problem } = found;
+  return { problem: looksLikeSecret(file) ? `${problem}; ${HIDDEN_NAME}` : `${file}: ${problem}` };
+}
+
+async function read(file: string): Promise<FileText> {
+  let handle: FileHandle | undefined;
   try {
-    return { text: await readFile(file, 'utf8') };
+    // Without waiting: a pipe would open only once somebody writes to it.
+    handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stats = await handle.stat();
+    if (stats.isDirectory()) return { problem: 'is a directory' };
+    if (!stats.isFile()) return { problem: NOT_REGULAR };
+    if (stats.size > MAX_BYTES) return { problem: `is over ${MAX_BYTES} bytes` };
+    const bytes = await handle.readFile();
+    return isUtf8(bytes) ? { text: bytes.toString() } : { problem: 'is no text in UTF-8' };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
-    const why = PROBLEMS[code] ?? code;
-    return { problem: looksLikeSecret(file) ? `${why}; ${HIDDEN_NAME}` : `${file}: ${why}` };
+    return { problem: PROBLEMS[code] ?? code };
+  } finally {
+    await handle?.close();
   }
 }

@@ -1,4 +1,6 @@
 /** Owns the proof that a file is read, or that one line says why it cannot be. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,9 +9,12 @@ import { readTextFile } from '../src/files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'files-'));
 symlinkSync('loop', join(folder, 'loop'));
+const pipe = join(folder, 'pipe');
+execFileSync('mkfifo', [pipe]);
+const NOT_REGULAR = 'is no regular file, which can be read again and again';
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function write(name: string, content: string): string {
+function write(name: string, content: string | Buffer): string {
   const file = join(folder, name);
   writeFileSync(file, content);
   return file;
@@ -42,6 +47,10 @@ describe('readTextFile', () => {
     ['lies below a file', () => join(write('plain', ''), 'x'), 'a part of the path is no directory'],
     ['has too long a name', () => join(folder, 'x'.repeat(300)), 'too long a name'],
     ['has a name that no file has', () => `${folder}/a\0b`, 'ERR_INVALID_ARG_VALUE'],
+    ['is a pipe that nobody writes to', () => pipe, NOT_REGULAR],
+    ['is a device without end', () => '/dev/zero', NOT_REGULAR],
+    ['is very large', () => write('large', ' '.repeat(1024 * 1024 + 1)), 'is over 1048576 bytes'],
+    ['is no UTF-8', () => write('utf16', Buffer.from('\ufeffa', 'utf16le')), 'is no text in UTF-8'],
     ['links to itself', () => join(folder, 'loop'), 'ELOOP'],
   ])('says of a file that %s why', async (_what, make, problem) => {
     const file = make();
@@ -52,5 +61,28 @@ describe('readTextFile', () => {
     const file = write('forbidden', '');
     chmodSync(file, 0);
     expect(await readTextFile(file)).toEqual({ problem: `${file}: permission denied` });
+  });
+
+  it('does not show a name that is a secret in its place, whole or cut', async () => {
+    const hidden =
+      'no such file; its name is not shown, as it looks like a secret in the place of a file name';
+    for (let count = 0; count < 200; count++) {
+      for (const encoding of ['base64', 'base64url'] as const) {
+        const secret = createHash('sha512').update(`${count}`).digest(encoding);
+        for (const file of [secret, `/run/secrets/${secret.replaceAll('/', '')}`, secret.slice(0, 61)]) {
+          const { problem } = (await readTextFile(file)) as { problem: string };
+          expect(problem.replace('too long a name', 'no such file'), file).toBe(hidden);
+        }
+      }
+    }
+  });
+
+  it.each([
+    '/run/secrets/approov-ext-authz/Production_2024/eu-west-1/current-secret.base64',
+    '/Users/somebody/Projects2024/approov/secrets/production/current',
+    'Our-Company_Approov-Secret-2024.txt',
+    '3f2504e0-4f89-11d3-9a0c-0305e82c3301',
+  ])('shows the name %s', async (file) => {
+    expect(await readTextFile(file)).toEqual({ problem: `${file}: no such file` });
   });
 });
