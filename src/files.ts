@@ -1,5 +1,4 @@
 /** Owns reading text files, and saying in one line why one cannot be read. */
-import { isUtf8 } from 'node:buffer';
 import { constants, type FileHandle, open } from 'node:fs/promises';
 
 /** What reading a file gave. */
@@ -16,6 +15,7 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'too long a name',
   // From opening a socket.
   ENXIO: NOT_REGULAR,
+  ERR_ENCODING_INVALID_ENCODED_DATA: 'is no text in UTF-8',
 };
 
 const HIDDEN_NAME = 'its name is not shown, as it looks like a secret in the place of a file name';
@@ -45,8 +45,7 @@ async function read(file: string): Promise<FileText> {
     if (stats.isDirectory()) return { problem: 'is a directory' };
     if (!stats.isFile()) return { problem: NOT_REGULAR };
     if (stats.size > MAX_BYTES) return { problem: `is over ${MAX_BYTES} bytes` };
-    const bytes = await handle.readFile();
-    return isUtf8(bytes) ? { text: bytes.toString() } : { problem: 'is no text in UTF-8' };
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(await handle.readFile()) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;

@@ -24,6 +24,7 @@ describe('readTextFile', () => {
   it('gives the text', async () => {
     expect(await readTextFile(write('a', 'tëxt\n'))).toEqual({ text: 'tëxt\n' });
     expect(await readTextFile(write('empty', ''))).toEqual({ text: '' });
+    expect(await readTextFile(write('marked', '\ufeff{}'))).toEqual({ text: '{}' });
   });
 
   it('gives what is there now, in place of what was there before', async () => {

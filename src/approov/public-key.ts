@@ -47,6 +47,8 @@ export function parseJwks(text: string, allowed: readonly Algorithm[] | undefine
   return keys;
 }
 
+const KEY_TYPES: readonly unknown[] = ['RSA', 'EC', 'OKP'];
+
 type Jwk = Readonly<Record<string, unknown>>;
 
 function readJwkList(text: string): readonly Jwk[] {
@@ -65,7 +67,7 @@ function readJwkList(text: string): readonly Jwk[] {
 function parseJwk(jwk: Jwk, place: string, allowed: readonly Algorithm[] | undefined): PublicKey | undefined {
   if (jwk['kty'] === 'oct') throw new PublicKeyError(`${place} is symmetric: secrets belong in a secretFile`);
   if (Object.hasOwn(jwk, 'd')) throw new PublicKeyError(`${place} is private: a JWK Set holds public keys`);
-  if (!['RSA', 'EC', 'OKP'].includes(String(jwk['kty'])) || jwk['use'] === 'enc') return undefined;
+  if (!KEY_TYPES.includes(jwk['kty']) || jwk['use'] === 'enc') return undefined;
 
   const key = importKey(`${place} is no valid JWK`, () =>
     createPublicKey({ key: { ...jwk }, format: 'jwk' }),

@@ -31,11 +31,8 @@ export class Secret {
     if (trimmed === '') throw new SecretError('the secret is empty');
     const bytes = decodeBase64(trimmed);
     if (bytes === undefined) {
-      const hint = /\s/.test(trimmed)
-        ? '; it has white space inside: give the secret alone, on one line'
-        : '';
       throw new SecretError(
-        `the secret (${trimmed.length} characters) is neither base64 nor base64url${hint}`,
+        `the secret (${trimmed.length} characters) is neither base64 nor base64url${hintAt(trimmed)}`,
       );
     }
     if (bytes.length < MIN_SECRET_BYTES) {
@@ -77,4 +74,10 @@ export class Secret {
   [inspect.custom](): string {
     return '[secret]';
   }
+}
+
+/** What people most often give beside the secret. */
+function hintAt(text: string): string {
+  if (/\s/.test(text)) return '; it has white space inside: give the secret alone, on one line';
+  return /^["']/.test(text) ? '; it stands in quotes: give it without them' : '';
 }

@@ -5,5 +5,6 @@ const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_
 /** Reads `90`, `90s`, `5m`, `1h` or `7d`, also negative, into seconds; `undefined` for anything else. */
 export function parseDurationSeconds(text: string): number | undefined {
   const match = /^(-?\d+(?:\.\d+)?)([smhd]?)$/.exec(text);
-  return match === null ? undefined : Number(match[1]) * (SECONDS[match[2] || 's'] ?? 1);
+  const seconds = Number(match?.[1]) * (SECONDS[match?.[2] || 's'] ?? 1);
+  return Number.isFinite(seconds) ? seconds : undefined;
 }

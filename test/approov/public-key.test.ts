@@ -246,6 +246,7 @@ describe('the algorithms of a key', () => {
     ['no algorithm that is allowed fits', jwkOf('P-256'), ['RS256', 'ES384']],
     ['it is for encryption', jwkOf('rsa', { use: 'enc' }), undefined],
     ['its type is unknown', { kty: 'AKP', pub: 'AA' }, undefined],
+    ['its type is no text', { kty: { toString: 1 } }, undefined],
     ['its curve signs nothing', generateKeyPair('x25519').publicKey.export({ format: 'jwk' }), undefined],
     [
       'its curve is none of ours',

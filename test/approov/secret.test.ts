@@ -41,6 +41,12 @@ describe('Secret.parse', () => {
         'the secret (60 characters) is neither base64 nor base64url; it has white space inside: give the secret alone, on one line',
     },
     {
+      name: 'quotes around it, as docker keeps those of an env file',
+      text: `"${BASE64}"`,
+      expected:
+        'the secret (46 characters) is neither base64 nor base64url; it stands in quotes: give it without them',
+    },
+    {
       name: 'one byte too few',
       text: Buffer.alloc(31, 7).toString('base64'),
       expected: 'the secret decodes to 31 bytes; at least 32 are needed',

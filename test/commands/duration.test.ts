@@ -34,6 +34,7 @@ test.each([
   '٥',
   '5M',
   '5\n',
+  '9'.repeat(400),
 ])('%j is none', (text) => {
   expect(parseDurationSeconds(text)).toBeUndefined();
 });
