@@ -41,7 +41,7 @@ export function createLog(options: LogOptions) {
   const logger = pino({ level: settings.level }, destination ?? stdout);
   const limiter = new LineLimiter(nowMs, (reason, count) => {
     onSuppressed(reason, count);
-    logger.info({ reason, suppressed: count }, 'lines of checks suppressed');
+    logger[levelOf(reason)]({ reason, suppressed: count }, 'lines of checks suppressed');
   });
   let { checks } = settings;
   let hiddenHeaders: ReadonlySet<string> = new Set();
@@ -78,8 +78,9 @@ export function createLog(options: LogOptions) {
     check(request: CheckRequest | undefined, decision: Decision, traceparent: string | undefined): void {
       const isFailure = decision.verdict === 'unverified';
       if (checks === 'none' || (checks === 'failures' && !isFailure)) return;
-      if (!limiter.admits(decision.reason)) return;
-      const level = decision.reason === 'internal_error' ? 'error' : 'info';
+      const level = levelOf(decision.reason);
+      // A line that is not wanted is not suppressed either.
+      if (!logger.isLevelEnabled(level) || !limiter.admits(decision.reason)) return;
       logger[level](
         {
           ...decisionFields(decision),
@@ -101,6 +102,11 @@ export function createLog(options: LogOptions) {
       stdout.destroy();
     },
   };
+}
+
+/** Of the lines of checks with a reason, and of what sums them up. */
+function levelOf(reason: Reason): 'error' | 'info' {
+  return reason === 'internal_error' ? 'error' : 'info';
 }
 
 function openStdout() {

@@ -245,6 +245,18 @@ describe('a flood', () => {
     ]);
   });
 
+  test('is summed up at the level of its lines, and not counted where they are not wanted', () => {
+    const { log: own, lines, suppressed } = start('all', 'error');
+    for (let count = 0; count < 22; count++) {
+      own.check(undefined, decideUnreadable(), undefined);
+      own.check(missing, judge(missing), undefined);
+    }
+    own.close();
+    expect(suppressed).toEqual([['internal_error', 2]]);
+    expect(lines).toHaveLength(21);
+    expect(lines.at(-1)).toMatchObject({ level: 50, reason: 'internal_error', suppressed: 2 });
+  });
+
   test('that ends with the process is summed up too', () => {
     const { log: own, lines, suppressed } = start();
     for (let count = 0; count < 22; count++) own.check(missing, judge(missing), undefined);
