@@ -13,9 +13,9 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   ENOTDIR: 'a part of the path is no directory',
   ENAMETOOLONG: 'too long a name',
+  ERR_INVALID_ARG_VALUE: 'a name that no file has',
   // From opening a socket.
   ENXIO: NOT_REGULAR,
-  ERR_ENCODING_INVALID_ENCODED_DATA: 'is no text in UTF-8',
 };
 
 const HIDDEN_NAME = 'its name is not shown, as it looks like a secret in the place of a file name';
@@ -45,7 +45,7 @@ async function read(file: string): Promise<FileText> {
     if (stats.isDirectory()) return { problem: 'is a directory' };
     if (!stats.isFile()) return { problem: NOT_REGULAR };
     if (stats.size > MAX_BYTES) return { problem: `is over ${MAX_BYTES} bytes` };
-    return { text: new TextDecoder('utf-8', { fatal: true }).decode(await handle.readFile()) };
+    return { text: new TextDecoder().decode(await handle.readFile()) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;

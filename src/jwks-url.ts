@@ -168,7 +168,7 @@ async function readLimited(response: Response): Promise<string> {
     if (length > MAX_BYTES) throw new FetchError(`is over ${MAX_BYTES} bytes`);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString();
+  return new TextDecoder().decode(Buffer.concat(chunks));
 }
 
 function describeFetchError(error: unknown): string {

@@ -54,8 +54,11 @@ export function createLog(options: LogOptions) {
 
     /** A bug of ours: where it happened, but not its message, which may quote a request. */
     fault(error: unknown): void {
-      const { name, stack = '' } = error instanceof Error ? error : new Error();
-      const frames = stack.split('\n').filter((line) => /^\s+at /.test(line));
+      const { name, message, stack = '' } = error instanceof Error ? error : new Error();
+      const frames = stack
+        .replace(message, '')
+        .split('\n')
+        .filter((line) => /^\s+at /.test(line));
       logger.error({ error: name, stack: frames.map((line) => line.trim()) }, 'fault');
     },
 

@@ -291,7 +291,7 @@ test('each policy below enforce is named at warn, one line each', () => {
 
 test('a fault says where, and not what, since its message may quote a request', () => {
   const { log: own, lines } = start();
-  own.fault(new TypeError('planted message\nplanted line'));
+  own.fault(new TypeError('planted message\nplanted line\n    at planted place'));
   own.fault('planted text');
   expect(lines).toMatchObject([
     {

@@ -109,38 +109,38 @@ export const DECRYPTION_KEY = z
     }
   });
 
-const POLICY_FIELDS = z.strictObject({
-  mode: z.enum(MODES).default('enforce'),
-  tokenHeader: headerName.default('approov-token'),
-  tokenPrefix: z
-    .string()
-    .regex(/^[\x20-\x7e]*$/, 'must be ASCII')
-    .default(''),
-  binding: z
-    .strictObject({
-      headers: z.array(headerName).min(1).refine(isUnique, 'must not name a header twice'),
-      when: z.enum(['if-present', 'required']).default('if-present'),
-    })
-    .nullable()
-    .default(null),
-  issuer: textOrList,
-  audience: z
-    .union(
-      [z.literal('host'), text.transform((value) => [value]), z.array(text).min(1)],
-      'must be host, a text that is not empty, or a list of such',
-    )
-    .nullable()
-    .default(null),
-  clockToleranceSeconds: z.number().min(0).max(300).default(0),
-  allowCorsPreflight: z.boolean().default(true),
-  forwardToken: z.boolean().default(true),
-  forwardClaims: z.array(z.enum(FORWARDABLE_CLAIMS)).default([]),
-});
-
-const POLICY = POLICY_FIELDS.refine(({ tokenHeader, binding }) => !binding?.headers.includes(tokenHeader), {
-  path: ['binding', 'headers'],
-  error: 'must not name the tokenHeader: no token can be bound to itself',
-});
+const POLICY = z
+  .strictObject({
+    mode: z.enum(MODES).default('enforce'),
+    tokenHeader: headerName.default('approov-token'),
+    tokenPrefix: z
+      .string()
+      .regex(/^[\x20-\x7e]*$/, 'must be ASCII')
+      .default(''),
+    binding: z
+      .strictObject({
+        headers: z.array(headerName).min(1).refine(isUnique, 'must not name a header twice'),
+        when: z.enum(['if-present', 'required']).default('if-present'),
+      })
+      .nullable()
+      .default(null),
+    issuer: textOrList,
+    audience: z
+      .union(
+        [z.literal('host'), text.transform((value) => [value]), z.array(text).min(1)],
+        'must be host, a text that is not empty, or a list of such',
+      )
+      .nullable()
+      .default(null),
+    clockToleranceSeconds: z.number().min(0).max(300).default(0),
+    allowCorsPreflight: z.boolean().default(true),
+    forwardToken: z.boolean().default(true),
+    forwardClaims: z.array(z.enum(FORWARDABLE_CLAIMS)).default([]),
+  })
+  .refine(({ tokenHeader, binding }) => !binding?.headers.includes(tokenHeader), {
+    path: ['binding', 'headers'],
+    error: 'must not name the tokenHeader: no token can be bound to itself',
+  });
 
 const POLICY_NAME = name.refine(
   (value) => value !== UNKNOWN,
@@ -153,6 +153,10 @@ const ROUTE = z.strictObject({
     .string()
     .regex(/^\//, 'must begin with /')
     .regex(/^[^?]*$/, 'must not hold a query: it is compared without one')
+    .regex(
+      /^[\x21-\x7e]*$/,
+      'would never match: write what is no ASCII, and blanks, percent-encoded as clients do',
+    )
     .refine((path) => !isOddPath(path), 'would never match: prefixes are not compared with a path like this')
     .optional(),
   methods: z

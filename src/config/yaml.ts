@@ -15,11 +15,15 @@ export function readYaml(text: string, problems: Problem[]): RawObject | undefin
     // As written, so that 1 and "1" are one name, given twice, and no list or mapping is a name at all.
     stringKeys: true,
   });
+  const faults = new Map<string, Problem>();
   for (const { code, pos } of [...document.errors, ...document.warnings]) {
     const { line, col } = lines.linePos(pos[0]);
-    const what = code.toLowerCase().replaceAll('_', ' ');
-    problems.push({ path: `line ${line}, column ${col}`, message: `not valid YAML: ${what}` });
+    const path = `line ${line}, column ${col}`;
+    const message = `not valid YAML: ${code.toLowerCase().replaceAll('_', ' ')}`;
+    // One for all: where several brackets are left open, each is a fault at the end.
+    faults.set(path + message, { path, message });
   }
+  problems.push(...faults.values());
   visit(document, {
     Pair(_index, { key }) {
       // Which JavaScript would take for something else than a field.

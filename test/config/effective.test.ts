@@ -190,7 +190,7 @@ keys:
 listen: {grpc: "[::1]:1", socketMode: "0600"}
 keys: [{id: a, secretFile: "/a b: c", algorithms: [HS256]}]
 policies: {default: {tokenPrefix: "Bearer ", issuer: ["1", "null"], binding: {headers: [x]}}, open: {mode: off}}
-routes: [{host: API.example.com, pathPrefix: "/a b/", methods: [GET], policy: open}]
+routes: [{host: API.example.com, pathPrefix: "/a%20b/", methods: [GET], policy: open}]
 denied: {body: "line 1\\nline 2 # no comment", status: 403}
 `;
     const config = configOf(text, {});

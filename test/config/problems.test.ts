@@ -136,6 +136,10 @@ describe('a field outside keys', () => {
       'routes: [{policy: default, pathPrefix: "/a?b"}]',
       'routes[0].pathPrefix: must not hold a query: it is compared without one',
     ],
+    ...['/a b', '/é', '/a\\n'].map((path) => [
+      `routes: [{policy: default, pathPrefix: "${path}"}]`,
+      'routes[0].pathPrefix: would never match: write what is no ASCII, and blanks, percent-encoded as clients do',
+    ]),
     [
       'routes: [{policy: default, methods: [get]}]',
       'routes[0].methods[0]: must be a method in upper case, as clients send it',
@@ -290,6 +294,11 @@ describe('a text that is not what it should be', () => {
       name: 'a tab where blanks belong',
       text: 'log:\n\tlevel: info',
       expected: 'line 2, column 1: not valid YAML: tab as indent',
+    },
+    {
+      name: 'brackets that are left open',
+      text: 'listen: {tls: {certFile: [',
+      expected: 'line 1, column 27: not valid YAML: bad indent',
     },
     {
       name: 'two documents',
