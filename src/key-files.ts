@@ -1,11 +1,9 @@
 /** Owns what key files hold: secrets, PEM, JWK Sets and private keys become the keys that the configuration describes. */
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import type { Algorithm } from './approov/algorithm.ts';
 import {
   DECRYPTION_ALGORITHMS,
   type DecryptionAlgorithm,
   type DecryptionKey,
-  type Encryption,
   PrivateKeyError,
   parsePrivateKey,
 } from './approov/encrypted-token.ts';
@@ -18,27 +16,16 @@ import {
 import { PublicKeyError, parseJwks, parsePem, thumbprint } from './approov/public-key.ts';
 import { Secret, SecretError } from './approov/secret.ts';
 import { matchesHost, normalizeHost } from './authz/host.ts';
+import type { DecryptionKeySource, KeySource } from './config/config.ts';
 
 /** What is wrong with a key's content; holds nothing of it. */
 export class KeyError extends Error {
   override readonly name = 'KeyError';
 }
 
-interface KeySource {
-  readonly id: string;
-  readonly source: 'secret' | 'jwks' | 'pem';
-  readonly kid: string | undefined;
-  readonly algorithms: readonly Algorithm[] | undefined;
-  readonly hosts: readonly string[] | undefined;
-}
-
-interface DecryptionKeySource {
-  readonly id: string;
-  readonly source: 'secret' | 'private';
-  readonly algorithms: readonly DecryptionAlgorithm[] | undefined;
-  readonly encryptions: readonly Encryption[];
-  readonly isNested: boolean;
-}
+/** A key as the configuration describes it, wherever its content comes from. */
+type DescribedKey = Omit<KeySource, 'from' | 'path'>;
+type DescribedDecryptionKey = Omit<DecryptionKeySource, 'file' | 'path'>;
 
 /** The id and hosts that every key of a source has. */
 export function describeKey({ id, hosts }: Pick<KeySource, 'id' | 'hosts'>): KeyDescription {
@@ -57,7 +44,7 @@ export function describeKey({ id, hosts }: Pick<KeySource, 'id' | 'hosts'>): Key
  * The keys that a source's content holds: several for a JWK Set, else one.
  * @throws {KeyError} what is wrong with the content.
  */
-export function parseKeys(source: KeySource, text: string): readonly VerificationKey[] {
+export function parseKeys(source: DescribedKey, text: string): readonly VerificationKey[] {
   const description = describeKey(source);
   const { kid, algorithms } = source;
   return withKeyError(() => {
@@ -73,12 +60,12 @@ export function parseKeys(source: KeySource, text: string): readonly Verificatio
 }
 
 /** The key of a secret that the environment gave. */
-export function keyOfSecret(source: KeySource, secret: Secret): VerificationKey {
+export function keyOfSecret(source: DescribedKey, secret: Secret): VerificationKey {
   return createSymmetricKey(describeKey(source), source.kid, source.algorithms ?? ['HS256'], secret);
 }
 
 /** @throws {KeyError} what is wrong with the content. */
-export function parseDecryptionKey(source: DecryptionKeySource, text: string): DecryptionKey {
+export function parseDecryptionKey(source: DescribedDecryptionKey, text: string): DecryptionKey {
   const { id, encryptions, isNested } = source;
   return withKeyError(() => {
     const secret = source.source === 'secret' ? Secret.parse(text) : undefined;

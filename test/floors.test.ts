@@ -33,7 +33,6 @@ const ROOMS: Readonly<Record<string, Room>> = {
     '',
     'it fetches a text again and again, and leaves to others what that is made into',
   ),
-  'key-files.ts': room(2, 'approov/ authz/ node:crypto', 'it makes keys of a text, each for its hosts'),
   'tls-files.ts': room(2, 'node:crypto node:tls', 'it checks a certificate and its key'),
   'listener.ts': room(2, 'node:fs node:net', 'it binds addresses'),
   'log.ts': room(
@@ -49,6 +48,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'series.ts': room(2, 'prom-client', 'it keeps numbers, whatever they count'),
   'version.ts': room(2, 'node:fs', 'it reads the version from package.json'),
   'listen-error.ts': room(3, 'config/', 'it says of an address of the configuration why it cannot be bound'),
+  'key-files.ts': room(
+    3,
+    'approov/ authz/ config/ node:crypto',
+    'it makes keys of a text, as the configuration describes them',
+  ),
   'file-parts.ts': room(
     3,
     'approov/ config/ files.ts key-files.ts tls-files.ts node:crypto',
