@@ -3,8 +3,7 @@ import type { DecryptionKey } from './approov/encrypted-token.ts';
 import type { VerificationKey } from './approov/keyset.ts';
 import { type Config, ConfigError, type KeySource, type Problem } from './config/config.ts';
 import type { Env } from './config/env.ts';
-import { type ParsedConfig, parseConfig, parseListen } from './config/parse.ts';
-import type { ListenSettings } from './config/schema.ts';
+import { type ParsedConfig, parseConfig } from './config/parse.ts';
 import {
   decryptionKeyPart,
   digestOf,
@@ -61,13 +60,6 @@ export interface ConfigurationFiles {
  */
 export async function loadConfiguration(file: string | undefined, env: Env): Promise<Configuration> {
   return (await look(file, env, undefined)).configuration;
-}
-
-/** Reads where the service listens. @throws {ConfigError} with what is wrong with it, or with reading the file. */
-export async function loadListen(file: string | undefined, env: Env): Promise<ListenSettings> {
-  const text = file === undefined ? undefined : await readTextFile(file);
-  if (text !== undefined && 'problem' in text) throw new ConfigError([unreadable(text.problem)]);
-  return parseListen(text?.text, env);
 }
 
 /** Reads everything, to be looked at again later. @throws {ConfigError} as {@link loadConfiguration}. */

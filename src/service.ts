@@ -45,7 +45,7 @@ async function startAlone(files: ConfigurationFiles, log: Log, metrics: Metrics)
   const admin = createAdminServer({
     readiness: () => instance?.readiness() ?? STARTING,
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await metrics.registry.metrics() }),
-    configuration: () => formatConfig(files.current().config, files.current().keys),
+    configuration: () => formatCurrent(files),
     onFault: (error) => log.fault(error),
   });
   const address = await listenAdmin(files, admin);
@@ -68,7 +68,7 @@ async function startPrimary(files: ConfigurationFiles, log: Log, count: number):
   const admin = createAdminServer({
     readiness: () => workers.readiness(),
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await workers.metricsText() }),
-    configuration: () => formatConfig(files.current().config, files.current().keys),
+    configuration: () => formatCurrent(files),
     onFault: (error) => log.fault(error),
   });
   const drainMs = (): number => {
@@ -134,6 +134,11 @@ async function startWorker(
 const LOOK_INTERVAL_MS = 2000;
 const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 const STARTING: Readiness = { isReady: false, components: { process: 'starting' } };
+
+function formatCurrent(files: ConfigurationFiles): string {
+  const { config, keys, decryptionKeys } = files.current();
+  return formatConfig(config, keys, decryptionKeys);
+}
 
 function listenAdmin(files: ConfigurationFiles, admin: AdminServer): Promise<ListenAddress> {
   return listenOrThrow(files.current().config.settings.listen.admin, (target) => admin.listen(target));

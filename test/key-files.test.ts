@@ -221,13 +221,13 @@ describe('a decryption key', () => {
     {
       source: 'private',
       name: 'a key that signs',
-      text: pem(generateKeyPairSync('ed25519').privateKey),
+      text: pem(generateKeyPair('ed25519').privateKey),
       expected: 'a key of type ed25519 opens no token',
     },
     {
       source: 'private',
       name: 'a key on a curve that tokens do not use',
-      text: pem(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey),
+      text: pem(generateKeyPair('ec', { namedCurve: 'secp256k1' }).privateKey),
       expected: 'a key of type secp256k1 opens no token',
     },
     {

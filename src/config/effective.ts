@@ -17,7 +17,7 @@ type PrintableDecryptionKey = Pick<DecryptionKey, 'algorithms' | 'fingerprint'>;
 export function formatConfig(
   config: Config,
   keys: readonly PrintableKey[],
-  decryptionKeys: readonly PrintableDecryptionKey[] = [],
+  decryptionKeys: readonly PrintableDecryptionKey[],
 ): string {
   const { settings, origins } = config;
   const document = new Document({

@@ -14,8 +14,6 @@ import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './sche
 import { shapeProblems } from './shape.ts';
 import { readYaml } from './yaml.ts';
 
-export { parseListen } from './parse-listen.ts';
-
 /** What could be read: with problems there is no configuration, yet the keys that are well described are known. */
 export interface ParsedConfig {
   readonly config: Config | undefined;

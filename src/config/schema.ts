@@ -222,7 +222,6 @@ export const FILE = z.strictObject({
 });
 
 export type Settings = z.infer<typeof FILE>;
-export type { ListenSettings } from './listen.ts';
 export type KeySettings = z.infer<typeof KEY>;
 export type DecryptionKeySettings = z.infer<typeof DECRYPTION_KEY>;
 export type PolicySettings = z.infer<typeof POLICY>;

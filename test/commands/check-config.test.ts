@@ -125,7 +125,9 @@ describe('a good configuration: exit 0', () => {
   test('shows what the running service shows on /config', async () => {
     const config = fileWith(
       'same.yaml',
-      `keys: [{id: a, secretFile: ${fileWith('secret', SECRET)}}]\npolicies: {b: {mode: off}}`,
+      `keys: [{id: a, secretFile: ${fileWith('secret', SECRET)}}]
+decryptionKeys: [{id: open, secretFile: ${fileWith('opener', OTHER_SECRET)}}]
+policies: {b: {mode: off}}`,
     );
     const addresses = { APPROOV_GRPC_LISTEN: '127.0.0.1:0', APPROOV_ADMIN_LISTEN: '127.0.0.1:0' };
     const service = await startServe(addresses, ['--config', config]);

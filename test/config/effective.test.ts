@@ -21,6 +21,7 @@ function print(config: Config, fingerprint = '0123456789ab', kid?: string): stri
   return formatConfig(
     config,
     config.keys.map((source) => ({ source, keys })),
+    [],
   );
 }
 
@@ -115,7 +116,7 @@ keys:
       source,
       keys: [{ kid: source.kid, algorithms: ['HS256'], fingerprint: source.id.repeat(12) }],
     }));
-    expect(parse(formatConfig({ keys, ...rest }, loaded))['keys']).toEqual([
+    expect(parse(formatConfig({ keys, ...rest }, loaded, []))['keys']).toEqual([
       { id: 'a', fingerprint: 'aaaaaaaaaaaa', secretFile: '/a', kid: 'j3AWy6', algorithms: ['HS256'] },
       { id: 'b', fingerprint: 'bbbbbbbbbbbb', pemFile: '/b', algorithms: ['ES256'], hosts: ['b.test'] },
     ]);
@@ -137,7 +138,7 @@ keys:
       },
       { source: url as Loaded['source'], keys: undefined },
     ] satisfies Loaded[];
-    expect(parse(formatConfig(config, loaded))['keys']).toEqual([
+    expect(parse(formatConfig(config, loaded, []))['keys']).toEqual([
       {
         id: 'file',
         jwks: [
