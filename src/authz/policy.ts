@@ -61,7 +61,12 @@ export function choosePolicies(request: CheckRequest, table: PolicyTable): reado
       (route.methods?.includes(request.method) ?? true),
   );
   if (isOddPath(path)) return [...new Set([table.defaultPolicy, ...reachable.map((route) => route.policy)])];
-  return [reachable.find((route) => matchesPath(route, path))?.policy ?? table.defaultPolicy];
+  const choose = (read: (text: string) => string): Policy =>
+    reachable.find(({ pathPrefix = '' }) => matchesPath(read(pathPrefix), read(path)))?.policy ??
+    table.defaultPolicy;
+  // As sent and decoded: an upstream may take `/%40a` for `/@a`, or may not.
+  const isEncoded = path.includes('%') || reachable.some(({ pathPrefix }) => pathPrefix?.includes('%'));
+  return isEncoded ? [...new Set([choose(asSent), choose(decode)])] : [choose(asSent)];
 }
 
 /**
@@ -83,8 +88,14 @@ function pathWithoutQuery(path: string): string {
   return query === -1 ? path : path.slice(0, query);
 }
 
-function matchesPath(route: Route, path: string): boolean {
-  const prefix = route.pathPrefix;
-  if (prefix === undefined || prefix === '') return true;
+const asSent = (text: string): string => text;
+
+/** Byte by byte, which is enough to compare by. */
+function decode(text: string): string {
+  return text.replace(/%[0-9A-F]{2}/gi, (code) => String.fromCharCode(Number.parseInt(code.slice(1), 16)));
+}
+
+function matchesPath(prefix: string, path: string): boolean {
+  if (prefix === '') return true;
   return path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/');
 }

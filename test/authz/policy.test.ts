@@ -44,6 +44,19 @@ describe('routes', () => {
     ]);
   });
 
+  it.each([
+    { prefix: '/@a', path: '/@a/x', expected: ['a'] },
+    { prefix: '/@a', path: '/%40a', expected: ['default', 'a'] },
+    { prefix: '/%40a', path: '/@a', expected: ['default', 'a'] },
+    { prefix: '/%40a', path: '/%40a', expected: ['a'] },
+    { prefix: '/%C3%A9', path: '/%c3%a9', expected: ['default', 'a'] },
+    { prefix: '/a', path: '/a/b%20c', expected: ['a'] },
+    { prefix: '/a', path: '/b%20c', expected: ['default'] },
+  ])('compare $prefix with $path as sent and decoded: $expected', ({ prefix, path, expected }) => {
+    const table = policyTable(byDefault, [route(a, { pathPrefix: prefix })]);
+    expect(chosen({ path }, table)).toEqual(expected);
+  });
+
   it('match all by what they leave out', () => {
     const table = policyTable(byDefault, [route(a)]);
     expect(chosen({ host: '', path: '', method: '' }, table)).toEqual(['a']);
