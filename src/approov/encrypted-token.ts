@@ -115,8 +115,10 @@ async function decrypt(
     });
     return Buffer.from(plaintext);
   } catch (error) {
-    // jose says a key of the wrong size or kind for the token's `alg` by a TypeError, and the rest in its own words.
-    if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
+    // A key of the wrong size or kind for the token's `alg` is a TypeError, or from Node 22 on WebCrypto's DataError;
+    // the rest jose says in its own words.
+    const isOfToken = [errors.JOSEError, TypeError, DOMException].some((kind) => error instanceof kind);
+    if (isOfToken) return undefined;
     throw error;
   }
 }
