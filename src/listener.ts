@@ -27,14 +27,9 @@ export async function listen(
   if (Buffer.byteLength(target.path) > MAX_SOCKET_PATH_BYTES) {
     throw Object.assign(new Error('the path is too long'), { code: 'ENAMETOOLONG' });
   }
-  try {
-    await bind(server, { path: target.path });
-  } catch (error) {
-    const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    if (!isTaken || !isSocket(target.path) || (await isAnswered(target.path))) throw error;
-    unlinkSync(target.path);
-    await bind(server, { path: target.path });
-  }
+  // Before the first try: node:cluster numbers a worker's tries, and lets workers share only those of one number.
+  if (await isStale(target.path)) unlinkSync(target.path);
+  await bind(server, { path: target.path });
   chmodSync(target.path, socketMode);
   return target;
 }
@@ -49,11 +44,12 @@ function bind(server: Server, options: ListenOptions): Promise<void> {
   });
 }
 
-function isSocket(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+/** Whether a path is a socket that no process listens on: the file of one that died stays behind. */
+async function isStale(path: string): Promise<boolean> {
+  const isSocket = lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+  return isSocket && !(await isAnswered(path));
 }
 
-/** Whether a process listens on a unix socket; the file of one that died stays behind. */
 function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
