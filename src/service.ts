@@ -11,7 +11,8 @@ import { listenOrThrow } from './listen-error.ts';
 import { createLog, type Log } from './log.ts';
 import { createMetrics, createWorkerRestarts, type Metrics } from './metrics.ts';
 import { VERSION } from './version.ts';
-import { isWorker, serveAsWorker, startWorkers } from './workers.ts';
+import { isWorker, serveAsWorker } from './worker-process.ts';
+import { createWorkers } from './workers.ts';
 
 export interface Service {
   /** Looks at every file and URL now. */
@@ -64,7 +65,7 @@ async function startAlone(files: ConfigurationFiles, log: Log, metrics: Metrics)
 
 /** The primary answers no check: it keeps the workers, and shows what they say. */
 async function startPrimary(files: ConfigurationFiles, log: Log, count: number): Promise<Service> {
-  const workers = await startWorkers(count, log, () => performance.now());
+  const workers = createWorkers(log, () => performance.now());
   const admin = createAdminServer({
     readiness: () => workers.readiness(),
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await workers.metricsText() }),
@@ -75,10 +76,8 @@ async function startPrimary(files: ConfigurationFiles, log: Log, count: number):
     const { delaySeconds, timeoutSeconds } = files.current().config.settings.drain;
     return (delaySeconds + timeoutSeconds) * 1000;
   };
-  const address = await listenAdmin(files, admin).catch(async (error: unknown) => {
-    await workers.stop(0);
-    throw error;
-  });
+  const address = await listenAdmin(files, admin);
+  const grpc = await workers.start(count);
   // The workers look at the files by themselves, and tell of it; this look is for what is shown once for all.
   const look = async (): Promise<void> => {
     const outcomes = await files.refresh();
@@ -88,10 +87,11 @@ async function startPrimary(files: ConfigurationFiles, log: Log, count: number):
   };
   const lookSafely = (): Promise<void> => look().catch((error: unknown) => log.fault(error));
   const timer = setInterval(lookSafely, LOOK_INTERVAL_MS);
-  tellServing(log, workers.grpc, address);
+  tellServing(log, grpc, address);
   return {
     async reload() {
-      await Promise.all([workers.reload(), lookSafely()]);
+      workers.reload();
+      await lookSafely();
     },
     async stop() {
       clearInterval(timer);

@@ -1,14 +1,10 @@
-/** Owns the workers: processes that share the listener, started anew when they die, their metrics added up. */
-import cluster, { type Worker } from 'node:cluster';
-import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client';
+/** Owns the workers as one: how many there are, that one that dies is started anew, and the sum of what they say. */
+import { AggregatorRegistry } from 'prom-client';
 import type { Readiness } from './admin-server.ts';
 import type { ListenAddress } from './config/address.ts';
 import type { Log } from './log.ts';
 import { createPrimaryMetrics } from './metrics.ts';
-
-type MetricJson = MetricObjectWithValues<MetricValue<string>>;
+import { type End, type MetricJson, startWorkerProcess, type WorkerProcess } from './worker-process.ts';
 
 /** A worker that died at once is started anew later and later, so that a fault that stays costs no CPU. */
 const MIN_RESTART_MS = 100;
@@ -21,158 +17,17 @@ const METRICS_TIMEOUT_MS = 1000;
 const STOP_GRACE_MS = 5000;
 const KEY_LAST_USED = 'approov_key_last_used_timestamp_seconds';
 
-/** What a worker tells the primary. */
-type Report =
-  | { readonly type: 'readiness'; readonly readiness: Readiness; readonly grpc: ListenAddress | undefined }
-  | { readonly type: 'metrics'; readonly metrics: MetricJson[] };
-
-/** What the primary asks of a worker. */
-type Request = 'metrics' | 'reload' | 'stop';
-
 export interface Workers {
-  readonly grpc: ListenAddress;
+  /**
+   * Starts so many, and resolves once the first of them listens.
+   * @throws {WorkerError} that one ends first.
+   */
+  start(count: number): Promise<ListenAddress>;
   readiness(): Readiness;
   metricsText(): Promise<string>;
-  reload(): Promise<void>;
+  reload(): void;
   /** @param drainMs how long a worker's drain may take. */
   stop(drainMs: number): Promise<void>;
-}
-
-interface Member {
-  readonly worker: Worker;
-  readonly startedMs: number;
-  readiness: Readiness | undefined;
-  metrics: MetricJson[];
-}
-
-/** Whether this process is a worker that {@link startWorkers} has started. */
-export function isWorker(): boolean {
-  return cluster.isWorker;
-}
-
-/**
- * Starts workers and resolves once the first of them listens.
- * @throws an error if that one ends first; it has said why itself.
- */
-export async function startWorkers(count: number, log: Log, nowMs: () => number): Promise<Workers> {
-  const { registry, restarts } = createPrimaryMetrics();
-  const members = new Map<number, Member>();
-  /** Counts of workers that are gone: without them a sum would fall, which Prometheus takes for a restart at 0. */
-  let departed: Promise<MetricJson[]> = Promise.resolve([]);
-  let isStopping = false;
-  let failures = 0;
-
-  function start(): Member {
-    const member: Member = { worker: cluster.fork(), startedMs: nowMs(), readiness: undefined, metrics: [] };
-    members.set(member.worker.id, member);
-    member.worker.on('message', (report: Report) => {
-      if (report.type === 'readiness') member.readiness = report.readiness;
-      if (report.type === 'metrics') member.metrics = report.metrics;
-    });
-    member.worker.once('exit', (code, signal) => onExit(member, code, signal));
-    member.worker.on('error', (error: NodeJS.ErrnoException) => {
-      // One that could not even be spawned has no exit.
-      if (member.worker.process.pid === undefined) onExit(member, null, error.code ?? error.name);
-    });
-    return member;
-  }
-
-  function onExit(member: Member, code: number | null, signal: string | null): void {
-    members.delete(member.worker.id);
-    departed = addUp(departed, member.metrics.filter(outlivesWorker));
-    if (isStopping) return;
-    failures = nowMs() - member.startedMs > STABLE_MS ? 0 : failures + 1;
-    const delayMs = Math.min(MAX_RESTART_MS, MIN_RESTART_MS * 2 ** failures);
-    log.error({ worker: member.worker.process.pid, code, signal, restart_in_ms: delayMs }, 'worker died');
-    setTimeout(() => {
-      if (isStopping) return;
-      restarts.inc();
-      start();
-    }, delayMs);
-  }
-
-  function ask(request: Request): void {
-    for (const { worker } of members.values()) if (worker.isConnected()) worker.send(request, ignoreUnsent);
-  }
-
-  const grpc = await firstListening(start().worker);
-  for (let started = 1; started < count; started++) start();
-
-  return {
-    grpc,
-    readiness() {
-      const workers = [...members.values()];
-      const ready = workers.find(({ readiness }) => readiness?.isReady);
-      const shown = ready ?? workers.find(({ readiness }) => readiness !== undefined);
-      return {
-        isReady: !isStopping && ready !== undefined,
-        components: {
-          ...shown?.readiness?.components,
-          workers: Object.fromEntries(
-            workers.map(({ worker, readiness }) => [
-              String(worker.process.pid),
-              readiness?.isReady ? 'ready' : 'not ready',
-            ]),
-          ),
-        },
-      };
-    },
-
-    async metricsText() {
-      await collectMetrics([...members.values()], ask);
-      const before = departed;
-      const own = Array.from(members.values(), ({ metrics }) => metrics);
-      const sum = AggregatorRegistry.aggregate([await before, ...own]);
-      return (await sum.metrics()) + (await registry.metrics());
-    },
-
-    async reload() {
-      ask('reload');
-    },
-
-    async stop(drainMs) {
-      isStopping = true;
-      const running = [...members.values()].map(({ worker }) => worker);
-      const ended = running.map((worker) => (worker.isDead() ? undefined : once(worker, 'exit')));
-      ask('stop');
-      const timer = setTimeout(() => {
-        for (const worker of running) worker.process.kill('SIGKILL');
-      }, drainMs + STOP_GRACE_MS);
-      await Promise.all(ended);
-      clearTimeout(timer);
-    },
-  };
-}
-
-/** What a worker does for its primary. */
-export interface WorkerDuties {
-  readonly metrics: () => Promise<MetricJson[]>;
-  readonly reload: () => void;
-  readonly stop: () => void;
-}
-
-/** Answers the primary; what is returned tells it of the worker's readiness. */
-export function serveAsWorker({ metrics, reload, stop }: WorkerDuties) {
-  const tell = (report: Report): void => {
-    if (process.connected) process.send?.(report);
-  };
-  process.on('message', (request: Request) => {
-    if (request === 'reload') reload();
-    if (request === 'stop') stop();
-    if (request === 'metrics') void metrics().then((own) => tell({ type: 'metrics', metrics: own }));
-  });
-  return (readiness: Readiness, grpc: ListenAddress | undefined): void => {
-    tell({ type: 'readiness', readiness, grpc });
-  };
-}
-
-function firstListening(worker: Worker): Promise<ListenAddress> {
-  return new Promise((resolve, reject) => {
-    worker.on('message', (report: Report) => {
-      if (report.type === 'readiness' && report.grpc !== undefined) resolve(report.grpc);
-    });
-    worker.once('exit', () => reject(new WorkerError('no worker could be started')));
-  });
 }
 
 /** No worker could be started; the worker itself has said why. */
@@ -180,30 +35,114 @@ export class WorkerError extends Error {
   override readonly name = 'WorkerError';
 }
 
-async function collectMetrics(members: readonly Member[], ask: (request: Request) => void): Promise<void> {
-  const done = new AbortController();
-  const told = members.map(({ worker }) => nextMetrics(worker, done.signal));
-  ask('metrics');
-  await Promise.race([Promise.all(told), sleep(METRICS_TIMEOUT_MS)]);
-  done.abort();
+/** A place that one worker after the other fills. */
+interface Place {
+  worker: WorkerProcess;
+  startedMs: number;
+  /** How its worker ended, until the next one is started. */
+  end: End | undefined;
+  /** In a row; one that had lived long is none. */
+  earlyDeaths: number;
 }
 
-function nextMetrics(worker: Worker, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const onMessage = (report: Report): void => {
-      if (report.type === 'metrics') resolve();
-    };
-    worker.on('message', onMessage);
-    worker.once('exit', resolve);
-    signal.addEventListener('abort', () => {
-      worker.off('message', onMessage);
-      worker.off('exit', resolve);
+export function createWorkers(log: Log, nowMs: () => number): Workers {
+  const { registry, restarts } = createPrimaryMetrics();
+  const places: Place[] = [];
+  /** Counts of workers that are gone: without them a sum would fall, which Prometheus takes for a restart at 0. */
+  let departed: Promise<MetricJson[]> = Promise.resolve([]);
+  let isStopping = false;
+
+  function addPlace(): Place {
+    const place = { worker: startWorkerProcess(), startedMs: nowMs(), end: undefined, earlyDeaths: 0 };
+    places.push(place);
+    return place;
+  }
+
+  function refillWhenEmpty(place: Place): void {
+    void place.worker.ended.then((end) => {
+      place.end = end;
+      departed = addUp(departed, place.worker.metrics().filter(outlivesWorker));
+      if (!isStopping) refillLater(place, end);
     });
-  });
+  }
+
+  function refillLater(place: Place, end: End): void {
+    place.earlyDeaths = nowMs() - place.startedMs > STABLE_MS ? 0 : place.earlyDeaths + 1;
+    const delayMs = Math.min(MAX_RESTART_MS, MIN_RESTART_MS * 2 ** place.earlyDeaths);
+    log.error({ worker: place.worker.pid, ...end, restart_in_ms: delayMs }, 'worker died');
+    setTimeout(() => {
+      if (isStopping) return;
+      restarts.inc();
+      place.worker = startWorkerProcess();
+      place.startedMs = nowMs();
+      place.end = undefined;
+      refillWhenEmpty(place);
+    }, delayMs);
+  }
+
+  function running(): WorkerProcess[] {
+    return places.filter(({ end }) => end === undefined).map(({ worker }) => worker);
+  }
+
+  return {
+    async start(count) {
+      const first = addPlace();
+      const grpc = await listeningOrThrow(first.worker);
+      for (let started = 1; started < count; started++) addPlace();
+      places.forEach(refillWhenEmpty);
+      return grpc;
+    },
+
+    readiness() {
+      const told = running().map((worker) => worker.readiness());
+      const ready = told.find((readiness) => readiness?.isReady);
+      const shown = ready ?? told.find((readiness) => readiness !== undefined);
+      return {
+        isReady: !isStopping && ready !== undefined,
+        components: {
+          ...shown?.components,
+          workers: Object.fromEntries(places.map((place) => [String(place.worker.pid), describe(place)])),
+        },
+      };
+    },
+
+    async metricsText() {
+      await Promise.all(running().map((worker) => worker.refreshMetrics(METRICS_TIMEOUT_MS)));
+      const own = running().map((worker) => [...worker.metrics()]);
+      const sum = AggregatorRegistry.aggregate([await departed, ...own]);
+      return (await sum.metrics()) + (await registry.metrics());
+    },
+
+    reload() {
+      for (const worker of running()) worker.reload();
+    },
+
+    async stop(drainMs) {
+      isStopping = true;
+      const stopped = running();
+      for (const worker of stopped) worker.stop();
+      const timer = setTimeout(() => {
+        for (const worker of stopped) worker.kill();
+      }, drainMs + STOP_GRACE_MS);
+      await Promise.all(stopped.map(({ ended }) => ended));
+      clearTimeout(timer);
+    },
+  };
 }
 
-/** A worker may have died just now: without somebody to take it, that error would end the primary. */
-function ignoreUnsent(): void {}
+function listeningOrThrow(worker: WorkerProcess): Promise<ListenAddress> {
+  const failed = worker.ended.then(() => {
+    throw new WorkerError('no worker could be started');
+  });
+  return Promise.race([worker.listening, failed]);
+}
+
+function describe({ worker, end }: Place): string {
+  if (end !== undefined) return 'died';
+  const readiness = worker.readiness();
+  if (readiness === undefined) return 'starting';
+  return readiness.isReady ? 'ready' : 'not ready';
+}
 
 async function addUp(departed: Promise<MetricJson[]>, own: MetricJson[]): Promise<MetricJson[]> {
   return AggregatorRegistry.aggregate([await departed, own]).getMetricsAsJSON() as Promise<MetricJson[]>;

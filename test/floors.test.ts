@@ -84,14 +84,19 @@ const ROOMS: Readonly<Record<string, Room>> = {
     'config/ configuration.ts file-parts.ts key-store.ts listen-error.ts checker.ts envoy/authorization-server.ts admin-server.ts log.ts metrics.ts node:perf_hooks node:timers/promises',
     'it builds the parts of one process in order',
   ),
+  'worker-process.ts': room(
+    4,
+    'config/ admin-server.ts prom-client node:cluster',
+    'it alone knows how a worker is started and spoken to',
+  ),
   'workers.ts': room(
     4,
-    'config/ admin-server.ts log.ts metrics.ts prom-client node:cluster node:events node:timers/promises',
+    'config/ worker-process.ts admin-server.ts log.ts metrics.ts prom-client',
     'it watches over processes that share the work',
   ),
   'service.ts': room(
     4,
-    'config/ configuration.ts instance.ts workers.ts listen-error.ts admin-server.ts log.ts metrics.ts version.ts prom-client node:os node:perf_hooks',
+    'config/ configuration.ts instance.ts worker-process.ts workers.ts listen-error.ts admin-server.ts log.ts metrics.ts version.ts prom-client node:os node:perf_hooks',
     'it starts and stops one process or several',
   ),
   'commands/': room(

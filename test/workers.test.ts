@@ -1,6 +1,6 @@
 /** Owns the proof that several workers serve as one: one port, one set of metrics, one reload, one drain, and a death that costs little. */
 import { once } from 'node:events';
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
@@ -11,6 +11,7 @@ import { type CheckedService, createScratch, startChecked } from './support/chec
 import { type CheckClient, createCheckClient, metadataOf, requestWith } from './support/grpc-client.ts';
 import { runCli } from './support/process.ts';
 import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET } from './support/token.ts';
+import { isAlive, readyWorkers } from './support/workers.ts';
 
 const scratch = createScratch('workers');
 const secretFile = scratch.path('secret');
@@ -35,16 +36,6 @@ async function start(more: object = {}, env: Readonly<Record<string, string>> = 
   const config = { keys, workers: 2, log: { checks: 'all' }, drain: { delaySeconds: 0 }, ...more };
   service = await startChecked(scratch, config, env);
   return service;
-}
-
-/** Waits until so many workers are ready, and says which. */
-async function readyWorkers(running: CheckedService, count = 2): Promise<number[]> {
-  return vi.waitFor(async () => {
-    const { components } = await readReadyz(running.admin);
-    const ready = Object.entries(components.workers ?? {}).filter(([, state]) => state === 'ready');
-    expect(ready).toHaveLength(count);
-    return ready.map(([pid]) => Number(pid));
-  }, PATIENCE);
 }
 
 async function startTwo(more: object = {}, env: Readonly<Record<string, string>> = {}) {
@@ -86,14 +77,6 @@ async function reasonBy(client: CheckClient, token = freshToken()): Promise<stri
 const OK_CHECKS =
   'approov_checks_total{policy="default",mode="enforce",verdict="verified",action="allow",reason="ok"}';
 const USED = 'approov_key_used_total{key_id="current"}';
-
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
 
 describe('two workers', () => {
   test('answer on one port, each its connections', async () => {

@@ -15,7 +15,9 @@ export const serve: Command = {
     // From the beginning, as a signal that nobody listens to ends the process.
     io.onReloadSignal(() => void starting.then((service) => service.reload()));
     try {
-      const service = await starting;
+      // Asked before it serves, it has nothing to drain.
+      const service = await Promise.race([starting, isAsked]);
+      if (service === undefined) return EXIT.ok;
       await isAsked;
       await service.stop();
       return EXIT.ok;

@@ -4,12 +4,12 @@ import { availableParallelism, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
-import { afterAll, expect, test, vi } from 'vitest';
-import { readReadyz } from '../support/admin-pages.ts';
+import { afterAll, expect, test } from 'vitest';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
 import { requestWith } from '../support/grpc-client.ts';
 import { unmet } from '../support/requirement.ts';
 import { freshToken, SECRET } from '../support/token.ts';
+import { readyWorkers } from '../support/workers.ts';
 
 const CHECK_PATH = '/envoy.service.auth.v3.Authorization/Check';
 const ROUNDS = 5;
@@ -38,16 +38,7 @@ async function start(workers: number): Promise<CheckedService> {
   const keys = [{ id: 'current', secretFile: scratch.write('secret', SECRET) }];
   const service = await startChecked(scratch, { keys, workers });
   services.push(service);
-  if (workers > 1) {
-    await vi.waitFor(
-      async () => {
-        const { components } = await readReadyz(service.admin);
-        const ready = Object.values(components.workers ?? {}).filter((state) => state === 'ready');
-        expect(ready).toHaveLength(workers);
-      },
-      { timeout: 30_000, interval: 200 },
-    );
-  }
+  if (workers > 1) await readyWorkers(service, workers);
   return service;
 }
 

@@ -83,7 +83,8 @@ export async function startServe(
   };
 }
 
-function spawnCli(args: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
+/** Starts a command and waits for nothing. */
+export function spawnCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
   return spawn(process.execPath, [CLI, ...args], {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['pipe', 'pipe', 'pipe'],

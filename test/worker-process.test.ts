@@ -1,0 +1,75 @@
+/** Owns the proof that a service is ended in any state of its workers, also while some of them start. */
+import { once } from 'node:events';
+import { afterAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { stringify } from 'yaml';
+import { type CheckedService, createScratch, startChecked } from './support/checked-service.ts';
+import { spawnCli } from './support/process.ts';
+import { SECRET } from './support/token.ts';
+import { childrenOf, isAlive, readyWorkers } from './support/workers.ts';
+
+const scratch = createScratch('worker-process');
+beforeEach(() => {
+  scratch.write('secret', SECRET);
+});
+afterAll(() => scratch.remove());
+
+const PATIENCE = { timeout: 25_000, interval: 20 };
+const CONFIG = {
+  keys: [{ id: 'current', secretFile: scratch.path('secret') }],
+  workers: 3,
+  // Longer than any test: whoever waits for it does not end.
+  drain: { delaySeconds: 0, timeoutSeconds: 3600 },
+};
+
+async function start(): Promise<CheckedService> {
+  const service = await startChecked(scratch, CONFIG);
+  onTestFinished(() => service.kill());
+  return service;
+}
+
+/** A service that has started its first worker; that one is stopped before it listens. */
+async function startStopped() {
+  const config = stringify({ ...CONFIG, listen: { grpc: '127.0.0.1:0', admin: '127.0.0.1:0' } });
+  const primary = spawnCli(['serve', '--config', scratch.write('config.yaml', config)]);
+  const [worker = 0] = await vi.waitFor(() => {
+    const children = childrenOf(primary.pid);
+    expect(children).toHaveLength(1);
+    return children;
+  }, PATIENCE);
+  process.kill(worker, 'SIGSTOP');
+  onTestFinished(() => {
+    primary.kill('SIGKILL');
+    if (isAlive(worker)) process.kill(worker, 'SIGCONT');
+  });
+  return { primary, worker };
+}
+
+describe('on SIGTERM the service does not wait for', () => {
+  test('workers that do not serve yet', async () => {
+    const service = await start();
+    service.signal('SIGTERM');
+    expect(await service.ended).toBe(0);
+    expect(service.logLines().filter(({ level }) => level === 50)).toEqual([]);
+    expect(service.logLines().at(-1)).toMatchObject({ pid: service.pid, msg: 'stopped' });
+  });
+
+  test('the first worker, which ends too', async () => {
+    const { primary, worker } = await startStopped();
+    const ended = once(primary, 'exit');
+    primary.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+    process.kill(worker, 'SIGCONT');
+    await vi.waitFor(() => expect(isAlive(worker)).toBe(false), PATIENCE);
+  });
+
+  test('a worker that is to be started anew', async () => {
+    const service = await start();
+    const [victim = 0] = await readyWorkers(service, CONFIG.workers);
+    scratch.write('secret', 'x');
+    process.kill(victim, 'SIGKILL');
+    await vi.waitFor(() => expect(service.output()).toContain('restart_in_ms'), PATIENCE);
+    service.signal('SIGTERM');
+    expect(await service.ended).toBe(0);
+    expect(service.logLines().at(-1)).toMatchObject({ pid: service.pid, msg: 'stopped' });
+  });
+});
