@@ -1,5 +1,5 @@
 /** Owns the line between the primary and a worker, both its ends. The only file that knows node:cluster. */
-import cluster from 'node:cluster';
+import cluster, { type Worker } from 'node:cluster';
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { Readiness } from './admin-server.ts';
 import type { ListenAddress } from './config/address.ts';
@@ -45,6 +45,7 @@ export function isWorker(): boolean {
 
 export function startWorkerProcess(): WorkerProcess {
   const worker = cluster.fork();
+  closeUntaken(worker);
   const awaitingMetrics = new Set<() => void>();
   let readiness: Readiness | undefined;
   let metrics: readonly MetricJson[] = [];
@@ -105,6 +106,39 @@ export function startWorkerProcess(): WorkerProcess {
     },
     kill: () => void worker.process.kill('SIGKILL'),
   };
+}
+
+/** How node:cluster speaks with a worker; nothing of it is documented. */
+interface ClusterLine {
+  send(
+    message: { readonly act?: string; readonly seq?: number },
+    handle?: Closable,
+    ...rest: unknown[]
+  ): boolean;
+  on(event: 'internalMessage', listener: (message: { readonly ack?: number }) => void): void;
+}
+
+interface Closable {
+  close(): void;
+}
+
+/**
+ * Closes the connection that a worker was being handed when it ended, so that the client comes again. node:cluster
+ * forgets it (as late as in Node 24): it stays open, and nobody ever answers on it. There is one at most, as the next
+ * is handed over when a worker has taken the last. Should another Node do that in other words, this does nothing.
+ */
+function closeUntaken(worker: Worker): void {
+  const line = worker.process as unknown as ClusterLine;
+  const send = line.send.bind(line);
+  let untaken: { readonly seq: number | undefined; readonly connection: Closable | undefined } | undefined;
+  line.send = (message, handle, ...rest) => {
+    if (message.act === 'newconn') untaken = { seq: message.seq, connection: handle };
+    return send(message, handle, ...rest);
+  };
+  line.on('internalMessage', ({ ack }) => {
+    if (ack === untaken?.seq) untaken = undefined;
+  });
+  worker.once('exit', () => untaken?.connection?.close());
 }
 
 /** What a worker does for its primary. */

@@ -1,5 +1,6 @@
-/** Owns the proof that a service is ended in any state of its workers, also while some of them start. */
+/** Owns the proof that a service ends in any state of its workers, and that a worker's end leaves no client waiting. */
 import { once } from 'node:events';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { afterAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { type CheckedService, createScratch, startChecked } from './support/checked-service.ts';
@@ -72,4 +73,27 @@ describe('on SIGTERM the service does not wait for', () => {
     expect(await service.ended).toBe(0);
     expect(service.logLines().at(-1)).toMatchObject({ pid: service.pid, msg: 'stopped' });
   });
+});
+
+/** A connection; `isGreeted` once the server has said a word on it. */
+function openSession(address: string): { readonly session: ClientHttp2Session; isGreeted: boolean } {
+  const session = connectHttp2(`http://${address}`);
+  const opened = { session, isGreeted: false };
+  session.on('error', () => {});
+  session.once('remoteSettings', () => {
+    opened.isGreeted = true;
+  });
+  return opened;
+}
+
+test('a client that was handed to a worker just before its death does not wait for ever', async () => {
+  const service = await start();
+  const [victim = 0] = await readyWorkers(service, CONFIG.workers);
+  process.kill(victim, 'SIGSTOP');
+  const opened = Array.from({ length: 8 }, () => openSession(service.grpc));
+  const waiting = () => opened.filter(({ session, isGreeted }) => !isGreeted && !session.destroyed);
+  await vi.waitFor(() => expect(waiting()).toHaveLength(1), PATIENCE);
+  process.kill(victim, 'SIGKILL');
+  await vi.waitFor(() => expect(waiting()).toHaveLength(0), PATIENCE);
+  for (const { session } of opened) session.destroy();
 });
