@@ -89,12 +89,7 @@ export async function startInstance({
           loaded: keys.map(({ id, kid, fingerprint }) => ({ id, kid, fingerprint })),
           missing: missing.map(({ id }) => id),
         },
-        files: Object.fromEntries(
-          Array.from(files.problems(), ([kind, problems]) => [
-            kind,
-            problems.length === 0 ? 'ok' : problems.map(({ path, message }) => `${path}: ${message}`),
-          ]),
-        ),
+        files: fileStates(files),
         urls: Object.fromEntries(keyStore.problems()),
       },
     };
@@ -183,6 +178,16 @@ export async function startInstance({
       keyStore.stop();
     },
   };
+}
+
+/** What is wrong with the files of each kind now, as `/readyz` shows it. */
+export function fileStates(files: ConfigurationFiles): Readonly<Record<string, 'ok' | readonly string[]>> {
+  return Object.fromEntries(
+    Array.from(files.problems(), ([kind, problems]) => [
+      kind,
+      problems.length === 0 ? 'ok' : problems.map(({ path, message }) => `${path}: ${message}`),
+    ]),
+  );
 }
 
 function rulesOf({ config, decryptionKeys }: Configuration, keyStore: KeyStore): CheckRules {

@@ -6,7 +6,7 @@ import { type AdminServer, createAdminServer, type Readiness } from './admin-ser
 import { formatAddress, type ListenAddress } from './config/address.ts';
 import { formatConfig } from './config/effective.ts';
 import type { ConfigurationFiles } from './configuration.ts';
-import { type Instance, startInstance } from './instance.ts';
+import { fileStates, type Instance, startInstance } from './instance.ts';
 import { listenOrThrow } from './listen-error.ts';
 import { createLog, type Log } from './log.ts';
 import { createMetrics, createWorkerRestarts, type Metrics } from './metrics.ts';
@@ -67,7 +67,11 @@ async function startAlone(files: ConfigurationFiles, log: Log, metrics: Metrics)
 async function startPrimary(files: ConfigurationFiles, log: Log, count: number): Promise<Service> {
   const workers = createWorkers(log, () => performance.now());
   const admin = createAdminServer({
-    readiness: () => workers.readiness(),
+    readiness() {
+      const { isReady, components } = workers.readiness();
+      // A bad file is told also where it keeps every worker from starting.
+      return { isReady, components: { files: fileStates(files), ...components } };
+    },
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await workers.metricsText() }),
     configuration: () => formatCurrent(files),
     onFault: (error) => log.fault(error),

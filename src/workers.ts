@@ -15,6 +15,8 @@ const STABLE_MS = 60_000;
 const METRICS_TIMEOUT_MS = 1000;
 /** Beyond the drain, for a worker to end by itself. */
 const STOP_GRACE_MS = 5000;
+/** With which a process ends that cannot use its configuration. */
+const BAD_CONFIGURATION = 2;
 const KEY_LAST_USED = 'approov_key_last_used_timestamp_seconds';
 
 export interface Workers {
@@ -69,7 +71,7 @@ export function createWorkers(log: Log, nowMs: () => number): Workers {
   function refillLater(place: Place, end: End): void {
     place.earlyDeaths = nowMs() - place.startedMs > STABLE_MS ? 0 : place.earlyDeaths + 1;
     const delayMs = Math.min(MAX_RESTART_MS, MIN_RESTART_MS * 2 ** place.earlyDeaths);
-    log.error({ worker: place.worker.pid, ...end, restart_in_ms: delayMs }, 'worker died');
+    log.error({ worker: place.worker.pid, ...end, restart_in_ms: delayMs }, describeEnd(end));
     setTimeout(() => {
       if (isStopping) return;
       restarts.inc();
@@ -138,10 +140,14 @@ function listeningOrThrow(worker: WorkerProcess): Promise<ListenAddress> {
 }
 
 function describe({ worker, end }: Place): string {
-  if (end !== undefined) return 'died';
+  if (end !== undefined) return describeEnd(end);
   const readiness = worker.readiness();
   if (readiness === undefined) return 'starting';
   return readiness.isReady ? 'ready' : 'not ready';
+}
+
+function describeEnd({ code }: End): string {
+  return code === BAD_CONFIGURATION ? 'worker cannot start: a file is bad' : 'worker died';
 }
 
 async function addUp(departed: Promise<MetricJson[]>, own: MetricJson[]): Promise<MetricJson[]> {

@@ -76,6 +76,7 @@ async function reasonBy(client: CheckClient, token = freshToken()): Promise<stri
 
 const OK_CHECKS =
   'approov_checks_total{policy="default",mode="enforce",verdict="verified",action="allow",reason="ok"}';
+const CANNOT_START = 'worker cannot start: a file is bad';
 const USED = 'approov_key_used_total{key_id="current"}';
 
 describe('two workers', () => {
@@ -233,11 +234,35 @@ describe('a worker that is killed', () => {
     const { running, pids } = await startTwo();
     scratch.write('secret', 'x');
     process.kill(pids[0] ?? 0, 'SIGKILL');
-    await vi.waitFor(() => expect(running.output()).toContain('keys[0].secretFile'), PATIENCE);
-    expect(await readyWorkers(running, 1)).toEqual([pids[1]]);
+    await vi.waitFor(async () => {
+      const { status, components } = await readReadyz(running.admin);
+      expect(status).toBe(200);
+      expect(components.files?.['keys']).toEqual([expect.stringContaining('keys[0].secretFile: ')]);
+      expect(Object.values(components.workers ?? {}).sort()).toEqual(['ready', CANNOT_START]);
+    }, PATIENCE);
     expect(await running.reasonOf(freshToken())).toBe('ok');
     scratch.write('secret', SECRET);
     expect(await readyWorkers(running)).toContain(pids[1]);
+    expect(running.logLines()).toContainEqual(
+      expect.objectContaining({ level: 50, code: 2, signal: null, msg: CANNOT_START }),
+    );
+  });
+
+  test('as the last one while a file is bad leaves the service not ready until it is good', async () => {
+    // Not port 0, for which another one would be found then.
+    const { running, pids } = await startTwo({}, { APPROOV_GRPC_LISTEN: `unix:${scratch.path('all.sock')}` });
+    scratch.write('secret', 'x');
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    await vi.waitFor(async () => {
+      const { status, components } = await readReadyz(running.admin);
+      expect(status).toBe(503);
+      expect(components.files?.['keys']).toEqual([expect.stringContaining('keys[0].secretFile: ')]);
+      expect(Object.values(components.workers ?? {})).toEqual([CANNOT_START, CANNOT_START]);
+    }, PATIENCE);
+    scratch.write('secret', SECRET);
+    await readyWorkers(running);
+    const { client } = await connectTo(running);
+    expect(await reasonBy(client)).toBe('ok');
   });
 
   test('while metrics are asked for does not end the service', async () => {
