@@ -147,7 +147,7 @@ describe('envoy.yaml', () => {
   test.each([
     ['type', 'STRICT_DNS'],
     ['connect_timeout', '0.1s'],
-    ['circuit_breakers/thresholds/0/max_retries', 100],
+    ['circuit_breakers/thresholds/0/max_retries', 1000],
     ['health_checks/0/grpc_health_check', { service_name: 'envoy.service.auth.v3.Authorization' }],
     ['health_checks/0/interval', '1s'],
     ['outlier_detection/max_ejection_percent', 50],
