@@ -5,16 +5,18 @@ import type { Readiness } from './admin-server.ts';
 import { type CheckRules, createChecker } from './checker.ts';
 import type { ListenAddress } from './config/address.ts';
 import type { Settings } from './config/schema.ts';
-import type { Configuration, ConfigurationFiles, Outcome } from './configuration.ts';
+import {
+  type Configuration,
+  type ConfigurationFiles,
+  LOOK_INTERVAL_MS,
+  type Outcome,
+} from './configuration.ts';
 import { createAuthorizationServer } from './envoy/authorization-server.ts';
 import type { FileKind } from './file-parts.ts';
 import { createKeyStore, type KeyStore } from './key-store.ts';
 import { listenOrThrow } from './listen-error.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
-
-/** How often files are looked at: Kubernetes and operators expect a change to be seen within 5 s. */
-const LOOK_INTERVAL_MS = 2000;
 
 export interface Instance {
   readonly grpc: ListenAddress;

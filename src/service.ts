@@ -5,7 +5,7 @@ import { Registry } from 'prom-client';
 import { type AdminServer, createAdminServer, type Readiness } from './admin-server.ts';
 import { formatAddress, type ListenAddress } from './config/address.ts';
 import { formatConfig } from './config/effective.ts';
-import type { ConfigurationFiles } from './configuration.ts';
+import { type ConfigurationFiles, LOOK_INTERVAL_MS } from './configuration.ts';
 import { fileStates, type Instance, startInstance } from './instance.ts';
 import { listenOrThrow } from './listen-error.ts';
 import { createLog, type Log } from './log.ts';
@@ -135,7 +135,6 @@ async function startWorker(
   };
 }
 
-const LOOK_INTERVAL_MS = 2000;
 const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 const STARTING: Readiness = { isReady: false, components: { process: 'starting' } };
 

@@ -75,7 +75,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'envoy/authorization-server.ts': room(
     3,
-    'envoy/reflection.ts listener.ts node:net node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
+    'envoy/reflection.ts listener.ts tls-files.ts node:net node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
     'it alone knows the gRPC library, so that one file changes with it',
   ),
   'admin-server.ts': room(3, 'listener.ts node:http node:net', 'it shows pages that others write'),

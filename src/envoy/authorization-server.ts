@@ -15,6 +15,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { type ListenTarget, listen } from '../listener.ts';
+import type { TlsMaterial } from '../tls-files.ts';
 import { mendDescriptors } from './reflection.ts';
 
 export const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
@@ -52,13 +53,6 @@ export interface AuthorizationServerOptions {
   /** Most bytes of a call's HTTP/2 headers (RFC 9113 §10.5.1); a call with more ends as RESOURCE_EXHAUSTED. */
   readonly maxHeaderBytes: number;
   readonly tls: TlsMaterial | undefined;
-}
-
-/** A certificate and its key in PEM; with a client CA, clients must show a certificate that it signed. */
-export interface TlsMaterial {
-  readonly cert: string;
-  readonly key: string;
-  readonly clientCa: string | undefined;
 }
 
 export interface AuthorizationServer {
