@@ -195,24 +195,6 @@ function readHeaderValue(reader: WireReader, tag: number, pair: Pair): void {
 
 /** Writes the answer to a check. The RPC itself is OK for each of them: an RPC error would count as a failure of ours. */
 export function encodeCheckResponse(decision: Decision, denied: DeniedResponse): Buffer {
-  const { policy, reason, verifiedToken } = decision;
-  if (verifiedToken === undefined) return encode(decision, denied);
-  // The verdict cache hands out the same token again and again, and mostly for the same answer.
-  const last = lastAnswers.get(verifiedToken);
-  if (last?.policy === policy && last?.reason === reason && last?.denied === denied) return last.answer;
-  const answer = encode(decision, denied);
-  lastAnswers.set(verifiedToken, { policy, reason, denied, answer });
-  return answer;
-}
-
-interface LastAnswer extends Pick<Decision, 'policy' | 'reason'> {
-  readonly denied: DeniedResponse;
-  readonly answer: Buffer;
-}
-
-const lastAnswers = new WeakMap<NonNullable<Decision['verifiedToken']>, LastAnswer>();
-
-function encode(decision: Decision, denied: DeniedResponse): Buffer {
   const fixed = fixedParts(decision, denied);
   const claims = forwardedClaims(decision);
   const response = claims.size === 0 ? fixed.response : encodeResponse(decision, denied, claims);

@@ -1,14 +1,12 @@
 /** Owns the proof that no number of users makes the service grow: 200,000 tokens, each valid and never seen before. */
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { readMetrics } from '../support/admin-pages.ts';
 import { type CheckClient, createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
 import { type RunningService, startServe } from '../support/process.ts';
 import { freshToken, SECRET } from '../support/token.ts';
 
 const TOKENS = 200_000;
-const WARM_UP_CHECKS = 20_000;
 const CALLS_AT_ONCE = 64;
 const MAX_GROWTH_MIB = 60;
 
@@ -26,17 +24,6 @@ afterAll(async () => {
 function residentMib(): number {
   const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${service.pid}/status`, 'utf8')) ?? [];
   return Number(kib) / 1024;
-}
-
-/** The median over a few seconds without load: what is resident swings with garbage. */
-async function settledMib(): Promise<number> {
-  await sleep(2000);
-  const samples: number[] = [];
-  for (let sample = 0; sample < 9; sample++) {
-    samples.push(residentMib());
-    await sleep(500);
-  }
-  return samples.sort((a, b) => a - b)[4] ?? Number.NaN;
 }
 
 /** Sends so many requests, some at once; @returns how many had which reason. */
@@ -69,10 +56,8 @@ function largeToken(): string {
 }
 
 test(`${TOKENS} distinct valid tokens leave less than ${MAX_GROWTH_MIB} MiB behind`, async () => {
-  const known = largeToken();
-  await send(WARM_UP_CHECKS, () => known);
-  const idle = await settledMib();
-  let peak = 0;
+  const idle = residentMib();
+  let peak = idle;
   const watching = setInterval(() => {
     peak = Math.max(peak, residentMib());
   }, 100);
@@ -80,12 +65,15 @@ test(`${TOKENS} distinct valid tokens leave less than ${MAX_GROWTH_MIB} MiB behi
   expect(await send(TOKENS, largeToken)).toEqual({ ok: TOKENS });
   const seconds = (performance.now() - startMs) / 1000;
   clearInterval(watching);
-  const after = await settledMib();
+  const metrics = await readMetrics(service.admin);
+  expect(metrics.get('approov_verdict_cache_total{outcome="miss"}')).toBe(TOKENS);
+  // V8 lets garbage lie while there is room, and clears it away after some twenty seconds without work.
+  await vi.waitFor(() => expect(residentMib() - idle).toBeLessThan(MAX_GROWTH_MIB), {
+    timeout: 120_000,
+    interval: 1000,
+  });
   const mib = (value: number): string => `${value.toFixed(1)} MiB`;
   process.stdout.write(
-    `idle ${mib(idle)}, peak ${mib(peak)}, after ${mib(after)}: ${mib(after - idle)} more; ${(TOKENS / seconds).toFixed(0)} checks/s\n`,
+    `idle ${mib(idle)}, peak ${mib(peak)}, once idle again ${mib(residentMib())}; ${(TOKENS / seconds).toFixed(0)} checks/s\n`,
   );
-  const metrics = await readMetrics(service.admin);
-  expect(metrics.get('approov_verdict_cache_total{outcome="miss"}')).toBe(TOKENS + 1);
-  expect(after - idle).toBeLessThan(MAX_GROWTH_MIB);
 });
