@@ -1,5 +1,5 @@
 /** The chart: what it makes of its values, and what it refuses. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { chartConfigSchema, SCHEMA_FILE } from '../../scripts/chart-schema.mjs';
 import { parseConfig } from '../../src/config/parse.ts';
 import { FILE } from '../../src/config/schema.ts';
 import { CHART, refusal, render, renderText, VALUES_FILES, valuesFile } from '../support/chart.ts';
-import { runTool } from '../support/platform-tool.ts';
+import { runTool, runToolOrThrow } from '../support/platform-tool.ts';
 import { HELM, KUBERNETES_VALIDATE, unmet } from '../support/requirement.ts';
 import { type SampleObject, sampleFolder, toManifest } from '../support/sample-files.ts';
 
@@ -48,6 +48,26 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     const { problems, config } = parseConfig(configOf(objects), {});
     expect(problems).toEqual([]);
     expect(config?.keys.map(({ id }) => id)).toContain('current');
+  });
+
+  test('makes an object of every template, with one set of values or another', async () => {
+    const texts = await Promise.all(VALUE_SETS.map(({ files }) => renderText(...files)));
+    const sources = texts.flatMap((text) => [...text.matchAll(/^# Source: .*\/templates\/(.*)$/gm)]);
+    const templates = readdirSync(`${CHART}/templates`).filter((file) => file.endsWith('.yaml'));
+    expect([...new Set(sources.map(([, file]) => file))].sort()).toEqual(templates.sort());
+  });
+
+  test('leaves the values files of the tests out of its package', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'chart-package-'));
+    try {
+      await runToolOrThrow('helm', ['package', CHART, '--destination', folder]);
+      const [archive = ''] = readdirSync(folder);
+      const packed = await runToolOrThrow('tar', ['--list', '--file', join(folder, archive)]);
+      expect(packed).toContain('approov-ext-authz/values.yaml\n');
+      expect(packed).not.toContain('/ci/');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test('listens for probes and Prometheus beyond loopback, and on the port of its Service', async () => {

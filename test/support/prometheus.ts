@@ -1,5 +1,5 @@
 /** Owns the tests' reading of rules, dashboard and metrics: which metrics and labels an expression names, and which the service has. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { createCheckClient, requestWith } from './grpc-client.ts';
@@ -9,9 +9,9 @@ import { freshToken, mintToken, SECRET } from './token.ts';
 
 export const PROMETHEUS_FOLDER = fileURLToPath(new URL('../../deploy/prometheus/', import.meta.url));
 export const RULES = `${PROMETHEUS_FOLDER}rules.yaml`;
-export const RULE_TESTS = ['rules.test.yaml', 'rules-days.test.yaml', 'rules-envoy.test.yaml'].map(
-  (name) => PROMETHEUS_FOLDER + name,
-);
+export const RULE_TESTS = readdirSync(PROMETHEUS_FOLDER)
+  .filter((name) => name.endsWith('.test.yaml'))
+  .map((name) => PROMETHEUS_FOLDER + name);
 const RUNBOOK = fileURLToPath(new URL('../../docs/runbook.md', import.meta.url));
 const DASHBOARD = fileURLToPath(new URL('../../deploy/grafana/dashboard.json', import.meta.url));
 
