@@ -1,4 +1,4 @@
-/** Holds deploy/prometheus to promtool, to the service's real metrics, to the runbook, and to a real Prometheus that scrapes the real service. */
+/** Holds deploy/prometheus to promtool, to the service's real metrics, to the runbook, and to a real Prometheus that scrapes the real service and a real Envoy. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
+import type { RunningEnvoy } from '../../scripts/envoy.mjs';
+import { send, startSample, startSampleService, startUpstream, type Upstream } from '../support/envoy.ts';
 import { createCheckClient, requestWith } from '../support/grpc-client.ts';
 import { type RunningTool, startTool } from '../support/platform-tool.ts';
 import { type RunningService, startServe } from '../support/process.ts';
@@ -147,13 +149,20 @@ describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${no
   let origin: string;
   /** Its only key is at a URL where nobody listens. */
   let keyless: RunningService;
+  let upstream: Upstream;
+  let envoy: RunningEnvoy;
+  /** The one that Envoy asks; it goes when a test wants it to. */
+  let asked: RunningService;
 
   beforeAll(async () => {
+    upstream = await startUpstream();
+    asked = await startSampleService();
+    envoy = await startSample({ services: [asked.grpc], upstream: upstream.address });
     const keylessConfig = join(folder, 'keyless.yaml');
     writeFileSync(keylessConfig, KEYLESS_CONFIG);
     keyless = await startServe({}, ['--config', keylessConfig]);
     const configFile = join(folder, 'prometheus.yaml');
-    writeFileSync(configFile, stringify(relocatedConfig([service.admin, keyless.admin])));
+    writeFileSync(configFile, stringify(relocatedConfig([service.admin, keyless.admin], envoy.admin)));
     prometheus = startTool('prometheus', [
       `--config.file=${configFile}`,
       `--storage.tsdb.path=${join(folder, 'storage')}`,
@@ -168,6 +177,9 @@ describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${no
   });
   afterAll(async () => {
     await prometheus?.stop();
+    await envoy?.stop();
+    await asked?.kill();
+    await upstream?.close();
     await keyless?.kill();
   });
 
@@ -186,19 +198,25 @@ describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${no
     return result;
   }
 
-  test('scrapes the service under the job that the rules look for', async () => {
-    const seen = await eventually('up is 1 of both', async () => {
+  test('scrapes the service under the job that the rules look for, and Envoy', async () => {
+    const seen = await eventually('up is 1 of all', async () => {
       const samples = await query('up == 1');
-      return samples.length === 2 ? samples : undefined;
+      return samples.length === 3 ? samples : undefined;
     });
-    expect(seen.map(({ metric }) => metric['job'])).toEqual(['approov-ext-authz', 'approov-ext-authz']);
-    expect(seen.map(({ metric }) => metric['instance'])).toContain(service.admin);
+    const targets = seen.map(({ metric }) => `${metric['job']} ${metric['instance']}`);
+    expect(targets.sort()).toEqual(
+      [
+        `approov-ext-authz ${service.admin}`,
+        `approov-ext-authz ${keyless.admin}`,
+        `envoy ${envoy.admin}`,
+      ].sort(),
+    );
     const missed = await query('approov_checks_total{policy="default", reason="missing_approov_token"}');
     expect(missed.map(({ value }) => value[1]).sort()).toEqual(['0', '1']);
   });
 
   test('evaluates every rule without an error', async () => {
-    await eventually('up is 1', async () => (await query('up == 1'))[0]);
+    await eventually('up is 1', async () => (await query('up{job="approov-ext-authz"} == 1'))[0]);
     const scrapedAtMs = Date.now();
     const evaluated = await eventually('every rule has been evaluated on what was scraped', async () => {
       const { groups } = await api<{ groups: { rules: EvaluatedRule[] }[] }>('rules');
@@ -237,6 +255,31 @@ describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${no
     expect(names).toEqual(
       expect.arrayContaining(['job_key:approov_key_last_used_timestamp_seconds:max', share]),
     );
+  });
+
+  test('sees at a real Envoy what the rules watch: denials, checks without an answer, instances that are gone', {
+    timeout: 120_000,
+  }, async () => {
+    // As the rule has it, but over seconds.
+    const rise = (event: string) => {
+      const rule = rules.find(({ record }) => record === `instance:envoy_ext_authz_${event}:increase5m`);
+      return query(`(${rule?.expr.replaceAll('offset 5m', 'offset 5s')}) > 0`);
+    };
+    const seesRise = (event: string, status: number) =>
+      eventually(`a rise of ${event}`, async () => {
+        expect((await send(envoy)).status).toBe(status);
+        return (await rise(event))[0]?.metric['instance'];
+      });
+    expect(await seesRise('denied', 401)).toBe(envoy.admin);
+    expect(await rise('error')).toEqual([]);
+    await asked.kill();
+    expect(await seesRise('error', 503)).toBe(envoy.admin);
+    const unhealthy = rules.find(({ alert }) => alert === 'ApproovEnvoySeesUnhealthy')?.expr ?? '';
+    const seen = await eventually('the instance that is gone', async () => (await query(unhealthy))[0]);
+    expect(seen).toMatchObject({
+      metric: { instance: envoy.admin, envoy_cluster_name: 'approov_authz' },
+      value: [expect.anything(), '0'],
+    });
   });
 
   test('raises ApproovInternalErrors once a message does not decode', async () => {
@@ -285,19 +328,22 @@ interface ActiveAlert {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** The sample with the services' addresses in place of their name, the rules by their path, no Envoy, and a quicker pace. */
-function relocatedConfig(admins: readonly string[]): unknown {
+/** The sample with the addresses of this machine in place of its names, the rules by their path, and a quicker pace. */
+function relocatedConfig(services: readonly string[], envoy: string): unknown {
   const sample = parse(readFileSync(`${PROMETHEUS_FOLDER}prometheus.yaml`, 'utf8')) as {
-    scrape_configs: { job_name: string; dns_sd_configs?: unknown }[];
+    scrape_configs: { job_name: string; dns_sd_configs?: unknown; static_configs?: unknown }[];
   };
-  const jobs = sample.scrape_configs.filter(({ job_name }) => job_name !== 'envoy');
+  const targets: Readonly<Record<string, readonly string[]>> = {
+    'approov-ext-authz': services,
+    envoy: [envoy],
+  };
   return {
     ...sample,
     global: { scrape_interval: '1s', evaluation_interval: '1s' },
     rule_files: [RULES],
-    scrape_configs: jobs.map(({ dns_sd_configs, ...job }) => ({
+    scrape_configs: sample.scrape_configs.map(({ dns_sd_configs, static_configs, ...job }) => ({
       ...job,
-      static_configs: [{ targets: admins }],
+      static_configs: [{ targets: targets[job.job_name] }],
     })),
   };
 }
