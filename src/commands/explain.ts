@@ -122,6 +122,8 @@ function explainSteps(decision: Decision): Explanation['steps'] {
 
 /** `invalid_token_format` may also come later: an empty signature is seen with the key, the payload after the signature. */
 function stoppingStep({ reason, presentedToken }: Decision): Step | undefined {
+  // The one fault that is a value: the key that could judge the token is in a set that was not fetched.
+  if (reason === 'internal_error') return 'key';
   const isReadable = presentedToken !== undefined && readUnverifiedToken(presentedToken) !== undefined;
   if (reason !== 'invalid_token_format' || !isReadable) return REASONS[reason].step;
   return presentedToken.endsWith('.') ? 'key' : 'signature';

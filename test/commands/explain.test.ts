@@ -138,6 +138,14 @@ describe('the steps', () => {
     expect(explained.results).toEqual(stoppedAt(step, 'failed'));
   });
 
+  test('a fault of ours, as where the key that may be meant was never fetched, is told of step key: exit 3', async () => {
+    const config = join(folder, 'unreachable.yaml');
+    writeFileSync(config, 'keys: [{id: remote, jwksUrl: "https://localhost:1/jwks"}]');
+    const explained = await json('--config', config, '--token', TOKEN);
+    expect(explained).toMatchObject({ code: 3, reason: 'internal_error', action: 'deny' });
+    expect(explained.results).toEqual(stoppedAt('key', 'failed'));
+  });
+
   test('end with the policy for a request that is skipped: exit 0', async () => {
     const open = await json('--host', 'API.example.com:443', '--path', '/health/x?y');
     expect(open).toMatchObject({
