@@ -63,9 +63,14 @@ export class WireReader {
     return into;
   }
 
-  /** Passes over the bytes of a length-delimited field and notes where they are: they may not be wanted. */
+  /**
+   * Passes over the bytes of a length-delimited field and notes where they are: they may not be wanted. An empty field
+   * says as much as none, so it takes no other's place.
+   */
   mark(span: Span): void {
-    span.start = this.#skipLengthDelimited();
+    const start = this.#skipLengthDelimited();
+    if (start === this.#position) return;
+    span.start = start;
     span.end = this.#position;
   }
 

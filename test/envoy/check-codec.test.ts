@@ -252,6 +252,16 @@ describe('a CheckRequest', () => {
     expect(headers.get('approov-token')?.map((value) => value.toString('hex'))).toEqual(['ff0061', '62', '']);
   });
 
+  test('takes the value that is not empty, where a client writes out the other one as well', () => {
+    const headers = [
+      { key: 'approov-token', value: 'a', raw_value: Buffer.alloc(0) },
+      { key: 'approov-token', value: '', raw_value: Buffer.from('b') },
+    ];
+    const message = aroundHttp(wrap(13, fieldsOf(Stock.HeaderMap, { headers })));
+    const read = decodeCheckRequest(message, HEADER_NAMES).headers.get('approov-token');
+    expect(read?.map(String)).toEqual(['a', 'b']);
+  });
+
   test.each<[name: string, fields: readonly Buffer[]]>([
     [
       'in the map and in header_map',
