@@ -94,8 +94,7 @@ async function look(file: string | undefined, env: Env, before: State | undefine
   const reader = new Reader();
   const text = file === undefined ? undefined : await reader.read(file);
   const parsed = parseText(text, env);
-  const tls = parsed.config?.settings.listen.tls;
-  const parts = partsOf(parsed.keys, parsed.decryptionKeys, tls);
+  const parts = partsOf(parsed.keys, parsed.decryptionKeys, parsed.tls);
   const next = await loadParts(parts, reader, before?.parts);
   const configProblems = [...parsed.problems, ...next.fatal];
   if (parsed.config !== undefined && configProblems.length === 0) {
@@ -114,6 +113,7 @@ function parseText(text: FileText | undefined, env: Env): ParsedConfig {
     config: undefined,
     keys: [],
     decryptionKeys: [],
+    tls: undefined,
     problems: [unreadable(text.problem)],
   };
 }

@@ -102,19 +102,23 @@ export async function loadParts(
     if ('value' in next) {
       good.set(part.identity, next);
     } else if (last === undefined) {
-      fatal.push(next);
+      fatal.push(...next);
     } else {
       good.set(part.identity, last);
-      stale.set(part.kind, [...(stale.get(part.kind) ?? []), next]);
+      stale.set(part.kind, [...(stale.get(part.kind) ?? []), ...next]);
     }
   }
   return { good, stale, fatal };
 }
 
-function parsePart(part: Part, texts: readonly FileText[], last: Good | undefined): Good | Problem {
+function parsePart(
+  part: Part,
+  texts: readonly FileText[],
+  last: Good | undefined,
+): Good | readonly Problem[] {
   const { kind, path, files } = part;
-  const unread = texts.find((text) => 'problem' in text);
-  if (unread !== undefined && 'problem' in unread) return { path, message: unread.problem };
+  const unread = texts.flatMap((text) => ('problem' in text ? [{ path, message: text.problem }] : []));
+  if (unread.length > 0) return unread;
   const digest = digestOf(...texts);
   if (last?.digest === digest) return last;
   try {
@@ -122,7 +126,7 @@ function parsePart(part: Part, texts: readonly FileText[], last: Good | undefine
     return { kind, digest, value };
   } catch (error) {
     if (!(error instanceof KeyError || error instanceof TlsError)) throw error;
-    return { path, message: `${files.join(', ')}: ${error.message}` };
+    return [{ path, message: `${files.join(', ')}: ${error.message}` }];
   }
 }
 

@@ -4,6 +4,12 @@ import { type ListenAddress, parseAddress } from './address.ts';
 
 export const filePath = z.string().min(1, 'must not be empty');
 
+export const TLS = z.strictObject({
+  certFile: filePath,
+  keyFile: filePath,
+  clientCaFile: filePath.optional(),
+});
+
 export const LISTEN = z.strictObject({
   grpc: addressOf(['tcp', 'unix'], 'must be host:port, [v6]:port or unix:/path').prefault('0.0.0.0:9001'),
   admin: addressOf(['tcp'], 'must be host:port or [v6]:port').prefault('127.0.0.1:9002'),
@@ -11,12 +17,11 @@ export const LISTEN = z.strictObject({
     .string('must be a text of octal digits in quotes, such as "0660"')
     .regex(/^0?[0-7]{3}$/, 'must be a text of octal digits in quotes, such as "0660"')
     .default('0660'),
-  tls: z
-    .strictObject({ certFile: filePath, keyFile: filePath, clientCaFile: filePath.optional() })
-    .optional(),
+  tls: TLS.optional(),
 });
 
 export type ListenSettings = z.infer<typeof LISTEN>;
+export type TlsSettings = z.infer<typeof TLS>;
 
 function addressOf(kinds: readonly ListenAddress['kind'][], message: string) {
   return z.string().transform((value, context): ListenAddress => {

@@ -10,15 +10,17 @@ import {
 } from './config.ts';
 import { applyOverrides, type Env, isRawObject, type RawObject, rawList, withOrigin } from './env.ts';
 import { ENV_KEY_ID, hasEnvKey, readDecryptionKeys, readKeys } from './keys.ts';
+import { TLS, type TlsSettings } from './listen.ts';
 import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './schema.ts';
 import { shapeProblems } from './shape.ts';
 import { readYaml } from './yaml.ts';
 
-/** What could be read: with problems there is no configuration, yet the keys that are well described are known. */
+/** What could be read: with problems there is no configuration, yet the files that are well described are known. */
 export interface ParsedConfig {
   readonly config: Config | undefined;
   readonly keys: readonly KeySource[];
   readonly decryptionKeys: readonly DecryptionKeySource[];
+  readonly tls: TlsSettings | undefined;
   readonly problems: readonly Problem[];
 }
 
@@ -29,7 +31,8 @@ export interface ParsedConfig {
 export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   const problems: Problem[] = [];
   const content = readYaml(text ?? '', problems);
-  if (content === undefined) return { config: undefined, keys: [], decryptionKeys: [], problems };
+  if (content === undefined)
+    return { config: undefined, keys: [], decryptionKeys: [], tls: undefined, problems };
 
   const { defaultPolicy = DEFAULT_POLICY } = content;
   if (defaultPolicy === DEFAULT_POLICY || typeof defaultPolicy !== 'string') ensureDefaultPolicy(content);
@@ -44,7 +47,18 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
     file.success && problems.length === 0
       ? { settings: file.data, keys, decryptionKeys, policyTable: buildPolicyTable(file.data), origins }
       : undefined;
-  return { config, keys, decryptionKeys, problems: problems.map((problem) => withOrigin(problem, origins)) };
+  return {
+    config,
+    keys,
+    decryptionKeys,
+    tls: readTls(content),
+    problems: problems.map((problem) => withOrigin(problem, origins)),
+  };
+}
+
+/** Where it is well described, whatever else is wrong with the content. */
+function readTls({ listen }: RawObject): TlsSettings | undefined {
+  return isRawObject(listen) ? TLS.safeParse(listen['tls']).data : undefined;
 }
 
 /** A file that says nothing of the default policy has one all the same: the strict defaults. */

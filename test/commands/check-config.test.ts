@@ -172,4 +172,18 @@ other: 1
       `keys[0].secretFile: ${short}: the secret decodes to 31 bytes; at least 32 are needed`,
     );
   });
+
+  test('tells of every file of TLS that cannot be read, beside every other error', async () => {
+    const finished = await checkConfig(
+      'listen: {tls: {certFile: /no.crt, keyFile: /no.key, clientCaFile: /no.ca}}\nother: 1',
+      { APPROOV_BASE64_SECRET: SECRET },
+    );
+    expect(finished).toMatchObject({ code: 2, stdout: '' });
+    expect(finished.stderr.replaceAll('approov-ext-authz: ', '').trimEnd().split('\n')).toEqual([
+      'other: unknown field',
+      'listen.tls: /no.crt: no such file',
+      'listen.tls: /no.key: no such file',
+      'listen.tls: /no.ca: no such file',
+    ]);
+  });
 });
