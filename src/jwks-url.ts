@@ -55,14 +55,13 @@ export function fetchJwks<T>({
   let fetched: FetchedSet | undefined;
   let value: T | undefined;
   let problem: string | undefined;
-  let startedAtMs = Number.NEGATIVE_INFINITY;
+  let askedForAtMs = Number.NEGATIVE_INFINITY;
   let failures = 0;
   let isStopped = false;
   let running: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
 
   async function fetchOnce(): Promise<void> {
-    startedAtMs = nowMs();
     try {
       const text = await fetchText(url);
       const isNew = text !== fetched?.text;
@@ -112,7 +111,9 @@ export function fetchJwks<T>({
     },
     ageSeconds: () => (fetched === undefined ? undefined : (nowMs() - fetched.atMs) / 1000),
     onUnknownKid() {
-      if (nowMs() - startedAtMs >= COOLDOWN_MS) void refetch();
+      if (running !== undefined || nowMs() - askedForAtMs < COOLDOWN_MS) return;
+      askedForAtMs = nowMs();
+      void refetch();
     },
     refetch,
     stop() {

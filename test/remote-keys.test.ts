@@ -176,14 +176,8 @@ test('an unknown key id is decided at once while the set is fetched, once, and k
   host.answer((response) => {
     release = () => response.end(jwkSet(a, b));
   });
-  // Not within 30 s of the fetch at the start: that is the promise, and the reason for the patience.
-  await vi.waitFor(
-    async () => {
-      expect(await check(await b.sign())).toBe('unknown_key_id, 401');
-      expect(release).toBeDefined();
-    },
-    { timeout: 60_000, interval: 200 },
-  );
+  expect(await check(await b.sign())).toBe('unknown_key_id, 401');
+  await vi.waitFor(() => expect(release).toBeDefined(), PATIENCE);
   const answers = await Promise.all(Array.from({ length: 50 }, async () => check(await b.sign())));
   expect(new Set(answers)).toEqual(new Set(['unknown_key_id, 401']));
   expect(await check(await a.sign())).toBe('ok');
@@ -192,7 +186,7 @@ test('an unknown key id is decided at once while the set is fetched, once, and k
   await vi.waitFor(async () => expect(await check(await b.sign())).toBe('ok'), PATIENCE);
   expect(await check(await createKeyPair('c').sign())).toBe('unknown_key_id, 401');
   expect(host.requests).toHaveLength(before + 1);
-}, 120_000);
+});
 
 describe('keys for some hosts only', () => {
   test('verify for these alone, and no memory of one host’s tokens helps at another', async () => {
