@@ -58,6 +58,11 @@ describe.skipIf(skipped !== '')(`limits across many Envoys${skipped}`, () => {
     const [, ...redisOptions] = COMPOSE.services.redis.command;
     const address = ['--port', String(redisPort), '--bind', '127.0.0.1', '--dir', folder];
     redis = startTool('redis-server', [...redisOptions, ...address]);
+    // As the compose file has it: the rate limit service ends if it does not find Redis at once.
+    await eventually(
+      'Redis',
+      async () => redis.output().includes('Ready to accept connections') || undefined,
+    );
 
     mkdirSync(join(folder, 'ratelimit/config'), { recursive: true });
     copyFileSync(join(ROOT, 'deploy/ratelimit/limits.yaml'), join(folder, 'ratelimit/config/limits.yaml'));
