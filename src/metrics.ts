@@ -6,7 +6,7 @@ import type { Decision } from './authz/decide.ts';
 import type { PolicyTable } from './authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from './authz/reason.ts';
 import { type Action, actionFor, type Mode, UNKNOWN } from './authz/verdict.ts';
-import { Distribution, registerHistogram, type Series, SeriesTable } from './series.ts';
+import { Distribution, registerHistogram, registerSeries, type Series } from './series.ts';
 
 const RELOAD_SOURCES = ['config', 'keys', 'jwks', 'tls'] as const;
 type ReloadSource = (typeof RELOAD_SOURCES)[number];
@@ -29,15 +29,10 @@ export function createMetrics(version: string) {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
 
-  const checks = new SeriesTable();
-  new Counter({
+  const checks = registerSeries(registry, Counter, {
     name: 'approov_checks_total',
     help: 'Checks, by policy, mode and outcome.',
     labelNames: ['policy', 'mode', 'verdict', 'action', 'reason'],
-    registers,
-    collect() {
-      checks.showIn(this);
-    },
   });
   const durations: Readonly<Record<Action, Distribution>> = {
     allow: new Distribution(DURATION_BUCKETS),
@@ -62,26 +57,16 @@ export function createMetrics(version: string) {
       this.set(inFlight);
     },
   });
-  const keyUsed = new SeriesTable();
-  new Counter({
+  const keyUsed = registerSeries(registry, Counter, {
     name: 'approov_key_used_total',
     help: 'Signatures that a key has verified.',
     labelNames: ['key_id'],
-    registers,
-    collect() {
-      keyUsed.showIn(this);
-    },
   });
-  const keyLastUsed = new SeriesTable();
-  new Gauge({
+  const keyLastUsed = registerSeries(registry, Gauge, {
     name: 'approov_key_last_used_timestamp_seconds',
     aggregator: 'max',
     help: 'When a key last verified a signature; 0 until it does.',
     labelNames: ['key_id'],
-    registers,
-    collect() {
-      keyLastUsed.showIn(this);
-    },
   });
   const sdkStatus = new Counter({
     name: 'approov_sdk_status_total',
@@ -96,18 +81,13 @@ export function createMetrics(version: string) {
     'exp minus now of tokens with a verified signature; negative once expired.',
     new Map([[{}, tokenRemaining]]),
   );
-  const cacheLookups = new SeriesTable();
-  const cacheHits = cacheLookups.add('hit', { outcome: 'hit' });
-  const cacheMisses = cacheLookups.add('miss', { outcome: 'miss' });
-  new Counter({
+  const cacheLookups = registerSeries(registry, Counter, {
     name: 'approov_verdict_cache_total',
     help: 'Look-ups in the verdict cache.',
     labelNames: ['outcome'],
-    registers,
-    collect() {
-      cacheLookups.showIn(this);
-    },
   });
+  const cacheHits = cacheLookups.add('hit', { outcome: 'hit' });
+  const cacheMisses = cacheLookups.add('miss', { outcome: 'miss' });
   const reloads = new Counter({
     name: 'approov_reload_total',
     aggregator: 'max',

@@ -1,5 +1,12 @@
 /** Owns series that every check adds to: plain numbers, which prom-client reads when somebody asks for them. */
-import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type {
+  Counter,
+  CounterConfiguration,
+  Gauge,
+  GaugeConfiguration,
+  Histogram,
+  Registry,
+} from 'prom-client';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -21,12 +28,26 @@ export class SeriesTable extends Map<string, Series> {
     this.set(key, series);
     return series;
   }
+}
 
-  /** For a metric's `collect`. */
-  showIn(metric: Counter | Gauge): void {
-    metric.reset();
-    for (const { labels, value } of this.values()) metric.inc(labels, value);
-  }
+type LabelledConfiguration = CounterConfiguration<string> & GaugeConfiguration<string>;
+
+/** Shows a table's series as one metric of the class. */
+export function registerSeries(
+  registry: Registry,
+  Metric: typeof Counter | typeof Gauge,
+  configuration: Omit<LabelledConfiguration, 'registers' | 'collect'>,
+): SeriesTable {
+  const table = new SeriesTable();
+  const metric = new Metric({
+    ...configuration,
+    registers: [registry],
+    collect() {
+      metric.reset();
+      for (const { labels, value } of table.values()) metric.inc(labels, value);
+    },
+  });
+  return table;
 }
 
 /** How often values fell into each of the buckets of a histogram's series. */

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { AggregatorRegistry, Counter, Histogram, Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
-import { Distribution, registerHistogram, SeriesTable } from '../src/series.ts';
+import { Distribution, registerHistogram, registerSeries } from '../src/series.ts';
 
 const BOUNDS = [-5, 0, 0.000025, 1, 60];
 const HELP = 'What it counts.';
@@ -66,16 +66,7 @@ describe('a histogram', () => {
 
 test('a counter shows each series once, with its zero, and none that is deleted', async () => {
   const registry = new Registry();
-  const table = new SeriesTable();
-  new Counter({
-    name: 'things_total',
-    help: HELP,
-    labelNames: ['key'],
-    registers: [registry],
-    collect() {
-      table.showIn(this);
-    },
-  });
+  const table = registerSeries(registry, Counter, { name: 'things_total', help: HELP, labelNames: ['key'] });
   for (const key of ['a', 'b', 'c']) table.add(key, { key });
   table.add('a', { key: 'a' }).value += 2;
   table.delete('b');
