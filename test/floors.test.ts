@@ -35,6 +35,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'tls-files.ts': room(2, 'node:crypto node:tls', 'it checks a certificate and its key'),
   'listener.ts': room(2, 'node:fs node:net', 'it binds addresses'),
+  'acceptor.ts': room(2, 'listener.ts node:net', 'it lets connections in, whatever is said on them'),
   'log.ts': room(
     2,
     'approov/ authz/ node:crypto node:timers/promises pino',
@@ -75,7 +76,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'envoy/authorization-server.ts': room(
     3,
-    'envoy/reflection.ts listener.ts tls-files.ts node:net node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
+    'acceptor.ts envoy/reflection.ts listener.ts tls-files.ts node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
     'it alone knows the gRPC library, so that one file changes with it',
   ),
   'admin-server.ts': room(3, 'listener.ts node:http node:net', 'it shows pages that others write'),

@@ -1,5 +1,4 @@
 /** Owns the gRPC server that Envoy calls: Check, health, reflection. The only file that knows the gRPC library. */
-import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import {
   Server,
@@ -14,7 +13,8 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
-import { type ListenTarget, listen } from '../listener.ts';
+import { type AcceptorOptions, createAcceptor } from '../acceptor.ts';
+import type { ListenTarget } from '../listener.ts';
 import type { TlsMaterial } from '../tls-files.ts';
 import { mendDescriptors } from './reflection.ts';
 
@@ -34,16 +34,13 @@ const EARLY_TIMER_MS = 2;
 /** For calls in flight on a connection that has reached its age. */
 const CONNECTION_AGE_GRACE_MS = 10_000;
 
-export interface AuthorizationServerOptions {
+export interface AuthorizationServerOptions extends Omit<AcceptorOptions, 'onConnection'> {
   /** Answers a CheckRequest message with a CheckResponse message. */
   readonly check: (message: Buffer, traceparent: string | undefined) => Buffer | Promise<Buffer>;
   /** A call has arrived; the function that it returns is called when it has ended. */
   readonly onStarted: () => () => void;
   /** A call ended before it was answered: given up by the client (or not readable, or too large), or at its deadline. */
   readonly onCancelled: (cause: 'cancelled' | 'deadline') => void;
-  /** A connection could not be accepted, as when the process is out of file descriptors. */
-  readonly onListenerError: (error: Error) => void;
-  readonly maxConnections: number;
   /** Concurrent calls per connection. */
   readonly maxConcurrentStreams: number;
   /** A connection is closed by GOAWAY after about so long (±10 %), so that load spreads to new instances; 0: never. */
@@ -94,27 +91,16 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     server,
   );
 
-  // Connections are accepted here and handed over, so that their number, the socket's mode and a change of the
+  // Connections are accepted by us and handed over, so that their number, the socket's mode and a change of the
   // certificate are ours to rule.
   let injector = server.createConnectionInjector(credentials(options.tls));
-  const sockets = new Set<Socket>();
-  const listener: NetServer = createServer({ noDelay: true }, (socket: Socket) => {
-    // Not by `listener.maxConnections`: workers that are all full would hand a connection round for ever.
-    if (sockets.size >= options.maxConnections) {
-      socket.destroy();
-      return;
-    }
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-    injector.injectConnection(socket);
+  const acceptor = createAcceptor({
+    ...options,
+    onConnection: (socket) => injector.injectConnection(socket),
   });
 
   return {
-    async listen(target, socketMode) {
-      const bound = await listen(listener, target, socketMode);
-      listener.on('error', options.onListenerError);
-      return bound;
-    },
+    listen: acceptor.listen,
 
     setServing(isServing) {
       const state = isServing ? 'SERVING' : 'NOT_SERVING';
@@ -127,15 +113,11 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     },
 
     async shutdown(graceMs) {
-      const closed = new Promise<unknown>((resolve) => listener.close(resolve));
       // Not by `forceShutdown`: without channelz, grpc-js 1.14 closes no connection by it.
-      const timer = setTimeout(() => {
-        for (const socket of sockets) socket.destroy();
-      }, graceMs);
+      const closed = acceptor.close(graceMs);
       // Its callback is no sign of the end: from Node 24 on it comes while calls are still in flight.
       server.tryShutdown(() => undefined);
       await closed;
-      clearTimeout(timer);
     },
   };
 }
