@@ -65,7 +65,9 @@ export function choosePolicies(request: CheckRequest, table: PolicyTable): reado
     reachable.find(({ pathPrefix = '' }) => matchesPath(read(pathPrefix), read(path)))?.policy ??
     table.defaultPolicy;
   // As sent and decoded: an upstream may take `/%40a` for `/@a`, or may not.
-  const isEncoded = path.includes('%') || reachable.some(({ pathPrefix }) => pathPrefix?.includes('%'));
+  const isEncoded = [path, ...reachable.map((route) => route.pathPrefix ?? '')].some((text) =>
+    ENCODED.test(text),
+  );
   return isEncoded ? [...new Set([choose(asSent), choose(decode)])] : [choose(asSent)];
 }
 
@@ -78,7 +80,8 @@ export function isOddPath(path: string): boolean {
   return ODD_CHARACTERS.test(path) || DOT_SEGMENT.test(path) || NEEDLESS_ENCODING.test(path);
 }
 
-const ODD_CHARACTERS = /[#\\;]|\/\//;
+/** The last stands for bytes that were no UTF-8: nobody knows what an upstream makes of them. */
+const ODD_CHARACTERS = /[#\\;]|\/\/|\ufffd/;
 const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:\/|$)/;
 /** A percent-encoded `/ \ . % ; ? #` or an unreserved character of RFC 3986 §2.3. */
 const NEEDLESS_ENCODING = /%(?:2[35D-F]|3[0-9BF]|4[1-9A-F]|5[0-9ACF]|6[1-9A-F]|7[0-9AE])/i;
@@ -88,11 +91,16 @@ function pathWithoutQuery(path: string): string {
   return query === -1 ? path : path.slice(0, query);
 }
 
+/** Not ASCII, and so to be encoded by whoever sends it on, or encoded already. */
+const ENCODED = /[%\u0080-\uffff]/;
+
 const asSent = (text: string): string => text;
 
-/** Byte by byte, which is enough to compare by. */
+/** To bytes, each as a character, which is enough to compare by. */
 function decode(text: string): string {
-  return text.replace(/%[0-9A-F]{2}/gi, (code) => String.fromCharCode(Number.parseInt(code.slice(1), 16)));
+  return Buffer.from(text)
+    .toString('latin1')
+    .replace(/%[0-9A-F]{2}/gi, (code) => String.fromCharCode(Number.parseInt(code.slice(1), 16)));
 }
 
 function matchesPath(prefix: string, path: string): boolean {

@@ -50,6 +50,12 @@ describe('routes', () => {
     { prefix: '/%40a', path: '/@a', expected: ['default', 'a'] },
     { prefix: '/%40a', path: '/%40a', expected: ['a'] },
     { prefix: '/%C3%A9', path: '/%c3%a9', expected: ['default', 'a'] },
+    { prefix: '/%C3%A9', path: '/é', expected: ['default', 'a'] },
+    { prefix: '/é', path: '/%C3%A9/x', expected: ['default', 'a'] },
+    { prefix: '/é', path: '/é', expected: ['a'] },
+    { prefix: '/%F0%9F%98%80', path: '/😀', expected: ['default', 'a'] },
+    { prefix: '/é', path: '/è', expected: ['default'] },
+    { prefix: '/%E9', path: '/\ufffd', expected: ['default', 'a'] },
     { prefix: '/a', path: '/a/b%20c', expected: ['a'] },
     { prefix: '/a', path: '/b%20c', expected: ['default'] },
   ])('compare $prefix with $path as sent and decoded: $expected', ({ prefix, path, expected }) => {
