@@ -37,8 +37,9 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
 };
 
-// Touched once so that Node makes it non-blocking where it is a pipe: a reader that stalls must not stop checks or the exit.
-void process.stdout.writable;
+// Whoever has read enough of what we say, as `head` does, is no fault of ours. This also has Node make a pipe
+// non-blocking: a reader that stalls must not stop checks.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 let signals = 0;
 let mistakeCode: number = EXIT.usage;
@@ -134,5 +135,12 @@ function fail(error: unknown): number {
   return EXIT.fault;
 }
 
+/** Resolves once all that was written has been read, or its reader is gone. */
+function flushed(stream: NodeJS.WriteStream): Promise<unknown> {
+  return new Promise((resolve) => stream.write('', resolve));
+}
+
 process.on('uncaughtException', (error) => process.exit(fail(error)));
-process.exit(await main(process.argv.slice(2)).catch(fail));
+const code = await main(process.argv.slice(2)).catch(fail);
+await Promise.all([process.stdout, process.stderr].map(flushed));
+process.exit(code);

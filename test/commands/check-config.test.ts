@@ -1,11 +1,13 @@
 /** Owns the proof that `check-config` shows what would run, and from where, without a secret; or everything that is wrong. */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
-import { type Finished, runCli, startServe } from '../support/process.ts';
+import { parse, stringify } from 'yaml';
+import { collect, type Finished, runCli, spawnCli, startServe } from '../support/process.ts';
 import { OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../support/token.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'check-config-'));
@@ -28,6 +30,19 @@ function checkConfig(config?: string, env: Readonly<Record<string, string>> = {}
 }
 
 describe('a good configuration: exit 0', () => {
+  test('is shown to its end, however slowly it is read', async () => {
+    const names = Array.from({ length: 3000 }, (_, index) => `policy-${index}`);
+    const policies = Object.fromEntries(names.map((name) => [name, {}]));
+    const config = fileWith('large.yaml', stringify({ policies }));
+    const child = spawnCli(['check-config', '--config', config], { APPROOV_BASE64_SECRET: SECRET });
+    const exit = once(child, 'exit');
+    // Nobody reads before it has had time to say all and end.
+    await Promise.race([exit, sleep(1500)]);
+    const stdout = collect(child.stdout);
+    await once(child, 'close');
+    expect(Object.keys(parse(stdout()).policies)).toEqual([...names, 'default']);
+  });
+
   test('shows the defaults of the contract where nothing is said', async () => {
     const finished = await checkConfig(undefined, { APPROOV_BASE64_SECRET: SECRET });
     expect(finished).toMatchObject({ code: 0, stderr: '' });

@@ -58,7 +58,9 @@ export async function startServe(
   const lines = (): Record<string, unknown>[] =>
     stdout()
       .split('\n')
-      .filter((line) => line.startsWith('{') && line.endsWith('}'))
+      // What follows the last line's end is no whole line yet.
+      .slice(0, -1)
+      .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   const serving = await new Promise<Record<string, unknown>>((resolve, reject) => {
     const look = (): void => {
@@ -91,7 +93,8 @@ export function spawnCli(args: readonly string[], env: Readonly<Record<string, s
   });
 }
 
-function collect(stream: NodeJS.ReadableStream | null): () => string {
+/** All that a stream has said so far. */
+export function collect(stream: NodeJS.ReadableStream | null): () => string {
   let text = '';
   stream?.on('data', (chunk: Buffer) => {
     text += chunk.toString();
