@@ -1,23 +1,22 @@
 /** Owns the connections that are accepted: how many at a time, and that all of them end in the end. */
 import { createServer, type Socket } from 'node:net';
-import { type ListenTarget, listen } from './listener.ts';
+import { type ListenerOptions, type ListenTarget, listen } from './listener.ts';
 
-export interface AcceptorOptions {
+export interface AcceptorOptions extends ListenerOptions {
   /** One more is closed at once. */
   readonly maxConnections: number;
   readonly onConnection: (socket: Socket) => void;
-  /** A connection could not be accepted, as when the process is out of file descriptors. */
-  readonly onListenerError: (error: Error) => void;
 }
 
 export interface Acceptor {
   /** @returns the bound address, with the port that was found if 0 was asked for. */
-  listen(target: ListenTarget, socketMode: number): Promise<ListenTarget>;
+  listen(target: ListenTarget): Promise<ListenTarget>;
   /** Takes no new connection, and resolves once the others have ended: by themselves, or by force after `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
 
-export function createAcceptor({ maxConnections, onConnection, onListenerError }: AcceptorOptions): Acceptor {
+export function createAcceptor(options: AcceptorOptions): Acceptor {
+  const { maxConnections, onConnection } = options;
   const sockets = new Set<Socket>();
   const server = createServer({ noDelay: true }, (socket: Socket) => {
     // Not by `server.maxConnections`: workers that are all full would hand a connection round for ever.
@@ -31,11 +30,7 @@ export function createAcceptor({ maxConnections, onConnection, onListenerError }
   });
 
   return {
-    async listen(target, socketMode) {
-      const bound = await listen(server, target, socketMode);
-      server.on('error', onListenerError);
-      return bound;
-    },
+    listen: (target) => listen(server, target, options),
 
     async close(graceMs) {
       const closed = new Promise<unknown>((resolve) => server.close(resolve));

@@ -1,7 +1,10 @@
 /** Owns the admin pages over plain HTTP: liveness, readiness, metrics, and the effective configuration. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { isIPv4 } from 'node:net';
-import { type ListenTarget, listen } from './listener.ts';
+import { type ListenerOptions, type ListenTarget, listen } from './listener.ts';
+
+/** Those who ask are few: probes and Prometheus. One more is closed at once. */
+const MAX_CONNECTIONS = 256;
 
 export interface Readiness {
   readonly isReady: boolean;
@@ -15,6 +18,7 @@ export interface AdminPages {
   /** The effective configuration without secrets, as YAML. */
   readonly configuration: () => string;
   readonly onFault: (error: unknown) => void;
+  readonly onListenerError: ListenerOptions['onListenerError'];
 }
 
 export interface AdminServer {
@@ -63,8 +67,10 @@ export function createAdminServer(pages: AdminPages): AdminServer {
       .then((page) => send(response, page));
   });
 
+  server.maxConnections = MAX_CONNECTIONS;
+
   return {
-    listen: (target) => listen(server, target, 0o600),
+    listen: (target) => listen(server, target, { socketMode: 0o600, onListenerError: pages.onListenerError }),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

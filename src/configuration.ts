@@ -23,9 +23,6 @@ import { keyOfSecret } from './key-files.ts';
 import type { TlsMaterial } from './tls-files.ts';
 
 /** A configured key with what its source holds; `undefined` where the source is a URL, which is not read here. */
-/** How often files are to be looked at: Kubernetes and operators expect a change to be seen within 5 s. */
-export const LOOK_INTERVAL_MS = 2000;
-
 export interface LoadedKey {
   readonly source: KeySource;
   readonly keys: readonly VerificationKey[] | undefined;

@@ -1,22 +1,20 @@
 /** Owns one process that answers checks: builds every part in order, and starts, reloads and stops them. */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Readiness } from './admin-server.ts';
 import { type CheckRules, createChecker } from './checker.ts';
 import type { ListenAddress } from './config/address.ts';
 import type { Settings } from './config/schema.ts';
-import {
-  type Configuration,
-  type ConfigurationFiles,
-  LOOK_INTERVAL_MS,
-  type Outcome,
-} from './configuration.ts';
+import type { Configuration, ConfigurationFiles, Outcome } from './configuration.ts';
 import { createAuthorizationServer } from './envoy/authorization-server.ts';
 import type { FileKind } from './file-parts.ts';
 import { createKeyStore, type KeyStore } from './key-store.ts';
 import { listenOrThrow } from './listen-error.ts';
 import type { Log } from './log.ts';
+import { keepLooking } from './lookout.ts';
 import type { Metrics } from './metrics.ts';
+import type { TlsMaterial } from './tls-files.ts';
 
 export interface Instance {
   readonly grpc: ListenAddress;
@@ -43,7 +41,7 @@ export async function startInstance({
   onReadiness,
 }: InstanceOptions): Promise<Instance> {
   const { settings } = files.current().config;
-  const boundTls = files.current().tls;
+  let { tls } = files.current();
   const nowSeconds = (): number => Date.now() / 1000;
   const nowMs = (): number => performance.now();
 
@@ -68,25 +66,25 @@ export async function startInstance({
     check: checker.check,
     onStarted: () => metrics.checkStarted(),
     onCancelled: (cause) => metrics.checkCancelled(cause),
-    onListenerError: (error) => log.error({ error: error.message }, 'connection not accepted'),
+    socketMode: Number.parseInt(settings.listen.socketMode, 8),
+    onListenerError: (error) => log.notAccepted(error),
     maxConnections: settings.limits.connections,
     maxConcurrentStreams: settings.connection.maxConcurrentStreams,
     maxConnectionAgeSeconds: settings.connection.maxAgeSeconds,
     maxMessageBytes: settings.limits.messageBytes,
     maxHeaderBytes: settings.limits.headerBytes,
-    tls: files.current().tls,
+    tls,
   });
 
   let isListening = false;
   let isDraining = false;
-  let looking: Promise<void> | undefined;
 
   function readiness(): Readiness {
     const { keys, missing } = keyStore.keyset();
     return {
       isReady: isListening && !isDraining && keys.length > 0,
       components: {
-        process: isDraining ? 'draining' : 'serving',
+        process: isDraining ? 'draining' : isListening ? 'serving' : 'starting',
         keys: {
           loaded: keys.map(({ id, kid, fingerprint }) => ({ id, kid, fingerprint })),
           missing: missing.map(({ id }) => id),
@@ -112,17 +110,22 @@ export async function startInstance({
   }
 
   function useConfiguration(): void {
-    const { config, keys, tls } = files.current();
+    const { config, keys } = files.current();
     keyStore.use(keys);
+    useRules();
     log.configure(config.policyTable, config.settings.log);
-    // Whether clients must show a certificate is bound at the start: a reload must not switch that off.
-    const isSameKind =
-      tls !== undefined && (tls.clientCa === undefined) === (boundTls?.clientCa === undefined);
-    if (isSameKind && boundTls !== undefined) server.useTls(tls);
+    useCertificate();
     for (const field of restartFields(settings, config.settings)) {
       log.warn({ field }, 'change takes effect at the next start');
     }
-    useRules();
+  }
+
+  function useCertificate(): void {
+    const next = renewed(tls, files.current().tls);
+    // The server keeps every certificate that it was ever given.
+    if (isDeepStrictEqual(next, tls) || next === undefined) return;
+    tls = next;
+    server.useTls(next);
   }
 
   function tell({ kind, problems }: Outcome): void {
@@ -140,39 +143,26 @@ export async function startInstance({
     if (outcomes.length > 0) tellReadiness();
   }
 
-  /** One look at a time: a file that is slow to read must not be read twice at once. */
-  function lookOnce(): Promise<void> {
-    looking ??= look()
-      .catch((error: unknown) => log.fault(error))
-      .finally(() => {
-        looking = undefined;
-      });
-    return looking;
-  }
-
   metrics.jwksAgesFrom(() => keyStore.ages());
   metrics.configured(files.current().config.policyTable, keyIds(files.current()));
   for (const kind of kindsInUse(files.current())) metrics.loaded(kind, nowSeconds());
 
-  const socketMode = Number.parseInt(settings.listen.socketMode, 8);
-  const grpc = await listenOrThrow(settings.listen.grpc, (target) => server.listen(target, socketMode));
+  const grpc = await listenOrThrow(settings.listen.grpc, (target) => server.listen(target));
   isListening = true;
   tellReadiness();
-  const timer = setInterval(lookOnce, LOOK_INTERVAL_MS);
+  const lookout = keepLooking(look, (error) => log.fault(error));
 
   return {
     grpc,
     readiness,
     async reload() {
       keyStore.refetch();
-      // A look that has begun may have read the old files already.
-      await looking;
-      await lookOnce();
+      await lookout.lookNow();
     },
     async stop() {
       const { delaySeconds, timeoutSeconds } = files.current().config.settings.drain;
       isDraining = true;
-      clearInterval(timer);
+      lookout.stop();
       tellReadiness();
       log.info({ delay_seconds: delaySeconds, timeout_seconds: timeoutSeconds }, 'draining');
       await sleep(delaySeconds * 1000);
@@ -190,6 +180,12 @@ export function fileStates(files: ConfigurationFiles): Readonly<Record<string, '
       problems.length === 0 ? 'ok' : problems.map(({ path, message }) => `${path}: ${message}`),
     ]),
   );
+}
+
+/** Whether clients must show a certificate is bound at the start: a reload must not switch that on or off. */
+function renewed(bound: TlsMaterial | undefined, next: TlsMaterial | undefined): TlsMaterial | undefined {
+  if (bound === undefined || next === undefined) return bound;
+  return { ...next, clientCa: bound.clientCa && (next.clientCa ?? bound.clientCa) };
 }
 
 function rulesOf({ config, decryptionKeys }: Configuration, keyStore: KeyStore): CheckRules {

@@ -9,21 +9,38 @@ export type ListenTarget =
 /** Of sockaddr_un, with its NUL left out: libuv cuts a longer path short and listens somewhere else. */
 const MAX_SOCKET_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
 
+export interface ListenerOptions {
+  /** Permission bits of a unix socket. */
+  readonly socketMode: number;
+  /** A connection could not be accepted, as when the process is out of file descriptors; others may be. */
+  readonly onListenerError: (error: Error) => void;
+}
+
 /**
  * Listens, and tells where: the port is the bound one if 0 was asked for.
- * @param socketMode permission bits of a unix socket.
  * @throws the system's error if the address cannot be bound; a unix socket that nobody answers on is replaced.
  */
 export async function listen(
   server: Server,
   target: ListenTarget,
-  socketMode: number,
+  { socketMode, onListenerError }: ListenerOptions,
 ): Promise<ListenTarget> {
-  if (target.kind === 'tcp') {
-    await bind(server, { host: target.host, port: target.port });
-    const bound = server.address();
-    return typeof bound === 'object' && bound !== null ? { ...target, port: bound.port } : target;
-  }
+  const bound =
+    target.kind === 'tcp' ? await bindTcp(server, target) : await bindUnix(server, target, socketMode);
+  server.on('error', onListenerError);
+  return bound;
+}
+
+type Tcp = Extract<ListenTarget, { kind: 'tcp' }>;
+type Unix = Extract<ListenTarget, { kind: 'unix' }>;
+
+async function bindTcp(server: Server, target: Tcp): Promise<Tcp> {
+  await bind(server, { host: target.host, port: target.port });
+  const bound = server.address();
+  return typeof bound === 'object' && bound !== null ? { ...target, port: bound.port } : target;
+}
+
+async function bindUnix(server: Server, target: Unix, socketMode: number): Promise<Unix> {
   if (Buffer.byteLength(target.path) > MAX_SOCKET_PATH_BYTES) {
     throw Object.assign(new Error('the path is too long'), { code: 'ENAMETOOLONG' });
   }

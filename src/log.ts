@@ -47,10 +47,10 @@ export function createLog(options: LogOptions) {
   let hiddenHeaders: ReadonlySet<string> = new Set();
 
   return {
-    debug: logger.debug.bind(logger),
-    info: logger.info.bind(logger),
-    warn: logger.warn.bind(logger),
-    error: logger.error.bind(logger),
+    // Not bound once: with another level pino puts other methods in their place.
+    info: (fields: object, message: string) => logger.info(fields, message),
+    warn: (fields: object, message: string) => logger.warn(fields, message),
+    error: (fields: object, message: string) => logger.error(fields, message),
 
     /** A bug of ours: where it happened, but not its message, which may quote a request. */
     fault(error: unknown): void {
@@ -60,6 +60,11 @@ export function createLog(options: LogOptions) {
         .split('\n')
         .filter((line) => /^\s+at /.test(line));
       logger.error({ error: name, stack: frames.map((line) => line.trim()) }, 'fault');
+    },
+
+    /** A listener could not accept a connection. */
+    notAccepted(error: Error): void {
+      logger.error({ error: error.message }, 'connection not accepted');
     },
 
     /** Names what is not enforced, and hides the headers that tokens stand in or are bound to. */

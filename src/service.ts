@@ -5,10 +5,11 @@ import { Registry } from 'prom-client';
 import { type AdminServer, createAdminServer, type Readiness } from './admin-server.ts';
 import { formatAddress, type ListenAddress } from './config/address.ts';
 import { formatConfig } from './config/effective.ts';
-import { type ConfigurationFiles, LOOK_INTERVAL_MS } from './configuration.ts';
+import type { ConfigurationFiles } from './configuration.ts';
 import { fileStates, type Instance, startInstance } from './instance.ts';
 import { listenOrThrow } from './listen-error.ts';
 import { createLog, type Log } from './log.ts';
+import { keepLooking } from './lookout.ts';
 import { createMetrics, createWorkerRestarts, type Metrics } from './metrics.ts';
 import { VERSION } from './version.ts';
 import { isWorker, serveAsWorker } from './worker-process.ts';
@@ -48,6 +49,7 @@ async function startAlone(files: ConfigurationFiles, log: Log, metrics: Metrics)
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await metrics.registry.metrics() }),
     configuration: () => formatCurrent(files),
     onFault: (error) => log.fault(error),
+    onListenerError: (error) => log.notAccepted(error),
   });
   const address = await listenAdmin(files, admin);
   instance = await startInstance({ files, log, metrics, onReadiness: () => undefined });
@@ -75,6 +77,7 @@ async function startPrimary(files: ConfigurationFiles, log: Log, count: number):
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await workers.metricsText() }),
     configuration: () => formatCurrent(files),
     onFault: (error) => log.fault(error),
+    onListenerError: (error) => log.notAccepted(error),
   });
   const drainMs = (): number => {
     const { delaySeconds, timeoutSeconds } = files.current().config.settings.drain;
@@ -89,16 +92,15 @@ async function startPrimary(files: ConfigurationFiles, log: Log, count: number):
     const isConfigNew = outcomes.some(({ kind, problems }) => kind === 'config' && problems.length === 0);
     if (isConfigNew) log.configure(config.policyTable, config.settings.log);
   };
-  const lookSafely = (): Promise<void> => look().catch((error: unknown) => log.fault(error));
-  const timer = setInterval(lookSafely, LOOK_INTERVAL_MS);
+  const lookout = keepLooking(look, (error) => log.fault(error));
   tellServing(log, grpc, address);
   return {
     async reload() {
       workers.reload();
-      await lookSafely();
+      await lookout.lookNow();
     },
     async stop() {
-      clearInterval(timer);
+      lookout.stop();
       await workers.stop(drainMs());
       await admin.close();
       await tellStopped(log);
@@ -115,15 +117,17 @@ async function startWorker(
   let instance: Instance | undefined;
   const tell = serveAsWorker({
     metrics: () => metrics.registry.getMetricsAsJSON(),
-    reload: () => void instance?.reload(),
+    // Asked while it starts, it may have read the old files already. Why it cannot start is told below.
+    reload: () => void starting.then(({ reload }) => reload()).catch(() => undefined),
     stop: onStopRequest,
   });
-  instance = await startInstance({
+  const starting = startInstance({
     files,
     log,
     metrics,
     onReadiness: (readiness) => tell(readiness, instance?.grpc),
   });
+  instance = await starting;
   tell(instance.readiness(), instance.grpc);
   const { reload, stop } = instance;
   return {

@@ -27,6 +27,7 @@ async function start(target: ListenTarget, pages: Partial<AdminPages> = {}): Pro
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'a_metric 1\n' }),
     configuration: () => 'listen: {}\n',
     onFault: () => {},
+    onListenerError: () => {},
     ...pages,
   });
   return server.listen(target);
@@ -186,6 +187,17 @@ describe('the server', () => {
     server = undefined;
     await once(peer, 'close');
     await expect(get(where, '/livez')).rejects.toThrow('ECONNREFUSED');
+  });
+
+  test('has room for so many connections, and closes one more at once', async () => {
+    const where = await start(LOOPBACK);
+    const open = () => connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1').on('error', () => {});
+    const peers = Array.from({ length: 256 }, open);
+    await Promise.all(peers.map((peer) => once(peer, 'connect')));
+    const last = open();
+    await once(last.resume(), 'close');
+    expect(peers.filter((peer) => peer.destroyed)).toEqual([]);
+    for (const peer of peers) peer.destroy();
   });
 
   test('outlives a client that sends rubbish', async () => {

@@ -47,6 +47,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     'it counts decisions by the closed sets of the floors below',
   ),
   'series.ts': room(2, 'prom-client', 'it keeps numbers, whatever they count'),
+  'lookout.ts': room(2, '', 'it looks again and again, whatever at'),
   'version.ts': room(2, 'node:fs', 'it reads the version from package.json'),
   'listen-error.ts': room(3, 'config/', 'it says of an address of the configuration why it cannot be bound'),
   'key-files.ts': room(
@@ -82,7 +83,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'admin-server.ts': room(3, 'listener.ts node:http node:net', 'it shows pages that others write'),
   'instance.ts': room(
     4,
-    'config/ configuration.ts file-parts.ts key-store.ts listen-error.ts checker.ts envoy/authorization-server.ts admin-server.ts log.ts metrics.ts node:perf_hooks node:timers/promises',
+    'config/ configuration.ts file-parts.ts key-store.ts listen-error.ts lookout.ts checker.ts envoy/authorization-server.ts admin-server.ts log.ts metrics.ts tls-files.ts node:perf_hooks node:timers/promises node:util',
     'it builds the parts of one process in order',
   ),
   'worker-process.ts': room(
@@ -97,7 +98,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'service.ts': room(
     4,
-    'config/ configuration.ts instance.ts worker-process.ts workers.ts listen-error.ts admin-server.ts log.ts metrics.ts version.ts prom-client node:os node:perf_hooks',
+    'config/ configuration.ts instance.ts worker-process.ts workers.ts listen-error.ts lookout.ts admin-server.ts log.ts metrics.ts version.ts prom-client node:os node:perf_hooks',
     'it starts and stops one process or several',
   ),
   'commands/': room(

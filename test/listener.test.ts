@@ -10,7 +10,9 @@ import { type ListenTarget, listen } from '../src/listener.ts';
 
 let folder: string;
 let servers: Server[];
+let errors: string[];
 beforeEach(() => {
+  errors = [];
   folder = mkdtempSync(join(tmpdir(), 'listener-'));
   servers = [];
 });
@@ -23,7 +25,7 @@ afterEach(async () => {
 async function start(target: ListenTarget, socketMode = 0o660): Promise<ListenTarget> {
   const server = createServer((socket) => socket.on('error', () => {}).end('hello'));
   servers.push(server);
-  return listen(server, target, socketMode);
+  return listen(server, target, { socketMode, onListenerError: (error) => errors.push(error.message) });
 }
 
 async function answers(target: ListenTarget): Promise<boolean> {
@@ -42,6 +44,13 @@ async function leaveStaleSocket(path: string): Promise<void> {
   await once(child, 'close');
   expect(existsSync(path)).toBe(true);
 }
+
+test('a connection that cannot be accepted is told, and ends nothing', async () => {
+  const bound = await start({ kind: 'tcp', host: '127.0.0.1', port: 0 });
+  servers[0]?.emit('error', new Error('accept EMFILE'));
+  expect(errors).toEqual(['accept EMFILE']);
+  expect(await answers(bound)).toBe(true);
+});
 
 describe('a TCP address', () => {
   test('with port 0 is told with the port that was found', async () => {

@@ -11,7 +11,7 @@ import { type Certificate, createCa, issueCertificate } from './support/certific
 import { createScratch } from './support/checked-service.ts';
 import { createCheckClient, metadataOf, requestWith } from './support/grpc-client.ts';
 import { type Finished, type RunningService, runCli, startServe } from './support/process.ts';
-import { freshToken, SECRET } from './support/token.ts';
+import { freshToken, OTHER_SECRET, SECRET } from './support/token.ts';
 
 const scratch = createScratch('listeners');
 const CONFIG = scratch.path('config.yaml');
@@ -173,6 +173,40 @@ describe('a certificate that is renewed', () => {
     },
   );
 
+  test('alone is: another file that changes leaves it, and with it the sessions that clients resume', async () => {
+    lay(first);
+    const secretFile = scratch.write('secret', SECRET);
+    const keys = [{ id: 'current', secretFile }];
+    writeFileSync(CONFIG, stringify({ keys, listen: { tls: FILES } }));
+    service = await startServe({}, ['--config', CONFIG]);
+    const { grpc, admin, signal } = service;
+    const ticketOf = async (): Promise<Buffer> => {
+      const socket = await openTls(grpc);
+      const [ticket] = (await once(socket, 'session')) as [Buffer];
+      socket.destroy();
+      return ticket;
+    };
+    const isResumed = async (session: Buffer): Promise<boolean> => {
+      const socket = await openTls(grpc, { session });
+      const isReused = socket.isSessionReused();
+      socket.destroy();
+      return isReused;
+    };
+    const ticket = await ticketOf();
+    scratch.write('secret', OTHER_SECRET);
+    signal('SIGHUP');
+    const reloads = (source: string) =>
+      vi.waitFor(async () => {
+        const metrics = await readMetrics(admin);
+        expect(metrics.get(`approov_reload_total{source="${source}",outcome="success"}`)).toBe(1);
+      }, PATIENCE);
+    await reloads('keys');
+    expect(await isResumed(ticket)).toBe(true);
+    lay(second);
+    await reloads('tls');
+    expect(await isResumed(ticket)).toBe(false);
+  });
+
   test('by one that is no good leaves the last good one, which is told, until both files are good', async () => {
     const { grpc, admin, signal } = await startTls();
     writeFileSync(FILES.certFile, '');
@@ -224,6 +258,28 @@ describe('with a client CA', () => {
       stderr: expect.stringMatching(/: NOT_SERVING\n$/),
     });
   });
+
+  test.each([
+    ['once it is configured no more, until the next start', CLIENT_CA, {}, REFUSED],
+    ['although it is configured now, from the next start on only', {}, CLIENT_CA, 'ok'],
+  ])(
+    'is asked for a certificate %s; the one of the listener is renewed all the same',
+    async (_when, before, after, uncertified) => {
+      writeFileSync(CLIENT_CA.clientCaFile, ca.cert);
+      const { grpc, logLines } = await startTls(before);
+      const own = { cert: envoy.cert, key: envoy.key };
+      expect(await servedName(grpc, own)).toBe('first');
+      writeFileSync(CONFIG, stringify({ listen: { tls: { ...FILES, ...after } } }));
+      await vi.waitFor(
+        () => expect(logLines()).toContainEqual(expect.objectContaining({ field: 'listen', level: 40 })),
+        PATIENCE,
+      );
+      lay(second);
+      await vi.waitFor(async () => expect(await servedName(grpc, own)).toBe('second'), PATIENCE);
+      expect(await check(grpc, ssl())).toBe(uncertified);
+      expect(await check(grpc, ssl(envoy))).toBe('ok');
+    },
+  );
 
   test('that is renewed decides about new connections', async () => {
     writeFileSync(CLIENT_CA.clientCaFile, ca.cert);

@@ -221,6 +221,16 @@ describe('which checks have a line', () => {
     own.check(missing, judge(missing), undefined);
     expect(lines).toHaveLength(1);
   });
+
+  test.each([
+    ['silent', 'info', ['info', 'warn', 'error']],
+    ['info', 'error', ['error']],
+  ])('and from %s to %s so are all other lines', (before, after, levels) => {
+    const { log: own, lines } = start('none', before);
+    own.configure(policyTable(policy()), { level: after, checks: 'none' });
+    for (const level of ['info', 'warn', 'error'] as const) own[level]({}, level);
+    expect(lines.map(({ msg }) => msg)).toEqual(levels);
+  });
 });
 
 describe('a flood', () => {

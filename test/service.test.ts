@@ -5,6 +5,8 @@ import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client, credentials, type MethodDefinition, type ServiceError, status } from '@grpc/grpc-js';
+import { service as healthService } from 'grpc-health-check';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { createCheckClient, metadataOf, requestWith } from './support/grpc-client.ts';
 import { type RunningService, runCli, startServe } from './support/process.ts';
@@ -154,6 +156,26 @@ describe('the drain', () => {
     service.signal('SIGTERM');
     expect(await service.ended).toBe(0);
     silent.destroy();
+  });
+
+  test('does not wait for clients that watch its health: they are told, and let go', async () => {
+    await start(`drain: {delaySeconds: 0, timeoutSeconds: ${LONG}}`);
+    const client = new Client(service.grpc, credentials.createInsecure());
+    const { path, requestSerialize, responseDeserialize } = healthService['Watch'] as MethodDefinition<
+      object,
+      object
+    >;
+    const watch = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {
+      service: '',
+    });
+    const told: unknown[] = [];
+    watch.on('data', ({ status: state }: { status: string }) => told.push(state));
+    watch.on('error', ({ code }: ServiceError) => told.push(code));
+    await once(watch, 'data');
+    service.signal('SIGTERM');
+    expect(await service.ended).toBe(0);
+    client.close();
+    expect(told).toEqual(['SERVING', 'NOT_SERVING', status.UNAVAILABLE]);
   });
 
   test('does not wait for idle connections', async () => {

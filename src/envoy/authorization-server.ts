@@ -18,8 +18,10 @@ import type { ListenTarget } from '../listener.ts';
 import type { TlsMaterial } from '../tls-files.ts';
 import { mendDescriptors } from './reflection.ts';
 
-export const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
+const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
 const CHECK_PATH = `/${AUTHORIZATION_SERVICE}/Check`;
+/** A stream that its client leaves open, to be told of each change. */
+const WATCH_PATH = '/grpc.health.v1.Health/Watch';
 /** Fields by the names that the files give them, as reflection tells them. */
 const LOAD = { keepCase: true };
 const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
@@ -54,7 +56,7 @@ export interface AuthorizationServerOptions extends Omit<AcceptorOptions, 'onCon
 
 export interface AuthorizationServer {
   /** @returns the bound address, with the port that was found if 0 was asked for. */
-  listen(target: ListenTarget, socketMode: number): Promise<ListenTarget>;
+  listen(target: ListenTarget): Promise<ListenTarget>;
   /** What health checks answer for the whole server (`""`) and for the Authorization service. */
   setServing(isServing: boolean): void;
   /** New connections get this certificate; those that are open keep theirs. */
@@ -64,6 +66,7 @@ export interface AuthorizationServer {
 }
 
 export function createAuthorizationServer(options: AuthorizationServerOptions): AuthorizationServer {
+  const watches = new Set<NextCall>();
   const server = new Server({
     'grpc.max_concurrent_streams': options.maxConcurrentStreams,
     'grpc.max_receive_message_length': options.maxMessageBytes,
@@ -76,7 +79,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
           'grpc.max_connection_age_grace_ms': CONNECTION_AGE_GRACE_MS,
         }),
     'grpc.enable_channelz': 0,
-    interceptors: [followChecks(options)],
+    interceptors: [interceptor(options, watches)],
   });
   const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
     ...LOAD,
@@ -113,6 +116,9 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     },
 
     async shutdown(graceMs) {
+      // They never end by themselves, and a drain waits for every call.
+      for (const call of watches)
+        call.sendStatus({ code: status.UNAVAILABLE, details: 'the server shuts down' });
       // Not by `forceShutdown`: without channelz, grpc-js 1.14 closes no connection by it.
       const closed = acceptor.close(graceMs);
       // Its callback is no sign of the end: from Node 24 on it comes while calls are still in flight.
@@ -155,16 +161,26 @@ type Listener = Parameters<NextCall['start']>[0];
 
 type CallObserver = Pick<AuthorizationServerOptions, 'onStarted' | 'onCancelled'>;
 
-/**
- * Follows each check from its headers to its end: many a call that is given up never comes to the handler, as its
- * message is not whole.
- */
-function followChecks(observer: CallObserver): ServerInterceptor {
-  return (method, call) =>
-    method.path === CHECK_PATH ? new FollowedCall(call, observer) : new ServerInterceptingCall(call);
+function interceptor(observer: CallObserver, watches: Set<NextCall>): ServerInterceptor {
+  return ({ path }, call) => {
+    if (path === CHECK_PATH) return new FollowedCall(call, observer);
+    return path === WATCH_PATH ? watched(call, watches) : new ServerInterceptingCall(call);
+  };
 }
 
-/** Stands between library and handler in both directions itself: the closures that its parent makes cost CPU. */
+/** Puts the call among the open ones until it ends. */
+function watched(call: NextCall, open: Set<NextCall>): ServerInterceptingCall {
+  open.add(call);
+  return new ServerInterceptingCall(call, {
+    start: (next) => next({ onCancel: () => void open.delete(call) }),
+  });
+}
+
+/**
+ * Follows each check from its headers to its end: many a call that is given up never comes to the handler, as its
+ * message is not whole. Stands between library and handler in both directions itself: the closures that its parent
+ * makes cost CPU.
+ */
 class FollowedCall extends ServerInterceptingCall implements Listener {
   readonly #call: NextCall;
   readonly #observer: CallObserver;
