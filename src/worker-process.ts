@@ -26,7 +26,7 @@ export interface WorkerProcess {
   /** Resolves with the bound address. */
   readonly listening: Promise<ListenAddress>;
   readonly ended: Promise<End>;
-  /** As it told last; `undefined` until it listens. */
+  /** As it told last; `undefined` until it has told. */
   readiness(): Readiness | undefined;
   /** As it told last. */
   metrics(): readonly MetricJson[];
@@ -43,9 +43,9 @@ export function isWorker(): boolean {
   return cluster.isWorker;
 }
 
+/** @throws the system's error, for some of the reasons why it cannot be spawned; for others it has ended at once. */
 export function startWorkerProcess(): WorkerProcess {
   const worker = cluster.fork();
-  closeUntaken(worker);
   const awaitingMetrics = new Set<() => void>();
   let readiness: Readiness | undefined;
   let metrics: readonly MetricJson[] = [];
@@ -78,6 +78,7 @@ export function startWorkerProcess(): WorkerProcess {
     });
   });
   void ended.then(onMetrics);
+  if (worker.process.pid !== undefined) closeUntaken(worker);
 
   return {
     pid: worker.process.pid,

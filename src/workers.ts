@@ -32,9 +32,16 @@ export interface Workers {
   stop(drainMs: number): Promise<void>;
 }
 
-/** No worker could be started; the worker itself has said why. */
+/** The first worker ended before it served. */
 export class WorkerError extends Error {
   override readonly name = 'WorkerError';
+  /** Whether it ended by itself, and so has said why. */
+  readonly hasSaidWhy: boolean;
+
+  constructor({ code, signal }: End) {
+    super(`the first worker ended before it served: ${signal ?? `exit code ${code}`}`);
+    this.hasSaidWhy = code !== null;
+  }
 }
 
 /** A place that one worker after the other fills. */
@@ -73,13 +80,21 @@ export function createWorkers(log: Log, nowMs: () => number): Workers {
     const delayMs = Math.min(MAX_RESTART_MS, MIN_RESTART_MS * 2 ** place.earlyDeaths);
     log.error({ worker: place.worker.pid, ...end, restart_in_ms: delayMs }, describeEnd(end));
     setTimeout(() => {
-      if (isStopping) return;
-      restarts.inc();
-      place.worker = startWorkerProcess();
-      place.startedMs = nowMs();
-      place.end = undefined;
-      refillWhenEmpty(place);
+      if (!isStopping) refill(place);
     }, delayMs);
+  }
+
+  function refill(place: Place): void {
+    restarts.inc();
+    place.startedMs = nowMs();
+    try {
+      place.worker = startWorkerProcess();
+    } catch (error) {
+      refillLater(place, { code: null, signal: (error as NodeJS.ErrnoException).code ?? null });
+      return;
+    }
+    place.end = undefined;
+    refillWhenEmpty(place);
   }
 
   function running(): WorkerProcess[] {
@@ -103,7 +118,9 @@ export function createWorkers(log: Log, nowMs: () => number): Workers {
         isReady: !isStopping && ready !== undefined,
         components: {
           ...shown?.components,
-          workers: Object.fromEntries(places.map((place) => [String(place.worker.pid), describe(place)])),
+          workers: Object.fromEntries(
+            places.map((place) => [place.worker.pid ?? 'not spawned', describe(place)]),
+          ),
         },
       };
     },
@@ -133,8 +150,8 @@ export function createWorkers(log: Log, nowMs: () => number): Workers {
 }
 
 function listeningOrThrow(worker: WorkerProcess): Promise<ListenAddress> {
-  const failed = worker.ended.then(() => {
-    throw new WorkerError('no worker could be started');
+  const failed = worker.ended.then((end) => {
+    throw new WorkerError(end);
   });
   return Promise.race([worker.listening, failed]);
 }

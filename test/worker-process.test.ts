@@ -1,11 +1,13 @@
 /** Owns the proof that a service ends in any state of its workers, and that a worker's end leaves no client waiting. */
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import { connect } from 'node:net';
 import { afterAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { type CheckedService, createScratch, startChecked } from './support/checked-service.ts';
-import { spawnCli } from './support/process.ts';
-import { SECRET } from './support/token.ts';
+import { collect, spawnCli } from './support/process.ts';
+import { freshToken, SECRET } from './support/token.ts';
 import { childrenOf, isAlive, readyWorkers } from './support/workers.ts';
 
 const scratch = createScratch('worker-process');
@@ -73,6 +75,48 @@ describe('on SIGTERM the service does not wait for', () => {
     expect(await service.ended).toBe(0);
     expect(service.logLines().at(-1)).toMatchObject({ pid: service.pid, msg: 'stopped' });
   });
+});
+
+test('a first worker that is killed before it serves ends the service, which says so', async () => {
+  const { primary, worker } = await startStopped();
+  const stderr = collect(primary.stderr);
+  const ended = once(primary, 'close');
+  process.kill(worker, 'SIGKILL');
+  expect(await ended).toEqual([1, null]);
+  expect(stderr()).toBe('the first worker ended before it served: SIGKILL\n');
+});
+
+/** How many file descriptors a process may have from now on; those that it has stay open. */
+function limitFiles(pid: number, count: number): void {
+  execFileSync('prlimit', ['--pid', String(pid), `--nofile=${count}:`]);
+}
+
+/** Connects, and waits until the other side lets go. */
+async function outcomeOfConnecting(address: string): Promise<void> {
+  const [host, port] = address.split(':');
+  const socket = connect(Number(port), host);
+  socket.on('error', () => {});
+  socket.resume();
+  const closed = once(socket, 'close');
+  setTimeout(() => socket.destroy(), 200);
+  await closed;
+}
+
+test('a service without file descriptors keeps its workers, and has the dead one back once it has some', async () => {
+  const service = await start();
+  const [victim = 0, ...others] = await readyWorkers(service, CONFIG.workers);
+  limitFiles(service.pid, 3);
+  process.kill(victim, 'SIGKILL');
+  await vi.waitFor(() => {
+    const signals = service.logLines().flatMap(({ signal }) => signal ?? []);
+    expect(signals.slice(0, 3)).toEqual(['SIGKILL', 'EMFILE', 'EMFILE']);
+  }, PATIENCE);
+  expect(others.every(isAlive)).toBe(true);
+  // Nobody can be let in now, which is no end of the service either.
+  for (let attempts = 0; attempts < 5; attempts++) await outcomeOfConnecting(service.admin);
+  limitFiles(service.pid, 1024);
+  expect(await readyWorkers(service, CONFIG.workers)).toEqual(expect.arrayContaining(others));
+  expect(await service.reasonOf(freshToken())).toBe('ok');
 });
 
 /** A connection; `isGreeted` once the server has said a word on it. */

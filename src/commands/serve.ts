@@ -22,9 +22,9 @@ export const serve: Command = {
       await service.stop();
       return EXIT.ok;
     } catch (error) {
-      // The worker that could not start has said why.
-      if (error instanceof WorkerError) return EXIT.fault;
-      throw error;
+      if (!(error instanceof WorkerError)) throw error;
+      if (!error.hasSaidWhy) io.err(error.message);
+      return EXIT.fault;
     }
   },
 };
