@@ -5,7 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/platform/**', 'test/long/**'],
-    testTimeout: 30_000,
+    // Above every wait that a test makes itself, whose end says more.
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     reporters: ['default', ['json', { outputFile: '.vitest/results.json' }]],
   },

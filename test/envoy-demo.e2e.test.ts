@@ -47,6 +47,13 @@ describe('the demo with --keep', () => {
   /** The first match of a pattern's group. */
   const printed = (pattern: RegExp): string => pattern.exec(output())?.[1] ?? `nothing like ${pattern}`;
 
+  /** Asks again after a 503, which Envoy answers when a check takes longer than the sample lets it. */
+  const statusOf = (url: string, headers: Readonly<Record<string, string>> = {}): Promise<number> =>
+    eventually(async () => {
+      const { status } = await fetch(url, { headers });
+      return status === 503 ? undefined : status;
+    });
+
   test('finds every row as expected', () => {
     expect(output()).toContain('\nAll as expected.\n');
     expect(output().match(/^(ok|NOT) .*$/gm)).toHaveLength(15);
@@ -56,7 +63,7 @@ describe('the demo with --keep', () => {
   test('names each reason, and shows the metrics that rose', () => {
     for (const reason of ['token_expired', 'invalid_token_signature', 'binding_mismatch', 'cors_preflight']) {
       expect(output()).toMatch(new RegExp(`^ok .* ${reason}$`, 'm'));
-      expect(output()).toMatch(new RegExp(`\\+1 +approov_checks_total\\{.*reason="${reason}"\\}`));
+      expect(output()).toMatch(new RegExp(`\\+[1-9]\\d* +approov_checks_total\\{.*reason="${reason}"\\}`));
     }
   });
 
@@ -68,7 +75,7 @@ describe('the demo with --keep', () => {
           name,
           value,
         ]);
-        return (await fetch(url, { headers: Object.fromEntries(pairs) })).status;
+        return statusOf(url, Object.fromEntries(pairs));
       }),
     );
     expect(statuses.slice(0, -1)).toEqual([401, 200, 401, 200]);
@@ -88,7 +95,7 @@ describe('the demo with --keep', () => {
   test('ends on Ctrl-C with all that it started, and its files', async () => {
     const url = printed(/curl -i (\S+)\/orders$/m);
     const servicePid = Number(printed(/"pid":(\d+)/));
-    expect((await fetch(url)).status).toBe(401);
+    expect(await statusOf(url)).toBe(401);
     expect(process.kill(servicePid, 0)).toBe(true);
 
     child.kill('SIGINT');

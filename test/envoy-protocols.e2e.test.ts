@@ -175,7 +175,7 @@ describe('a WebSocket', () => {
 
   test('ends when max_stream_duration is over, so that it does not outlive its token for ever', async () => {
     const shorten = ({ connectionManager }: Sample): void =>
-      connectionManager.setIn(['common_http_protocol_options', 'max_stream_duration'], '0.5s');
+      connectionManager.setIn(['common_http_protocol_options', 'max_stream_duration'], '3s');
     await withSample(addresses(), shorten, async (variant) => {
       const { status, socket } = await open(variant, upgrade('/socket/short', token()));
       expect(status).toBe(101);

@@ -1,6 +1,7 @@
 /** Owns that the README's tables say what the code says. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { DECRYPTION_ALGORITHMS, ENCRYPTIONS } from '../src/approov/encrypted-token.ts';
 import { REASONS } from '../src/authz/reason.ts';
 import { RESULT_HEADERS } from '../src/authz/result-header.ts';
 import { actionFor, MODES } from '../src/authz/verdict.ts';
@@ -46,7 +47,20 @@ describe('the README', () => {
 
   test('has every field of the configuration', () => {
     const table = README.slice(README.indexOf('| field | means |'), README.indexOf('Which policy judges'));
-    for (const field of fieldsOf(FILE)) expect(table, field).toContain(field);
+    const fields = fieldsOf(FILE);
+    expect(fields.length).toBeGreaterThan(50);
+    for (const field of fields) expect(table, field).toContain(field);
+  });
+
+  test('has everything that a decryption key may be used with, and nothing else', () => {
+    const section = README.slice(README.indexOf('### Encrypted tokens'), README.indexOf('## Reasons'));
+    const valuesOf = (field: string): readonly string[] =>
+      section
+        .split('\n')
+        .filter((line) => line.startsWith(`| \`${field}\``))
+        .flatMap((line) => [...(line.split('|')[2] ?? '').matchAll(/`([^`]+)`/g)].map(([, value = '']) => value));
+    expect(valuesOf('algorithms')).toEqual(DECRYPTION_ALGORITHMS);
+    expect(valuesOf('encryptions')).toEqual(ENCRYPTIONS);
   });
 
   test('tells the action of each mode as the table of actions does', () => {

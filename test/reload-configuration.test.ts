@@ -173,7 +173,9 @@ describe('what is bound at the start', () => {
     await start();
     change({ ...config, denied: { body: 'new' } });
     await eventually(async () => expect((await service.ask(undefined)).denied_response?.body).toBe('new'));
-    expect(warnings()).toMatchObject([{ field, msg: 'change takes effect at the next start' }]);
+    await eventually(async () =>
+      expect(warnings()).toMatchObject([{ field, msg: 'change takes effect at the next start' }]),
+    );
     expect(await service.reasonOf(freshToken())).toBe('ok');
   });
 });

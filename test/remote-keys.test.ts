@@ -11,6 +11,7 @@ import { type KeyHost, startKeyHost } from './support/key-host.ts';
 import { createKeyPair, jwkSet } from './support/key-pair.ts';
 import { type RunningService, runCli, startServe } from './support/process.ts';
 import { freshToken, SECRET } from './support/token.ts';
+import { readyWorkers } from './support/workers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'remote-keys-'));
 const ca = createCa(folder, 'ca');
@@ -164,6 +165,8 @@ test('SIGHUP reaches every worker: each asks the URL anew', async () => {
   const asked = (times: number) =>
     vi.waitFor(() => expect(host.requests).toHaveLength(times), { timeout: 25_000, interval: 50 });
   await asked(2);
+  // One whose first fetch is under way would take that for the new one.
+  await readyWorkers(service);
   service.signal('SIGHUP');
   await asked(4);
 });
