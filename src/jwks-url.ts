@@ -173,7 +173,7 @@ async function readLimited(response: Response): Promise<string> {
 }
 
 function describeFetchError(error: unknown): string {
-  const { name, message, cause } = error as Error & { cause?: { code?: string } };
+  const { name, message, cause } = error as Error & { cause?: { code?: string; message?: string } };
   if (name === 'TimeoutError') return `no answer in ${FETCH_TIMEOUT_MS} ms`;
-  return cause?.code ?? message;
+  return cause?.code ?? cause?.message ?? message;
 }

@@ -75,9 +75,12 @@ export function createKeyStore({ keys, onFetched, nowMs }: KeyStoreOptions): Key
   };
 }
 
-/** The keyset of a command that runs once: each URL is asked once, and waited for. */
-export async function fetchKeyset(loaded: readonly LoadedKey[]): Promise<Keyset> {
+/** The keyset of a command that runs once: each URL is asked once, and waited for; with why not, by key id. */
+export async function fetchKeyset(
+  loaded: readonly LoadedKey[],
+): Promise<{ readonly keyset: Keyset; readonly problems: ReadonlyMap<string, string> }> {
   const values = new Map<KeySource, readonly VerificationKey[] | undefined>();
+  const problems = new Map<string, string>();
   for (const { source } of loaded) {
     if (!('url' in source.from)) continue;
     const url = startFetching({
@@ -89,8 +92,9 @@ export async function fetchKeyset(loaded: readonly LoadedKey[]): Promise<Keyset>
     await url.refetch();
     url.stop();
     values.set(source, url.value);
+    if (url.problem !== undefined) problems.set(source.id, url.problem);
   }
-  return joinKeyset(loaded, (source) => values.get(source));
+  return { keyset: joinKeyset(loaded, (source) => values.get(source)), problems };
 }
 
 interface FetchOptions extends Omit<KeyStoreOptions, 'keys'> {

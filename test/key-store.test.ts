@@ -209,9 +209,10 @@ describe('fetchKeyset', () => {
     host.answer((response, { url }) =>
       url === '/good' ? response.end(jwkSet(b)) : response.writeHead(404).end(),
     );
-    const keyset = await fetchKeyset([urlKey('good'), secretKey('local'), urlKey('bad')]);
+    const { keyset, problems } = await fetchKeyset([urlKey('good'), secretKey('local'), urlKey('bad')]);
     expect(keyset.keys.map(({ id }) => id)).toEqual(['good', 'local']);
     expect(keyset.missing.map(({ id }) => id)).toEqual(['bad']);
+    expect([...problems]).toEqual([['bad', 'answers with status 404']]);
     await sleep(1500);
     expect(host.requests).toEqual(['/good', '/bad']);
   });

@@ -5,6 +5,7 @@ import {
   openToken,
   verifyOpenedToken,
 } from '../approov/encrypted-token.ts';
+import type { Keyset } from '../approov/keyset.ts';
 import { readUnverifiedToken } from '../approov/token.ts';
 import type { CheckRequest } from '../authz/check-request.ts';
 import { type Decision, decide, type TokenVerifier } from '../authz/decide.ts';
@@ -41,7 +42,9 @@ export const explain: Command = {
     const configuration = await loadConfiguration(configFile(options, io), io.env);
     const request = withToken(bare, configuration.config.policyTable, await readToken(options, io));
     const { config } = configuration;
-    const verify = await createVerifier(request, configuration);
+    const { keyset, problems } = await fetchKeyset(configuration.keys);
+    for (const [id, problem] of problems) io.err(`the keys of ${id} are not there: ${problem}`);
+    const verify = await createVerifier(request, keyset, configuration);
     const decision = decide(request, config.policyTable, verify, nowSeconds);
     const explanation = explainDecision(decision);
     io.out(options.flag('json') ? JSON.stringify(explanation, null, 2) : formatExplanation(explanation));
@@ -49,12 +52,15 @@ export const explain: Command = {
   },
 };
 
-/** Verifies with the keys as they are now; a JWK Set at a URL is fetched once. */
-async function createVerifier(request: CheckRequest, configuration: Configuration): Promise<TokenVerifier> {
-  const keyset = await fetchKeyset(configuration.keys);
+/** Opens what is encrypted beforehand, as the decision does not wait. */
+async function createVerifier(
+  request: CheckRequest,
+  keyset: Keyset,
+  { config, decryptionKeys }: Configuration,
+): Promise<TokenVerifier> {
   const opened = new Map<string, OpenedToken>();
-  for (const token of presentedTokens(request, configuration.config.policyTable)) {
-    if (isEncryptedToken(token)) opened.set(token, await openToken(token, configuration.decryptionKeys));
+  for (const token of presentedTokens(request, config.policyTable)) {
+    if (isEncryptedToken(token)) opened.set(token, await openToken(token, decryptionKeys));
   }
   return (token, host) => verifyOpenedToken(token, opened, keyset, host);
 }

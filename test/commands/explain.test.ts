@@ -36,28 +36,31 @@ const FORGED = mintToken({ exp: NOW + 300, did: 'D' }, { secret: OTHER_SECRET_BY
 interface Explained {
   readonly code: number;
   readonly text: string;
+  readonly errors: readonly string[];
 }
 
 async function run(args: readonly string[], stdin = ''): Promise<Explained> {
   const lines: string[] = [];
+  const errors: string[] = [];
   const io = {
     env: { APPROOV_CONFIG: CONFIG },
     out: (line: string) => void lines.push(line),
+    err: (line: string) => void errors.push(line),
     readStdin: async () => stdin,
     nowSeconds: () => NOW,
   } as unknown as Io;
   const code = await explain.run(new Options(args, explain.options), io);
-  return { code, text: lines.join('\n') };
+  return { code, text: lines.join('\n'), errors };
 }
 
 async function json(
   ...args: readonly string[]
 ): Promise<Record<string, unknown> & { code: number; results: string[] }> {
-  const { code, text } = await run([...args, '--json']);
+  const { code, text, errors } = await run([...args, '--json']);
   const explanation = JSON.parse(text) as Record<string, unknown>;
   const steps = explanation['steps'] as { step: string; result: string }[];
   expect(steps.map(({ step }) => step)).toEqual(Object.keys(STEPS));
-  return { ...explanation, code, results: steps.map(({ result }) => result) };
+  return { ...explanation, code, errors, results: steps.map(({ result }) => result) };
 }
 
 /** Steps passed up to the one that stopped the check. */
@@ -142,7 +145,12 @@ describe('the steps', () => {
     const config = join(folder, 'unreachable.yaml');
     writeFileSync(config, 'keys: [{id: remote, jwksUrl: "https://localhost:1/jwks"}]');
     const explained = await json('--config', config, '--token', TOKEN);
-    expect(explained).toMatchObject({ code: 3, reason: 'internal_error', action: 'deny' });
+    expect(explained).toMatchObject({
+      code: 3,
+      reason: 'internal_error',
+      action: 'deny',
+      errors: ['the keys of remote are not there: bad port'],
+    });
     expect(explained.results).toEqual(stoppedAt('key', 'failed'));
   });
 
