@@ -4,8 +4,9 @@ import { availableParallelism, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
+import { limitCpu } from '../support/cpu-share.ts';
 import { requestWith } from '../support/grpc-client.ts';
 import { unmet } from '../support/requirement.ts';
 import { freshToken, SECRET } from '../support/token.ts';
@@ -13,10 +14,12 @@ import { readyWorkers } from '../support/workers.ts';
 
 const CHECK_PATH = '/envoy.service.auth.v3.Authorization/Check';
 const ROUNDS = 5;
-const CHECKS_PER_ROUND = 60_000;
+const CHECKS_PER_ROUND = 30_000;
 const CONNECTIONS = 16;
 /** Two for the workers, one for the primary and everything else, one for h2load. */
 const CORES_NEEDED = 4;
+/** Of a core, for each worker where there are fewer: so that two of them and h2load are never short of CPU together. */
+const SHARE = 0.35;
 const EXPECTED_RATIO = 1.7;
 
 const H2LOAD = {
@@ -29,17 +32,34 @@ const missing = await unmet([H2LOAD], 'what a second worker brings');
 
 const scratch = createScratch('workers-long');
 const services: CheckedService[] = [];
+const groups: (() => void)[] = [];
 afterAll(async () => {
   for (const service of services) await service.kill();
+  // Workers end when their primary has.
+  await vi.waitFor(() => {
+    for (const remove of groups) remove();
+  });
   scratch.remove();
 });
 
-async function start(workers: number): Promise<CheckedService> {
+interface Crew {
+  readonly service: CheckedService;
+  /** The processes that answer checks. */
+  readonly pids: readonly number[];
+}
+
+async function start(workers: number): Promise<Crew> {
   const keys = [{ id: 'current', secretFile: scratch.write('secret', SECRET) }];
   const service = await startChecked(scratch, { keys, workers });
   services.push(service);
-  if (workers > 1) await readyWorkers(service, workers);
-  return service;
+  return { service, pids: workers === 1 ? [service.pid] : await readyWorkers(service, workers) };
+}
+
+/** Whether every worker could be held to its share. */
+function shareOut(crews: readonly Crew[]): boolean {
+  const made = crews.flatMap(({ pids }) => pids).map((pid) => limitCpu(pid, SHARE));
+  groups.push(...made.filter((remove) => remove !== undefined));
+  return !made.includes(undefined);
 }
 
 /** The file that h2load sends: one message behind gRPC's five bytes. */
@@ -75,22 +95,28 @@ function median(values: readonly number[]): number {
 test.skipIf(missing !== '')(`two workers answer more checks per second than one${missing}`, async () => {
   const message = writeMessage();
   const [one, two] = [await start(1), await start(2)];
-  const results: { one: number[]; two: number[] } = { one: [], two: [] };
   const [loadBefore = 0] = loadavg();
+  const freeCores = Math.max(0, availableParallelism() - loadBefore);
+  const hasCores = freeCores >= CORES_NEEDED - 0.5;
+  const isShared = !hasCores && shareOut([one, two]);
+  const results: { one: number[]; two: number[] } = { one: [], two: [] };
   for (let round = 0; round <= ROUNDS; round++) {
-    const [byOne, byTwo] = [await checksPerSecond(one, message), await checksPerSecond(two, message)];
+    const byOne = await checksPerSecond(one.service, message);
+    const byTwo = await checksPerSecond(two.service, message);
     // The first round warms up.
     if (round === 0) continue;
     results.one.push(byOne);
     results.two.push(byTwo);
   }
   const ratio = median(results.two) / median(results.one);
-  const freeCores = Math.max(0, availableParallelism() - loadBefore);
-  const isFree = freeCores >= CORES_NEEDED - 0.5;
   process.stdout.write(
     `1 worker ${median(results.one).toFixed(0)}/s, 2 workers ${median(results.two).toFixed(0)}/s: ${ratio.toFixed(2)}×` +
-      ` (${availableParallelism()} cores, ${freeCores.toFixed(1)} of them free)\n`,
+      ` (${availableParallelism()} cores, ${freeCores.toFixed(1)} of them free` +
+      `${isShared ? `; each worker held to ${SHARE} of a core` : ''})\n`,
   );
-  if (isFree) expect(ratio).toBeGreaterThanOrEqual(EXPECTED_RATIO);
-  else process.stdout.write(`NOT HELD to ${EXPECTED_RATIO}×: that needs ${CORES_NEEDED} free cores\n`);
+  if (hasCores || isShared) expect(ratio).toBeGreaterThanOrEqual(EXPECTED_RATIO);
+  else
+    process.stdout.write(
+      `NOT HELD to ${EXPECTED_RATIO}×: that needs ${CORES_NEEDED} free cores, or cgroups\n`,
+    );
 });
