@@ -10,7 +10,9 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY src ./src
-RUN npm run build
+# The compiler marks nothing as executable. The link is made here, as the last stage runs nothing, and in a folder, which
+# COPY takes with the links in it.
+RUN npm run build && chmod 755 dist/cli.js && mkdir bin && ln -s /app/dist/cli.js bin/approov-ext-authz
 
 FROM ${NODE_IMAGE} AS modules
 WORKDIR /app
@@ -38,6 +40,8 @@ COPY package.json ./
 COPY proto ./proto
 COPY --from=modules /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
+# For people: `kubectl exec … -- approov-ext-authz explain`.
+COPY --from=build /app/bin/ /usr/local/bin/
 # By number, so that Kubernetes' runAsNonRoot can tell that it is not root.
 USER 65532:65532
 EXPOSE 9001 9002

@@ -58,7 +58,9 @@ describe('the README', () => {
       section
         .split('\n')
         .filter((line) => line.startsWith(`| \`${field}\``))
-        .flatMap((line) => [...(line.split('|')[2] ?? '').matchAll(/`([^`]+)`/g)].map(([, value = '']) => value));
+        .flatMap((line) =>
+          [...(line.split('|')[2] ?? '').matchAll(/`([^`]+)`/g)].map(([, value = '']) => value),
+        );
     expect(valuesOf('algorithms')).toEqual(DECRYPTION_ALGORITHMS);
     expect(valuesOf('encryptions')).toEqual(ENCRYPTIONS);
   });

@@ -18,6 +18,8 @@ import { freshToken } from './support/token.ts';
 const ROTATIONS = 20;
 /** How long a change may take to be in force. */
 const PROMISED = { timeout: 6000, interval: 20 };
+/** The new key of the walk. */
+const NEW_ID = '2026-11';
 const PAGE = readFileSync(new URL('../docs/rotation.md', import.meta.url), 'utf8');
 
 const withoutPromtool = await unmet([PROMTOOL], 'that the queries of docs/rotation.md are PromQL');
@@ -211,11 +213,11 @@ describe('the walk of the page', () => {
     await awaitAccepted(next);
     expect(await run(tryIt)).toContain('allow');
 
-    await awaitQuiet('current', 'next', current);
+    await awaitQuiet('current', NEW_ID, current);
     await awaitRefused(current, () => configure(newKey));
     await run(tidyUp);
     expect((await readReadyz(service.admin)).components).toMatchObject({
-      keys: { loaded: [{ id: 'next' }] },
+      keys: { loaded: [{ id: NEW_ID }] },
       files: { config: 'ok', keys: 'ok' },
     });
     current = next;
@@ -240,7 +242,7 @@ describe('the walk of the page', () => {
 });
 
 test(`${ROTATIONS} rotations under load give no wrong answer and no failed call`, async () => {
-  let id = 'next';
+  let id = NEW_ID;
   for (let rotation = 2; rotation <= ROTATIONS; rotation++) {
     const [old, oldId] = [current, id];
     current = createSecret();

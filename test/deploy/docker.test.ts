@@ -53,6 +53,15 @@ describe('the Dockerfile', () => {
     expect(last).toMatch(/^HEALTHCHECK .* CMD \["node", "dist\/cli.js", "healthcheck"\]$/m);
   });
 
+  test('puts the command on the PATH, as a link to what it starts with', () => {
+    expect(DOCKERFILE).toContain(
+      'chmod 755 dist/cli.js && mkdir bin && ln -s /app/dist/cli.js bin/approov-ext-authz\n',
+    );
+    expect(DOCKERFILE).toMatch(/^COPY --from=build \/app\/bin\/ \/usr\/local\/bin\/$/m);
+    const cli = readFileSync(join(ROOT, 'src/cli.ts'), 'utf8');
+    expect(cli.split('\n')[0]).toBe('#!/usr/bin/env node');
+  });
+
   test('copies only what .dockerignore lets through, and all that the code reads at run time', () => {
     const allowed = readFileSync(join(ROOT, '.dockerignore'), 'utf8')
       .split('\n')

@@ -23,6 +23,10 @@ const VALUE_SETS = [
 
 const skipped = await unmet([HELM], 'that the chart renders, and refuses wrong values');
 
+interface AlertRule {
+  readonly annotations?: { runbook_url: string };
+}
+
 function podOf(objects: ReadonlyMap<string, SampleObject>) {
   return objects.get('Deployment')?.['spec'].template.spec;
 }
@@ -240,6 +244,16 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     ]);
   });
 
+  test('makes links of the runbook’s sections where it is told their base', async () => {
+    const base = 'https://git.example.com/approov-ext-authz/blob/main/';
+    const objects = await render({ monitoring: { rules: true, runbookBaseUrl: base } });
+    const { groups } = parse(readFileSync(`${CHART}/files/rules.yaml`, 'utf8'));
+    for (const { annotations } of groups.flatMap(({ rules }: { rules: AlertRule[] }) => rules)) {
+      if (annotations !== undefined) annotations.runbook_url = `${base}${annotations.runbook_url}`;
+    }
+    expect(objects.get('PrometheusRule')?.['spec']).toEqual({ groups });
+  });
+
   test('offers the admin port on the Service only where a ServiceMonitor scrapes it', async () => {
     const names = async (scrape: string) =>
       (await render({ monitoring: { scrape } }))
@@ -271,6 +285,10 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     { values: { image: { digest: 'sha256:abc' } }, says: '/image/digest' },
     { values: { env: { LOG_LEVEL: 1 } }, says: '/env/LOG_LEVEL' },
     { values: { monitoring: { scrape: 'both' } }, says: '/monitoring/scrape' },
+    {
+      values: { monitoring: { runbookBaseUrl: 'https://git.example.com' } },
+      says: '/monitoring/runbookBaseUrl',
+    },
     { values: { networkPolicy: { callers: [{ app: 'envoy' }] } }, says: '/networkPolicy/callers/0' },
     { values: { resources: { limit: {} } }, says: "'limit' not allowed" },
     { values: { externalSecret: { enabled: true } }, says: '/externalSecret/keys' },
