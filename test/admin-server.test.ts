@@ -195,7 +195,7 @@ describe('the server', () => {
     const peers = Array.from({ length: 256 }, open);
     await Promise.all(peers.map((peer) => once(peer, 'connect')));
     const last = open();
-    await once(last.resume(), 'close');
+    await new Promise((resolve) => last.resume().once('close', resolve));
     expect(peers.filter((peer) => peer.destroyed)).toEqual([]);
     for (const peer of peers) peer.destroy();
   });

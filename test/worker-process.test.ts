@@ -91,15 +91,14 @@ function limitFiles(pid: number, count: number): void {
   execFileSync('prlimit', ['--pid', String(pid), `--nofile=${count}:`]);
 }
 
-/** Connects, and waits until the other side lets go. */
-async function outcomeOfConnecting(address: string): Promise<void> {
+/** Connects, and waits until either side lets go. */
+async function knock(address: string): Promise<void> {
   const [host, port] = address.split(':');
   const socket = connect(Number(port), host);
   socket.on('error', () => {});
   socket.resume();
-  const closed = once(socket, 'close');
   setTimeout(() => socket.destroy(), 200);
-  await closed;
+  await new Promise((resolve) => socket.once('close', resolve));
 }
 
 test('a service without file descriptors keeps its workers, and has the dead one back once it has some', async () => {
@@ -113,7 +112,7 @@ test('a service without file descriptors keeps its workers, and has the dead one
   }, PATIENCE);
   expect(others.every(isAlive)).toBe(true);
   // Nobody can be let in now, which is no end of the service either.
-  for (let attempts = 0; attempts < 5; attempts++) await outcomeOfConnecting(service.admin);
+  for (let attempts = 0; attempts < 5; attempts++) await knock(service.admin);
   limitFiles(service.pid, 1024);
   expect(await readyWorkers(service, CONFIG.workers)).toEqual(expect.arrayContaining(others));
   expect(await service.reasonOf(freshToken())).toBe('ok');

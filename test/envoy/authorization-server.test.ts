@@ -338,8 +338,11 @@ describe('a connection', () => {
     // The first may take the place of a client from before, which ends late.
     await vi.waitFor(async () => {
       const session = connectHttp2(`http://${service.grpc}`).on('error', () => {});
-      const outcomes = ['close', 'remoteSettings'].map((event) => once(session, event).then(() => event));
-      expect(await Promise.race(outcomes)).toBe('close');
+      const outcome = await new Promise<string>((resolve) => {
+        for (const event of ['close', 'remoteSettings']) session.once(event, () => resolve(event));
+      });
+      session.destroy();
+      expect(outcome).toBe('close');
     }, 10_000);
     for (const peer of peers) peer.destroy();
     await vi.waitFor(expectAlive, 10_000);
