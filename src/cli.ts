@@ -39,7 +39,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
 
 // Whoever has read enough of what we say, as `head` does, is no fault of ours. This also has Node make a pipe
 // non-blocking: a reader that stalls must not stop checks.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
 
 let signals = 0;
 let mistakeCode: number = EXIT.usage;

@@ -65,9 +65,7 @@ export function choosePolicies(request: CheckRequest, table: PolicyTable): reado
     reachable.find(({ pathPrefix = '' }) => matchesPath(read(pathPrefix), read(path)))?.policy ??
     table.defaultPolicy;
   // As sent and decoded: an upstream may take `/%40a` for `/@a`, or may not.
-  const isEncoded = [path, ...reachable.map((route) => route.pathPrefix ?? '')].some((text) =>
-    ENCODED.test(text),
-  );
+  const isEncoded = ENCODED.test(path) || reachable.some(({ pathPrefix = '' }) => ENCODED.test(pathPrefix));
   return isEncoded ? [...new Set([choose(asSent), choose(decode)])] : [choose(asSent)];
 }
 

@@ -20,8 +20,6 @@ import { mendDescriptors } from './reflection.ts';
 
 const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
 const CHECK_PATH = `/${AUTHORIZATION_SERVICE}/Check`;
-/** A stream that its client leaves open, to be told of each change. */
-const WATCH_PATH = '/grpc.health.v1.Health/Watch';
 /** Fields by the names that the files give them, as reflection tells them. */
 const LOAD = { keepCase: true };
 const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
@@ -66,7 +64,7 @@ export interface AuthorizationServer {
 }
 
 export function createAuthorizationServer(options: AuthorizationServerOptions): AuthorizationServer {
-  const watches = new Set<NextCall>();
+  const otherCalls = new Set<NextCall>();
   const server = new Server({
     'grpc.max_concurrent_streams': options.maxConcurrentStreams,
     'grpc.max_receive_message_length': options.maxMessageBytes,
@@ -79,7 +77,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
           'grpc.max_connection_age_grace_ms': CONNECTION_AGE_GRACE_MS,
         }),
     'grpc.enable_channelz': 0,
-    interceptors: [interceptor(options, watches)],
+    interceptors: [interceptor(options, otherCalls)],
   });
   const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
     ...LOAD,
@@ -116,8 +114,8 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     },
 
     async shutdown(graceMs) {
-      // They never end by themselves, and a drain waits for every call.
-      for (const call of watches)
+      // A drain waits for every call, and streams of health and reflection never end by themselves.
+      for (const call of otherCalls)
         call.sendStatus({ code: status.UNAVAILABLE, details: 'the server shuts down' });
       // Not by `forceShutdown`: without channelz, grpc-js 1.14 closes no connection by it.
       const closed = acceptor.close(graceMs);
@@ -161,18 +159,22 @@ type Listener = Parameters<NextCall['start']>[0];
 
 type CallObserver = Pick<AuthorizationServerOptions, 'onStarted' | 'onCancelled'>;
 
-function interceptor(observer: CallObserver, watches: Set<NextCall>): ServerInterceptor {
-  return ({ path }, call) => {
-    if (path === CHECK_PATH) return new FollowedCall(call, observer);
-    return path === WATCH_PATH ? watched(call, watches) : new ServerInterceptingCall(call);
-  };
+function interceptor(observer: CallObserver, otherCalls: Set<NextCall>): ServerInterceptor {
+  return ({ path }, call) =>
+    path === CHECK_PATH ? new FollowedCall(call, observer) : kept(call, otherCalls);
 }
 
-/** Puts the call among the open ones until it ends. */
-function watched(call: NextCall, open: Set<NextCall>): ServerInterceptingCall {
-  open.add(call);
+/** Puts the call among the open ones from its begin, which one that was reset at once does not have, to its end. */
+function kept(call: NextCall, open: Set<NextCall>): ServerInterceptingCall {
   return new ServerInterceptingCall(call, {
-    start: (next) => next({ onCancel: () => void open.delete(call) }),
+    start: (next) =>
+      next({
+        onReceiveMetadata(metadata, receive) {
+          open.add(call);
+          receive(metadata);
+        },
+        onCancel: () => void open.delete(call),
+      }),
   });
 }
 
