@@ -1,10 +1,20 @@
 /** Owns the command line as a person or a script meets it: exit codes, help, and mistakes in one readable line each. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { type Finished, type RunningService, runCli, startServe } from './support/process.ts';
 import { SECRET } from './support/token.ts';
@@ -33,6 +43,15 @@ function fileWith(content: string, name = 'config.yaml'): string {
   writeFileSync(path, content);
   return path;
 }
+
+test('what cannot be written is a fault, and no success that nobody can read', () => {
+  const full = openSync('/dev/full', 'w');
+  const args = [fileURLToPath(new URL('../dist/cli.js', import.meta.url)), '--version'];
+  const { status, stderr } = spawnSync(process.execPath, args, { stdio: ['ignore', full, 'pipe'] });
+  closeSync(full);
+  expect(status).toBe(1);
+  expect(stderr.toString()).toContain('ENOSPC');
+});
 
 /** One line per error on stderr, each with the program's name, and nothing that only a developer could read. */
 function errorsOf({ stderr }: Finished): string[] {

@@ -178,6 +178,27 @@ describe('the drain', () => {
     expect(told).toEqual(['SERVING', 'NOT_SERVING', status.UNAVAILABLE]);
   });
 
+  test('does not wait for a stream of reflection that is left open', async () => {
+    await start(`drain: {delaySeconds: 0, timeoutSeconds: ${LONG}}`);
+    const session = connectHttp2(`http://${service.grpc}`);
+    session.on('error', () => {});
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    stream.on('error', () => {});
+    const answered = new Promise((resolve) =>
+      stream.once('response', (headers) => resolve(headers['grpc-status'])),
+    );
+    await new Promise((resolve) => session.ping(() => resolve(undefined)));
+    service.signal('SIGTERM');
+    expect(await answered).toBe(String(status.UNAVAILABLE));
+    expect(await service.ended).toBe(0);
+    session.destroy();
+  });
+
   test('does not wait for idle connections', async () => {
     await start(`drain: {delaySeconds: 0, timeoutSeconds: ${LONG}}`);
     const idle = createCheckClient(service.grpc);
