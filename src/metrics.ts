@@ -16,6 +16,9 @@ const DURATION_BUCKETS = [
 ];
 const REMAINING_BUCKETS = [-3600, -300, -60, -30, -10, -5, 0, 5, 10, 30, 60, 120, 180, 240, 300, 600, 3600];
 
+/** Of the gauges, the one whose highest value outlives the process that told it. */
+export const KEY_LAST_USED = 'approov_key_last_used_timestamp_seconds';
+
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /**
@@ -63,7 +66,7 @@ export function createMetrics(version: string) {
     labelNames: ['key_id'],
   });
   const keyLastUsed = registerSeries(registry, Gauge, {
-    name: 'approov_key_last_used_timestamp_seconds',
+    name: KEY_LAST_USED,
     aggregator: 'max',
     help: 'When a key last verified a signature; 0 until it does.',
     labelNames: ['key_id'],
@@ -231,24 +234,4 @@ export function createMetrics(version: string) {
       knownKeyIds = keyIds;
     },
   };
-}
-
-/** The metrics of a primary beside its workers' sum, which leaves out when a process started. */
-export function createPrimaryMetrics(): { readonly registry: Registry; readonly restarts: Counter } {
-  const registry = new Registry();
-  new Gauge({
-    name: 'process_start_time_seconds',
-    help: 'Start time of the process since unix epoch in seconds.',
-    registers: [registry],
-  }).set(Date.now() / 1000 - process.uptime());
-  return { registry, restarts: createWorkerRestarts(registry) };
-}
-
-/** The one metric that no worker can keep; a process without workers keeps it at 0. */
-export function createWorkerRestarts(registry: Registry): Counter {
-  return new Counter({
-    name: 'approov_worker_restarts_total',
-    help: 'Workers started anew after they died.',
-    registers: [registry],
-  });
 }

@@ -3,7 +3,8 @@ import { AggregatorRegistry } from 'prom-client';
 import type { Readiness } from './admin-server.ts';
 import type { ListenAddress } from './config/address.ts';
 import type { Log } from './log.ts';
-import { createPrimaryMetrics } from './metrics.ts';
+import { KEY_LAST_USED } from './metrics.ts';
+import { createPrimaryMetrics } from './primary-metrics.ts';
 import { type End, type MetricJson, startWorkerProcess, type WorkerProcess } from './worker-process.ts';
 
 /** A worker that died at once is started anew later and later, so that a fault that stays costs no CPU. */
@@ -17,7 +18,6 @@ const METRICS_TIMEOUT_MS = 1000;
 const STOP_GRACE_MS = 5000;
 /** With which a process ends that cannot use its configuration. */
 const BAD_CONFIGURATION = 2;
-const KEY_LAST_USED = 'approov_key_last_used_timestamp_seconds';
 
 export interface Workers {
   /**

@@ -46,6 +46,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     'approov/ authz/ series.ts prom-client',
     'it counts decisions by the closed sets of the floors below',
   ),
+  'primary-metrics.ts': room(2, 'prom-client', 'it counts what becomes of workers, and no decision'),
   'series.ts': room(2, 'prom-client', 'it keeps numbers, whatever they count'),
   'lookout.ts': room(2, '', 'it looks again and again, whatever at'),
   'version.ts': room(2, 'node:fs', 'it reads the version from package.json'),
@@ -77,7 +78,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'envoy/authorization-server.ts': room(
     3,
-    'acceptor.ts envoy/reflection.ts listener.ts tls-files.ts node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
+    'acceptor.ts envoy/ envoy/reflection.ts listener.ts tls-files.ts node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
     'it alone knows the gRPC library, so that one file changes with it',
   ),
   'admin-server.ts': room(3, 'listener.ts node:http node:net', 'it shows pages that others write'),
@@ -93,12 +94,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'workers.ts': room(
     4,
-    'config/ worker-process.ts admin-server.ts log.ts metrics.ts prom-client',
+    'config/ worker-process.ts admin-server.ts log.ts metrics.ts primary-metrics.ts prom-client',
     'it watches over processes that share the work',
   ),
   'service.ts': room(
     4,
-    'config/ configuration.ts instance.ts worker-process.ts workers.ts listen-error.ts lookout.ts admin-server.ts log.ts metrics.ts version.ts prom-client node:os node:perf_hooks',
+    'config/ configuration.ts instance.ts worker-process.ts workers.ts listen-error.ts lookout.ts admin-server.ts log.ts metrics.ts primary-metrics.ts version.ts prom-client node:os node:perf_hooks',
     'it starts and stops one process or several',
   ),
   'commands/': room(

@@ -6,7 +6,8 @@ import { REASONS } from '../src/authz/reason.ts';
 import { RESULT_HEADERS } from '../src/authz/result-header.ts';
 import { actionFor, MODES } from '../src/authz/verdict.ts';
 import { FILE } from '../src/config/schema.ts';
-import { createMetrics, createWorkerRestarts } from '../src/metrics.ts';
+import { createMetrics } from '../src/metrics.ts';
+import { createWorkerRestarts } from '../src/primary-metrics.ts';
 
 const README = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
 

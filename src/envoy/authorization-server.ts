@@ -5,9 +5,7 @@ import {
   ServerCredentials,
   ServerInterceptingCall,
   type ServerInterceptor,
-  type ServerUnaryCall,
   type ServiceDefinition,
-  type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
@@ -16,6 +14,7 @@ import { HealthImplementation, protoPath as healthProto } from 'grpc-health-chec
 import { type AcceptorOptions, createAcceptor } from '../acceptor.ts';
 import type { ListenTarget } from '../listener.ts';
 import type { TlsMaterial } from '../tls-files.ts';
+import { type CheckCallOptions, createCheckHandler, hasExpired } from './check-call.ts';
 import { mendDescriptors } from './reflection.ts';
 
 const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
@@ -24,8 +23,6 @@ const CHECK_PATH = `/${AUTHORIZATION_SERVICE}/Check`;
 const LOAD = { keepCase: true };
 const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
 
-/** Most bytes of headers that Node takes by itself; a call with more never reaches us. */
-const NODE_MAX_HEADER_BYTES = 65_535;
 /** A peer that is silent for so long is asked by a PING whether it is still there, and let go if it is not. */
 const KEEPALIVE_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
@@ -34,9 +31,7 @@ const EARLY_TIMER_MS = 2;
 /** For calls in flight on a connection that has reached its age. */
 const CONNECTION_AGE_GRACE_MS = 10_000;
 
-export interface AuthorizationServerOptions extends Omit<AcceptorOptions, 'onConnection'> {
-  /** Answers a CheckRequest message with a CheckResponse message. */
-  readonly check: (message: Buffer, traceparent: string | undefined) => Buffer | Promise<Buffer>;
+export interface AuthorizationServerOptions extends Omit<AcceptorOptions, 'onConnection'>, CheckCallOptions {
   /** A call has arrived; the function that it returns is called when it has ended. */
   readonly onStarted: () => () => void;
   /** A call ended before it was answered: given up by the client (or not readable, or too large), or at its deadline. */
@@ -47,8 +42,6 @@ export interface AuthorizationServerOptions extends Omit<AcceptorOptions, 'onCon
   readonly maxConnectionAgeSeconds: number;
   /** Largest CheckRequest in bytes; a larger one ends as RESOURCE_EXHAUSTED. */
   readonly maxMessageBytes: number;
-  /** Most bytes of a call's HTTP/2 headers (RFC 9113 §10.5.1); a call with more ends as RESOURCE_EXHAUSTED. */
-  readonly maxHeaderBytes: number;
   readonly tls: TlsMaterial | undefined;
 }
 
@@ -153,7 +146,6 @@ function rawService(service: ServiceDefinition): ServiceDefinition {
   );
 }
 
-type CheckCall = ServerUnaryCall<Buffer, Buffer>;
 type NextCall = Parameters<ServerInterceptor>[1];
 type Listener = Parameters<NextCall['start']>[0];
 
@@ -240,47 +232,4 @@ class FollowedCall extends ServerInterceptingCall implements Listener {
     this.#isAnswered = this.#isWhole;
     this.#call.sendStatus(status);
   }
-}
-
-function createCheckHandler({ check, maxHeaderBytes }: AuthorizationServerOptions) {
-  return (call: CheckCall, respond: sendUnaryData<Buffer>): void => {
-    if (isOverLimit(call, maxHeaderBytes)) {
-      respond({ code: status.RESOURCE_EXHAUSTED, details: `headers of over ${maxHeaderBytes} bytes` });
-      return;
-    }
-    if (isGivenUp(call)) return;
-    const answer = check(call.request, traceparentOf(call));
-    if (answer instanceof Promise) {
-      void answer.then((response) => {
-        if (!isGivenUp(call)) respond(null, response);
-      });
-    } else {
-      respond(null, answer);
-    }
-  };
-}
-
-/** Looked at before the work, and again after waiting: an answer would be work for nobody. */
-function isGivenUp(call: CheckCall): boolean {
-  return call.cancelled || hasExpired(call);
-}
-
-/** Whether the call's deadline (`grpc-timeout`) has passed, or will have in so many milliseconds. */
-function hasExpired(call: Pick<NextCall, 'getDeadline'>, aheadMs = 0): boolean {
-  return Number(call.getDeadline()) - aheadMs <= Date.now();
-}
-
-/** Sizes as RFC 9113 §10.5.1 counts them: 32 bytes for each field beside its text. */
-function isOverLimit(call: CheckCall, maxHeaderBytes: number): boolean {
-  if (maxHeaderBytes >= NODE_MAX_HEADER_BYTES) return false;
-  let bytes = 0;
-  for (const [name, values] of Object.entries(call.metadata.toJSON())) {
-    for (const value of values) bytes += name.length + value.length + 32;
-  }
-  return bytes > maxHeaderBytes;
-}
-
-/** W3C Trace Context, which Envoy adds to the call where it traces. */
-function traceparentOf(call: ServerUnaryCall<Buffer, Buffer>): string | undefined {
-  return call.metadata.get('traceparent')[0]?.toString();
 }
