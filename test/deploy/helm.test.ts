@@ -9,10 +9,20 @@ import { README_FILE, VALUES_FILE, withValuesTable } from '../../scripts/chart-r
 import { chartConfigSchema, SCHEMA_FILE } from '../../scripts/chart-schema.mjs';
 import { parseConfig } from '../../src/config/parse.ts';
 import { FILE } from '../../src/config/schema.ts';
-import { CHART, refusal, render, renderText, VALUES_FILES, valuesFile } from '../support/chart.ts';
+import {
+  CHART,
+  configOf,
+  containerOf,
+  podOf,
+  refusal,
+  render,
+  renderText,
+  VALUES_FILES,
+  valuesFile,
+} from '../support/chart.ts';
 import { runTool, runToolOrThrow } from '../support/platform-tool.ts';
 import { HELM, KUBERNETES_VALIDATE, unmet } from '../support/requirement.ts';
-import { type SampleObject, sampleFolder, toManifest } from '../support/sample-files.ts';
+import { sampleFolder, toManifest } from '../support/sample-files.ts';
 
 const PACKAGE_FILE = fileURLToPath(new URL('../../package.json', import.meta.url));
 const VALUES_SCHEMA = JSON.parse(readFileSync(SCHEMA_FILE, 'utf8'));
@@ -25,18 +35,6 @@ const skipped = await unmet([HELM], 'that the chart renders, and refuses wrong v
 
 interface AlertRule {
   readonly annotations?: { runbook_url: string };
-}
-
-function podOf(objects: ReadonlyMap<string, SampleObject>) {
-  return objects.get('Deployment')?.['spec'].template.spec;
-}
-
-function containerOf(objects: ReadonlyMap<string, SampleObject>) {
-  return podOf(objects).containers[0];
-}
-
-function configOf(objects: ReadonlyMap<string, SampleObject>): string {
-  return objects.get('ConfigMap')?.['data']['config.yaml'];
 }
 
 describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {

@@ -66,6 +66,28 @@ tls:
 {{- end }}
 {{- end }}
 
+{{/*
+The configuration file without `listen`. Helm reads YAML 1.1, where an unquoted `off` is false; a name that does not
+exist would only show once a pod refuses to start.
+*/}}
+{{- define "approov.config" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- $names := keys $config.policies | sortAlpha -}}
+{{- $default := default "default" $config.defaultPolicy -}}
+{{- if eq $default "default" }}{{ $names = append $names "default" | uniq | sortAlpha }}{{ end -}}
+{{- $unknown := printf "names no policy; there are: %s" (join ", " $names) -}}
+{{- if not (has $default $names) }}{{ fail (printf "config.defaultPolicy: %q %s" $default $unknown) }}{{ end -}}
+{{- range $index, $route := $config.routes -}}
+{{- if not (has $route.policy $names) -}}
+{{- fail (printf "config.routes[%d].policy: %q %s" $index $route.policy $unknown) -}}
+{{- end -}}
+{{- end -}}
+{{- range $policy := $config.policies -}}
+{{- if eq (toString $policy.mode) "false" }}{{ $_ := set $policy "mode" "off" }}{{ end -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end }}
+
 {{/* From SIGTERM on the service needs delay and timeout; five seconds more, so that it is never killed in between. */}}
 {{- define "approov.terminationGracePeriodSeconds" -}}
 {{- $drain := .Values.config.drain -}}
