@@ -94,6 +94,18 @@ exist would only show once a pod refuses to start.
 {{- add .Values.preStopSeconds (ceil $drain.delaySeconds | int) (ceil $drain.timeoutSeconds | int) 5 -}}
 {{- end }}
 
+{{/* Who may read the admin page, as `from` of a NetworkPolicy. */}}
+{{- define "approov.adminReaders" -}}
+{{- with .Values.monitoring.namespace -}}
+- namespaceSelector:
+    matchLabels:
+      kubernetes.io/metadata.name: {{ . | quote }}
+{{- end }}
+{{- with .Values.networkPolicy.monitoring }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{/* "true" if a key is fetched over https, for which the pods need a way out. */}}
 {{- define "approov.fetchesKeys" -}}
 {{- range .Values.config.keys -}}
