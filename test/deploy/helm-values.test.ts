@@ -1,13 +1,26 @@
 /** The chart's values that fit it to a cluster: who may call, which user runs it, what else is mounted, and where it listens. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { VALUES_FILE } from '../../scripts/chart-readme.mjs';
 import { parseConfig } from '../../src/config/parse.ts';
-import { configOf, refusal, render, renderNotes, valuesFile } from '../support/chart.ts';
+import {
+  configOf,
+  containerOf,
+  podOf,
+  refusal,
+  render,
+  renderNotes,
+  renderText,
+  valuesFile,
+} from '../support/chart.ts';
 import { HELM, unmet } from '../support/requirement.ts';
 import { readSample } from '../support/sample-files.ts';
+
+const PAGE = readFileSync(new URL('../../docs/install/kubernetes.md', import.meta.url), 'utf8');
+const VALUE_NAMES = Object.keys(parse(readFileSync(VALUES_FILE, 'utf8')));
 
 const skipped = await unmet([HELM], 'that the chart fits a cluster by its values');
 
@@ -136,5 +149,219 @@ describe.skipIf(skipped !== '')(`the policies in the chart's values${skipped}`, 
     const config = configOf(await render({ config: { policies: { default: null }, routes } }));
     expect(parse(config).policies).toEqual({});
     expect(parseConfig(config, {}).problems).toEqual([]);
+  });
+});
+
+describe.skipIf(skipped !== '')(`the pods of the chart${skipped}`, () => {
+  test('leave user and groups to the cluster where they are null, as OpenShift wants it', async () => {
+    const objects = await render(valuesFile('openshift-values.yaml'));
+    expect(podOf(objects).securityContext).toEqual({
+      runAsNonRoot: true,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    expect(containerOf(objects).securityContext).toEqual({
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    });
+  });
+
+  test('take further settings of a security context beside the chart’s own', async () => {
+    const objects = await render({
+      podSecurityContext: { runAsUser: 1001, fsGroupChangePolicy: 'OnRootMismatch' },
+      securityContext: { seLinuxOptions: { level: 's0:c1,c2' } },
+    });
+    expect(podOf(objects).securityContext).toEqual({
+      runAsNonRoot: true,
+      runAsUser: 1001,
+      runAsGroup: 65532,
+      fsGroup: 65532,
+      fsGroupChangePolicy: 'OnRootMismatch',
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    expect(containerOf(objects).securityContext).toMatchObject({
+      readOnlyRootFilesystem: true,
+      seLinuxOptions: { level: 's0:c1,c2' },
+    });
+  });
+
+  test('mount further volumes', async () => {
+    const volume = { name: 'jwks', configMap: { name: 'approov-jwks' } };
+    const mount = { name: 'jwks', mountPath: '/etc/approov-jwks', readOnly: true };
+    const objects = await render({ extraVolumes: [volume], extraVolumeMounts: [mount] });
+    expect(podOf(objects).volumes).toContainEqual(volume);
+    expect(containerOf(objects).volumeMounts).toContainEqual(mount);
+  });
+
+  test('get environment variables by value, and from Secrets and ConfigMaps', async () => {
+    const valueFrom = { secretKeyRef: { name: 'proxy', key: 'url' } };
+    const objects = await render({ env: { HTTPS_PROXY: { valueFrom }, LOG_LEVEL: 'warn' } });
+    expect(containerOf(objects).env).toEqual([
+      { name: 'APPROOV_CONFIG', value: '/etc/approov/config.yaml' },
+      { name: 'HTTPS_PROXY', valueFrom },
+      { name: 'LOG_LEVEL', value: 'warn' },
+    ]);
+  });
+
+  test('see several Secrets in one folder', async () => {
+    const next = { name: 'approov-next', items: [{ key: 'secret', path: 'next' }] };
+    const objects = await render({ secret: { further: [next] } });
+    const volume = podOf(objects).volumes.find(({ name }: { name: string }) => name === 'secret');
+    expect(volume).toEqual({
+      name: 'secret',
+      projected: { defaultMode: 0o440, sources: [{ secret: { name: 'approov' } }, { secret: next }] },
+    });
+  });
+
+  test('carry the common labels and their own, and are selected by neither', async () => {
+    const objects = await render(valuesFile('monitoring-values.yaml'), {
+      commonLabels: { team: 'edge', tier: 'front' },
+      podLabels: { tier: 'authz' },
+    });
+    for (const { kind, metadata } of objects.values()) {
+      expect(metadata?.labels, kind).toMatchObject({
+        'app.kubernetes.io/name': 'approov-ext-authz',
+        team: 'edge',
+        tier: 'front',
+      });
+    }
+    const deployment = objects.get('Deployment')?.['spec'];
+    expect(deployment.template.metadata.labels).toEqual({
+      'app.kubernetes.io/name': 'approov-ext-authz',
+      'app.kubernetes.io/instance': 'approov-ext-authz',
+      'app.kubernetes.io/version': expect.any(String),
+      team: 'edge',
+      tier: 'authz',
+    });
+    expect(deployment.selector.matchLabels).toEqual({
+      'app.kubernetes.io/name': 'approov-ext-authz',
+      'app.kubernetes.io/instance': 'approov-ext-authz',
+    });
+  });
+
+  test('see no service links, which would read as settings', async () => {
+    expect(podOf(await render()).enableServiceLinks).toBe(false);
+  });
+});
+
+describe.skipIf(skipped !== '')(`the listeners of the chart${skipped}`, () => {
+  test('bind IPv6, and IPv4 beside it, where the values say so', async () => {
+    const objects = await render({
+      listen: { host: '[::]' },
+      service: { ipFamilyPolicy: 'PreferDualStack', ipFamilies: ['IPv6', 'IPv4'] },
+    });
+    expect(parse(configOf(objects)).listen).toEqual({ admin: '[::]:9002', grpc: '[::]:9001' });
+    expect(parseConfig(configOf(objects), {}).problems).toEqual([]);
+    expect(objects.get('Service')?.['spec']).toMatchObject({
+      clusterIP: 'None',
+      ipFamilyPolicy: 'PreferDualStack',
+      ipFamilies: ['IPv6', 'IPv4'],
+    });
+    const service = (await render()).get('Service')?.['spec'];
+    expect(service).not.toHaveProperty('ipFamilyPolicy');
+    expect(service).not.toHaveProperty('ipFamilies');
+  });
+
+  test('roll the pods when their address changes, as a running process keeps its own', async () => {
+    const annotations = async (host: string) =>
+      (await render({ listen: { host } })).get('Deployment')?.['spec'].template.metadata.annotations;
+    expect(await annotations('[::]')).not.toEqual(await annotations('0.0.0.0'));
+  });
+
+  test('of the admin page bind IPv6 beside a sidecar as well', async () => {
+    const objects = await render(valuesFile('sidecar-values.yaml'), { listen: { host: '[::]' } });
+    expect(parse(configOf(objects)).listen).toEqual({
+      admin: '[::]:9002',
+      grpc: 'unix:/run/approov/authz.sock',
+    });
+  });
+});
+
+describe.skipIf(skipped !== '')(`the monitors of the chart${skipped}`, () => {
+  test.each([
+    { scrape: 'PodMonitor', field: 'podMetricsEndpoints' },
+    { scrape: 'ServiceMonitor', field: 'endpoints' },
+  ])('relabel what a $scrape scrapes', async ({ scrape, field }) => {
+    const relabelings = [{ targetLabel: 'cluster', replacement: 'eu-1' }];
+    const metricRelabelings = [{ action: 'drop', sourceLabels: ['__name__'], regex: 'nodejs_.*' }];
+    const objects = await render({ monitoring: { scrape, relabelings, metricRelabelings } });
+    expect(objects.get(scrape)?.['spec'][field]).toEqual([
+      { port: 'admin', path: '/metrics', interval: '30s', relabelings, metricRelabelings },
+    ]);
+    const plain = (await render({ monitoring: { scrape } })).get(scrape)?.['spec'][field];
+    expect(plain).toEqual([{ port: 'admin', path: '/metrics', interval: '30s' }]);
+  });
+});
+
+describe.skipIf(skipped !== '')(`the values on the install page${skipped}`, () => {
+  const blocks = [...PAGE.matchAll(/```yaml\n(.*?)```/gs)]
+    .map(([, yaml = '']) => parse(yaml) as Record<string, unknown>)
+    .filter((values) => Object.keys(values).every((name) => VALUE_NAMES.includes(name)));
+
+  test('are those of the walk, and of each section', () => {
+    const names = new Set(blocks.flatMap((values) => Object.keys(values)));
+    expect([...names]).toEqual(
+      expect.arrayContaining([
+        'config',
+        'networkPolicy',
+        'monitoring',
+        'podSecurityContext',
+        'listen',
+        'secret',
+      ]),
+    );
+  });
+
+  test.each(blocks)('are taken by the chart: %j', async (values) => {
+    expect(parseConfig(configOf(await render(values)), {}).problems).toEqual([]);
+  });
+});
+
+describe.skipIf(skipped !== '')(`values that do not fit a cluster${skipped}`, () => {
+  test.each([
+    { values: { listen: { host: '127.0.0.1' } }, says: '/listen/host' },
+    { values: { service: { ipFamilyPolicy: 'Dual' } }, says: '/service/ipFamilyPolicy' },
+    { values: { service: { ipFamilies: ['IPv5'] } }, says: '/service/ipFamilies/0' },
+    { values: { service: { ipFamilies: ['IPv6'] } }, says: 'IPv6 needs listen.host "[::]"' },
+    {
+      values: { service: { ipFamilyPolicy: 'PreferDualStack' } },
+      says: 'IPv6 needs listen.host "[::]"',
+    },
+    { values: { podSecurityContext: { runAsUsr: 1 } }, says: "'runAsUsr' not allowed" },
+    { values: { securityContext: { privilegd: true } }, says: "'privilegd' not allowed" },
+    { values: { securityContext: { runAsUser: '1001' } }, says: '/securityContext/runAsUser' },
+    { values: { env: { A: { valueFrom: {} } } }, says: '/env/A' },
+    { values: { env: { A: { valueFrom: { secretKeyRef: { name: 'x' } } } } }, says: '/env/A' },
+    { values: { env: { APPROOV_CONFIG: '/x' } }, says: '/env/APPROOV_CONFIG' },
+    { values: { extraVolumes: [{ configMap: { name: 'x' } }] }, says: '/extraVolumes/0' },
+    { values: { extraVolumeMounts: [{ name: 'x' }] }, says: '/extraVolumeMounts/0' },
+    { values: { secret: { further: ['next'] } }, says: '/secret/further/0' },
+    {
+      values: { commonLabels: { 'app.kubernetes.io/name': 'x' } },
+      says: '/commonLabels/app.kubernetes.io~1name',
+    },
+    {
+      values: { podLabels: { 'app.kubernetes.io/instance': 'x' } },
+      says: '/podLabels/app.kubernetes.io~1instance',
+    },
+    {
+      values: { monitoring: { labels: { 'helm.sh/chart': 'x' } } },
+      says: '/monitoring/labels/helm.sh~1chart',
+    },
+    { values: { monitoring: { namespace: 'a b' } }, says: '/monitoring/namespace' },
+    { values: { monitoring: { relabelings: [{ target: 'x' }] } }, says: '/monitoring/relabelings/0' },
+  ])('are refused: $values', async ({ values, says }) => {
+    expect(await refusal(values)).toContain(says);
+  });
+
+  test('would make two labels of one name, and do not', async () => {
+    const labels = { team: 'edge' };
+    const text = await renderText({
+      commonLabels: labels,
+      podLabels: labels,
+      monitoring: { scrape: 'ServiceMonitor', labels },
+    });
+    for (const object of text.split(/^---$/m))
+      expect(() => parse(object, { uniqueKeys: true })).not.toThrow();
   });
 });

@@ -119,7 +119,7 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     expect(pod).toMatchObject({
       automountServiceAccountToken: false,
       enableServiceLinks: false,
-      securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: 'RuntimeDefault' } },
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
     });
     for (const container of pod.containers) {
       expect(container.securityContext, container.name).toMatchObject({
@@ -142,7 +142,8 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
         }
       }
       const secret = pod.volumes.find(({ name }: { name: string }) => name === 'secret');
-      expect(secret).toEqual({ name: 'secret', secret: { secretName: 'approov', defaultMode: 0o440 } });
+      const sources = [{ secret: { name: 'approov' } }];
+      expect(secret).toEqual({ name: 'secret', projected: { sources, defaultMode: 0o440 } });
     },
   );
 
@@ -347,10 +348,11 @@ describe('the files of the chart', () => {
 
   test('allow no unknown value anywhere but in what Kubernetes itself describes', () => {
     expect(openObjects(VALUES_SCHEMA, '')).toEqual([
+      '.definitions.volume',
       '.properties.global',
       '.properties.sidecar.properties.container',
-      '.properties.sidecar.properties.volumes.items',
       '.properties.affinity',
+      '.properties.extraVolumeMounts.items',
     ]);
   });
 });
@@ -359,7 +361,8 @@ describe('the files of the chart', () => {
 function openObjects(schema: unknown, path: string): string[] {
   if (typeof schema !== 'object' || schema === null) return [];
   const { type, additionalProperties } = schema as { type?: unknown; additionalProperties?: unknown };
-  const isOpen = type === 'object' && (additionalProperties === undefined || additionalProperties === true);
+  const isOpen =
+    [type].flat().includes('object') && (additionalProperties === undefined || additionalProperties === true);
   const children = Object.entries(schema).flatMap(([name, child]) => openObjects(child, `${path}.${name}`));
   return isOpen ? [path, ...children] : children;
 }

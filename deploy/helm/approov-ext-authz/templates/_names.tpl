@@ -16,11 +16,26 @@
 {{- end }}
 
 {{- define "approov.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "approov.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "approov.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
+{{/* The chart's own labels come first: a selector or a tool may rely on them. */}}
 {{- define "approov.labels" -}}
+{{- toYaml (merge (include "approov.ownLabels" . | fromYaml) .Values.commonLabels) -}}
+{{- end }}
+
+{{/* Monitors and rules: with the labels by which a Prometheus picks them. */}}
+{{- define "approov.monitoringLabels" -}}
+{{- toYaml (merge (include "approov.ownLabels" . | fromYaml) .Values.monitoring.labels .Values.commonLabels) -}}
+{{- end }}
+
+{{- define "approov.podLabels" -}}
+{{- $own := omit (include "approov.ownLabels" . | fromYaml) "helm.sh/chart" "app.kubernetes.io/managed-by" -}}
+{{- toYaml (merge $own .Values.podLabels .Values.commonLabels) -}}
+{{- end }}
+
+{{- define "approov.ownLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -50,11 +65,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 
 {{/* What the chart decides about `listen`: the rest of the configuration file comes as it is. */}}
 {{- define "approov.listen" -}}
-admin: 0.0.0.0:9002
+admin: {{ printf "%s:9002" .Values.listen.host | quote }}
 {{- if .Values.sidecar.enabled }}
 grpc: unix:/run/approov/authz.sock
 {{- else }}
-grpc: 0.0.0.0:9001
+grpc: {{ printf "%s:9001" .Values.listen.host | quote }}
 {{- end }}
 {{- if .Values.tls.enabled }}
 tls:
@@ -111,4 +126,11 @@ exist would only show once a pod refuses to start.
 {{- range .Values.config.keys -}}
 {{- if hasKey . "jwksUrl" -}}true{{- end -}}
 {{- end -}}
+{{- end }}
+
+{{/* A field that is null is left to the cluster. */}}
+{{- define "approov.withoutNulls" -}}
+{{- $given := dict -}}
+{{- range $name, $value := . }}{{ if not (kindIs "invalid" $value) }}{{ $_ := set $given $name $value }}{{ end }}{{ end -}}
+{{- toYaml $given -}}
 {{- end }}
