@@ -153,6 +153,16 @@ describe.skipIf(skipped !== '')(`the policies in the chart's values${skipped}`, 
 });
 
 describe.skipIf(skipped !== '')(`the pods of the chart${skipped}`, () => {
+  test('run as the user of the image by default', async () => {
+    expect(podOf(await render()).securityContext).toEqual({
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      runAsGroup: 65532,
+      fsGroup: 65532,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+  });
+
   test('leave user and groups to the cluster where they are null, as OpenShift wants it', async () => {
     const objects = await render(valuesFile('openshift-values.yaml'));
     expect(podOf(objects).securityContext).toEqual({
@@ -349,6 +359,10 @@ describe.skipIf(skipped !== '')(`values that do not fit a cluster${skipped}`, ()
       says: '/monitoring/labels/helm.sh~1chart',
     },
     { values: { monitoring: { namespace: 'a b' } }, says: '/monitoring/namespace' },
+    {
+      values: { monitoring: { metricRelabelings: [{ action: 'dorp' }] } },
+      says: '/monitoring/metricRelabelings/0/action',
+    },
     { values: { monitoring: { relabelings: [{ target: 'x' }] } }, says: '/monitoring/relabelings/0' },
   ])('are refused: $values', async ({ values, says }) => {
     expect(await refusal(values)).toContain(says);
