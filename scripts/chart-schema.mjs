@@ -19,6 +19,10 @@ export function chartConfigSchema(file) {
     z.toJSONSchema(file, { io: 'input', target: 'draft-7' })
   );
   const { listen: __, ...properties } = schema['properties'];
+  // Helm reads YAML 1.1, where an unquoted `off` is false; the chart writes it as the text again.
+  properties.policies.additionalProperties.properties.mode = withUnquotedOff(
+    properties.policies.additionalProperties.properties.mode,
+  );
   // The chart needs `keys` to see which Secret they come from, and `drain` to give the pod enough time.
   return {
     ...schema,
@@ -26,6 +30,12 @@ export function chartConfigSchema(file) {
     properties,
     required: [...schema['required'], 'keys', 'drain'],
   };
+}
+
+/** @param {{ enum: readonly string[] }} mode */
+function withUnquotedOff({ enum: modes, ...mode }) {
+  const { type: _, ...rest } = /** @type {Record<string, unknown>} */ (mode);
+  return { ...rest, enum: [...modes, false] };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -362,7 +362,7 @@ describe('a unix socket', () => {
 });
 
 if (!HAS_IPV6)
-  process.stderr.write('listeners.test.ts: this machine has no IPv6, so four tests are left out\n');
+  process.stderr.write('listeners.test.ts: this machine has no IPv6, so five tests are left out\n');
 
 describe.runIf(HAS_IPV6)('IPv6', () => {
   test.each(['[::1]:0', '[::]:0'])('is listened on at %s', async (address) => {
@@ -370,6 +370,12 @@ describe.runIf(HAS_IPV6)('IPv6', () => {
     expect(running.grpc).toMatch(/^\[::1?\]:[1-9]\d*$/);
     expect(await check(running.grpc)).toBe('ok');
     expect(await healthcheck(running)).toEqual(SERVING);
+  });
+
+  test('takes IPv4 as well at [::], which pods with either or both listen on', async () => {
+    service = await startServe({ ...ENV, APPROOV_GRPC_LISTEN: '[::]:0', APPROOV_ADMIN_LISTEN: '[::]:0' });
+    expect(await check(service.grpc.replace('[::]', '127.0.0.1'))).toBe('ok');
+    expect((await readReadyz(service.admin.replace('[::]', '127.0.0.1'))).status).toBe(200);
   });
 
   test('speaks TLS too', async () => {

@@ -1,7 +1,8 @@
 /** Owns rendering the Helm chart with values, as the objects that it makes. */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { runTool, runToolOrThrow } from './platform-tool.ts';
 import { parseObjects, type SampleObject, sampleFolder } from './sample-files.ts';
 
@@ -36,12 +37,52 @@ export async function render(
   return byKind;
 }
 
+export function podOf(objects: ReadonlyMap<string, SampleObject>) {
+  return objects.get('Deployment')?.['spec'].template.spec;
+}
+
+/** The service's own container. */
+export function containerOf(objects: ReadonlyMap<string, SampleObject>) {
+  return podOf(objects).containers[0];
+}
+
+/** The configuration file that the pods read. */
+export function configOf(objects: ReadonlyMap<string, SampleObject>): string {
+  return objects.get('ConfigMap')?.['data']['config.yaml'];
+}
+
 /** What helm says against values; nothing if it takes them. */
-export function refusal(values: Values): Promise<string> {
+export function refusal(values: string | Values): Promise<string> {
   return withValues([values], async (options) => {
     const { code, output } = await runTool('helm', ['template', RELEASE, CHART, ...options]);
     return code === 0 ? '' : output;
   });
+}
+
+/** What `helm install` would say in the end. It asks a cluster first; a copy of the chart says it in an object instead. */
+export async function renderNotes(...values: readonly (string | Values)[]): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'chart-notes-'));
+  try {
+    cpSync(CHART, folder, { recursive: true });
+    renameSync(join(folder, 'templates/NOTES.txt'), join(folder, 'notes.txt'));
+    writeFileSync(
+      join(folder, 'templates/notes.yaml'),
+      'notes: {{ tpl (.Files.Get "notes.txt") . | toJson }}',
+    );
+    const text = await withValues(values, (options) =>
+      runToolOrThrow('helm', [
+        'template',
+        RELEASE,
+        folder,
+        '--show-only',
+        'templates/notes.yaml',
+        ...options,
+      ]),
+    );
+    return parse(text).notes;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** Calls with the options that hand values over: files by path, others in a file of their own. */

@@ -16,11 +16,26 @@
 {{- end }}
 
 {{- define "approov.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "approov.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "approov.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
+{{/* The chart's own labels come first: a selector or a tool may rely on them. */}}
 {{- define "approov.labels" -}}
+{{- toYaml (merge (include "approov.ownLabels" . | fromYaml) .Values.commonLabels) -}}
+{{- end }}
+
+{{/* Monitors and rules: with the labels by which a Prometheus picks them. */}}
+{{- define "approov.monitoringLabels" -}}
+{{- toYaml (merge (include "approov.ownLabels" . | fromYaml) .Values.monitoring.labels .Values.commonLabels) -}}
+{{- end }}
+
+{{- define "approov.podLabels" -}}
+{{- $own := omit (include "approov.ownLabels" . | fromYaml) "helm.sh/chart" "app.kubernetes.io/managed-by" -}}
+{{- toYaml (merge $own .Values.podLabels .Values.commonLabels) -}}
+{{- end }}
+
+{{- define "approov.ownLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -50,11 +65,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 
 {{/* What the chart decides about `listen`: the rest of the configuration file comes as it is. */}}
 {{- define "approov.listen" -}}
-admin: 0.0.0.0:9002
+admin: {{ printf "%s:9002" .Values.listen.host | quote }}
 {{- if .Values.sidecar.enabled }}
 grpc: unix:/run/approov/authz.sock
 {{- else }}
-grpc: 0.0.0.0:9001
+grpc: {{ printf "%s:9001" .Values.listen.host | quote }}
 {{- end }}
 {{- if .Values.tls.enabled }}
 tls:
@@ -66,10 +81,44 @@ tls:
 {{- end }}
 {{- end }}
 
+{{/*
+The configuration file without `listen`. Helm reads YAML 1.1, where an unquoted `off` is false; a name that does not
+exist would only show once a pod refuses to start.
+*/}}
+{{- define "approov.config" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- $names := keys $config.policies | sortAlpha -}}
+{{- $default := default "default" $config.defaultPolicy -}}
+{{- if eq $default "default" }}{{ $names = append $names "default" | uniq | sortAlpha }}{{ end -}}
+{{- $unknown := printf "names no policy; there are: %s" (join ", " $names) -}}
+{{- if not (has $default $names) }}{{ fail (printf "config.defaultPolicy: %q %s" $default $unknown) }}{{ end -}}
+{{- range $index, $route := $config.routes -}}
+{{- if not (has $route.policy $names) -}}
+{{- fail (printf "config.routes[%d].policy: %q %s" $index $route.policy $unknown) -}}
+{{- end -}}
+{{- end -}}
+{{- range $policy := $config.policies -}}
+{{- if eq (toString $policy.mode) "false" }}{{ $_ := set $policy "mode" "off" }}{{ end -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end }}
+
 {{/* From SIGTERM on the service needs delay and timeout; five seconds more, so that it is never killed in between. */}}
 {{- define "approov.terminationGracePeriodSeconds" -}}
 {{- $drain := .Values.config.drain -}}
 {{- add .Values.preStopSeconds (ceil $drain.delaySeconds | int) (ceil $drain.timeoutSeconds | int) 5 -}}
+{{- end }}
+
+{{/* Who may read the admin page, as `from` of a NetworkPolicy. */}}
+{{- define "approov.adminReaders" -}}
+{{- with .Values.monitoring.namespace -}}
+- namespaceSelector:
+    matchLabels:
+      kubernetes.io/metadata.name: {{ . | quote }}
+{{- end }}
+{{- with .Values.networkPolicy.monitoring }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* "true" if a key is fetched over https, for which the pods need a way out. */}}
@@ -77,4 +126,11 @@ tls:
 {{- range .Values.config.keys -}}
 {{- if hasKey . "jwksUrl" -}}true{{- end -}}
 {{- end -}}
+{{- end }}
+
+{{/* A field that is null is left to the cluster. */}}
+{{- define "approov.withoutNulls" -}}
+{{- $given := dict -}}
+{{- range $name, $value := . }}{{ if not (kindIs "invalid" $value) }}{{ $_ := set $given $name $value }}{{ end }}{{ end -}}
+{{- toYaml $given -}}
 {{- end }}

@@ -1,0 +1,381 @@
+/** The chart's values that fit it to a cluster: who may call, which user runs it, what else is mounted, and where it listens. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { VALUES_FILE } from '../../scripts/chart-readme.mjs';
+import { parseConfig } from '../../src/config/parse.ts';
+import {
+  configOf,
+  containerOf,
+  podOf,
+  refusal,
+  render,
+  renderNotes,
+  renderText,
+  valuesFile,
+} from '../support/chart.ts';
+import { HELM, unmet } from '../support/requirement.ts';
+import { readSample } from '../support/sample-files.ts';
+
+const PAGE = readFileSync(new URL('../../docs/install/kubernetes.md', import.meta.url), 'utf8');
+const VALUE_NAMES = Object.keys(parse(readFileSync(VALUES_FILE, 'utf8')));
+
+const skipped = await unmet([HELM], 'that the chart fits a cluster by its values');
+
+const SAME_NAMESPACE = [{ podSelector: {} }];
+const GRPC = [{ port: 'grpc', protocol: 'TCP' }];
+const ADMIN = [{ port: 'admin', protocol: 'TCP' }];
+
+function inNamespace(name: string) {
+  return { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } } };
+}
+
+/** Values as a person writes them: in YAML, which Helm reads by the rules of YAML 1.1. */
+async function withYaml<T>(text: string, use: (file: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'chart-yaml-'));
+  const file = join(folder, 'values.yaml');
+  try {
+    writeFileSync(file, text);
+    return await use(file);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function ingressOf(...values: (string | Record<string, unknown>)[]): Promise<unknown> {
+  return (await render(...values)).get('NetworkPolicy')?.['spec'].ingress;
+}
+
+describe.skipIf(skipped !== '')(`the NetworkPolicy of the chart${skipped}`, () => {
+  test('admits to gRPC the pods of its own namespace, and nobody else who is not named', async () => {
+    expect(await ingressOf()).toEqual([
+      { ports: GRPC, from: SAME_NAMESPACE },
+      { ports: ADMIN, from: [inNamespace('monitoring')] },
+    ]);
+  });
+
+  test('admits the named callers alone', async () => {
+    expect(await ingressOf({ networkPolicy: { callers: [inNamespace('gateways')] } })).toEqual([
+      { ports: GRPC, from: [inNamespace('gateways')] },
+      { ports: ADMIN, from: [inNamespace('monitoring')] },
+    ]);
+  });
+
+  test('admits nobody where the callers are an empty list, which Kubernetes would read as everybody', async () => {
+    expect(await ingressOf({ networkPolicy: { callers: [] }, monitoring: { namespace: '' } })).toEqual([]);
+    expect(await ingressOf(valuesFile('sidecar-values.yaml'), { networkPolicy: { callers: [] } })).toEqual([
+      { ports: ADMIN, from: [inNamespace('monitoring')] },
+    ]);
+  });
+
+  test('admits to Envoy’s ports of a sidecar the named callers alone', async () => {
+    const callers = [{ ipBlock: { cidr: '0.0.0.0/0' } }, { ipBlock: { cidr: '::/0' } }];
+    expect(await ingressOf(valuesFile('sidecar-values.yaml'), { networkPolicy: { callers } })).toEqual([
+      { ports: [{ port: 10_000, protocol: 'TCP' }], from: callers },
+      { ports: ADMIN, from: [inNamespace('monitoring')] },
+    ]);
+  });
+
+  test('admits to the admin page the namespace that the monitoring values name, and further peers', async () => {
+    const prometheus = { ipBlock: { cidr: '10.1.2.3/32' } };
+    const admin = async (values: Record<string, unknown>) => {
+      const rules = (await ingressOf(values)) as { ports: unknown; from: unknown }[];
+      return rules.filter(({ ports }) => JSON.stringify(ports) === JSON.stringify(ADMIN));
+    };
+    expect(await admin({ monitoring: { namespace: 'observability' } })).toEqual([
+      { ports: ADMIN, from: [inNamespace('observability')] },
+    ]);
+    expect(await admin({ networkPolicy: { monitoring: [prometheus] } })).toEqual([
+      { ports: ADMIN, from: [inNamespace('monitoring'), prometheus] },
+    ]);
+    expect(
+      await admin({ monitoring: { namespace: '' }, networkPolicy: { monitoring: [prometheus] } }),
+    ).toEqual([{ ports: ADMIN, from: [prometheus] }]);
+    expect(await admin({ monitoring: { namespace: '' } })).toEqual([]);
+  });
+
+  test.each([
+    { folder: 'istio', namespace: 'istio-ingress' },
+    { folder: 'envoy-gateway', namespace: 'envoy-gateway-system' },
+  ])('admits the gateways of deploy/$folder by its values', async ({ folder, namespace }) => {
+    const [values] = readSample(folder, 'approov-values.yaml');
+    const [grpc] = (await ingressOf(values as Record<string, unknown>)) as unknown[];
+    expect(grpc).toEqual({ ports: GRPC, from: [inNamespace(namespace)] });
+  });
+});
+
+describe.skipIf(skipped !== '')(`the policies in the chart's values${skipped}`, () => {
+  test('may be off without quotes, which YAML 1.1 reads as false', async () => {
+    await withYaml('config: {policies: {open: {mode: off}, strict: {mode: enforce}}}', async (file) => {
+      const config = configOf(await render(file));
+      expect(parse(config).policies).toEqual({
+        default: { mode: 'observe' },
+        open: { mode: 'off' },
+        strict: { mode: 'enforce' },
+      });
+      expect(parseConfig(config, {}).problems).toEqual([]);
+      const notes = await renderNotes(file);
+      expect(notes).toContain('Policy "open" does not enforce (mode off)');
+      expect(notes).toContain('Policy "default" does not enforce (mode observe)');
+      expect(notes).not.toContain('Policy "strict"');
+    });
+  });
+
+  test.each(['on', 'yes', 'true'])('may not have the mode %s', async (mode) => {
+    await withYaml(`config: {policies: {open: {mode: ${mode}}}}`, async (file) => {
+      expect(await refusal(file)).toContain("'/config/policies/open/mode'");
+    });
+  });
+
+  test.each([
+    {
+      config: { routes: [{ policy: 'default' }, { pathPrefix: '/search', policy: 'limitd' }] },
+      says: 'config.routes[1].policy: "limitd" names no policy; there are: default, limited',
+    },
+    {
+      config: { defaultPolicy: 'strict' },
+      says: 'config.defaultPolicy: "strict" names no policy; there are: default, limited',
+    },
+  ])('must have the one that is named: $says', async ({ config, says }) => {
+    expect(await refusal({ config: { policies: { limited: { mode: 'limit' } }, ...config } })).toContain(
+      says,
+    );
+  });
+
+  test('may leave the default one to the service, which has it anyway', async () => {
+    const routes = [{ host: 'api.example.com', policy: 'default' }];
+    const config = configOf(await render({ config: { policies: { default: null }, routes } }));
+    expect(parse(config).policies).toEqual({});
+    expect(parseConfig(config, {}).problems).toEqual([]);
+  });
+});
+
+describe.skipIf(skipped !== '')(`the pods of the chart${skipped}`, () => {
+  test('run as the user of the image by default', async () => {
+    expect(podOf(await render()).securityContext).toEqual({
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      runAsGroup: 65532,
+      fsGroup: 65532,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+  });
+
+  test('leave user and groups to the cluster where they are null, as OpenShift wants it', async () => {
+    const objects = await render(valuesFile('openshift-values.yaml'));
+    expect(podOf(objects).securityContext).toEqual({
+      runAsNonRoot: true,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    expect(containerOf(objects).securityContext).toEqual({
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    });
+  });
+
+  test('take further settings of a security context beside the chart’s own', async () => {
+    const objects = await render({
+      podSecurityContext: { runAsUser: 1001, fsGroupChangePolicy: 'OnRootMismatch' },
+      securityContext: { seLinuxOptions: { level: 's0:c1,c2' } },
+    });
+    expect(podOf(objects).securityContext).toEqual({
+      runAsNonRoot: true,
+      runAsUser: 1001,
+      runAsGroup: 65532,
+      fsGroup: 65532,
+      fsGroupChangePolicy: 'OnRootMismatch',
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    expect(containerOf(objects).securityContext).toMatchObject({
+      readOnlyRootFilesystem: true,
+      seLinuxOptions: { level: 's0:c1,c2' },
+    });
+  });
+
+  test('mount further volumes', async () => {
+    const volume = { name: 'jwks', configMap: { name: 'approov-jwks' } };
+    const mount = { name: 'jwks', mountPath: '/etc/approov-jwks', readOnly: true };
+    const objects = await render({ extraVolumes: [volume], extraVolumeMounts: [mount] });
+    expect(podOf(objects).volumes).toContainEqual(volume);
+    expect(containerOf(objects).volumeMounts).toContainEqual(mount);
+  });
+
+  test('get environment variables by value, and from Secrets and ConfigMaps', async () => {
+    const valueFrom = { secretKeyRef: { name: 'proxy', key: 'url' } };
+    const objects = await render({ env: { HTTPS_PROXY: { valueFrom }, LOG_LEVEL: 'warn' } });
+    expect(containerOf(objects).env).toEqual([
+      { name: 'APPROOV_CONFIG', value: '/etc/approov/config.yaml' },
+      { name: 'HTTPS_PROXY', valueFrom },
+      { name: 'LOG_LEVEL', value: 'warn' },
+    ]);
+  });
+
+  test('see several Secrets in one folder', async () => {
+    const next = { name: 'approov-next', items: [{ key: 'secret', path: 'next' }] };
+    const objects = await render({ secret: { further: [next] } });
+    const volume = podOf(objects).volumes.find(({ name }: { name: string }) => name === 'secret');
+    expect(volume).toEqual({
+      name: 'secret',
+      projected: { defaultMode: 0o440, sources: [{ secret: { name: 'approov' } }, { secret: next }] },
+    });
+  });
+
+  test('carry the common labels and their own, and are selected by neither', async () => {
+    const objects = await render(valuesFile('monitoring-values.yaml'), {
+      commonLabels: { team: 'edge', tier: 'front' },
+      podLabels: { tier: 'authz' },
+    });
+    for (const { kind, metadata } of objects.values()) {
+      expect(metadata?.labels, kind).toMatchObject({
+        'app.kubernetes.io/name': 'approov-ext-authz',
+        team: 'edge',
+        tier: 'front',
+      });
+    }
+    const deployment = objects.get('Deployment')?.['spec'];
+    expect(deployment.template.metadata.labels).toEqual({
+      'app.kubernetes.io/name': 'approov-ext-authz',
+      'app.kubernetes.io/instance': 'approov-ext-authz',
+      'app.kubernetes.io/version': expect.any(String),
+      team: 'edge',
+      tier: 'authz',
+    });
+    expect(deployment.selector.matchLabels).toEqual({
+      'app.kubernetes.io/name': 'approov-ext-authz',
+      'app.kubernetes.io/instance': 'approov-ext-authz',
+    });
+  });
+
+  test('see no service links, which would read as settings', async () => {
+    expect(podOf(await render()).enableServiceLinks).toBe(false);
+  });
+});
+
+describe.skipIf(skipped !== '')(`the listeners of the chart${skipped}`, () => {
+  test('bind IPv6, and IPv4 beside it, where the values say so', async () => {
+    const objects = await render({
+      listen: { host: '[::]' },
+      service: { ipFamilyPolicy: 'PreferDualStack', ipFamilies: ['IPv6', 'IPv4'] },
+    });
+    expect(parse(configOf(objects)).listen).toEqual({ admin: '[::]:9002', grpc: '[::]:9001' });
+    expect(parseConfig(configOf(objects), {}).problems).toEqual([]);
+    expect(objects.get('Service')?.['spec']).toMatchObject({
+      clusterIP: 'None',
+      ipFamilyPolicy: 'PreferDualStack',
+      ipFamilies: ['IPv6', 'IPv4'],
+    });
+    const service = (await render()).get('Service')?.['spec'];
+    expect(service).not.toHaveProperty('ipFamilyPolicy');
+    expect(service).not.toHaveProperty('ipFamilies');
+  });
+
+  test('roll the pods when their address changes, as a running process keeps its own', async () => {
+    const annotations = async (host: string) =>
+      (await render({ listen: { host } })).get('Deployment')?.['spec'].template.metadata.annotations;
+    expect(await annotations('[::]')).not.toEqual(await annotations('0.0.0.0'));
+  });
+
+  test('of the admin page bind IPv6 beside a sidecar as well', async () => {
+    const objects = await render(valuesFile('sidecar-values.yaml'), { listen: { host: '[::]' } });
+    expect(parse(configOf(objects)).listen).toEqual({
+      admin: '[::]:9002',
+      grpc: 'unix:/run/approov/authz.sock',
+    });
+  });
+});
+
+describe.skipIf(skipped !== '')(`the monitors of the chart${skipped}`, () => {
+  test.each([
+    { scrape: 'PodMonitor', field: 'podMetricsEndpoints' },
+    { scrape: 'ServiceMonitor', field: 'endpoints' },
+  ])('relabel what a $scrape scrapes', async ({ scrape, field }) => {
+    const relabelings = [{ targetLabel: 'cluster', replacement: 'eu-1' }];
+    const metricRelabelings = [{ action: 'drop', sourceLabels: ['__name__'], regex: 'nodejs_.*' }];
+    const objects = await render({ monitoring: { scrape, relabelings, metricRelabelings } });
+    expect(objects.get(scrape)?.['spec'][field]).toEqual([
+      { port: 'admin', path: '/metrics', interval: '30s', relabelings, metricRelabelings },
+    ]);
+    const plain = (await render({ monitoring: { scrape } })).get(scrape)?.['spec'][field];
+    expect(plain).toEqual([{ port: 'admin', path: '/metrics', interval: '30s' }]);
+  });
+});
+
+describe.skipIf(skipped !== '')(`the values on the install page${skipped}`, () => {
+  const blocks = [...PAGE.matchAll(/```yaml\n(.*?)```/gs)]
+    .map(([, yaml = '']) => parse(yaml) as Record<string, unknown>)
+    .filter((values) => Object.keys(values).every((name) => VALUE_NAMES.includes(name)));
+
+  test('are those of the walk, and of each section', () => {
+    const names = new Set(blocks.flatMap((values) => Object.keys(values)));
+    expect([...names]).toEqual(
+      expect.arrayContaining([
+        'config',
+        'networkPolicy',
+        'monitoring',
+        'podSecurityContext',
+        'listen',
+        'secret',
+      ]),
+    );
+  });
+
+  test.each(blocks)('are taken by the chart: %j', async (values) => {
+    expect(parseConfig(configOf(await render(values)), {}).problems).toEqual([]);
+  });
+});
+
+describe.skipIf(skipped !== '')(`values that do not fit a cluster${skipped}`, () => {
+  test.each([
+    { values: { listen: { host: '127.0.0.1' } }, says: '/listen/host' },
+    { values: { service: { ipFamilyPolicy: 'Dual' } }, says: '/service/ipFamilyPolicy' },
+    { values: { service: { ipFamilies: ['IPv5'] } }, says: '/service/ipFamilies/0' },
+    { values: { service: { ipFamilies: ['IPv6'] } }, says: 'IPv6 needs listen.host "[::]"' },
+    {
+      values: { service: { ipFamilyPolicy: 'PreferDualStack' } },
+      says: 'IPv6 needs listen.host "[::]"',
+    },
+    { values: { podSecurityContext: { runAsUsr: 1 } }, says: "'runAsUsr' not allowed" },
+    { values: { securityContext: { privilegd: true } }, says: "'privilegd' not allowed" },
+    { values: { securityContext: { runAsUser: '1001' } }, says: '/securityContext/runAsUser' },
+    { values: { env: { A: { valueFrom: {} } } }, says: '/env/A' },
+    { values: { env: { A: { valueFrom: { secretKeyRef: { name: 'x' } } } } }, says: '/env/A' },
+    { values: { env: { APPROOV_CONFIG: '/x' } }, says: '/env/APPROOV_CONFIG' },
+    { values: { extraVolumes: [{ configMap: { name: 'x' } }] }, says: '/extraVolumes/0' },
+    { values: { extraVolumeMounts: [{ name: 'x' }] }, says: '/extraVolumeMounts/0' },
+    { values: { secret: { further: ['next'] } }, says: '/secret/further/0' },
+    {
+      values: { commonLabels: { 'app.kubernetes.io/name': 'x' } },
+      says: '/commonLabels/app.kubernetes.io~1name',
+    },
+    {
+      values: { podLabels: { 'app.kubernetes.io/instance': 'x' } },
+      says: '/podLabels/app.kubernetes.io~1instance',
+    },
+    {
+      values: { monitoring: { labels: { 'helm.sh/chart': 'x' } } },
+      says: '/monitoring/labels/helm.sh~1chart',
+    },
+    { values: { monitoring: { namespace: 'a b' } }, says: '/monitoring/namespace' },
+    {
+      values: { monitoring: { metricRelabelings: [{ action: 'dorp' }] } },
+      says: '/monitoring/metricRelabelings/0/action',
+    },
+    { values: { monitoring: { relabelings: [{ target: 'x' }] } }, says: '/monitoring/relabelings/0' },
+  ])('are refused: $values', async ({ values, says }) => {
+    expect(await refusal(values)).toContain(says);
+  });
+
+  test('would make two labels of one name, and do not', async () => {
+    const labels = { team: 'edge' };
+    const text = await renderText({
+      commonLabels: labels,
+      podLabels: labels,
+      monitoring: { scrape: 'ServiceMonitor', labels },
+    });
+    for (const object of text.split(/^---$/m))
+      expect(() => parse(object, { uniqueKeys: true })).not.toThrow();
+  });
+});
