@@ -33,18 +33,18 @@ async function docker(...args: string[]): Promise<string> {
 }
 
 /** Prints what the image holds; by node, as there is no other program. */
-const LIST_PROGRAMS_AND_MODULES = `
-  const files = fs.readdirSync('/', { recursive: true, withFileTypes: true })
-    .filter((entry) => !/^\\/(proc|sys|dev)/.test(entry.parentPath) && !entry.isDirectory())
-    .map((entry) => require('path').join(entry.parentPath, entry.name));
-  const isExecutable = (path) => {
-    try { return (fs.statSync(path).mode & 0o111) !== 0; } catch { return false; }
-  };
+const LIST_CONTENTS = `
+  const files = fs.readdirSync('/')
+    .filter((name) => !['proc', 'sys', 'dev'].includes(name) && fs.statSync('/' + name).isDirectory())
+    .flatMap((name) => fs.readdirSync('/' + name, { recursive: true, withFileTypes: true }))
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => entry.parentPath + '/' + entry.name);
+  const isExecutable = (path) => fs.existsSync(path) && (fs.statSync(path).mode & 0o111) !== 0;
   const packages = fs.readdirSync('/var/lib/dpkg/status.d');
   console.log(JSON.stringify({
     app: fs.readdirSync('/app').sort(),
     modules: fs.readdirSync('/app/node_modules'),
-    executables: files.filter(isExecutable).sort(),
+    programs: files.filter((path) => !/^\\/(app|etc|lib|lib64)\\//.test(path) && isExecutable(path)).sort(),
     packages,
     withoutCopyright: packages.filter((name) => !fs.existsSync('/usr/share/doc/' + name + '/copyright')),
   }));
@@ -52,6 +52,8 @@ const LIST_PROGRAMS_AND_MODULES = `
 
 describe.skipIf(skipped !== '')(`the image${skipped}`, () => {
   const container = `approov-image-${SUFFIX}`;
+  const contents = async (): Promise<Readonly<Record<string, readonly string[]>>> =>
+    JSON.parse(await docker('run', '--rm', '--entrypoint', 'node', IMAGE, '--eval', LIST_CONTENTS));
 
   beforeAll(async () => {
     await docker('build', '--tag', IMAGE, '--build-arg', `VERSION=${VERSION}`, ROOT);
@@ -73,25 +75,20 @@ describe.skipIf(skipped !== '')(`the image${skipped}`, () => {
   });
 
   test('holds no program but node and the command, no test and no source', async () => {
-    const seen = JSON.parse(
-      await docker('run', '--rm', '--entrypoint', 'node', IMAGE, '--eval', LIST_PROGRAMS_AND_MODULES),
-    );
-    expect(seen.app).toEqual(['dist', 'node_modules', 'package.json', 'proto']);
-    expect(seen.modules).not.toContain('vitest');
-    expect(seen.modules).not.toContain('typescript');
-    const outside = seen.executables.filter((path: string) => !/^\/(app|lib|lib64)\//.test(path));
-    expect(outside).toEqual(['/usr/local/bin/approov-ext-authz', '/usr/local/bin/node']);
+    const { app, modules, programs } = await contents();
+    expect(app).toEqual(['dist', 'node_modules', 'package.json', 'proto']);
+    expect(modules).not.toContain('vitest');
+    expect(modules).not.toContain('typescript');
+    expect(programs).toEqual(['/usr/local/bin/approov-ext-authz', '/usr/local/bin/node']);
     expect(await docker('run', '--rm', '--entrypoint', 'approov-ext-authz', IMAGE, '--version')).toBe(
       VERSION,
     );
   });
 
   test('says which packages of Debian its libraries are from, so that scanners see them', async () => {
-    const seen = JSON.parse(
-      await docker('run', '--rm', '--entrypoint', 'node', IMAGE, '--eval', LIST_PROGRAMS_AND_MODULES),
-    );
-    expect(seen.packages).toEqual(expect.arrayContaining(['libc6', 'libgcc-s1', 'libstdc++6']));
-    expect(seen.withoutCopyright).toEqual([]);
+    const { packages, withoutCopyright } = await contents();
+    expect(packages).toEqual(expect.arrayContaining(['libc6', 'libgcc-s1', 'libstdc++6']));
+    expect(withoutCopyright).toEqual([]);
   });
 
   test('becomes healthy with a read-only root and no capability, and drains when it is stopped', async () => {
