@@ -20,7 +20,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 
 # node, and of Debian what it links to. The packages' status and copyright go along: scanners find the C library by the one, its
-# licence asks for the other.
+# licence asks for the other. The libraries of GCC share the text of gcc-…-base, by a link that a slim image may lack.
 FROM ${NODE_IMAGE} AS system
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 WORKDIR /system
@@ -29,7 +29,10 @@ RUN ldd /usr/local/bin/node | grep -o '/[^ ]*' | sort -u >/tmp/libraries \
   && xargs readlink -f </tmp/libraries | sed 's|^/usr||' | xargs -I{} sh -c 'dpkg -S {} || dpkg -S /usr{}' | sed 's|:.*||' | sort -u >/tmp/packages \
   && mkdir -p var/lib/dpkg/status.d tmp && chmod 1777 tmp \
   && while read -r package; do \
-    dpkg-query --status "$package" >"var/lib/dpkg/status.d/$package" && cp --parents "/usr/share/doc/$package/copyright" .; \
+    dpkg-query --status "$package" >"var/lib/dpkg/status.d/$package" || exit 1; \
+    copyright=/usr/share/doc/$package/copyright; \
+    [ -e "$copyright" ] || copyright=$(echo /usr/share/doc/gcc-*-base/copyright); \
+    install -D --mode=644 "$copyright" "usr/share/doc/$package/copyright" || exit 1; \
   done </tmp/packages
 
 FROM scratch

@@ -142,13 +142,12 @@ describe('what pip fetches', () => {
   });
 });
 
-test('updates are proposed for everything that is pinned', () => {
+test('updates are proposed for packages, actions, what pip fetches and the images of compose', () => {
   const { updates } = parse(read('.github/dependabot.yml')) as { updates: { 'package-ecosystem': string }[] };
   expect(updates.map((update) => update['package-ecosystem'])).toEqual([
     'npm',
     'github-actions',
     'pip',
-    'docker',
     'docker-compose',
   ]);
 });
