@@ -11,6 +11,7 @@ import {
 import type { Env } from './config/env.ts';
 import { type ParsedConfig, parseConfig } from './config/parse.ts';
 import {
+  caPart,
   decryptionKeyPart,
   digestOf,
   FILE_KINDS,
@@ -34,6 +35,8 @@ export interface LoadedKey {
   readonly keys: readonly VerificationKey[] | undefined;
   /** What its owner should know of what the source holds. */
   readonly warnings: readonly string[];
+  /** What `caFile` holds. */
+  readonly ca: string | undefined;
 }
 
 export interface Configuration {
@@ -166,10 +169,12 @@ function buildState(
   };
 }
 
-function loadedKeys(source: KeySource, value: <T>(part: Part<T>) => T): Pick<LoadedKey, 'keys' | 'warnings'> {
-  if ('secret' in source.from) return { keys: [keyOfSecret(source, source.from.secret)], warnings: [] };
+function loadedKeys(source: KeySource, value: <T>(part: Part<T>) => T): Omit<LoadedKey, 'source'> {
+  const ca = caPart(source);
+  const rest = { warnings: [], ca: ca && value(ca) };
+  if ('secret' in source.from) return { ...rest, keys: [keyOfSecret(source, source.from.secret)] };
   const part = keyPart(source);
-  return part === undefined ? { keys: undefined, warnings: [] } : value(part);
+  return part === undefined ? { ...rest, keys: undefined } : { ...rest, ...value(part) };
 }
 
 function outcomesOf(kind: FileKind, before: State, after: State): readonly Outcome[] {

@@ -47,6 +47,7 @@ export async function startInstance({
 
   const keyStore = createKeyStore({
     keys: files.current().keys,
+    proxy: files.current().config.proxy,
     nowMs,
     onFetched(outcome, isNew) {
       metrics.reloaded('jwks', outcome, nowSeconds());
@@ -215,7 +216,14 @@ function keyIds({ config }: Configuration): readonly string[] {
 
 function kindsInUse({ config, tls }: Configuration): readonly FileKind[] {
   const hasJwksFile = config.keys.some(({ source, from }) => source === 'jwks' && 'file' in from);
-  return ['config', 'keys', ...(hasJwksFile ? (['jwks'] as const) : []), ...(tls ? (['tls'] as const) : [])];
+  const hasTls =
+    tls !== undefined || config.keys.some(({ from }) => 'url' in from && from.caFile !== undefined);
+  return [
+    'config',
+    'keys',
+    ...(hasJwksFile ? (['jwks'] as const) : []),
+    ...(hasTls ? (['tls'] as const) : []),
+  ];
 }
 
 /** What is bound or handed out when the process starts, and so cannot change while it runs. */

@@ -6,6 +6,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DecryptionKeySource, KeySource } from '../src/config/config.ts';
 import { parseConfig } from '../src/config/parse.ts';
 import {
+  caPart,
   decryptionKeyPart,
   digestOf,
   type Good,
@@ -105,6 +106,21 @@ describe('the parts', () => {
     expect(good.get(pem.identity)?.value).toMatchObject({
       keys: [{ id: 'p', kid: undefined, algorithms: ['ES256'] }],
     });
+  });
+
+  it('are the CA of a URL, too, which keys may share', async () => {
+    const { certFile, cert } = createCa(folder, 'url-ca');
+    const at = (caFile: string | undefined) =>
+      keySource({ source: 'jwks', from: { url: 'https://a.test/', caFile }, path: 'keys[0].jwksUrl' });
+    const part = caPart(at(certFile));
+    expect(part).toMatchObject({ kind: 'tls', path: 'keys[0].caFile', files: [certFile] });
+    expect([caPart(at(undefined)), caPart(keySource())]).toEqual([undefined, undefined]);
+    const { good } = await load(partsOf([at(certFile)], [], undefined));
+    expect([...good.values()].map(({ value }) => value)).toEqual([cert]);
+    const { fatal } = await load(partsOf([at(file('secret'))], [], undefined));
+    expect(fatal).toEqual([
+      { path: 'keys[0].caFile', message: `${file('secret')}: the CA holds no certificate in PEM` },
+    ]);
   });
 
   it('may be a key in a certificate', async () => {

@@ -28,9 +28,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
     'it describes the service to those who ask, and takes no call',
   ),
   'files.ts': room(2, 'node:fs/promises', 'it reads text, whatever it says'),
+  'https-text.ts': room(3, 'config/ undici', 'it fetches a text, whatever it says'),
   'jwks-url.ts': room(
-    2,
-    '',
+    3,
+    'https-text.ts',
     'it fetches a text again and again, and leaves to others what that is made into',
   ),
   'tls-files.ts': room(2, 'node:crypto node:tls', 'it checks a certificate and its key'),
@@ -69,7 +70,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'key-store.ts': room(
     3,
-    'approov/ config/ configuration.ts jwks-url.ts key-files.ts',
+    'approov/ config/ configuration.ts https-text.ts jwks-url.ts key-files.ts',
     'it joins the keys of files with those of URLs',
   ),
   'checker.ts': room(

@@ -42,7 +42,7 @@ export const explain: Command = {
     const configuration = await loadConfiguration(configFile(options, io), io.env);
     const request = withToken(bare, configuration.config.policyTable, await readToken(options, io));
     const { config } = configuration;
-    const { keyset, problems } = await fetchKeyset(configuration.keys);
+    const { keyset, problems } = await fetchKeyset(configuration.keys, config.proxy);
     for (const [id, problem] of problems) io.err(`the keys of ${id} are not there: ${problem}`);
     const verify = await createVerifier(request, keyset, configuration);
     const decision = decide(request, config.policyTable, verify, nowSeconds);

@@ -5,12 +5,24 @@ import type { Secret } from '../approov/secret.ts';
 import type { PolicyTable } from '../authz/policy.ts';
 import type { Settings } from './schema.ts';
 
+/** What `HTTPS_PROXY` and `NO_PROXY` say. */
+export interface HttpProxy {
+  /** With a user name and password, if it asks for them. */
+  readonly url: string;
+  /** Hosts that are asked directly, separated by commas. */
+  readonly except: string;
+}
+
 /** Where a key comes from: the environment may hold a secret itself, else a file or a URL does. */
 export interface KeySource {
   readonly id: string;
   /** What the content is. */
   readonly source: 'secret' | 'jwks' | 'pem';
-  readonly from: { readonly secret: Secret } | { readonly file: string } | { readonly url: string };
+  readonly from:
+    | { readonly secret: Secret }
+    | { readonly file: string }
+    /** `caFile`: the certificate authorities that are trusted at the URL, where they are named. */
+    | { readonly url: string; readonly caFile: string | undefined };
   readonly kid: string | undefined;
   /** `undefined`: what is usual for the key. */
   readonly algorithms: readonly Algorithm[] | undefined;
@@ -38,6 +50,8 @@ export interface Config {
   readonly keys: readonly KeySource[];
   readonly decryptionKeys: readonly DecryptionKeySource[];
   readonly policyTable: PolicyTable;
+  /** The proxy through which URLs are fetched. */
+  readonly proxy: HttpProxy | undefined;
   /** The environment variable that each overridden value came from, by the value's path. */
   readonly origins: ReadonlyMap<string, string>;
 }

@@ -20,6 +20,7 @@ export const KEY = z
       .url({ protocol: /^https$/, error: 'must be a URL with https', abort: true })
       .refine((url) => !hasCredentials(url), 'must not hold a user name or password: it is shown')
       .optional(),
+    caFile: filePath.optional(),
     pemFile: filePath.optional(),
     kid: text.optional(),
     algorithms: z.array(algorithm).min(1).optional(),
@@ -40,6 +41,9 @@ export const KEY = z
     }
     if (source === 'pemFile' && key.algorithms === undefined) {
       context.addIssue({ code: 'custom', path: ['algorithms'], message: 'is required with a pemFile' });
+    }
+    if (source !== 'jwksUrl' && key.caFile !== undefined) {
+      context.addIssue({ code: 'custom', path: ['caFile'], message: 'goes with a jwksUrl only' });
     }
     if ((source === 'jwksFile' || source === 'jwksUrl') && key.kid !== undefined) {
       const message = 'does not go with a JWK Set, whose keys declare their own';

@@ -75,7 +75,7 @@ export function readDecryptionKeys(content: RawObject): readonly DecryptionKeySo
 }
 
 function fileKey(settings: KeySettings, path: string): KeySource {
-  const { id, kid, algorithms, hosts } = settings;
+  const { id, kid, algorithms, hosts, caFile } = settings;
   const field = KEY_SOURCES.find((source) => settings[source] !== undefined) ?? 'secretFile';
   const place = settings[field] ?? '';
   return {
@@ -84,7 +84,7 @@ function fileKey(settings: KeySettings, path: string): KeySource {
     algorithms,
     hosts,
     source: ({ secretFile: 'secret', pemFile: 'pem', jwksFile: 'jwks', jwksUrl: 'jwks' } as const)[field],
-    from: field === 'jwksUrl' ? { url: place } : { file: place },
+    from: field === 'jwksUrl' ? { url: place, caFile } : { file: place },
     path: `${path}.${field}`,
   };
 }

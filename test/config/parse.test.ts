@@ -205,6 +205,33 @@ describe('without a file', () => {
   });
 });
 
+describe('the proxy', () => {
+  const AT_URL = 'keys: [{id: a, jwksUrl: "https://a.test/"}]';
+
+  it.each<[what: string, env: Record<string, string>, proxy: object | undefined]>([
+    ['a URL', { HTTPS_PROXY: 'http://u:p@proxy:3128' }, { url: 'http://u:p@proxy:3128', except: '' }],
+    ['a host and port', { HTTPS_PROXY: 'proxy:3128' }, { url: 'http://proxy:3128', except: '' }],
+    [
+      'one with exceptions',
+      { HTTPS_PROXY: 'https://proxy', NO_PROXY: 'a.test,.local' },
+      { url: 'https://proxy', except: 'a.test,.local' },
+    ],
+    [
+      'both cases',
+      { HTTPS_PROXY: 'http://A', https_proxy: 'http://b', NO_PROXY: 'C', no_proxy: 'd' },
+      { url: 'http://b', except: 'd' },
+    ],
+    ['nothing', { HTTPS_PROXY: '', NO_PROXY: 'a.test' }, undefined],
+    ['a proxy for plain http', { HTTP_PROXY: 'http://proxy' }, undefined],
+  ])('is what the environment says: %s', (_what, env, proxy) => {
+    expect(configOf(AT_URL, env).proxy).toEqual(proxy);
+  });
+
+  it('is no matter where no key is at a URL', () => {
+    expect(configOf(undefined, { ...ENV, HTTPS_PROXY: 'socks5://a.test' }).proxy).toBeUndefined();
+  });
+});
+
 describe('with a file', () => {
   it('every field is taken over', () => {
     const { settings, keys, decryptionKeys, policyTable } = configOf(
@@ -214,7 +241,7 @@ keys:
   - {id: current, secretFile: /s}
   - {id: next-1, secretFile: /n, kid: j3AWy6, algorithms: [HS384, HS512], hosts: ["*.Example.com", b.test]}
   - {id: set, jwksFile: /j}
-  - {id: url, jwksUrl: "https://a.test/jwks"}
+  - {id: url, jwksUrl: "https://a.test/jwks", caFile: /ca}
   - {id: pem, pemFile: /p, algorithms: [RS256, Ed25519]}
 decryptionKeys:
   - {id: open, secretFile: /d}
@@ -277,7 +304,13 @@ workers: auto
         path: 'keys[1].secretFile',
       },
       { ...key, id: 'set', source: 'jwks', from: { file: '/j' }, path: 'keys[2].jwksFile' },
-      { ...key, id: 'url', source: 'jwks', from: { url: 'https://a.test/jwks' }, path: 'keys[3].jwksUrl' },
+      {
+        ...key,
+        id: 'url',
+        source: 'jwks',
+        from: { url: 'https://a.test/jwks', caFile: '/ca' },
+        path: 'keys[3].jwksUrl',
+      },
       {
         ...key,
         id: 'pem',

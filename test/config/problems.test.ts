@@ -247,6 +247,26 @@ describe('keys', () => {
   );
 });
 
+describe('keys at a URL', () => {
+  const text = 'keys: [{id: a, jwksUrl: "https://a.test/"}]';
+
+  it.each(['HTTPS_PROXY', 'https_proxy'])(
+    '%s must be the URL of an HTTP proxy, and is not repeated',
+    (variable) => {
+      for (const url of ['socks5://user:planted@a.test', 'http://', 'http://a:planted'])
+        expect(problemsOf(text, { [variable]: url })).toEqual([
+          `${variable}: must be the URL of an HTTP proxy, such as http://proxy.example.com:3128`,
+        ]);
+    },
+  );
+
+  it('caFile goes with no other key', () => {
+    expect(problemsOf('keys: [{id: a, jwksFile: /a, caFile: /b}]', {})).toEqual([
+      'keys[0].caFile: goes with a jwksUrl only',
+    ]);
+  });
+});
+
 describe('decryption keys', () => {
   it.each([
     ['decryptionKeys: {}', 'decryptionKeys: expected array, received object'],
