@@ -108,7 +108,7 @@ export async function startInstance({
   /** Each once, until it has gone and come again. */
   function warnOfKeys(): void {
     const warnings = keyStore.warnings();
-    for (const warning of warnings) if (!warned.includes(warning)) log.warn({ warning }, 'check the keys');
+    for (const warning of warnings) if (!warned.includes(warning)) log.warn({ warning }, 'key warning');
     warned = warnings;
   }
 

@@ -124,12 +124,14 @@ function parseJwk(
 ): { readonly key: PublicKey } | Unusable {
   if (typeof jwk !== 'object' || jwk === null) return { problem: 'is not an object' };
   const described = jwk as Jwk;
-  const unfit = forbiddenMember(described) ?? unfitUse(described);
+  const unfit = forbiddenMember(described) ?? unsupportedType(described);
   if (unfit !== undefined) return unfit;
   const key = createOrUndefined(() => createPublicKey({ key: { ...described }, format: 'jwk' }));
   if (key === undefined) return { problem: 'is not a valid JWK' };
   const weakness = weaknessOf(key);
   if (weakness !== undefined) return { problem: `is ${weakness}`, isForbidden: true };
+  const otherUse = unfitUse(described);
+  if (otherUse !== undefined) return otherUse;
 
   const algorithms = algorithmsOf(described, key, allowed);
   if (!Array.isArray(algorithms)) return algorithms;
@@ -147,12 +149,14 @@ function forbiddenMember(jwk: Jwk): Unusable | undefined {
   return undefined;
 }
 
-/** RFC 7517 §4.1 to §4.3. */
-function unfitUse(jwk: Jwk): Unusable | undefined {
-  const { kty, crv, use, key_ops: operations } = jwk;
+function unsupportedType({ kty, crv }: Jwk): Unusable | undefined {
   const curves = typeof kty === 'string' && Object.hasOwn(CURVES, kty) ? CURVES[kty] : undefined;
   if (curves === undefined) return { problem: `has an unsupported kty${quoted(kty)}` };
-  if (!curves.includes(crv)) return { problem: `has an unsupported crv${quoted(crv)}` };
+  return curves.includes(crv) ? undefined : { problem: `has an unsupported crv${quoted(crv)}` };
+}
+
+/** RFC 7517 §4.2 and §4.3. */
+function unfitUse({ use, key_ops: operations }: Jwk): Unusable | undefined {
   if (use !== undefined && use !== 'sig') return { problem: `is not for signatures: use${quoted(use)}` };
   const mayVerify = operations === undefined || (Array.isArray(operations) && operations.includes('verify'));
   return mayVerify ? undefined : { problem: 'is not for verifying: key_ops without "verify"' };

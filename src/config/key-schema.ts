@@ -1,6 +1,6 @@
 /** Describes `keys` and `decryptionKeys` of the configuration file: each field with its type and range. */
 import * as z from 'zod';
-import { ALGORITHM_NAMES, algorithmRow, parseAlgorithm } from '../approov/algorithm.ts';
+import { ALGORITHM_NAMES, type Algorithm, algorithmRow } from '../approov/algorithm.ts';
 import { DECRYPTION_ALGORITHMS, ENCRYPTIONS, secretLengths } from '../approov/decryption-algorithm.ts';
 import { filePath } from './listen.ts';
 import { host, name, text } from './names.ts';
@@ -8,8 +8,10 @@ import { host, name, text } from './names.ts';
 /** The fields of which a key has exactly one. */
 export const KEY_SOURCES = ['secretFile', 'jwksFile', 'jwksUrl', 'pemFile'] as const;
 
-/** Under either of its names. */
-const algorithm = z.preprocess((value) => parseAlgorithm(value) ?? value, z.enum(ALGORITHM_NAMES));
+/** `Ed25519` is the name that RFC 9864 gives to EdDSA with such a key. */
+const algorithm = z
+  .enum([...ALGORITHM_NAMES, 'Ed25519'])
+  .transform((name): Algorithm => (name === 'Ed25519' ? 'EdDSA' : name));
 
 export const KEY = z
   .strictObject({

@@ -372,6 +372,11 @@ describe('a member that cannot be used', () => {
       'keys[1] is private: a JWK Set holds public keys',
     ],
     ['private in part', jwkOf('rsa', { p: 'AA' }), 'keys[1] is private: a JWK Set holds public keys'],
+    [
+      'weak, though it is for encryption',
+      { ...small, use: 'enc' },
+      'keys[1] is an RSA key of 1024 bits; at least 2048 are needed',
+    ],
     ['weak', small, 'keys[1] is an RSA key of 1024 bits; at least 2048 are needed'],
   ])('as it is %s is an error in a file, and skipped from a URL', (_what, jwk, problem) => {
     expect(() => read(true, jwkOf('Ed25519'), jwk)).toThrow(expect.objectContaining({ message: problem }));

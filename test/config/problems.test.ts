@@ -224,7 +224,7 @@ describe('keys', () => {
     ],
     [
       'keys: [{id: a, secretFile: /a, algorithms: [none]}]',
-      `keys[0].algorithms[0]: expected one of ${ALGORITHM_NAMES.map((name) => `"${name}"`).join('|')}`,
+      `keys[0].algorithms[0]: expected one of ${[...ALGORITHM_NAMES, 'Ed25519'].map((name) => `"${name}"`).join('|')}`,
     ],
     ['keys: [{id: a, secretFile: /a, secret: x}]', 'keys[0].secret: unknown field'],
     ['keys: [{id: a, secretFile: /a}, {id: a, secretFile: /b}]', 'keys[1].id: is taken by keys[0]'],
