@@ -1,11 +1,10 @@
 /** Owns the parts of a configuration that are made of files: how each is loaded, and its last good state. */
 import { createHash } from 'node:crypto';
 import type { DecryptionKey } from './approov/encrypted-token.ts';
-import type { VerificationKey } from './approov/keyset.ts';
 import type { Config, DecryptionKeySource, KeySource, Problem } from './config/config.ts';
 import { type FileText, readTextFile } from './files.ts';
-import { KeyError, parseDecryptionKey, parseKeys } from './key-files.ts';
-import { parseTls, TlsError, type TlsMaterial } from './tls-files.ts';
+import { KeyError, type ParsedKeys, parseDecryptionKey, parseKeys } from './key-files.ts';
+import { parseCa, parseTls, TlsError, type TlsMaterial } from './tls-files.ts';
 
 /** The kinds of files, each counted and shown apart. */
 export const FILE_KINDS = ['config', 'keys', 'jwks', 'tls'] as const;
@@ -37,12 +36,15 @@ export function partsOf(
   decryptionKeys: readonly DecryptionKeySource[],
   tls: Tls,
 ): readonly Part[] {
-  return [...keys.map(keyPart), ...decryptionKeys.map(decryptionKeyPart), tlsPart(tls)].filter(
-    (part) => part !== undefined,
-  );
+  return [
+    ...keys.map(keyPart),
+    ...keys.map(caPart),
+    ...decryptionKeys.map(decryptionKeyPart),
+    tlsPart(tls),
+  ].filter((part) => part !== undefined);
 }
 
-export function keyPart(source: KeySource): Part<readonly VerificationKey[]> | undefined {
+export function keyPart(source: KeySource): Part<ParsedKeys> | undefined {
   if (!('file' in source.from)) return undefined;
   return {
     kind: source.source === 'jwks' ? 'jwks' : 'keys',
@@ -50,6 +52,17 @@ export function keyPart(source: KeySource): Part<readonly VerificationKey[]> | u
     path: source.path,
     files: [source.from.file],
     parse: ([text = '']) => parseKeys(source, text),
+  };
+}
+
+export function caPart({ from, path }: KeySource): Part<string> | undefined {
+  if (!('url' in from) || from.caFile === undefined) return undefined;
+  return {
+    kind: 'tls',
+    identity: JSON.stringify({ caFile: from.caFile }),
+    path: path.replace(/jwksUrl$/, 'caFile'),
+    files: [from.caFile],
+    parse: ([text = '']) => parseCa(text),
   };
 }
 

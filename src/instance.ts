@@ -47,6 +47,7 @@ export async function startInstance({
 
   const keyStore = createKeyStore({
     keys: files.current().keys,
+    proxy: files.current().config.proxy,
     nowMs,
     onFetched(outcome, isNew) {
       metrics.reloaded('jwks', outcome, nowSeconds());
@@ -102,8 +103,18 @@ export async function startInstance({
     onReadiness(now);
   }
 
+  let warned: readonly string[] = [];
+
+  /** Each once, until it has gone and come again. */
+  function warnOfKeys(): void {
+    const warnings = keyStore.warnings();
+    for (const warning of warnings) if (!warned.includes(warning)) log.warn({ warning }, 'key warning');
+    warned = warnings;
+  }
+
   function useRules(): void {
     const configuration = files.current();
+    warnOfKeys();
     checker.use(rulesOf(configuration, keyStore));
     metrics.configured(configuration.config.policyTable, keyIds(configuration));
     tellReadiness();
@@ -146,6 +157,7 @@ export async function startInstance({
   metrics.jwksAgesFrom(() => keyStore.ages());
   metrics.configured(files.current().config.policyTable, keyIds(files.current()));
   for (const kind of kindsInUse(files.current())) metrics.loaded(kind, nowSeconds());
+  warnOfKeys();
 
   const grpc = await listenOrThrow(settings.listen.grpc, (target) => server.listen(target));
   isListening = true;
@@ -204,7 +216,14 @@ function keyIds({ config }: Configuration): readonly string[] {
 
 function kindsInUse({ config, tls }: Configuration): readonly FileKind[] {
   const hasJwksFile = config.keys.some(({ source, from }) => source === 'jwks' && 'file' in from);
-  return ['config', 'keys', ...(hasJwksFile ? (['jwks'] as const) : []), ...(tls ? (['tls'] as const) : [])];
+  const hasTls =
+    tls !== undefined || config.keys.some(({ from }) => 'url' in from && from.caFile !== undefined);
+  return [
+    'config',
+    'keys',
+    ...(hasJwksFile ? (['jwks'] as const) : []),
+    ...(hasTls ? (['tls'] as const) : []),
+  ];
 }
 
 /** What is bound or handed out when the process starts, and so cannot change while it runs. */

@@ -1,8 +1,6 @@
 /** Owns a JWK Set that lives at a URL: fetched in the background, kept through outages, never waited for by a check. */
+import { describeFetchError, type FetchOptions, fetchText } from './https-text.ts';
 
-const FETCH_TIMEOUT_MS = 5000;
-const MAX_BYTES = 1024 * 1024;
-const MAX_REDIRECTS = 3;
 /** How old a set may grow before it is fetched again. */
 const REFRESH_MS = 10 * 60 * 1000;
 /** Between two fetches that unknown key ids ask for. */
@@ -34,6 +32,7 @@ export interface JwksUrl<T> {
 
 interface JwksUrlOptions<T> {
   readonly url: string;
+  readonly options: FetchOptions;
   /** What the URL gave before, to serve until it is asked again. */
   readonly fetched?: FetchedSet | undefined;
   /** @throws an error that says what is wrong with the text. */
@@ -47,6 +46,7 @@ interface JwksUrlOptions<T> {
 /** Starts to fetch, and again and again until it is stopped. */
 export function fetchJwks<T>({
   url,
+  options,
   fetched: before,
   parse,
   onFetched,
@@ -63,7 +63,7 @@ export function fetchJwks<T>({
 
   async function fetchOnce(): Promise<void> {
     try {
-      const text = await fetchText(url);
+      const text = await fetchText(url, options);
       const isNew = text !== fetched?.text;
       if (isNew) value = parse(text);
       fetched = { text, atMs: nowMs() };
@@ -71,7 +71,7 @@ export function fetchJwks<T>({
       failures = 0;
       if (!isStopped) onFetched('success', isNew);
     } catch (error) {
-      problem = describeFetchError(error);
+      problem = describeFetchError(error, options);
       failures++;
       if (!isStopped) onFetched('failure', false);
     }
@@ -121,59 +121,4 @@ export function fetchJwks<T>({
       clearTimeout(timer);
     },
   };
-}
-
-/** An answer that is no JWK Set in good form. */
-class FetchError extends Error {
-  override readonly name = 'FetchError';
-}
-
-async function fetchText(url: string): Promise<string> {
-  const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
-  let location = url;
-  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-    // fetch would refuse it too, and quote it.
-    if (hasCredentials(location)) throw new FetchError('holds a user name or a password');
-    // By hand, as fetch would follow a redirect to http, where anybody on the way could give us keys.
-    const response = await fetch(location, {
-      redirect: 'manual',
-      signal,
-      headers: { accept: 'application/json' },
-    });
-    const next = response.headers.get('location');
-    if (response.status >= 300 && response.status < 400 && next !== null) {
-      await response.body?.cancel();
-      location = new URL(next, location).href;
-      if (!location.startsWith('https:')) throw new FetchError('redirects away from https');
-      continue;
-    }
-    if (response.status !== 200) {
-      await response.body?.cancel();
-      throw new FetchError(`answers with status ${response.status}`);
-    }
-    return await readLimited(response);
-  }
-  throw new FetchError(`redirects more than ${MAX_REDIRECTS} times`);
-}
-
-function hasCredentials(url: string): boolean {
-  const { username, password } = new URL(url);
-  return username !== '' || password !== '';
-}
-
-async function readLimited(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.length;
-    if (length > MAX_BYTES) throw new FetchError(`is over ${MAX_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return new TextDecoder().decode(Buffer.concat(chunks));
-}
-
-function describeFetchError(error: unknown): string {
-  const { name, message, cause } = error as Error & { cause?: { code?: string; message?: string } };
-  if (name === 'TimeoutError') return `no answer in ${FETCH_TIMEOUT_MS} ms`;
-  return cause?.code ?? cause?.message ?? message;
 }

@@ -26,19 +26,25 @@ export function parseTls(cert: string, key: string, clientCa: string | undefined
       `not a certificate and its key in PEM (${(error as NodeJS.ErrnoException).code ?? 'unreadable'})`,
     );
   }
-  if (clientCa !== undefined) checkCertificates(clientCa);
+  if (clientCa !== undefined) checkCertificates(clientCa, 'the client CA');
   return { cert, key, clientCa };
 }
 
+/** @throws {TlsError} no certificates in PEM. */
+export function parseCa(text: string): string {
+  checkCertificates(text, 'the CA');
+  return text;
+}
+
 /** By itself, since `createSecureContext` passes over a CA that it cannot read: no client would be let in then. */
-function checkCertificates(pem: string): void {
+function checkCertificates(pem: string, name: string): void {
   const begins = pem.split('-----BEGIN CERTIFICATE-----').length - 1;
   const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  if (certificates.length === 0) throw new TlsError('the client CA holds no certificate in PEM');
+  if (certificates.length === 0) throw new TlsError(`${name} holds no certificate in PEM`);
   try {
     if (certificates.length !== begins) throw new Error('one is cut off');
     for (const certificate of certificates) new X509Certificate(certificate);
   } catch {
-    throw new TlsError('the client CA holds a certificate that cannot be read');
+    throw new TlsError(`${name} holds a certificate that cannot be read`);
   }
 }

@@ -28,9 +28,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
     'it describes the service to those who ask, and takes no call',
   ),
   'files.ts': room(2, 'node:fs/promises', 'it reads text, whatever it says'),
+  'https-text.ts': room(3, 'config/ undici', 'it fetches a text, whatever it says'),
   'jwks-url.ts': room(
-    2,
-    '',
+    3,
+    'https-text.ts',
     'it fetches a text again and again, and leaves to others what that is made into',
   ),
   'tls-files.ts': room(2, 'node:crypto node:tls', 'it checks a certificate and its key'),
@@ -48,6 +49,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'primary-metrics.ts': room(2, 'prom-client', 'it counts what becomes of workers, and no decision'),
   'series.ts': room(2, 'prom-client', 'it keeps numbers, whatever they count'),
+  'token-opener.ts': room(2, 'approov/', 'it opens tokens, whatever a check makes of them'),
   'lookout.ts': room(2, '', 'it looks again and again, whatever at'),
   'version.ts': room(2, 'node:fs', 'it reads the version from package.json'),
   'listen-error.ts': room(3, 'config/', 'it says of an address of the configuration why it cannot be bound'),
@@ -68,12 +70,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'key-store.ts': room(
     3,
-    'approov/ config/ configuration.ts jwks-url.ts key-files.ts',
+    'approov/ config/ configuration.ts https-text.ts jwks-url.ts key-files.ts',
     'it joins the keys of files with those of URLs',
   ),
   'checker.ts': room(
     3,
-    'approov/ authz/ envoy/ log.ts metrics.ts node:perf_hooks',
+    'approov/ authz/ envoy/ log.ts metrics.ts token-opener.ts node:perf_hooks',
     'it takes a check from message to answer, and has it counted and logged',
   ),
   'envoy/authorization-server.ts': room(

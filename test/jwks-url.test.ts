@@ -48,6 +48,7 @@ function parse(text: string): string {
 function start(path = '/jwks', fields: { fetched?: { text: string; atMs: number } } = {}): JwksUrl<string> {
   const url = fetchJwks({
     url: path.startsWith('/') ? `${host.origin}${path}` : path,
+    options: { ca: undefined, proxy: undefined },
     parse,
     onFetched: (outcome, isNew) => outcomes.push(isNew ? `${outcome}, new` : outcome),
     nowMs: () => clockMs,

@@ -50,7 +50,7 @@ function urlKey(id: string, fields: Partial<KeySource> = {}): LoadedKey {
     source: {
       id,
       source: 'jwks',
-      from: { url: `${host.origin}/${id}` },
+      from: { url: `${host.origin}/${id}`, caFile: undefined },
       kid: undefined,
       algorithms: undefined,
       hosts: undefined,
@@ -58,17 +58,20 @@ function urlKey(id: string, fields: Partial<KeySource> = {}): LoadedKey {
       ...fields,
     },
     keys: undefined,
+    warnings: [],
+    ca: undefined,
   };
 }
 
 function secretKey(id: string): LoadedKey {
   const source: KeySource = { ...urlKey(id).source, source: 'secret', from: { file: 'secret' } };
-  return { source, keys: [keyOfSecret(source, Secret.parse(SECRET))] };
+  return { source, keys: [keyOfSecret(source, Secret.parse(SECRET))], warnings: [], ca: undefined };
 }
 
 function open(...keys: readonly LoadedKey[]): KeyStore {
   store = createKeyStore({
     keys,
+    proxy: undefined,
     onFetched: (outcome, isNew) => events.push(isNew ? `${outcome}, new` : outcome),
     nowMs: () => clockMs,
   });
@@ -169,7 +172,7 @@ describe('a new configuration', () => {
   test('that gives a key another name keeps its set under the new name', async () => {
     const opened = open(urlKey('remote'));
     await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
-    opened.use([urlKey('renamed', { from: { url: `${host.origin}/remote` } })]);
+    opened.use([urlKey('renamed', { from: { url: `${host.origin}/remote`, caFile: undefined } })]);
     expect(ids(opened)).toEqual(['renamed:a']);
   });
 
@@ -209,7 +212,10 @@ describe('fetchKeyset', () => {
     host.answer((response, { url }) =>
       url === '/good' ? response.end(jwkSet(b)) : response.writeHead(404).end(),
     );
-    const { keyset, problems } = await fetchKeyset([urlKey('good'), secretKey('local'), urlKey('bad')]);
+    const { keyset, problems } = await fetchKeyset(
+      [urlKey('good'), secretKey('local'), urlKey('bad')],
+      undefined,
+    );
     expect(keyset.keys.map(({ id }) => id)).toEqual(['good', 'local']);
     expect(keyset.missing.map(({ id }) => id)).toEqual(['bad']);
     expect([...problems]).toEqual([['bad', 'answers with status 404']]);

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vit
 import { stringify } from 'yaml';
 import { readMetrics, readReadyz } from './support/admin-pages.ts';
 import { createCa, issueCertificate } from './support/certificate.ts';
+import { startConnectProxy } from './support/connect-proxy.ts';
 import { type CheckClient, createCheckClient, metadataOf, requestWith } from './support/grpc-client.ts';
 import { type KeyHost, startKeyHost } from './support/key-host.ts';
 import { createKeyPair, jwkSet } from './support/key-pair.ts';
@@ -42,11 +43,17 @@ interface StartOptions {
   readonly keys?: readonly object[];
   readonly more?: object;
   readonly trusts?: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-async function start({ keys = [remote()], more, trusts = ca.certFile }: StartOptions = {}): Promise<void> {
+async function start({
+  keys = [remote()],
+  more,
+  trusts = ca.certFile,
+  env,
+}: StartOptions = {}): Promise<void> {
   writeFileSync(CONFIG, stringify({ keys, ...more }));
-  service = await startServe({ NODE_EXTRA_CA_CERTS: trusts }, ['--config', CONFIG]);
+  service = await startServe({ NODE_EXTRA_CA_CERTS: trusts, ...env }, ['--config', CONFIG]);
   client = createCheckClient(service.grpc);
 }
 
@@ -189,6 +196,93 @@ test('an unknown key id is decided at once while the set is fetched, once, and k
   await vi.waitFor(async () => expect(await check(await b.sign())).toBe('ok'), PATIENCE);
   expect(await check(await createKeyPair('c').sign())).toBe('unknown_key_id, 401');
   expect(host.requests).toHaveLength(before + 1);
+});
+
+describe('the way to a URL', () => {
+  test('leads through HTTPS_PROXY, unless NO_PROXY has the host', async () => {
+    const proxy = await startConnectProxy();
+    await start({ env: { HTTPS_PROXY: proxy.url, NO_PROXY: 'a.test' } });
+    await vi.waitFor(async () => expect(await check(await a.sign())).toBe('ok'), PATIENCE);
+    expect(proxy.tunnels.map(({ to }) => to)).toEqual([`localhost:${host.port}`]);
+    client.close();
+    await service.kill();
+    await start({ env: { HTTPS_PROXY: proxy.url, NO_PROXY: 'localhost' } });
+    await vi.waitFor(async () => expect(await check(await a.sign())).toBe('ok'), PATIENCE);
+    expect(proxy.tunnels).toHaveLength(1);
+    await proxy.close();
+  });
+
+  test('trusts the CA of caFile alone, and a renewed one without a restart; the keys serve meanwhile', async () => {
+    const [first, second] = [createCa(folder, 'first'), createCa(folder, 'second')];
+    const caFile = join(folder, 'url-ca.pem');
+    const other = await startKeyHost(issueCertificate(folder, 'of-second', second), jwkSet(a));
+    writeFileSync(caFile, first.cert);
+    await start({ keys: [local, { id: 'remote', jwksUrl: `${other.origin}/jwks`, caFile }] });
+    await vi.waitFor(async () => {
+      const { components } = await readReadyz(service.admin);
+      expect(components.urls?.['remote']).toMatch(/^(UNABLE_TO_VERIFY|SELF_SIGNED)/);
+    }, PATIENCE);
+    writeFileSync(caFile, second.cert);
+    service.signal('SIGHUP');
+    await vi.waitFor(async () => expect(await check(await a.sign())).toBe('ok'), PATIENCE);
+
+    writeFileSync(caFile, 'nothing');
+    service.signal('SIGHUP');
+    await vi.waitFor(async () => {
+      const { components } = await readReadyz(service.admin);
+      expect(components.files?.['tls']).toEqual([
+        `keys[1].caFile: ${caFile}: the CA holds no certificate in PEM`,
+      ]);
+    }, PATIENCE);
+    writeFileSync(caFile, first.cert);
+    service.signal('SIGHUP');
+    await vi.waitFor(async () => {
+      const { components } = await readReadyz(service.admin);
+      expect(components.urls?.['remote']).toMatch(/^(UNABLE_TO_VERIFY|SELF_SIGNED)/);
+    }, PATIENCE);
+    expect(await check(await a.sign())).toBe('ok');
+    await other.close();
+  });
+});
+
+test('members of a set that cannot be used are skipped, and warned of once, when they come and when they change', async () => {
+  const weak = { kty: 'RSA', e: 'AQAB', n: Buffer.alloc(128, 0xc5).toString('base64url'), kid: 'weak' };
+  const strange = { kty: 'EC', crv: 'BP-256', x: a.jwk.x, y: a.jwk.y };
+  const file = join(folder, 'set.json');
+  writeFileSync(file, JSON.stringify({ keys: [strange, b.jwk] }));
+  host.answer(JSON.stringify({ keys: [weak, a.jwk, { kty: 'oct', k: SECRET }] }));
+  await start({ keys: [remote(), { id: 'of-file', jwksFile: file }] });
+  const warnings = () =>
+    service.logLines().flatMap(({ warning }) => (typeof warning === 'string' ? [warning] : []));
+  const atStart = [
+    'keys[1].jwksFile: keys[0] has an unsupported crv BP-256; it is skipped',
+    'keys[0].jwksUrl: keys[0] (kid "weak") is an RSA key of 1024 bits; at least 2048 are needed; it is skipped',
+    'keys[0].jwksUrl: keys[2] is symmetric: secrets belong in a secretFile; it is skipped',
+  ];
+  await vi.waitFor(() => expect(warnings()).toEqual(atStart), PATIENCE);
+  expect([await check(await a.sign()), await check(await b.sign())]).toEqual(['ok', 'ok']);
+
+  writeFileSync(
+    file,
+    JSON.stringify({ keys: [{ ...b.jwk, kid: 'enc', key_ops: ['encrypt'] }, strange, b.jwk] }),
+  );
+  service.signal('SIGHUP');
+  const onReload = [
+    'keys[1].jwksFile: keys[0] (kid "enc") is not for verifying: key_ops without "verify"; it is skipped',
+    'keys[1].jwksFile: keys[1] has an unsupported crv BP-256; it is skipped',
+  ];
+  await vi.waitFor(() => expect(warnings()).toEqual([...atStart, ...onReload]), PATIENCE);
+
+  writeFileSync(file, JSON.stringify({ keys: [b.jwk, { kty: 'oct', k: SECRET }] }));
+  service.signal('SIGHUP');
+  await vi.waitFor(async () => {
+    const { components } = await readReadyz(service.admin);
+    expect(components.files?.['jwks']).toEqual([
+      `keys[1].jwksFile: ${file}: keys[1] is symmetric: secrets belong in a secretFile`,
+    ]);
+  }, PATIENCE);
+  expect(await check(await b.sign())).toBe('ok');
+  for (const text of [a.jwk.x, SECRET, weak.n]) expect(service.output()).not.toContain(text);
 });
 
 describe('keys for some hosts only', () => {

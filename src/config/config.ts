@@ -1,16 +1,28 @@
 /** Owns what a configuration is once it is read, and what is said of one that is wrong. */
 import type { Algorithm } from '../approov/algorithm.ts';
-import type { DecryptionAlgorithm, Encryption } from '../approov/encrypted-token.ts';
+import type { DecryptionAlgorithm, Encryption } from '../approov/decryption-algorithm.ts';
 import type { Secret } from '../approov/secret.ts';
 import type { PolicyTable } from '../authz/policy.ts';
 import type { Settings } from './schema.ts';
+
+/** What `HTTPS_PROXY` and `NO_PROXY` say. */
+export interface HttpProxy {
+  /** With a user name and password, if it asks for them. */
+  readonly url: string;
+  /** Hosts that are asked directly, separated by commas. */
+  readonly except: string;
+}
 
 /** Where a key comes from: the environment may hold a secret itself, else a file or a URL does. */
 export interface KeySource {
   readonly id: string;
   /** What the content is. */
   readonly source: 'secret' | 'jwks' | 'pem';
-  readonly from: { readonly secret: Secret } | { readonly file: string } | { readonly url: string };
+  readonly from:
+    | { readonly secret: Secret }
+    | { readonly file: string }
+    /** `caFile`: the certificate authorities that are trusted at the URL, where they are named. */
+    | { readonly url: string; readonly caFile: string | undefined };
   readonly kid: string | undefined;
   /** `undefined`: what is usual for the key. */
   readonly algorithms: readonly Algorithm[] | undefined;
@@ -22,10 +34,12 @@ export interface KeySource {
 /** A key that opens encrypted tokens. */
 export interface DecryptionKeySource {
   readonly id: string;
+  readonly kid: string | undefined;
   readonly source: 'secret' | 'private';
   readonly file: string;
+  /** `undefined`, as of `encryptions`: what fits the key. */
   readonly algorithms: readonly DecryptionAlgorithm[] | undefined;
-  readonly encryptions: readonly Encryption[];
+  readonly encryptions: readonly Encryption[] | undefined;
   readonly isNested: boolean;
   readonly path: string;
 }
@@ -36,6 +50,8 @@ export interface Config {
   readonly keys: readonly KeySource[];
   readonly decryptionKeys: readonly DecryptionKeySource[];
   readonly policyTable: PolicyTable;
+  /** The proxy through which URLs are fetched. */
+  readonly proxy: HttpProxy | undefined;
   /** The environment variable that each overridden value came from, by the value's path. */
   readonly origins: ReadonlyMap<string, string>;
 }

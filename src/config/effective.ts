@@ -11,7 +11,7 @@ interface PrintableKey {
   readonly keys: readonly Pick<VerificationKey, 'kid' | 'algorithms' | 'fingerprint'>[] | undefined;
 }
 
-type PrintableDecryptionKey = Pick<DecryptionKey, 'algorithms' | 'fingerprint'>;
+type PrintableDecryptionKey = Pick<DecryptionKey, 'algorithms' | 'encryptions' | 'fingerprint'>;
 
 /** @param keys and `decryptionKeys` as they are loaded, in the order of the configuration. */
 export function formatConfig(
@@ -32,13 +32,17 @@ export function formatConfig(
       fingerprint: decryptionKeys[index]?.fingerprint,
       ...described,
       algorithms: decryptionKeys[index]?.algorithms ?? described.algorithms,
+      encryptions: decryptionKeys[index]?.encryptions ?? described.encryptions,
     })),
     keys: keys.map(printableKey),
   });
-  for (const [path, variable] of [...origins, ...keyOrigins(config)]) {
+  const notes = [...origins, ...keyOrigins(config)].map(
+    ([path, variable]) => [path, `from ${variable}`] as const,
+  );
+  for (const [path, note] of [...notes, ...proxyNotes(config)]) {
     const node = document.getIn(path.split('.'), true);
-    if (isScalar(node)) node.comment = ` from ${variable}`;
-    else if (isCollection(node)) node.commentBefore = ` from ${variable}`;
+    if (isScalar(node)) node.comment = ` ${note}`;
+    else if (isCollection(node)) node.commentBefore = ` ${note}`;
   }
   return document.toString({ lineWidth: 0 });
 }
@@ -60,11 +64,15 @@ function printableKey({ source, keys }: PrintableKey): object {
         }
       : { fingerprint: only.fingerprint }),
     ...('file' in from ? { [FILE_FIELDS[source.source]]: from.file } : {}),
-    ...('url' in from ? { jwksUrl: withoutQuery(from.url) } : {}),
+    ...('url' in from ? urlFields(from) : {}),
     ...(kid === undefined ? {} : { kid }),
     algorithms: algorithms ?? [...new Set(keys?.flatMap((key) => key.algorithms))],
     ...(hosts === undefined ? {} : { hosts }),
   };
+}
+
+function urlFields({ url, caFile }: { readonly url: string; readonly caFile: string | undefined }): object {
+  return { jwksUrl: withoutQuery(url), ...(caFile === undefined ? {} : { caFile }) };
 }
 
 /** A query or fragment may hold what opens the URL. */
@@ -73,6 +81,15 @@ function withoutQuery(url: string): string {
 }
 
 const FILE_FIELDS = { secret: 'secretFile', pem: 'pemFile', jwks: 'jwksFile' } as const;
+
+/** The proxy is not shown, as its URL may hold a password. */
+function proxyNotes({ keys, proxy }: Config): [path: string, note: string][] {
+  return keys.flatMap(({ from }, index) =>
+    proxy !== undefined && 'url' in from
+      ? [[`keys.${index}.jwksUrl`, 'through HTTPS_PROXY, unless NO_PROXY has the host']]
+      : [],
+  );
+}
 
 function keyOrigins(config: Config): [path: string, variable: string][] {
   const [key] = config.keys;

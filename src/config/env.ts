@@ -1,5 +1,5 @@
 /** Owns the environment variables: each overrides one value of the file, or gives the key. */
-import type { Problem } from './config.ts';
+import type { HttpProxy, Problem } from './config.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -7,6 +7,27 @@ export type RawObject = Record<string, unknown>;
 
 export const SECRET_VARIABLE = 'APPROOV_BASE64_SECRET';
 export const SECRET_FILE_VARIABLE = 'APPROOV_BASE64_SECRET_FILE';
+
+/** In either case, as other programs read them; the lower case wins. */
+const PROXY_VARIABLES = ['https_proxy', 'HTTPS_PROXY'] as const;
+const NO_PROXY_VARIABLES = ['no_proxy', 'NO_PROXY'] as const;
+
+/** The proxy that the environment names. Its value is never repeated, as it may hold a password. */
+export function readProxy(env: Env, problems: Problem[]): HttpProxy | undefined {
+  const variable = PROXY_VARIABLES.find((name) => readVariable(env, name) !== undefined);
+  const text = variable && readVariable(env, variable);
+  if (variable === undefined || text === undefined) return undefined;
+  const url = text.includes('://') ? text : `http://${text}`;
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    const message = 'must be the URL of an HTTP proxy, such as http://proxy.example.com:3128';
+    problems.push({ path: variable, message });
+    return undefined;
+  }
+  const except = NO_PROXY_VARIABLES.map((name) => readVariable(env, name)).find(
+    (value) => value !== undefined,
+  );
+  return { url, except: except ?? '' };
+}
 
 interface Override {
   readonly variable: string;

@@ -9,7 +9,13 @@ import {
   SECRET_FILE_VARIABLE,
   SECRET_VARIABLE,
 } from './env.ts';
-import { DECRYPTION_KEY, type DecryptionKeySettings, KEY, KEY_SOURCES, type KeySettings } from './schema.ts';
+import {
+  DECRYPTION_KEY,
+  type DecryptionKeySettings,
+  KEY,
+  KEY_SOURCES,
+  type KeySettings,
+} from './key-schema.ts';
 
 /** The id of the key that the environment gives. */
 export const ENV_KEY_ID = 'env';
@@ -69,7 +75,7 @@ export function readDecryptionKeys(content: RawObject): readonly DecryptionKeySo
 }
 
 function fileKey(settings: KeySettings, path: string): KeySource {
-  const { id, kid, algorithms, hosts } = settings;
+  const { id, kid, algorithms, hosts, caFile } = settings;
   const field = KEY_SOURCES.find((source) => settings[source] !== undefined) ?? 'secretFile';
   const place = settings[field] ?? '';
   return {
@@ -78,14 +84,14 @@ function fileKey(settings: KeySettings, path: string): KeySource {
     algorithms,
     hosts,
     source: ({ secretFile: 'secret', pemFile: 'pem', jwksFile: 'jwks', jwksUrl: 'jwks' } as const)[field],
-    from: field === 'jwksUrl' ? { url: place } : { file: place },
+    from: field === 'jwksUrl' ? { url: place, caFile } : { file: place },
     path: `${path}.${field}`,
   };
 }
 
 function decryptionKey(settings: DecryptionKeySettings, path: string): readonly DecryptionKeySource[] {
-  const { id, algorithms, encryptions, nested, secretFile, privateKeyFile } = settings;
-  const key = { id, algorithms, encryptions, isNested: nested };
+  const { id, kid, algorithms, encryptions, nested, secretFile, privateKeyFile } = settings;
+  const key = { id, kid, algorithms, encryptions, isNested: nested };
   if (secretFile !== undefined)
     return [{ ...key, source: 'secret', file: secretFile, path: `${path}.secretFile` }];
   if (privateKeyFile === undefined) return [];

@@ -8,7 +8,15 @@ import {
   type KeySource,
   type Problem,
 } from './config.ts';
-import { applyOverrides, type Env, isRawObject, type RawObject, rawList, withOrigin } from './env.ts';
+import {
+  applyOverrides,
+  type Env,
+  isRawObject,
+  type RawObject,
+  rawList,
+  readProxy,
+  withOrigin,
+} from './env.ts';
 import { ENV_KEY_ID, hasEnvKey, readDecryptionKeys, readKeys } from './keys.ts';
 import { TLS, type TlsSettings } from './listen.ts';
 import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './schema.ts';
@@ -43,9 +51,17 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   problems.push(...nameProblems(content, defaultPolicy), ...idProblems(content, env));
   const keys = readKeys(content, env, problems);
   const decryptionKeys = readDecryptionKeys(content);
+  const proxy = keys.some(({ from }) => 'url' in from) ? readProxy(env, problems) : undefined;
   const config =
     file.success && problems.length === 0
-      ? { settings: file.data, keys, decryptionKeys, policyTable: buildPolicyTable(file.data), origins }
+      ? {
+          settings: file.data,
+          keys,
+          decryptionKeys,
+          policyTable: buildPolicyTable(file.data),
+          proxy,
+          origins,
+        }
       : undefined;
   return {
     config,

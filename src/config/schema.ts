@@ -1,11 +1,11 @@
 /** Owns the shape of the configuration file: each field with its type, range and default. */
 import * as z from 'zod';
-import { ALGORITHM_NAMES, algorithmRow } from '../approov/algorithm.ts';
-import { DECRYPTION_ALGORITHMS, ENCRYPTIONS } from '../approov/encrypted-token.ts';
 import { FORWARDABLE_CLAIMS, isOddPath } from '../authz/policy.ts';
 import { RESULT_HEADERS } from '../authz/result-header.ts';
 import { MODES, UNKNOWN } from '../authz/verdict.ts';
-import { filePath, LISTEN } from './listen.ts';
+import { DECRYPTION_KEY, KEY } from './key-schema.ts';
+import { LISTEN } from './listen.ts';
+import { host, name, text } from './names.ts';
 
 /** The policy that judges what no route matches, unless `defaultPolicy` names another. */
 export const DEFAULT_POLICY = 'default';
@@ -22,8 +22,6 @@ const DENIED_STATUSES = new Set([
   ...range(500, 508),
 ]);
 
-const name = z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be 1 to 32 of a-z, 0-9 and -');
-const text = z.string().min(1, 'must not be empty');
 const textOrList = z
   .union(
     [text.transform((value) => [value]), z.array(text).min(1)],
@@ -40,74 +38,6 @@ const headerName = z
   .regex(/^[!#$%&'*+.^_`|~0-9a-z-]+$/, 'must be a header name in lower case')
   .refine((value) => value !== 'host', 'must not be host: Envoy sends that apart from the headers')
   .refine((value) => !RESULT_HEADERS.includes(value), 'must not be a header that this service sets');
-
-/** A host as in a route: exact, or `*.` and a suffix. */
-const host = z
-  .string()
-  .regex(/^(\*\.)?([A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+\.?(:\d+)?$|^\[[0-9A-Fa-f:.]+\](:\d+)?$/, {
-    message: 'must be a host such as api.example.com or *.example.com',
-  });
-
-/** The fields of which a key has exactly one. */
-export const KEY_SOURCES = ['secretFile', 'jwksFile', 'jwksUrl', 'pemFile'] as const;
-
-export const KEY = z
-  .strictObject({
-    id: name,
-    secretFile: filePath.optional(),
-    jwksFile: filePath.optional(),
-    jwksUrl: z
-      .url({ protocol: /^https$/, error: 'must be a URL with https', abort: true })
-      .refine((url) => !hasCredentials(url), 'must not hold a user name or password: it is shown')
-      .optional(),
-    pemFile: filePath.optional(),
-    kid: text.optional(),
-    algorithms: z.array(z.enum(ALGORITHM_NAMES)).min(1).optional(),
-    hosts: z.array(host).min(1).optional(),
-  })
-  .superRefine((key, context) => {
-    const given = KEY_SOURCES.filter((field) => key[field] !== undefined);
-    if (given.length !== 1) {
-      context.addIssue({ code: 'custom', message: `must have exactly one of ${KEY_SOURCES.join(', ')}` });
-      return;
-    }
-    const [source] = given;
-    const isSecret = source === 'secretFile';
-    const unfit = key.algorithms?.find((name) => (algorithmRow(name).family === 'secret') !== isSecret);
-    if (unfit !== undefined) {
-      const message = `${unfit} does not go with a ${source}`;
-      context.addIssue({ code: 'custom', path: ['algorithms'], message });
-    }
-    if (source === 'pemFile' && key.algorithms === undefined) {
-      context.addIssue({ code: 'custom', path: ['algorithms'], message: 'is required with a pemFile' });
-    }
-    if ((source === 'jwksFile' || source === 'jwksUrl') && key.kid !== undefined) {
-      const message = 'does not go with a JWK Set, whose keys declare their own';
-      context.addIssue({ code: 'custom', path: ['kid'], message });
-    }
-  });
-
-export const DECRYPTION_KEY = z
-  .strictObject({
-    id: name,
-    secretFile: filePath.optional(),
-    privateKeyFile: filePath.optional(),
-    algorithms: z.array(z.enum(DECRYPTION_ALGORITHMS)).min(1).optional(),
-    encryptions: z
-      .array(z.enum(ENCRYPTIONS))
-      .min(1)
-      .default([...ENCRYPTIONS]),
-    nested: z.boolean().default(true),
-  })
-  .superRefine((key, context) => {
-    if ((key.secretFile === undefined) === (key.privateKeyFile === undefined)) {
-      context.addIssue({ code: 'custom', message: 'must have exactly one of secretFile, privateKeyFile' });
-    }
-    if (!key.nested && key.privateKeyFile !== undefined) {
-      const message = 'must be true with a privateKeyFile: anybody can encrypt to a public key';
-      context.addIssue({ code: 'custom', path: ['nested'], message });
-    }
-  });
 
 const POLICY = z
   .strictObject({
@@ -222,14 +152,7 @@ export const FILE = z.strictObject({
 });
 
 export type Settings = z.infer<typeof FILE>;
-export type KeySettings = z.infer<typeof KEY>;
-export type DecryptionKeySettings = z.infer<typeof DECRYPTION_KEY>;
 export type PolicySettings = z.infer<typeof POLICY>;
-
-function hasCredentials(url: string): boolean {
-  const { username, password } = new URL(url);
-  return username !== '' || password !== '';
-}
 
 function isUnique(values: readonly string[]): boolean {
   return new Set(values).size === values.length;

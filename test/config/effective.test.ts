@@ -162,11 +162,26 @@ keys:
     expect(printed).not.toContain('planted');
   });
 
+  it('tells where the proxy of the environment may be used, and the CA, but not the proxy', () => {
+    const config = configOf('keys: [{id: a, jwksUrl: "https://a.test/jwks", caFile: /ca}]', {
+      HTTPS_PROXY: 'http://user:planted@proxy.test',
+    });
+    const printed = print(config);
+    expect(printed).toContain(
+      'jwksUrl: https://a.test/jwks # through HTTPS_PROXY, unless NO_PROXY has the host\n    caFile: /ca\n',
+    );
+    expect(printed).not.toContain('proxy.test');
+  });
+
   it('tells decryption keys by id and fingerprint, with the algorithms that they allow', () => {
     const config = configOf('decryptionKeys: [{id: a, secretFile: /a, encryptions: [A256GCM]}]', {
       APPROOV_BASE64_SECRET: SECRET,
     });
-    const printed = formatConfig(config, [], [{ fingerprint: '0123456789ab', algorithms: ['dir'] }]);
+    const printed = formatConfig(
+      config,
+      [],
+      [{ fingerprint: '0123456789ab', algorithms: ['dir'], encryptions: ['A256GCM'] }],
+    );
     expect(parse(printed)['decryptionKeys']).toEqual([
       {
         id: 'a',

@@ -160,7 +160,7 @@ describe('without a file', () => {
     {
       name: 'a secret of 31 bytes',
       env: { APPROOV_BASE64_SECRET: Buffer.alloc(31, 1).toString('base64') },
-      expected: 'APPROOV_BASE64_SECRET: the secret decodes to 31 bytes; at least 32 are needed',
+      expected: 'APPROOV_BASE64_SECRET: the secret decodes to 31 bytes; at least 32 are needed for HS256',
     },
     {
       name: 'a secret with another character',
@@ -205,6 +205,33 @@ describe('without a file', () => {
   });
 });
 
+describe('the proxy', () => {
+  const AT_URL = 'keys: [{id: a, jwksUrl: "https://a.test/"}]';
+
+  it.each<[what: string, env: Record<string, string>, proxy: object | undefined]>([
+    ['a URL', { HTTPS_PROXY: 'http://u:p@proxy:3128' }, { url: 'http://u:p@proxy:3128', except: '' }],
+    ['a host and port', { HTTPS_PROXY: 'proxy:3128' }, { url: 'http://proxy:3128', except: '' }],
+    [
+      'one with exceptions',
+      { HTTPS_PROXY: 'https://proxy', NO_PROXY: 'a.test,.local' },
+      { url: 'https://proxy', except: 'a.test,.local' },
+    ],
+    [
+      'both cases',
+      { HTTPS_PROXY: 'http://A', https_proxy: 'http://b', NO_PROXY: 'C', no_proxy: 'd' },
+      { url: 'http://b', except: 'd' },
+    ],
+    ['nothing', { HTTPS_PROXY: '', NO_PROXY: 'a.test' }, undefined],
+    ['a proxy for plain http', { HTTP_PROXY: 'http://proxy' }, undefined],
+  ])('is what the environment says: %s', (_what, env, proxy) => {
+    expect(configOf(AT_URL, env).proxy).toEqual(proxy);
+  });
+
+  it('is no matter where no key is at a URL', () => {
+    expect(configOf(undefined, { ...ENV, HTTPS_PROXY: 'socks5://a.test' }).proxy).toBeUndefined();
+  });
+});
+
 describe('with a file', () => {
   it('every field is taken over', () => {
     const { settings, keys, decryptionKeys, policyTable } = configOf(
@@ -214,11 +241,11 @@ keys:
   - {id: current, secretFile: /s}
   - {id: next-1, secretFile: /n, kid: j3AWy6, algorithms: [HS384, HS512], hosts: ["*.Example.com", b.test]}
   - {id: set, jwksFile: /j}
-  - {id: url, jwksUrl: "https://a.test/jwks"}
-  - {id: pem, pemFile: /p, algorithms: [RS256]}
+  - {id: url, jwksUrl: "https://a.test/jwks", caFile: /ca}
+  - {id: pem, pemFile: /p, algorithms: [RS256, Ed25519]}
 decryptionKeys:
   - {id: open, secretFile: /d}
-  - {id: own, privateKeyFile: /k, algorithms: [RSA-OAEP-256], encryptions: [A256GCM]}
+  - {id: own, kid: j3AWy7, privateKeyFile: /k, algorithms: [RSA-OAEP-256], encryptions: [A256GCM]}
 defaultPolicy: strict
 policies:
   strict:
@@ -277,28 +304,36 @@ workers: auto
         path: 'keys[1].secretFile',
       },
       { ...key, id: 'set', source: 'jwks', from: { file: '/j' }, path: 'keys[2].jwksFile' },
-      { ...key, id: 'url', source: 'jwks', from: { url: 'https://a.test/jwks' }, path: 'keys[3].jwksUrl' },
+      {
+        ...key,
+        id: 'url',
+        source: 'jwks',
+        from: { url: 'https://a.test/jwks', caFile: '/ca' },
+        path: 'keys[3].jwksUrl',
+      },
       {
         ...key,
         id: 'pem',
         source: 'pem',
         from: { file: '/p' },
-        algorithms: ['RS256'],
+        algorithms: ['RS256', 'EdDSA'],
         path: 'keys[4].pemFile',
       },
     ]);
     expect(decryptionKeys).toEqual([
       {
         id: 'open',
+        kid: undefined,
         source: 'secret',
         file: '/d',
         algorithms: undefined,
-        encryptions: ['A128GCM', 'A192GCM', 'A256GCM', 'A128CBC-HS256', 'A192CBC-HS384', 'A256CBC-HS512'],
+        encryptions: undefined,
         isNested: true,
         path: 'decryptionKeys[0].secretFile',
       },
       {
         id: 'own',
+        kid: 'j3AWy7',
         source: 'private',
         file: '/k',
         algorithms: ['RSA-OAEP-256'],

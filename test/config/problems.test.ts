@@ -224,7 +224,7 @@ describe('keys', () => {
     ],
     [
       'keys: [{id: a, secretFile: /a, algorithms: [none]}]',
-      `keys[0].algorithms[0]: expected one of ${ALGORITHM_NAMES.map((name) => `"${name}"`).join('|')}`,
+      `keys[0].algorithms[0]: expected one of ${[...ALGORITHM_NAMES, 'Ed25519'].map((name) => `"${name}"`).join('|')}`,
     ],
     ['keys: [{id: a, secretFile: /a, secret: x}]', 'keys[0].secret: unknown field'],
     ['keys: [{id: a, secretFile: /a}, {id: a, secretFile: /b}]', 'keys[1].id: is taken by keys[0]'],
@@ -247,6 +247,26 @@ describe('keys', () => {
   );
 });
 
+describe('keys at a URL', () => {
+  const text = 'keys: [{id: a, jwksUrl: "https://a.test/"}]';
+
+  it.each(['HTTPS_PROXY', 'https_proxy'])(
+    '%s must be the URL of an HTTP proxy, and is not repeated',
+    (variable) => {
+      for (const url of ['socks5://user:planted@a.test', 'http://', 'http://a:planted'])
+        expect(problemsOf(text, { [variable]: url })).toEqual([
+          `${variable}: must be the URL of an HTTP proxy, such as http://proxy.example.com:3128`,
+        ]);
+    },
+  );
+
+  it('caFile goes with no other key', () => {
+    expect(problemsOf('keys: [{id: a, jwksFile: /a, caFile: /b}]', {})).toEqual([
+      'keys[0].caFile: goes with a jwksUrl only',
+    ]);
+  });
+});
+
 describe('decryption keys', () => {
   it.each([
     ['decryptionKeys: {}', 'decryptionKeys: expected array, received object'],
@@ -258,6 +278,14 @@ describe('decryption keys', () => {
     [
       'decryptionKeys: [{id: a, privateKeyFile: /a, nested: false}]',
       'decryptionKeys[0].nested: must be true with a privateKeyFile: anybody can encrypt to a public key',
+    ],
+    [
+      'decryptionKeys: [{id: a, secretFile: /a, algorithms: [A256KW, PBES2-HS256+A128KW, A128KW]}]',
+      'decryptionKeys[0].algorithms: A256KW takes a secret of 32 bytes and A128KW one of 16: give each a key of its own',
+    ],
+    [
+      'decryptionKeys: [{id: a, secretFile: /a, algorithms: [dir], encryptions: [A256GCM, A256CBC-HS512]}]',
+      'decryptionKeys[0].algorithms: dir with A256GCM takes a secret of 32 bytes and dir with A256CBC-HS512 one of 64: give each a key of its own',
     ],
     [
       'decryptionKeys: [{id: a, secretFile: /a}, {id: a, secretFile: /b}]',

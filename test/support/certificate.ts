@@ -32,12 +32,17 @@ export function createCa(folder: string, name: string): Certificate {
   return read(certFile, keyFile);
 }
 
-/** A certificate for localhost on loopback, good for servers and clients, signed by a CA. */
-export function issueCertificate(folder: string, name: string, ca: Certificate): Certificate {
+/** A certificate, for localhost on loopback unless it says otherwise, good for servers and clients, signed by a CA. */
+export function issueCertificate(
+  folder: string,
+  name: string,
+  ca: Certificate,
+  subjects = 'DNS:localhost,IP:127.0.0.1,IP:::1',
+): Certificate {
   const { certFile, keyFile } = filesOf(folder, name);
   const [request, extensions] = [join(folder, `${name}.csr`), join(folder, `${name}.ext`)];
   openssl('req', ...NEW_KEY, '-keyout', keyFile, '-out', request, '-subj', `/CN=${name}`);
-  writeFileSync(extensions, 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n');
+  writeFileSync(extensions, `subjectAltName=${subjects}\n`);
   openssl(
     ...['x509', '-req', '-in', request, '-CA', ca.certFile, '-CAkey', ca.keyFile, '-CAcreateserial'],
     ...['-out', certFile, '-days', '2', '-extfile', extensions],
