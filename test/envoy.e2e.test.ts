@@ -74,7 +74,7 @@ describe.each([{ encode_raw_headers: true }, { encode_raw_headers: false }])('wi
       headers: () => [token(`${freshToken()}\xff\xfe`)],
       reason: 'invalid_token_format',
     },
-    { name: '20 KiB', headers: () => [token('a'.repeat(20 * 1024))], reason: 'invalid_token_format' },
+    { name: '20 KiB', headers: () => [token('a1'.repeat(10 * 1024))], reason: 'invalid_token_format' },
     {
       name: 'a token signed with another secret',
       headers: () => [token(freshToken({}, { secret: OTHER_SECRET_BYTES }))],

@@ -98,7 +98,7 @@ describe('the steps', () => {
     ['missing_approov_token', 'token', []],
     ['missing_approov_token', 'token', ['--token', '']],
     ['duplicate_approov_token', 'token', ['--token', TOKEN, '--header', 'Approov-Token: x']],
-    ['invalid_token_format', 'token', ['--token', 'x']],
+    ['invalid_token_format', 'token', ['--token', 'x.y']],
     ['invalid_token_format', 'key', ['--token', TOKEN.slice(0, TOKEN.lastIndexOf('.') + 1)]],
     ['invalid_token_format', 'signature', ['--token', mintToken([])]],
     ['unsupported_token_algorithm', 'key', ['--token', `${base64url('{"alg":"none"}')}.${base64url('{}')}.`]],
