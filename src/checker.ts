@@ -15,8 +15,8 @@ import { type Decision, decide, decideUnreadable, type TokenVerifier } from './a
 import type { PolicyTable } from './authz/policy.ts';
 import { presentedTokens } from './authz/token-header.ts';
 import { VerdictCache } from './authz/verdict-cache.ts';
-import { decodeCheckRequest, encodeCheckResponse } from './envoy/check-codec.ts';
-import type { DeniedResponse } from './envoy/check-response.ts';
+import { decodeCheckRequest } from './envoy/check-codec.ts';
+import { type DeniedResponse, encodeCheckResponse } from './envoy/check-response.ts';
 import { WireError } from './envoy/wire.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -94,7 +94,7 @@ export function createChecker(parts: CheckerParts): Checker {
   ): Buffer {
     const now = nowSeconds();
     const decision = request === undefined ? decideUnreadable() : judge(request, opened, now);
-    const response = encodeCheckResponse(decision, rules.denied);
+    const response = encodeCheckResponse(decision, rules.denied, request?.resultHeaderAliases);
     record(request, decision, traceparent, now, startMs);
     return response;
   }

@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunningEnvoy } from '../scripts/envoy.mjs';
 import { payClaim } from '../src/approov/token-binding.ts';
-import { RESULT_HEADERS } from '../src/authz/result-header.ts';
+import { RESULT_HEADER_ALIASES, RESULT_HEADERS } from '../src/authz/result-header.ts';
 import {
   accessLogOf,
   EXT_AUTHZ,
   linesWith,
   type Sample,
+  type SeenRequest,
   type Sent,
   send,
   startSample,
@@ -155,6 +156,10 @@ test('a bound header that is not UTF-8 verifies by its bytes when Envoy sends th
 });
 
 const FORGED = RESULT_HEADERS.map((name) => [name, 'forged'] as const);
+const FORGED_ALIASES = RESULT_HEADER_ALIASES.flatMap((name) => [
+  [name, 'forged'] as const,
+  [name.toUpperCase(), 'again'] as const,
+]);
 const PREFLIGHT = [
   ['origin', 'https://elsewhere.example.com'],
   ['access-control-request-method', 'POST'],
@@ -208,6 +213,12 @@ const LET_THROUGH: readonly { name: string; sent: () => Sent; seen: Readonly<Rec
   },
 ];
 
+/** The lines whose name a server that makes a variable of it, as WSGI and CGI do, takes for one of ours. */
+function resultLinesOf(seen: SeenRequest | undefined): Record<string, string[]> {
+  const lines = Object.entries(linesWith(seen, 'approov'));
+  return Object.fromEntries(lines.filter(([name]) => /^x[_-]approov/.test(name)));
+}
+
 /** The sample's policies and one of each mode that it lacks. */
 const EVERY_MODE = `
 policies:
@@ -233,6 +244,17 @@ describe.each([
     change: (sample: Sample) => {
       sample.connectionManager.delete('early_header_mutation_extensions');
       sample.httpFilter(EXT_AUTHZ).set('decoder_header_mutation_rules', {});
+    },
+  },
+  {
+    name: 'envoy.yaml with underscores let through, and every header shown to the service',
+    change: (sample: Sample) => {
+      sample.connectionManager.delete('early_header_mutation_extensions');
+      sample.connectionManager.setIn(
+        ['common_http_protocol_options', 'headers_with_underscores_action'],
+        'ALLOW',
+      );
+      sample.httpFilter(EXT_AUTHZ).delete('allowed_headers');
     },
   },
 ])('under $name', ({ change }) => {
@@ -261,17 +283,18 @@ describe.each([
       { forgery: 'none', forged: [] },
       { forgery: 'once', forged: FORGED },
       { forgery: 'twice', forged: [...FORGED, ...FORGED] },
+      { forgery: 'in every spelling with underscores', forged: [...FORGED, ...FORGED_ALIASES] },
     ])('reaches the upstream with our headers only, forged $forgery', async ({ forged }) => {
       const { headers = [], ...request } = sent();
       const answer = await send(envoy, { ...request, headers: [...forged, ...headers] });
       expect(answer.status).toBe(200);
-      expect(linesWith(answer.upstream, 'x-approov')).toEqual(expected);
+      expect(resultLinesOf(answer.upstream)).toEqual(expected);
     });
   });
 
   test('Envoy found every answer valid', async () => {
     expect(await envoy.stats('^http\\.api\\.ext_authz\\.')).toMatchObject({
-      'http.api.ext_authz.ok': LET_THROUGH.length * 3,
+      'http.api.ext_authz.ok': LET_THROUGH.length * 4,
       'http.api.ext_authz.error': 0,
       'http.api.ext_authz.invalid': 0,
     });

@@ -167,6 +167,7 @@ function readRequest(options: Options): CheckRequest {
     path: options.text('path') ?? '/',
     host: options.text('host') ?? '',
     headers,
+    resultHeaderAliases: new Set(),
     policyName: options.text('policy'),
     sourceAddress: '',
   };

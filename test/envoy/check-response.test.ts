@@ -7,9 +7,9 @@ import type { VerifiedToken } from '../../src/approov/token.ts';
 import type { Decision } from '../../src/authz/decide.ts';
 import type { ForwardableClaim, Policy } from '../../src/authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../../src/authz/reason.ts';
+import { RESULT_HEADER_ALIASES } from '../../src/authz/result-header.ts';
 import type { Action, Mode } from '../../src/authz/verdict.ts';
-import { encodeCheckResponse } from '../../src/envoy/check-codec.ts';
-import type { DeniedResponse } from '../../src/envoy/check-response.ts';
+import { type DeniedResponse, encodeCheckResponse } from '../../src/envoy/check-response.ts';
 
 const root = new protobuf.Root();
 root.resolvePath = (_origin, target) => fileURLToPath(new URL(`../../proto/${target}`, import.meta.url));
@@ -92,7 +92,11 @@ const denied: fc.Arbitrary<DeniedResponse> = fc.constantFrom(
 );
 
 /** The promise, written down a second time. */
-function promised(made: Decision, { status, body, contentType, exposeReason }: DeniedResponse): unknown {
+function promised(
+  made: Decision,
+  { status, body, contentType, exposeReason }: DeniedResponse,
+  aliases: readonly string[] = [],
+): unknown {
   const { action, reason, verdict } = made;
   const claims = made.verifiedToken?.claims ?? {};
   const dynamic_metadata = {
@@ -136,6 +140,7 @@ function promised(made: Decision, { status, body, contentType, exposeReason }: D
   };
   const removed = NINE_NAMES.filter((name) => !Object.hasOwn(headers, name));
   if (made.policy?.forwardToken === false) removed.push(made.policy.tokenHeader);
+  removed.push(...aliases);
   return { code: 0, ok: { headers, removed: removed.sort() }, dynamic_metadata };
 }
 
@@ -179,6 +184,16 @@ describe('a CheckResponse', () => {
         expect(asStockReads(encodeCheckResponse(made, configured))).toEqual(promised(made, configured));
       }),
       { numRuns: 3000 },
+    );
+  });
+
+  test('removes each alias of our headers that the request carries, whatever lets it through', () => {
+    fc.assert(
+      fc.property(decision, fc.subarray([...RESULT_HEADER_ALIASES]), (made, aliases) => {
+        const answer = encodeCheckResponse(made, DENIED, new Set(aliases));
+        expect(asStockReads(answer)).toEqual(promised(made, DENIED, aliases));
+      }),
+      { numRuns: 1000 },
     );
   });
 
