@@ -227,7 +227,12 @@ policies:
   limited: {mode: limit}
   watched: {mode: observe, forwardClaims: [did]}
   open: {mode: "off"}
+  web:
+    denied:
+      status: 403
+      headers: {Retry-After: "30", Access-Control-Allow-Origin: "https://app.example.com", Vary: Origin}
 routes:
+  - {pathPrefix: /web, policy: web}
   - {pathPrefix: /claims, policy: claims}
   - {pathPrefix: /observe, policy: watched}
   - {pathPrefix: /off, policy: open}
@@ -290,6 +295,23 @@ describe.each([
       expect(answer.status).toBe(200);
       expect(resultLinesOf(answer.upstream)).toEqual(expected);
     });
+  });
+
+  test('a refusal has the headers that its policy gives, and no other policy’s has them', async () => {
+    const refused = await send(envoy, { path: '/web/orders' });
+    expect(refused).toMatchObject({
+      status: 403,
+      body: '{}',
+      headers: {
+        'retry-after': '30',
+        'access-control-allow-origin': 'https://app.example.com',
+        vary: 'Origin',
+        'content-type': 'application/json',
+        'cache-control': 'no-store',
+      },
+    });
+    const other = await send(envoy, { path: '/orders' });
+    expect([other.status, other.headers['retry-after']]).toEqual([401, undefined]);
   });
 
   test('Envoy found every answer valid', async () => {

@@ -1,4 +1,5 @@
 /** Owns the way from a file's text and the environment to a configuration, or to everything that is wrong with it. */
+import type { DeniedResponse } from '../authz/denied-response.ts';
 import { normalizeHost } from '../authz/host.ts';
 import type { Policy, PolicyTable } from '../authz/policy.ts';
 import {
@@ -102,7 +103,7 @@ function idProblems(content: RawObject, env: Env): Problem[] {
 function buildPolicyTable(settings: Settings): PolicyTable {
   const policies = new Map<string, Policy>();
   for (const [name, policy] of Object.entries(settings.policies))
-    policies.set(name, buildPolicy(name, policy));
+    policies.set(name, buildPolicy(name, policy, settings.denied));
   const policyNamed = (name: string): Policy => {
     const policy = policies.get(name);
     if (policy === undefined) throw new ConfigError([{ path: 'policies', message: `${name} is not one` }]);
@@ -120,6 +121,22 @@ function buildPolicyTable(settings: Settings): PolicyTable {
   };
 }
 
-function buildPolicy(name: string, settings: PolicySettings): Policy {
-  return { ...settings, name, tokenPrefix: settings.tokenPrefix.toLowerCase() };
+function buildPolicy(name: string, settings: PolicySettings, denied: DeniedResponse): Policy {
+  return {
+    ...settings,
+    name,
+    tokenPrefix: settings.tokenPrefix.toLowerCase(),
+    denied: settings.denied && ownDenied(denied, settings.denied),
+  };
+}
+
+/** Field by field: what a policy leaves out is as for all. */
+function ownDenied(denied: DeniedResponse, own: NonNullable<PolicySettings['denied']>): DeniedResponse {
+  return {
+    status: own.status ?? denied.status,
+    body: own.body ?? denied.body,
+    contentType: own.contentType ?? denied.contentType,
+    exposeReason: own.exposeReason ?? denied.exposeReason,
+    headers: own.headers ?? denied.headers,
+  };
 }

@@ -3,25 +3,15 @@ import * as z from 'zod';
 import { ALGORITHM_NAMES, algorithmRow } from '../approov/algorithm.ts';
 import { DECRYPTION_ALGORITHMS, ENCRYPTIONS } from '../approov/encrypted-token.ts';
 import { FORWARDABLE_CLAIMS, isOddPath } from '../authz/policy.ts';
-import { RESULT_HEADERS } from '../authz/result-header.ts';
 import { MODES, UNKNOWN } from '../authz/verdict.ts';
+import { DENIED, POLICY_DENIED } from './denied.ts';
+import { headerName } from './header-name.ts';
 import { filePath, LISTEN } from './listen.ts';
 
 /** The policy that judges what no route matches, unless `defaultPolicy` names another. */
 export const DEFAULT_POLICY = 'default';
 
 const SECONDS_PER_DAY = 86_400;
-/** The HTTP status codes from 400 that Envoy's API knows (envoy.type.v3.StatusCode) and that refuse a request. */
-const DENIED_STATUSES = new Set([
-  ...range(400, 417),
-  ...range(421, 424),
-  426,
-  428,
-  429,
-  431,
-  ...range(500, 508),
-]);
-
 const name = z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be 1 to 32 of a-z, 0-9 and -');
 const text = z.string().min(1, 'must not be empty');
 const textOrList = z
@@ -33,13 +23,6 @@ const textOrList = z
   .default(null);
 const seconds = z.number().min(0).max(SECONDS_PER_DAY);
 const count = z.int().min(1).max(0x7fff_ffff);
-
-/** RFC 9110 §5.1, lower case as on HTTP/2. */
-const headerName = z
-  .string()
-  .regex(/^[!#$%&'*+.^_`|~0-9a-z-]+$/, 'must be a header name in lower case')
-  .refine((value) => value !== 'host', 'must not be host: Envoy sends that apart from the headers')
-  .refine((value) => !RESULT_HEADERS.includes(value), 'must not be a header that this service sets');
 
 /** A host as in a route: exact, or `*.` and a suffix. */
 const host = z
@@ -136,6 +119,7 @@ const POLICY = z
     allowCorsPreflight: z.boolean().default(true),
     forwardToken: z.boolean().default(true),
     forwardClaims: z.array(z.enum(FORWARDABLE_CLAIMS)).default([]),
+    denied: POLICY_DENIED.optional(),
   })
   .refine(({ tokenHeader, binding }) => !binding?.headers.includes(tokenHeader), {
     path: ['binding', 'headers'],
@@ -164,22 +148,6 @@ const ROUTE = z.strictObject({
     .min(1)
     .optional(),
   policy: name,
-});
-
-const DENIED = z.strictObject({
-  status: z
-    .int()
-    .refine(
-      (status) => DENIED_STATUSES.has(status),
-      'must be a status that Envoy knows: 400-417, 421-424, 426, 428, 429, 431 or 500-508',
-    )
-    .default(401),
-  body: z.string().default('{}'),
-  contentType: z
-    .string()
-    .regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, 'must be a media type')
-    .default('application/json'),
-  exposeReason: z.boolean().default(false),
 });
 
 const LOG = z.strictObject({
@@ -233,8 +201,4 @@ function hasCredentials(url: string): boolean {
 
 function isUnique(values: readonly string[]): boolean {
   return new Set(values).size === values.length;
-}
-
-function range(from: number, to: number): number[] {
-  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
 }

@@ -1,5 +1,6 @@
 /** Writes Envoy's CheckResponse from a decision and the configured refusal. */
 import type { Decision } from '../authz/decide.ts';
+import type { DeniedResponse } from '../authz/denied-response.ts';
 import {
   ACTION_HEADER,
   claimHeader,
@@ -10,19 +11,11 @@ import {
 import { UNKNOWN } from '../authz/verdict.ts';
 import { bytesField, stringField, varintField } from './wire.ts';
 
-/** What a refused client is told. */
-export interface DeniedResponse {
-  readonly status: number;
-  readonly body: string;
-  readonly contentType: string;
-  /** Whether `x-approov-reason` goes to the client. */
-  readonly exposeReason: boolean;
-}
-
 const NO_ALIASES: ReadonlySet<string> = new Set();
 
 /**
  * Writes the answer to a check. The RPC itself is OK for each of them: an RPC error would count as a failure of ours.
+ * @param denied the refusal where no policy has judged.
  * @param aliases the request's, to be removed from it.
  */
 export function encodeCheckResponse(
@@ -95,9 +88,10 @@ function encodeResponse(
   if (decision.action !== 'deny') {
     return Buffer.concat([STATUS_OK, bytesField(3, ...letThrough(decision, claims, aliases))]);
   }
+  const answer = decision.policy?.denied ?? denied;
   return decision.reason === 'internal_error'
-    ? Buffer.concat([STATUS_UNAVAILABLE, bytesField(2, ...refusal(decision, denied, 503))])
-    : Buffer.concat([STATUS_UNAUTHENTICATED, bytesField(2, ...refusal(decision, denied, denied.status))]);
+    ? Buffer.concat([STATUS_UNAVAILABLE, bytesField(2, ...refusal(decision, answer, 503))])
+    : Buffer.concat([STATUS_UNAUTHENTICATED, bytesField(2, ...refusal(decision, answer, answer.status))]);
 }
 // Envoy lets a request in where this code is 0 or missing, whatever else the answer holds.
 const STATUS_OK = bytesField(1, varintField(1, 0));
@@ -138,6 +132,7 @@ const FORWARDABLE_VALUE = /^[\x21-\x7e]{1,1024}$/;
 /** Fields of a DeniedHttpResponse. */
 function refusal(decision: Decision, denied: DeniedResponse, status: number): Buffer[] {
   const headers = [
+    ...Object.entries(denied.headers).map(([name, value]) => overwritingHeader(name, value)),
     overwritingHeader('content-type', denied.contentType),
     overwritingHeader('cache-control', 'no-store'),
   ];

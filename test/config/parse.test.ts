@@ -31,7 +31,7 @@ const DEFAULTS = {
   defaultPolicy: 'default',
   policies: { default: DEFAULT_POLICY },
   routes: [],
-  denied: { status: 401, body: '{}', contentType: 'application/json', exposeReason: false },
+  denied: { status: 401, body: '{}', contentType: 'application/json', exposeReason: false, headers: {} },
   log: { level: 'info', checks: 'failures' },
   verdictCache: { maxEntries: 10_000 },
   drain: { delaySeconds: 5, timeoutSeconds: 20 },
@@ -179,10 +179,9 @@ describe('without a file', () => {
         'policies.default.mode: expected one of "off"|"observe"|"limit"|"enforce" (set by APPROOV_MODE)',
     },
     {
-      name: 'a bound header in upper case',
-      env: { ...ENV, APPROOV_BINDING_HEADER: 'Authorization' },
-      expected:
-        'policies.default.binding.headers[0]: must be a header name in lower case (set by APPROOV_BINDING_HEADER)',
+      name: 'a bound header that is no name',
+      env: { ...ENV, APPROOV_BINDING_HEADER: 'Authorization:' },
+      expected: 'policies.default.binding.headers[0]: must be a header name (set by APPROOV_BINDING_HEADER)',
     },
     {
       name: 'an address without port',
@@ -223,9 +222,9 @@ defaultPolicy: strict
 policies:
   strict:
     mode: limit
-    tokenHeader: authorization
+    tokenHeader: Authorization
     tokenPrefix: "Bearer "
-    binding: {headers: [x-session, x-device], when: required}
+    binding: {headers: [X-Session, x-device], when: required}
     issuer: acme.approov.io
     audience: host
     clockToleranceSeconds: 300
@@ -239,7 +238,7 @@ routes:
   - {host: API.example.com., pathPrefix: /healthz/, methods: [GET, HEAD], policy: open}
   - {host: "*.Example.com:443", pathPrefix: /, policy: lists}
   - {policy: single}
-denied: {status: 403, body: "<p>no</p>", contentType: text/html; charset=utf-8, exposeReason: true}
+denied: {status: 403, body: "<p>no</p>", contentType: text/html; charset=utf-8, exposeReason: true, headers: {Retry-After: "30"}}
 log: {level: silent, checks: all}
 verdictCache: {maxEntries: 0}
 drain: {delaySeconds: 0, timeoutSeconds: 1.5}
@@ -256,7 +255,13 @@ workers: auto
         socketMode: '0600',
         tls: { certFile: '/c', keyFile: '/k', clientCaFile: '/a' },
       },
-      denied: { status: 403, body: '<p>no</p>', contentType: 'text/html; charset=utf-8', exposeReason: true },
+      denied: {
+        status: 403,
+        body: '<p>no</p>',
+        contentType: 'text/html; charset=utf-8',
+        exposeReason: true,
+        headers: { 'retry-after': '30' },
+      },
       log: { level: 'silent', checks: 'all' },
       verdictCache: { maxEntries: 0 },
       drain: { delaySeconds: 0, timeoutSeconds: 1.5 },

@@ -17,7 +17,7 @@ function problemsOf(text: string, env: Env = ENV): string[] {
 const MODES = 'expected one of "off"|"observe"|"limit"|"enforce"';
 const SOCKET_MODE = 'must be a text of octal digits in quotes, such as "0660"';
 const NAME = 'must be 1 to 32 of a-z, 0-9 and -';
-const HEADER = 'must be a header name in lower case';
+const HEADER = 'must be a header name';
 const HOST = 'must be a host such as api.example.com or *.example.com';
 const STATUS = 'must be a status that Envoy knows: 400-417, 421-424, 426, 428, 429, 431 or 500-508';
 const ONE_SOURCE = 'must have exactly one of secretFile, jwksFile, jwksUrl, pemFile';
@@ -45,17 +45,23 @@ describe('a field outside keys', () => {
     ['policies: {default: {modus: off}}', 'policies.default.modus: unknown field'],
     ['policies: {default: {mode: on}}', `policies.default.mode: ${MODES}`],
     ['policies: {default: {mode: false}}', `policies.default.mode: ${MODES}`],
-    ['policies: {default: {tokenHeader: Approov-Token}}', `policies.default.tokenHeader: ${HEADER}`],
+    ['policies: {default: {tokenHeader: Approov Token}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenHeader: ":path"}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenHeader: ""}}', `policies.default.tokenHeader: ${HEADER}`],
     [
       'policies: {default: {tokenHeader: host}}',
       'policies.default.tokenHeader: must not be host: Envoy sends that apart from the headers',
     ],
-    [
-      'policies: {default: {tokenHeader: x-approov-did}}',
+    ...['x-approov-did', 'X-Approov-Did', 'x_approov-did', 'X_APPROOV_DID'].map((name) => [
+      `policies: {default: {tokenHeader: ${name}}}`,
       'policies.default.tokenHeader: must not be a header that this service sets',
+    ]),
+    [
+      'policies: {default: {tokenHeader: Host}}',
+      'policies.default.tokenHeader: must not be host: Envoy sends that apart from the headers',
     ],
+    // The Kelvin sign, whose lower case is an ASCII k.
+    ['policies: {default: {tokenHeader: to\u212aen}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenPrefix: "é"}}', 'policies.default.tokenPrefix: must be ASCII'],
     [
       'policies: {default: {binding: authorization}}',
@@ -66,7 +72,7 @@ describe('a field outside keys', () => {
       'policies: {default: {binding: {headers: []}}}',
       'policies.default.binding.headers: Too small: expected array to have >=1 items',
     ],
-    ['policies: {default: {binding: {headers: [A]}}}', `policies.default.binding.headers[0]: ${HEADER}`],
+    ['policies: {default: {binding: {headers: [a b]}}}', `policies.default.binding.headers[0]: ${HEADER}`],
     [
       'policies: {default: {binding: {headers: [a, host]}}}',
       'policies.default.binding.headers[1]: must not be host: Envoy sends that apart from the headers',
@@ -76,7 +82,7 @@ describe('a field outside keys', () => {
       'policies.default.binding.headers[0]: must not be a header that this service sets',
     ],
     [
-      'policies: {default: {binding: {headers: [a, a]}}}',
+      'policies: {default: {binding: {headers: [a, A]}}}',
       'policies.default.binding.headers: must not name a header twice',
     ],
     [
@@ -84,7 +90,7 @@ describe('a field outside keys', () => {
       'policies.default.binding.when: expected one of "if-present"|"required"',
     ],
     [
-      'policies: {default: {binding: {headers: [a, approov-token]}}}',
+      'policies: {default: {binding: {headers: [a, Approov-Token]}}}',
       'policies.default.binding.headers: must not name the tokenHeader: no token can be bound to itself',
     ],
     [

@@ -5,11 +5,12 @@ import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
 import type { VerifiedToken } from '../../src/approov/token.ts';
 import type { Decision } from '../../src/authz/decide.ts';
+import type { DeniedResponse } from '../../src/authz/denied-response.ts';
 import type { ForwardableClaim, Policy } from '../../src/authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../../src/authz/reason.ts';
 import { RESULT_HEADER_ALIASES } from '../../src/authz/result-header.ts';
 import type { Action, Mode } from '../../src/authz/verdict.ts';
-import { type DeniedResponse, encodeCheckResponse } from '../../src/envoy/check-response.ts';
+import { encodeCheckResponse } from '../../src/envoy/check-response.ts';
 
 const root = new protobuf.Root();
 root.resolvePath = (_origin, target) => fileURLToPath(new URL(`../../proto/${target}`, import.meta.url));
@@ -21,9 +22,25 @@ const DENIED: DeniedResponse = {
   body: '{}',
   contentType: 'application/json',
   exposeReason: false,
+  headers: {},
 };
 const CLAIMS = ['did', 'ip', 'arc', 'iss', 'aud', 'sub'] as const satisfies ForwardableClaim[];
 const NINE_NAMES = ['verdict', 'action', 'reason', ...CLAIMS].map((name) => `x-approov-${name}`);
+
+/** Few enough that answers for several outcomes are made for each. */
+const denied: fc.Arbitrary<DeniedResponse> = fc.constantFrom(
+  ...fc.sample(
+    fc.record({
+      status: fc.constantFrom(400, 401, 403, 429, 503),
+      body: fc.string({ unit: 'binary', maxLength: 300 }),
+      contentType: fc.constantFrom('application/json', 'text/plain; charset=utf-8'),
+      exposeReason: fc.boolean(),
+      headers: fc.dictionary(fc.constantFrom('retry-after', 'vary'), fc.constantFrom('30', 'Origin, Accept')),
+    }),
+    20,
+  ),
+  DENIED,
+);
 
 const policy: fc.Arbitrary<Policy> = fc
   .record({
@@ -31,6 +48,7 @@ const policy: fc.Arbitrary<Policy> = fc
     tokenHeader: fc.constantFrom('approov-token', 'authorization'),
     forwardToken: fc.boolean(),
     forwardClaims: fc.subarray([...CLAIMS]),
+    denied: fc.option(denied, { nil: undefined }),
   })
   .map((fields) => ({
     ...fields,
@@ -77,26 +95,9 @@ function actionOf(mode: Mode | undefined, reason: Reason): Action {
   return mode === 'limit' && reason !== 'internal_error' ? 'limit' : 'deny';
 }
 
-/** Few enough that answers for several outcomes are made for each. */
-const denied: fc.Arbitrary<DeniedResponse> = fc.constantFrom(
-  ...fc.sample(
-    fc.record({
-      status: fc.constantFrom(400, 401, 403, 429, 503),
-      body: fc.string({ unit: 'binary', maxLength: 300 }),
-      contentType: fc.constantFrom('application/json', 'text/plain; charset=utf-8'),
-      exposeReason: fc.boolean(),
-    }),
-    20,
-  ),
-  DENIED,
-);
-
 /** The promise, written down a second time. */
-function promised(
-  made: Decision,
-  { status, body, contentType, exposeReason }: DeniedResponse,
-  aliases: readonly string[] = [],
-): unknown {
+function promised(made: Decision, forAll: DeniedResponse, aliases: readonly string[] = []): unknown {
+  const { status, body, contentType, exposeReason, headers: further } = made.policy?.denied ?? forAll;
   const { action, reason, verdict } = made;
   const claims = made.verifiedToken?.claims ?? {};
   const dynamic_metadata = {
@@ -119,6 +120,7 @@ function promised(
         status: sent,
         body,
         headers: {
+          ...further,
           'content-type': contentType,
           'cache-control': 'no-store',
           ...(sent === 401 && { 'www-authenticate': 'Approov' }),
