@@ -9,6 +9,7 @@ import {
   type KeySource,
   type Problem,
 } from './config.ts';
+import { dropEmptySections } from './empty-sections.ts';
 import { applyOverrides, type Env, isRawObject, type RawObject, rawList, withOrigin } from './env.ts';
 import { ENV_KEY_ID, hasEnvKey, readDecryptionKeys, readKeys } from './keys.ts';
 import { TLS, type TlsSettings } from './listen.ts';
@@ -35,9 +36,11 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   if (content === undefined)
     return { config: undefined, keys: [], decryptionKeys: [], tls: undefined, problems };
 
+  dropEmptySections(content, OPTIONAL_SECTIONS);
   const { defaultPolicy = DEFAULT_POLICY } = content;
   if (defaultPolicy === DEFAULT_POLICY || typeof defaultPolicy !== 'string') ensureDefaultPolicy(content);
-  const origins = applyOverrides(content, env, String(defaultPolicy));
+  fillEmptyPolicies(content);
+  const origins = applyOverrides(content, env, String(defaultPolicy), problems);
 
   const file = FILE.safeParse(content);
   if (!file.success) problems.push(...shapeProblems(file.error));
@@ -57,6 +60,14 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   };
 }
 
+const OPTIONAL_SECTIONS = [
+  ...Object.keys(FILE.shape),
+  'listen.tls',
+  'denied.headers',
+  'policies.*.denied',
+  'policies.*.denied.headers',
+];
+
 /** Where it is well described, whatever else is wrong with the content. */
 function readTls({ listen }: RawObject): TlsSettings | undefined {
   return isRawObject(listen) ? TLS.safeParse(listen['tls']).data : undefined;
@@ -67,6 +78,12 @@ function ensureDefaultPolicy(content: RawObject): void {
   content['policies'] ??= {};
   const { policies } = content;
   if (isRawObject(policies) && !Object.hasOwn(policies, DEFAULT_POLICY)) policies[DEFAULT_POLICY] = {};
+}
+
+/** A policy with a name and nothing else has the strict defaults too. */
+function fillEmptyPolicies({ policies }: RawObject): void {
+  if (!isRawObject(policies)) return;
+  for (const [name, policy] of Object.entries(policies)) policies[name] = policy ?? {};
 }
 
 /** Names of policies that must exist. Looks at the raw content, so that it runs beside every other complaint. */

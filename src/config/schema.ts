@@ -17,7 +17,7 @@ const text = z.string().min(1, 'must not be empty');
 const textOrList = z
   .union(
     [text.transform((value) => [value]), z.array(text).min(1)],
-    'must be a text that is not empty, or a list of such',
+    unquoted('must be a text that is not empty, or a list of such'),
   )
   .nullable()
   .default(null);
@@ -111,7 +111,7 @@ const POLICY = z
     audience: z
       .union(
         [z.literal('host'), text.transform((value) => [value]), z.array(text).min(1)],
-        'must be host, a text that is not empty, or a list of such',
+        unquoted('must be host, a text that is not empty, or a list of such'),
       )
       .nullable()
       .default(null),
@@ -151,7 +151,10 @@ const ROUTE = z.strictObject({
 });
 
 const LOG = z.strictObject({
-  level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  level: z.preprocess(
+    logLevel,
+    z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  ),
   checks: z.enum(['none', 'failures', 'all']).default('failures'),
 });
 
@@ -193,6 +196,20 @@ export type Settings = z.infer<typeof FILE>;
 export type KeySettings = z.infer<typeof KEY>;
 export type DecryptionKeySettings = z.infer<typeof DECRYPTION_KEY>;
 export type PolicySettings = z.infer<typeof POLICY>;
+
+/** In any case, and by the name that other programs have for `warn`. */
+function logLevel(value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  const level = value.toLowerCase();
+  return level === 'warning' ? 'warn' : level;
+}
+
+/** A message for texts that may look like numbers, which YAML does not take for texts. */
+function unquoted(message: string) {
+  const error = ({ input }: { readonly input?: unknown }): string =>
+    [input].flat().some((value) => typeof value === 'number') ? `${message}: quote a number` : message;
+  return { error };
+}
 
 function hasCredentials(url: string): boolean {
   const { username, password } = new URL(url);

@@ -16,7 +16,13 @@ export function shapeProblems(error: z.ZodError): Problem[] {
     }
     const message = issue.message.endsWith('received undefined')
       ? 'is required'
-      : issue.message.replace(/^Invalid (input|option): /, '');
+      : issue.message
+          .replace(/^Invalid (input|option): /, '')
+          // What YAML takes for something else than a text: 0001 is the number 1.
+          .replace(
+            /^expected string, received (number|boolean)$/,
+            'expected a text, received a $1: quote it',
+          );
     return [{ path, message }];
   });
 }

@@ -27,7 +27,7 @@ describe('a field outside keys', () => {
   it.each([
     ['extra: 1', 'extra: unknown field'],
     ['listen: {grcp: "a:1"}', 'listen.grcp: unknown field'],
-    ['listen: {grpc: 9001}', 'listen.grpc: expected string, received number'],
+    ['listen: {grpc: 9001}', 'listen.grpc: expected a text, received a number: quote it'],
     ['listen: {grpc: "unix:authz.sock"}', 'listen.grpc: must be host:port, [v6]:port or unix:/path'],
     ['listen: {admin: "unix:/a.sock"}', 'listen.admin: must be host:port or [v6]:port'],
     ['listen: {socketMode: 0660}', `listen.socketMode: ${SOCKET_MODE}`],
@@ -99,11 +99,11 @@ describe('a field outside keys', () => {
     ],
     [
       'policies: {default: {issuer: 5}}',
-      'policies.default.issuer: must be a text that is not empty, or a list of such',
+      'policies.default.issuer: must be a text that is not empty, or a list of such: quote a number',
     ],
     [
       'policies: {default: {audience: 5}}',
-      'policies.default.audience: must be host, a text that is not empty, or a list of such',
+      'policies.default.audience: must be host, a text that is not empty, or a list of such: quote a number',
     ],
     [
       'policies: {default: {clockToleranceSeconds: 301}}',
@@ -158,6 +158,15 @@ describe('a field outside keys', () => {
     ['denied: {status: 418}', `denied.status: ${STATUS}`],
     ['denied: {status: 509}', `denied.status: ${STATUS}`],
     ['denied: {body: {}}', 'denied.body: expected string, received object'],
+    ['denied: {body: true}', 'denied.body: expected a text, received a boolean: quote it'],
+    [
+      'denied: {headers: {retry-after: 30}}',
+      'denied.headers.retry-after: expected a text, received a number: quote it',
+    ],
+    ['defaultPolicy: 1', 'defaultPolicy: expected a text, received a number: quote it'],
+    ['extra:', 'extra: unknown field'],
+    ['routs:\n  # - {policy: default}', 'routs: unknown field'],
+    ['policies: {default: {modus: }}', 'policies.default.modus: unknown field'],
     ['denied: {contentType: ""}', 'denied.contentType: must be a media type'],
     ['denied: {contentType: "a\\r\\nb"}', 'denied.contentType: must be a media type'],
     ['denied: {exposeReason: 1}', 'denied.exposeReason: expected boolean, received number'],
@@ -188,7 +197,12 @@ describe('a field outside keys', () => {
 
 describe('keys', () => {
   it.each([
-    ['keys:', 'keys: expected array, received null'],
+    ['keys: 5', 'keys: expected array, received number'],
+    [
+      'keys: [{id: a, secretFile: /a, kid: 0001}]',
+      'keys[0].kid: expected a text, received a number: quote it',
+    ],
+    ['keys: [{id: 2026, secretFile: /a}]', 'keys[0].id: expected a text, received a number: quote it'],
     ['keys: {}', 'keys: expected array, received object'],
     ['keys: []', 'keys: must name at least one key'],
     ['keys: [current]', 'keys[0]: expected object, received string'],
@@ -223,7 +237,7 @@ describe('keys', () => {
     [`keys: [{id: ${LONG}, secretFile: /a}]`, `keys[0].id: ${NAME}`],
     ['keys: [{id: a, secretFile: ""}]', 'keys[0].secretFile: must not be empty'],
     ['keys: [{id: a, secretFile: /a, kid: ""}]', 'keys[0].kid: must not be empty'],
-    ['keys: [{id: a, secretFile: /a, kid: 5}]', 'keys[0].kid: expected string, received number'],
+    ['keys: [{id: a, secretFile: /a, kid: 5}]', 'keys[0].kid: expected a text, received a number: quote it'],
     [
       'keys: [{id: a, secretFile: /a, algorithms: []}]',
       'keys[0].algorithms: Too small: expected array to have >=1 items',
@@ -314,7 +328,7 @@ describe('a text that is not what it should be', () => {
     {
       name: 'an alias of nothing',
       text: 'log: *nothing',
-      expected: 'line 1: not valid YAML: an alias cannot be resolved',
+      expected: 'line 1: not valid YAML: an alias or a merge key cannot be resolved',
     },
     { name: 'a list', text: '- log', expected: 'line 1: must be a mapping of fields' },
     { name: 'a word', text: 'log', expected: 'line 1: must be a mapping of fields' },
@@ -328,7 +342,66 @@ describe('a text that is not what it should be', () => {
       return `${name}: &${name} [${`*${before},`.repeat(9)}]`;
     });
     const text = ['a: &a [1]', ...levels].join('\n');
-    expect(problemsOf(text)).toEqual(['line 1: not valid YAML: an alias cannot be resolved']);
+    expect(problemsOf(text)).toEqual(['line 1: not valid YAML: an alias or a merge key cannot be resolved']);
+  });
+});
+
+describe('a merge key', () => {
+  it.each(['log: {<<: 5}', 'log: {<<: *nothing}', 'log: &log {<<: *log}'])('is refused: %s', (text) => {
+    expect(problemsOf(text)).toEqual(['line 1: not valid YAML: an alias or a merge key cannot be resolved']);
+  });
+
+  it('does not grow without end by merges of merges', () => {
+    const levels = 'bcdefghi'.split('').map((name, index) => {
+      const before = 'abcdefgh'.charAt(index);
+      return `${name}: &${name} {<<: [${Array(9).fill(`*${before}`).join(', ')}]}`;
+    });
+    expect(problemsOf(['a: &a {x: 1}', ...levels].join('\n'))).toEqual([
+      'line 1: not valid YAML: an alias or a merge key cannot be resolved',
+    ]);
+  });
+
+  it('brings no field that would be unknown where it stands', () => {
+    expect(problemsOf('log: &log {level: info}\ndrain: {<<: *log}')).toEqual(['drain.level: unknown field']);
+  });
+});
+
+describe('a value from the environment', () => {
+  it.each([
+    ['APPROOV_MODE', '"enforce"', 'stands in quotes: give it without them'],
+    [
+      'APPROOV_MODE',
+      'enforce\r',
+      'holds a carriage return, as a file with Windows line ends leaves it: remove it',
+    ],
+    ['APPROOV_BINDING_HEADER', "'authorization'", 'stands in quotes: give it without them'],
+    ['APPROOV_GRPC_LISTEN', '"0.0.0.0:9001"', 'stands in quotes: give it without them'],
+    [
+      'APPROOV_ADMIN_LISTEN',
+      '127.0.0.1:9002\r',
+      'holds a carriage return, as a file with Windows line ends leaves it: remove it',
+    ],
+    ['LOG_LEVEL', "'info'", 'stands in quotes: give it without them'],
+    [
+      'LOG_LEVEL',
+      '"info"\r',
+      'stands in quotes: give it without them; holds a carriage return, as a file with Windows line ends leaves it: remove it',
+    ],
+  ])('that an env file has left its syntax in is named once: %s=%j', (variable, value, expected) => {
+    expect(problemsOf('', { ...ENV, [variable]: value })).toEqual([`${variable}: ${expected}`]);
+  });
+
+  it('that names the file of the secret is named so too, with no advice beside it', () => {
+    expect(problemsOf('', { APPROOV_BASE64_SECRET_FILE: '"/run/secret"' })).toEqual([
+      'APPROOV_BASE64_SECRET_FILE: stands in quotes: give it without them',
+    ]);
+  });
+
+  it('that is the secret may end with a carriage return, but not stand in quotes', () => {
+    expect(parseConfig('', { APPROOV_BASE64_SECRET: `${SECRET}\r\n` }).problems).toEqual([]);
+    expect(problemsOf('', { APPROOV_BASE64_SECRET: `"${SECRET}"` })).toEqual([
+      'APPROOV_BASE64_SECRET: the secret (90 characters) is neither base64 nor base64url; it stands in quotes: give it without them',
+    ]);
   });
 });
 
