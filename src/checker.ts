@@ -3,16 +3,15 @@ import { performance } from 'node:perf_hooks';
 import {
   type DecryptionKey,
   isEncryptedToken,
-  type OpenedToken,
   type OpenedTokens,
-  openToken,
   verifyOpenedToken,
 } from './approov/encrypted-token.ts';
 import { type HostRule, hasUnknownKid, type Keyset } from './approov/keyset.ts';
-import { readUnverifiedToken } from './approov/token.ts';
-import { type CheckRequest, HEADERS_READ } from './authz/check-request.ts';
+import { createVerificationBudget, readUnverifiedToken, type VerificationBudget } from './approov/token.ts';
+import type { CheckRequest } from './authz/check-request.ts';
 import { type Decision, decide, decideUnreadable, type TokenVerifier } from './authz/decide.ts';
 import type { DeniedResponse } from './authz/denied-response.ts';
+import { headersReadUnder } from './authz/headers-read.ts';
 import type { PolicyTable } from './authz/policy.ts';
 import { presentedTokens } from './authz/token-header.ts';
 import { VerdictCache } from './authz/verdict-cache.ts';
@@ -21,6 +20,7 @@ import { encodeCheckResponse } from './envoy/check-response.ts';
 import { WireError } from './envoy/wire.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { createTokenOpener, MAX_DECRYPTIONS } from './token-opener.ts';
 
 /** What checks are judged by; replaced as a whole, so that no check sees half of a change. */
 export interface CheckRules {
@@ -37,7 +37,7 @@ export interface Checker {
    * Never throws or rejects.
    */
   check(message: Buffer, traceparent: string | undefined): Buffer | Promise<Buffer>;
-  /** Takes new rules; the verdict cache starts empty, so that a key that is gone verifies nothing more. */
+  /** Takes new rules; with other keys the verdict cache starts empty, so that one that is gone verifies nothing more. */
   use(rules: CheckRules): void;
 }
 
@@ -55,17 +55,23 @@ const NONE_OPENED: OpenedTokens = new Map();
 
 export function createChecker(parts: CheckerParts): Checker {
   const { metrics, log, nowSeconds, onUnknownKid } = parts;
+  const opener = createTokenOpener(() => {
+    log.warn({ limit: MAX_DECRYPTIONS }, 'decryption limit reached: checks are answered internal_error');
+  });
   let rules = prepare(parts.rules);
 
   function check(message: Buffer, traceparent: string | undefined): Buffer | Promise<Buffer> {
     const startMs = performance.now();
     const request = readRequest(message);
-    const encrypted = request === undefined ? [] : encryptedTokens(request);
-    if (encrypted.length === 0) return answer(request, NONE_OPENED, startMs, traceparent);
+    const now = nowSeconds();
+    const encrypted = request && encryptedToken(request, now);
+    if (encrypted === undefined) return answer(request, NONE_OPENED, now, startMs, traceparent);
     const rulesBefore = rules;
-    return openAll(encrypted, rules.decryptionKeys).then((opened) =>
+    return opener.open(encrypted, rules.decryptionKeys).then((opened) =>
       // Keys may have gone meanwhile, and with them the right to have opened anything.
-      rules === rulesBefore ? answer(request, opened, startMs, traceparent) : check(message, traceparent),
+      rules === rulesBefore
+        ? answer(request, new Map([[encrypted, opened]]), nowSeconds(), startMs, traceparent)
+        : check(message, traceparent),
     );
   }
 
@@ -78,10 +84,10 @@ export function createChecker(parts: CheckerParts): Checker {
     }
   }
 
-  function encryptedTokens(request: CheckRequest): readonly string[] {
-    if (rules.decryptionKeys.length === 0) return [];
-    const now = nowSeconds();
-    return [...presentedTokens(request, rules.policyTable)].filter(
+  /** The first to decrypt: a check decrypts once, and other encrypted tokens of the same request stay unopened. */
+  function encryptedToken(request: CheckRequest, now: number): string | undefined {
+    if (rules.decryptionKeys.length === 0) return undefined;
+    return [...presentedTokens(request, rules.policyTable)].find(
       (token) =>
         isEncryptedToken(token) && rules.cache.get(cacheEntry(token, request.host), now) === undefined,
     );
@@ -90,10 +96,10 @@ export function createChecker(parts: CheckerParts): Checker {
   function answer(
     request: CheckRequest | undefined,
     opened: OpenedTokens,
+    now: number,
     startMs: number,
     traceparent: string | undefined,
   ): Buffer {
-    const now = nowSeconds();
     const decision = request === undefined ? decideUnreadable() : judge(request, opened, now);
     const response = encodeCheckResponse(decision, rules.denied, request?.resultHeaderAliases);
     record(request, decision, traceparent, now, startMs);
@@ -137,24 +143,37 @@ export function createChecker(parts: CheckerParts): Checker {
   /** Looks a token up once per check, however many policies an odd path has judge it. */
   function createVerifier(opened: OpenedTokens, now: number): TokenVerifier {
     const results = new Map<string, ReturnType<TokenVerifier>>();
+    const budget = createVerificationBudget();
     return (token, host) => {
       const known = results.get(token);
       if (known !== undefined) return known;
-      const result = verify(token, host, opened, now);
+      const result = verify(token, host, opened, now, budget);
       results.set(token, result);
       return result;
     };
   }
 
-  function verify(token: string, host: string, opened: OpenedTokens, now: number): ReturnType<TokenVerifier> {
+  /** An encrypted token is cached by the token inside, so that encrypting that again does not verify it again. */
+  function verify(
+    token: string,
+    host: string,
+    opened: OpenedTokens,
+    now: number,
+    budget: VerificationBudget,
+  ): ReturnType<TokenVerifier> {
     const { cache, keyset } = rules;
-    const entry = cacheEntry(token, host);
+    const inside = opened.get(token);
+    const outer = cacheEntry(token, host);
+    const entry = inside?.kind === 'signed' ? cacheEntry(inside.token, host) : outer;
     const cached = cache.get(entry, now);
     metrics.cacheLookedUp(cached === undefined ? 'miss' : 'hit');
-    if (cached !== undefined) return cached;
-    const result = verifyOpenedToken(token, opened, keyset, host);
-    if (typeof result !== 'string') cache.add(entry, result, now);
-    else if (namesUnknownKey(token, opened, keyset)) onUnknownKid();
+    const result = cached ?? verifyOpenedToken(token, opened, keyset, host, budget);
+    if (typeof result === 'string') {
+      if (namesUnknownKey(token, opened, keyset)) onUnknownKid();
+      return result;
+    }
+    if (cached === undefined) cache.add(entry, result, now);
+    if (entry !== outer) cache.addEnvelope(outer, entry);
     return result;
   }
 
@@ -182,7 +201,7 @@ export function createChecker(parts: CheckerParts): Checker {
     },
 
     use(next) {
-      rules = prepare(next);
+      rules = prepare(next, rules);
     },
   };
 }
@@ -193,15 +212,26 @@ interface PreparedRules extends CheckRules {
   readonly hostBoundKeys: readonly HostRule[];
 }
 
-function prepare(rules: CheckRules): PreparedRules {
+function prepare(rules: CheckRules, before?: PreparedRules): PreparedRules {
   return {
     ...rules,
     headerNames: headersReadUnder(rules.policyTable),
-    cache: new VerdictCache(rules.verdictCacheEntries),
+    cache: before && hasSameKeys(rules, before) ? before.cache : new VerdictCache(rules.verdictCacheEntries),
     hostBoundKeys: rules.keyset.keys
       .map((key) => key.isForHost)
       .filter((isForHost) => isForHost !== undefined),
   };
+}
+
+/** By identity: a source that has not changed keeps its key objects through a reload. */
+function hasSameKeys(one: CheckRules, other: CheckRules): boolean {
+  const isSame = (keys: readonly object[], others: readonly object[]): boolean =>
+    keys.length === others.length && keys.every((key, index) => key === others[index]);
+  return (
+    one.verdictCacheEntries === other.verdictCacheEntries &&
+    isSame(one.keyset.keys, other.keyset.keys) &&
+    isSame(one.decryptionKeys, other.decryptionKeys)
+  );
 }
 
 /** Which of the keys a host has, in as few characters as there are keys: the client chooses the host, and its length. */
@@ -209,24 +239,11 @@ function keysFor(host: string, keys: readonly HostRule[]): string {
   return keys.map((isForHost) => (isForHost(host) ? '1' : '0')).join('');
 }
 
-async function openAll(tokens: readonly string[], keys: readonly DecryptionKey[]): Promise<OpenedTokens> {
-  const opened = new Map<string, OpenedToken>();
-  for (const token of tokens) opened.set(token, await openToken(token, keys));
-  return opened;
-}
-
 function namesUnknownKey(token: string, opened: OpenedTokens, keyset: Keyset): boolean {
   const inside = opened.get(token);
-  const unverified = readUnverifiedToken(inside?.kind === 'signed' ? inside.token : token);
+  const signed = inside?.kind === 'signed' ? inside.token : token;
+  // The kid of an encrypted token names a decryption key, which no JWK Set holds.
+  if (isEncryptedToken(signed)) return false;
+  const unverified = readUnverifiedToken(signed);
   return unverified !== undefined && hasUnknownKid(keyset, unverified.header);
-}
-
-/** Every header that a check may look at: the ones that Envoy's `allowed_headers` must list. */
-export function headersReadUnder(table: PolicyTable): ReadonlySet<string> {
-  const names = new Set<string>(Object.values(HEADERS_READ));
-  for (const { tokenHeader, binding } of table.policies.values()) {
-    names.add(tokenHeader);
-    for (const header of binding?.headers ?? []) names.add(header);
-  }
-  return names;
 }

@@ -1,7 +1,13 @@
 /** Owns what the service runs on, as its files have it now: configuration, keys and certificates, each in its last good state. */
-import type { DecryptionKey } from './approov/encrypted-token.ts';
+import { type DecryptionKey, isSameChoice } from './approov/encrypted-token.ts';
 import type { VerificationKey } from './approov/keyset.ts';
-import { type Config, ConfigError, type KeySource, type Problem } from './config/config.ts';
+import {
+  type Config,
+  ConfigError,
+  type DecryptionKeySource,
+  type KeySource,
+  type Problem,
+} from './config/config.ts';
 import type { Env } from './config/env.ts';
 import { type ParsedConfig, parseConfig } from './config/parse.ts';
 import {
@@ -26,6 +32,8 @@ import type { TlsMaterial } from './tls-files.ts';
 export interface LoadedKey {
   readonly source: KeySource;
   readonly keys: readonly VerificationKey[] | undefined;
+  /** What its owner should know of what the source holds. */
+  readonly warnings: readonly string[];
 }
 
 export interface Configuration {
@@ -93,7 +101,7 @@ async function look(file: string | undefined, env: Env, before: State | undefine
   const parsed = parseText(text, env);
   const parts = partsOf(parsed.keys, parsed.decryptionKeys, parsed.tls);
   const next = await loadParts(parts, reader, before?.parts);
-  const configProblems = [...parsed.problems, ...next.fatal];
+  const configProblems = [...parsed.problems, ...next.fatal, ...choiceProblems(parsed.decryptionKeys, next)];
   if (parsed.config !== undefined && configProblems.length === 0) {
     return buildState(parsed.config, next, reader, digestOf(text), []);
   }
@@ -102,6 +110,20 @@ async function look(file: string | undefined, env: Env, before: State | undefine
   const lastParts = partsOf(config.keys, config.decryptionKeys, config.settings.listen.tls);
   const last = await loadParts(lastParts, reader, before.parts);
   return buildState(config, last, reader, before.configDigest, configProblems);
+}
+
+/** A check decrypts once, so of two keys that the same token chooses the second would never be used. */
+function choiceProblems(sources: readonly DecryptionKeySource[], { good }: LoadedParts): readonly Problem[] {
+  const loaded = sources.flatMap((source) => {
+    const key = good.get(decryptionKeyPart(source).identity)?.value as DecryptionKey | undefined;
+    return key === undefined ? [] : [key];
+  });
+  return loaded.flatMap((key, index) => {
+    const first = loaded.slice(0, index).find((other) => isSameChoice(other, key));
+    if (first === undefined) return [];
+    const message = `${key.id} would never be used: tokens that it opens are decrypted with ${first.id}; give each a kid`;
+    return [{ path: 'decryptionKeys', message }];
+  });
 }
 
 function parseText(text: FileText | undefined, env: Env): ParsedConfig {
@@ -131,7 +153,7 @@ function buildState(
   return {
     configuration: {
       config,
-      keys: config.keys.map((source) => ({ source, keys: loadedKeys(source, value) })),
+      keys: config.keys.map((source) => ({ source, ...loadedKeys(source, value) })),
       decryptionKeys: config.decryptionKeys.map((source) => value(decryptionKeyPart(source))),
       tls: tls && value(tls),
     },
@@ -144,13 +166,10 @@ function buildState(
   };
 }
 
-function loadedKeys(
-  source: KeySource,
-  value: <T>(part: Part<T>) => T,
-): readonly VerificationKey[] | undefined {
-  if ('secret' in source.from) return [keyOfSecret(source, source.from.secret)];
+function loadedKeys(source: KeySource, value: <T>(part: Part<T>) => T): Pick<LoadedKey, 'keys' | 'warnings'> {
+  if ('secret' in source.from) return { keys: [keyOfSecret(source, source.from.secret)], warnings: [] };
   const part = keyPart(source);
-  return part && value(part);
+  return part === undefined ? { keys: undefined, warnings: [] } : value(part);
 }
 
 function outcomesOf(kind: FileKind, before: State, after: State): readonly Outcome[] {

@@ -1,10 +1,9 @@
 /** Owns the parts of a configuration that are made of files: how each is loaded, and its last good state. */
 import { createHash } from 'node:crypto';
 import type { DecryptionKey } from './approov/encrypted-token.ts';
-import type { VerificationKey } from './approov/keyset.ts';
 import type { Config, DecryptionKeySource, KeySource, Problem } from './config/config.ts';
 import { type FileText, readTextFile } from './files.ts';
-import { KeyError, parseDecryptionKey, parseKeys } from './key-files.ts';
+import { KeyError, type ParsedKeys, parseDecryptionKey, parseKeys } from './key-files.ts';
 import { parseTls, TlsError, type TlsMaterial } from './tls-files.ts';
 
 /** The kinds of files, each counted and shown apart. */
@@ -42,7 +41,7 @@ export function partsOf(
   );
 }
 
-export function keyPart(source: KeySource): Part<readonly VerificationKey[]> | undefined {
+export function keyPart(source: KeySource): Part<ParsedKeys> | undefined {
   if (!('file' in source.from)) return undefined;
   return {
     kind: source.source === 'jwks' ? 'jwks' : 'keys',

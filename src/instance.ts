@@ -102,8 +102,18 @@ export async function startInstance({
     onReadiness(now);
   }
 
+  let warned: readonly string[] = [];
+
+  /** Each once, until it has gone and come again. */
+  function warnOfKeys(): void {
+    const warnings = keyStore.warnings();
+    for (const warning of warnings) if (!warned.includes(warning)) log.warn({ warning }, 'check the keys');
+    warned = warnings;
+  }
+
   function useRules(): void {
     const configuration = files.current();
+    warnOfKeys();
     checker.use(rulesOf(configuration, keyStore));
     metrics.configured(configuration.config.policyTable, keyIds(configuration));
     tellReadiness();
@@ -146,6 +156,7 @@ export async function startInstance({
   metrics.jwksAgesFrom(() => keyStore.ages());
   metrics.configured(files.current().config.policyTable, keyIds(files.current()));
   for (const kind of kindsInUse(files.current())) metrics.loaded(kind, nowSeconds());
+  warnOfKeys();
 
   const grpc = await listenOrThrow(settings.listen.grpc, (target) => server.listen(target));
   isListening = true;

@@ -1,12 +1,14 @@
 /** Owns what key files hold: secrets, PEM, JWK Sets and private keys become the keys that the configuration describes. */
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import {
-  DECRYPTION_ALGORITHMS,
+  algorithmsFor,
   type DecryptionAlgorithm,
-  type DecryptionKey,
-  PrivateKeyError,
-  parsePrivateKey,
-} from './approov/encrypted-token.ts';
+  ENCRYPTIONS,
+  isFitFor,
+  keyTypeOf,
+  secretLengths,
+} from './approov/decryption-algorithm.ts';
+import { type DecryptionKey, PrivateKeyError, parsePrivateKey } from './approov/encrypted-token.ts';
 import {
   createAsymmetricKey,
   createSymmetricKey,
@@ -14,7 +16,7 @@ import {
   type VerificationKey,
 } from './approov/keyset.ts';
 import { PublicKeyError, parseJwks, parsePem, thumbprint } from './approov/public-key.ts';
-import { Secret, SecretError } from './approov/secret.ts';
+import { type LengthRule, Secret, SecretError, signingLength } from './approov/secret.ts';
 import { matchesHost, normalizeHost } from './authz/host.ts';
 import type { DecryptionKeySource, KeySource } from './config/config.ts';
 
@@ -24,7 +26,7 @@ export class KeyError extends Error {
 }
 
 /** A key as the configuration describes it, wherever its content comes from. */
-type DescribedKey = Omit<KeySource, 'from' | 'path'>;
+type DescribedKey = Omit<KeySource, 'path'>;
 type DescribedDecryptionKey = Omit<DecryptionKeySource, 'file' | 'path'>;
 
 /** The id and hosts that every key of a source has. */
@@ -40,59 +42,88 @@ export function describeKey({ id, hosts }: Pick<KeySource, 'id' | 'hosts'>): Key
   };
 }
 
-/**
- * The keys that a source's content holds: several for a JWK Set, else one.
- * @throws {KeyError} what is wrong with the content.
- */
-export function parseKeys(source: DescribedKey, text: string): readonly VerificationKey[] {
+/** What a source of keys holds, and what its owner should know of it. */
+export interface ParsedKeys {
+  /** Several for a JWK Set, else one. */
+  readonly keys: readonly VerificationKey[];
+  /** Holds nothing of a key. */
+  readonly warnings: readonly string[];
+}
+
+/** @throws {KeyError} what is wrong with the content. */
+export function parseKeys(source: DescribedKey, text: string): ParsedKeys {
   const description = describeKey(source);
   const { kid, algorithms } = source;
   return withKeyError(() => {
     switch (source.source) {
-      case 'secret':
-        return [keyOfSecret(source, Secret.parse(text))];
-      case 'pem':
-        return [createAsymmetricKey(description, parsePem(text, algorithms ?? []), kid)];
-      case 'jwks':
-        return parseJwks(text, algorithms).map((key) => createAsymmetricKey(description, key));
+      case 'secret': {
+        const rule = signingLength(algorithms ?? DEFAULT_ALGORITHMS);
+        return { keys: [keyOfSecret(source, Secret.parse(text, rule))], warnings: [] };
+      }
+      case 'pem': {
+        const key = parsePem(text, algorithms ?? []);
+        return { keys: [createAsymmetricKey(description, key, kid)], warnings: [] };
+      }
+      case 'jwks': {
+        const set = parseJwks(text, { allowed: algorithms, isStrict: 'file' in source.from });
+        return {
+          keys: set.keys.map((key) => createAsymmetricKey(description, key)),
+          warnings: set.warnings,
+        };
+      }
     }
   });
 }
 
+const DEFAULT_ALGORITHMS = ['HS256'] as const;
+
 /** The key of a secret that the environment gave. */
 export function keyOfSecret(source: DescribedKey, secret: Secret): VerificationKey {
-  return createSymmetricKey(describeKey(source), source.kid, source.algorithms ?? ['HS256'], secret);
+  return createSymmetricKey(describeKey(source), source.kid, source.algorithms ?? DEFAULT_ALGORITHMS, secret);
 }
 
 /** @throws {KeyError} what is wrong with the content. */
 export function parseDecryptionKey(source: DescribedDecryptionKey, text: string): DecryptionKey {
-  const { id, encryptions, isNested } = source;
+  const { id, kid, isNested } = source;
   return withKeyError(() => {
-    const secret = source.source === 'secret' ? Secret.parse(text) : undefined;
+    const secret = source.source === 'secret' ? Secret.parse(text, decryptionLength(source)) : undefined;
     const key = secret?.toKeyObject() ?? parsePrivateKey(text);
-    const algorithms = allowedAlgorithms(key, source.algorithms);
+    const named = allowedAlgorithms(key, source.algorithms);
+    const encryptions = (source.encryptions ?? ENCRYPTIONS).filter((encryption) =>
+      named.some((algorithm) => isFitFor(key, algorithm, encryption)),
+    );
+    const algorithms = named.filter((algorithm) =>
+      encryptions.some((encryption) => isFitFor(key, algorithm, encryption)),
+    );
     const fingerprint = secret?.fingerprint ?? thumbprint(createPublicKey(key));
-    return { id, key, fingerprint, algorithms, encryptions, isNested };
+    return { id, kid, key, fingerprint, algorithms, encryptions, isNested };
   });
 }
 
-/** The algorithms that work with a key, by its curve or type. */
-const FITTING: Readonly<Record<string, RegExp>> = {
-  secret: /^(dir|A\d|PBES2)/,
-  rsa: /^RSA/,
-  prime256v1: /^ECDH/,
-  secp384r1: /^ECDH/,
-  secp521r1: /^ECDH/,
-  x25519: /^ECDH/,
-};
+/** Decryption takes secrets of an exact length (RFC 7518 §4.4, §4.5 and §4.7), but a password may have any. */
+function decryptionLength({ algorithms = [], encryptions }: DescribedDecryptionKey): LengthRule {
+  const exact = secretLengths(algorithms, encryptions);
+  const [[bytesOfFirst, first] = []] = exact;
+  const possible =
+    first === undefined ? secretLengths(UNNAMED_ALGORITHMS, encryptions ?? ENCRYPTIONS) : exact;
+  const isPassword = algorithms.length > 0 && algorithms.every((algorithm) => algorithm.startsWith('PBES2'));
+  return (bytes) => {
+    if (isPassword || possible.has(bytes)) return undefined;
+    if (first !== undefined) return `${first} needs exactly ${bytesOfFirst}`;
+    return `decryption needs exactly ${[...possible.keys()].sort((a, b) => a - b).join(' or ')}`;
+  };
+}
+
+/** The algorithms of a secret that names none, one for each length. */
+const UNNAMED_ALGORITHMS = ['A128KW', 'A192KW', 'A256KW', 'dir'] as const;
 
 /** What is named; else every algorithm that works with the key, save those by password, which a key is not. */
 function allowedAlgorithms(
   key: KeyObject,
   named: readonly DecryptionAlgorithm[] | undefined,
 ): readonly DecryptionAlgorithm[] {
-  const type = key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? 'secret';
-  const fitting = DECRYPTION_ALGORITHMS.filter((algorithm) => FITTING[type]?.test(algorithm));
+  const type = keyTypeOf(key);
+  const fitting = algorithmsFor(type);
   if (fitting.length === 0) throw new KeyError(`a key of type ${type} opens no token`);
   const unfit = named?.find((algorithm) => !fitting.includes(algorithm));
   if (unfit !== undefined) throw new KeyError(`${unfit} does not work with a key of type ${type}`);

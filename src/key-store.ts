@@ -1,11 +1,11 @@
 /** Owns the keyset that serves: the keys of files as they are loaded, joined by those that live at URLs. */
-import type { Keyset, VerificationKey } from './approov/keyset.ts';
+import { type Keyset, keysetWarnings } from './approov/keyset.ts';
 import type { KeySource } from './config/config.ts';
 import type { LoadedKey } from './configuration.ts';
 import { type FetchedSet, fetchJwks, type JwksUrl } from './jwks-url.ts';
-import { describeKey, parseKeys } from './key-files.ts';
+import { describeKey, type ParsedKeys, parseKeys } from './key-files.ts';
 
-type KeyUrl = JwksUrl<readonly VerificationKey[]>;
+type KeyUrl = JwksUrl<ParsedKeys>;
 
 interface SourceUrl {
   readonly source: KeySource;
@@ -24,6 +24,8 @@ export interface KeyStore {
   ages(): ReadonlyMap<string, number>;
   /** What is wrong with each URL now, by key id. */
   problems(): ReadonlyMap<string, string>;
+  /** What the operator should know of the keys that serve; holds nothing of a key. */
+  warnings(): readonly string[];
   stop(): void;
 }
 
@@ -57,9 +59,11 @@ export function createKeyStore({ keys, onFetched, nowMs }: KeyStoreOptions): Key
     return { source, url: startFetching({ source, place, fetched, onFetched, nowMs }) };
   }
 
+  const fetchedKeys = (source: KeySource): ParsedKeys | undefined => urls.get(identityOf(source))?.url.value;
+
   use(keys);
   return {
-    keyset: () => joinKeyset(loaded, (source) => urls.get(identityOf(source))?.url.value),
+    keyset: () => joinKeyset(loaded, fetchedKeys),
     use,
     onUnknownKid() {
       for (const { url } of urls.values()) url.onUnknownKid();
@@ -69,6 +73,7 @@ export function createKeyStore({ keys, onFetched, nowMs }: KeyStoreOptions): Key
     },
     ages: () => collect(urls.values(), (url) => url.ageSeconds()),
     problems: () => collect(urls.values(), (url) => url.problem),
+    warnings: () => keyWarnings(loaded, fetchedKeys),
     stop() {
       for (const { url } of urls.values()) url.stop();
     },
@@ -79,7 +84,7 @@ export function createKeyStore({ keys, onFetched, nowMs }: KeyStoreOptions): Key
 export async function fetchKeyset(
   loaded: readonly LoadedKey[],
 ): Promise<{ readonly keyset: Keyset; readonly problems: ReadonlyMap<string, string> }> {
-  const values = new Map<KeySource, readonly VerificationKey[] | undefined>();
+  const values = new Map<KeySource, ParsedKeys | undefined>();
   const problems = new Map<string, string>();
   for (const { source } of loaded) {
     if (!('url' in source.from)) continue;
@@ -111,18 +116,31 @@ function isAt({ from }: KeySource, place: string): boolean {
   return 'url' in from && from.url === place;
 }
 
-function joinKeyset(
-  loaded: readonly LoadedKey[],
-  fetched: (source: KeySource) => readonly VerificationKey[] | undefined,
-): Keyset {
-  const keys: VerificationKey[] = [];
+type FetchedKeys = (source: KeySource) => ParsedKeys | undefined;
+
+function joinKeyset(loaded: readonly LoadedKey[], fetched: FetchedKeys): Keyset {
+  const keys: Keyset['keys'][number][] = [];
   const missing: Keyset['missing'][number][] = [];
   for (const { source, keys: own } of loaded) {
-    const found = own ?? fetched(source);
+    const found = own ?? fetched(source)?.keys;
     if (found === undefined) missing.push(describeKey(source));
     else keys.push(...found);
   }
   return { keys, missing };
+}
+
+/** What the operator should know of keys that are loaded, each by its place in the configuration. */
+export function keyWarnings(
+  loaded: readonly LoadedKey[],
+  fetched: FetchedKeys = () => undefined,
+): readonly string[] {
+  const ofSources = loaded.flatMap(({ source, warnings }) =>
+    [...warnings, ...(fetched(source)?.warnings ?? [])].map((warning) => `${source.path}: ${warning}`),
+  );
+  // Keys for a few hosts only are never candidates of the others, so each set of hosts is asked for by one of its own.
+  const hosts = loaded.flatMap(({ source }) => source.hosts ?? []).map((host) => host.replace(/^\*/, 'any'));
+  const ofKeyset = keysetWarnings(joinKeyset(loaded, fetched), hosts).map((warning) => `keys: ${warning}`);
+  return [...ofSources, ...ofKeyset];
 }
 
 function identityOf(source: KeySource): string {

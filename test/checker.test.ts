@@ -1,14 +1,19 @@
 /** Owns the proof that a check is read, judged, counted, logged and answered, and that nothing in it ever throws. */
 
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
+import { CompactEncrypt } from 'jose';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { DecryptionKey } from '../src/approov/encrypted-token.ts';
 import type { Keyset } from '../src/approov/keyset.ts';
+import { headersReadUnder } from '../src/authz/headers-read.ts';
 import type { Policy } from '../src/authz/policy.ts';
-import { type CheckRules, createChecker, headersReadUnder } from '../src/checker.ts';
+import { type CheckRules, createChecker } from '../src/checker.ts';
 import { describeKey } from '../src/key-files.ts';
 import { createLog, type Log } from '../src/log.ts';
 import { createMetrics, type Metrics } from '../src/metrics.ts';
+import { MAX_DECRYPTIONS } from '../src/token-opener.ts';
 import { KEYSET, NOW, policy, policyTable, route } from './support/check.ts';
 import { metadataOf, type RequestJson, type ResponseJson, requestWith } from './support/grpc-client.ts';
 import { mintToken, OTHER_SECRET_BYTES } from './support/token.ts';
@@ -55,7 +60,7 @@ function start(rules: Partial<CheckRules> = {}, clock = { now: NOW }, faults: Pa
     nowSeconds: () => clock.now,
     onUnknownKid: () => void unknownKids.push('one'),
   });
-  // No key decrypts here, so that every answer is there at once.
+  // Where nothing has to be decrypted, the answer is there at once.
   const read = (answer: Buffer | Promise<Buffer>): ResponseJson =>
     CHECK?.responseDeserialize(answer as Buffer) as ResponseJson;
   return {
@@ -66,6 +71,8 @@ function start(rules: Partial<CheckRules> = {}, clock = { now: NOW }, faults: Pa
     checkBytes: (message: Buffer) => read(checker.check(message, undefined)),
     check: (request: RequestJson) =>
       read(checker.check(CHECK?.requestSerialize(request) as Buffer, undefined)),
+    checkLater: async (request: RequestJson) =>
+      read(await checker.check(CHECK?.requestSerialize(request) as Buffer, undefined)),
     async metric(line: string): Promise<number> {
       const found = (await metrics.registry.metrics())
         .split('\n')
@@ -209,6 +216,17 @@ describe('the verdict cache', () => {
     expect(outcome(check(bearing(TOKEN)))).toEqual([16, 'deny', 'invalid_token_signature']);
   });
 
+  test('is kept when the rules change and the keys do not', async () => {
+    const { check, checker, rules, metric } = start();
+    check(bearing(TOKEN));
+    checker.use({ ...rules, policyTable: policyTable(policy({ mode: 'observe' })), keyset: { ...KEYSET } });
+    expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
+    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(1);
+    checker.use({ ...rules, decryptionKeys: [OPENER] });
+    check(bearing(TOKEN));
+    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(1);
+  });
+
   test('of no entries is no cache', async () => {
     const { check, metric } = start({ verdictCacheEntries: 0 });
     for (let count = 0; count < 2; count++)
@@ -236,6 +254,110 @@ test('a kid that no key declares is reported, since its source may have changed;
   expect(unknownKids).toHaveLength(0);
   check(bearing(mintToken({ exp: NOW + 300 }, { header: { kid: 'new' }, secret: OTHER_SECRET_BYTES })));
   expect(unknownKids).toHaveLength(1);
+});
+
+const OPENING_KEY = createSecretKey(randomBytes(32));
+const OPENER: DecryptionKey = {
+  id: 'opener',
+  kid: undefined,
+  key: OPENING_KEY,
+  fingerprint: '0123456789ab',
+  algorithms: ['dir'],
+  encryptions: ['A256GCM'],
+  isNested: true,
+};
+
+function encrypt(text = TOKEN, header: object = {}): Promise<string> {
+  return new CompactEncrypt(Buffer.from(text))
+    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', ...header })
+    .encrypt(OPENING_KEY);
+}
+
+describe('an encrypted token', () => {
+  test('is decrypted once, and verified once however often it is encrypted again', async () => {
+    const { checkLater, check, metric } = start({ decryptionKeys: [OPENER] });
+    const [one, other] = [await encrypt(), await encrypt()];
+    expect(outcome(await checkLater(bearing(one)))).toEqual([0, 'allow', 'ok']);
+    // Without waiting: nothing is decrypted.
+    expect(outcome(check(bearing(one)))).toEqual([0, 'allow', 'ok']);
+    expect(outcome(await checkLater(bearing(other)))).toEqual([0, 'allow', 'ok']);
+    expect(outcome(check(bearing(other)))).toEqual([0, 'allow', 'ok']);
+    expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
+    expect(await metric('approov_verdict_cache_total{outcome="miss"}')).toBe(1);
+    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(4);
+    expect(await metric('approov_key_used_total{key_id="current"}')).toBe(5);
+  });
+
+  test('that is encrypted again and again pushes no other token out of the cache', async () => {
+    const { checkLater, check, metric } = start({ decryptionKeys: [OPENER], verdictCacheEntries: 2 });
+    check(bearing(mintToken({ exp: NOW + 300, did: 'another' })));
+    for (let count = 0; count < 4; count++) await checkLater(bearing(await encrypt()));
+    check(bearing(mintToken({ exp: NOW + 300, did: 'another' })));
+    expect(await metric('approov_verdict_cache_total{outcome="miss"}')).toBe(2);
+    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(4);
+  });
+
+  test('is judged by its lifetime on each check, and known no more once it is over', async () => {
+    const clock = { now: NOW };
+    const { checkLater } = start({ decryptionKeys: [OPENER] }, clock);
+    const token = await encrypt();
+    expect(outcome(await checkLater(bearing(token)))).toEqual([0, 'allow', 'ok']);
+    clock.now = NOW + 300;
+    expect(outcome(await checkLater(bearing(token)))).toEqual([16, 'deny', 'token_expired']);
+  });
+
+  test('is one at most in a request: others stay unopened', async () => {
+    const [a, b] = [
+      policy({ name: 'a', tokenHeader: 'token-a' }),
+      policy({ name: 'b', tokenHeader: 'token-b' }),
+    ];
+    const { checkLater } = start({
+      decryptionKeys: [OPENER],
+      policyTable: policyTable(a, [route(b)]),
+    });
+    const [one, other] = [await encrypt(), await encrypt()];
+    const odd = (headers: Record<string, string>) => checkLater(requestWith(headers, { path: '/a/../b' }));
+    expect(outcome(await odd({ 'token-a': one, 'token-b': one }))).toEqual([0, 'allow', 'ok']);
+    expect(outcome(await odd({ 'token-a': one, 'token-b': other }))).toEqual([0, 'allow', 'ok']);
+    const fresh = await Promise.all([
+      encrypt(mintToken({ exp: NOW + 9 })),
+      encrypt(mintToken({ exp: NOW + 8 })),
+    ]);
+    expect(outcome(await odd({ 'token-a': fresh[0], 'token-b': fresh[1] }))).toEqual([
+      16,
+      'deny',
+      'unsupported_token_algorithm',
+    ]);
+  });
+
+  test('beyond what is decrypted at a time is denied as our own fault, counted, and logged', async () => {
+    const { checkLater, metric, lines } = start({ decryptionKeys: [OPENER] });
+    const tokens = await Promise.all(
+      Array.from({ length: MAX_DECRYPTIONS + 2 }, (_, index) =>
+        encrypt(mintToken({ exp: NOW + 300, index })),
+      ),
+    );
+    const outcomes = (await Promise.all(tokens.map((token) => checkLater(bearing(token))))).map(outcome);
+    expect(outcomes.slice(0, MAX_DECRYPTIONS)).toEqual(Array(MAX_DECRYPTIONS).fill([0, 'allow', 'ok']));
+    expect(outcomes.slice(MAX_DECRYPTIONS)).toEqual(Array(2).fill([14, 'deny', 'internal_error']));
+    const labels =
+      'policy="default",mode="enforce",verdict="unverified",action="deny",reason="internal_error"';
+    expect(await metric(`approov_checks_total{${labels}}`)).toBe(2);
+    expect(lines.filter(({ level }) => level === 40)).toMatchObject([
+      { limit: MAX_DECRYPTIONS, msg: 'decryption limit reached: checks are answered internal_error' },
+    ]);
+    expect(outcome(await checkLater(bearing(tokens.at(-1) ?? '')))).toEqual([0, 'allow', 'ok']);
+  });
+
+  test('is no sign of new keys by its own kid, but by that of the token inside', async () => {
+    const declared = { ...KEYSET, keys: KEYSET.keys.map((key) => ({ ...key, kid: 'known' })) };
+    const { checkLater, unknownKids } = start({ decryptionKeys: [OPENER], keyset: declared });
+    await checkLater(bearing(await encrypt('no token', { kid: 'unknown' })));
+    await checkLater(bearing(await encrypt(mintToken({}, { header: { kid: 'known' } }), { kid: 'unknown' })));
+    expect(unknownKids).toEqual([]);
+    await checkLater(bearing(await encrypt(mintToken({}, { header: { kid: 'unknown' } }))));
+    expect(unknownKids).toEqual(['one']);
+  });
 });
 
 describe('new rules', () => {

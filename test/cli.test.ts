@@ -168,7 +168,7 @@ routes: [{policy: gone}]
     [
       'a secret of 31 bytes',
       { APPROOV_BASE64_SECRET: Buffer.alloc(31, 7).toString('base64') },
-      'APPROOV_BASE64_SECRET: the secret decodes to 31 bytes; at least 32 are needed',
+      'APPROOV_BASE64_SECRET: the secret decodes to 31 bytes; at least 32 are needed for HS256',
     ],
     [
       'a secret with other characters',

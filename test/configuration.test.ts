@@ -79,9 +79,28 @@ describe('at the start', () => {
     expect((await problemsOf(file, { APPROOV_MODE: 'on' })).sort()).toEqual([
       'extra: unknown field',
       `keys[0].secretFile: ${at('a')}: no such file`,
-      `keys[1].secretFile: ${at('b')}: the secret decodes to 1 bytes; at least 32 are needed`,
+      `keys[1].secretFile: ${at('b')}: the secret decodes to 1 bytes; at least 32 are needed for HS256`,
       'log.checks: expected one of "none"|"failures"|"all"',
       'policies.default.mode: expected one of "off"|"observe"|"limit"|"enforce" (set by APPROOV_MODE)',
+    ]);
+  });
+
+  it('a decryption key that would never be used is an error; with kids of their own, both are', async () => {
+    write('one', Buffer.alloc(32, 1).toString('base64'));
+    write('two', Buffer.alloc(32, 2).toString('base64'));
+    const withKids = (one: string, two: string): string =>
+      write(
+        'config.yaml',
+        `decryptionKeys: [{id: one, secretFile: "${at('one')}"${one}}, {id: two, secretFile: "${at('two')}"${two}}]`,
+      );
+    const env = { APPROOV_BASE64_SECRET: SECRET };
+    expect(await problemsOf(withKids('', ''), env)).toEqual([
+      'decryptionKeys: two would never be used: tokens that it opens are decrypted with one; give each a kid',
+    ]);
+    const { decryptionKeys } = await loadConfiguration(withKids(', kid: a', ', kid: b'), env);
+    expect(decryptionKeys.map(({ id, kid }) => [id, kid])).toEqual([
+      ['one', 'a'],
+      ['two', 'b'],
     ]);
   });
 

@@ -46,10 +46,11 @@ function keySource(fields: Partial<KeySource> = {}): KeySource {
 
 const OPENER: DecryptionKeySource = {
   id: 'opener',
+  kid: undefined,
   source: 'secret',
   file: file('other'),
   algorithms: undefined,
-  encryptions: ['A256GCM'],
+  encryptions: undefined,
   isNested: true,
   path: 'decryptionKeys[0].secretFile',
 };
@@ -98,16 +99,20 @@ describe('the parts', () => {
     );
     expect([jwks.kind, pem.kind]).toEqual(['jwks', 'keys']);
     const { good } = await load([jwks, pem]);
-    expect(good.get(jwks.identity)?.value).toMatchObject([
-      { id: 'current', kid: 'a', algorithms: ['ES256'] },
-    ]);
-    expect(good.get(pem.identity)?.value).toMatchObject([{ id: 'p', kid: undefined, algorithms: ['ES256'] }]);
+    expect(good.get(jwks.identity)?.value).toMatchObject({
+      keys: [{ id: 'current', kid: 'a', algorithms: ['ES256'] }],
+    });
+    expect(good.get(pem.identity)?.value).toMatchObject({
+      keys: [{ id: 'p', kid: undefined, algorithms: ['ES256'] }],
+    });
   });
 
   it('may be a key in a certificate', async () => {
     const { certFile } = issueCertificate(folder, 'localhost', createCa(folder, 'ca'));
     const part = partOf(keySource({ source: 'pem', from: { file: certFile }, algorithms: ['ES256'] }));
-    expect((await load([part])).good.get(part.identity)?.value).toMatchObject([{ algorithms: ['ES256'] }]);
+    expect((await load([part])).good.get(part.identity)?.value).toMatchObject({
+      keys: [{ algorithms: ['ES256'] }],
+    });
   });
 
   it('are other ones with another description, but not in another place of the configuration', () => {
@@ -131,7 +136,9 @@ describe('loadParts', () => {
   it('makes each part of what its file holds', async () => {
     const { good, stale, fatal } = await load([current, opener]);
     expect([stale.size, fatal]).toEqual([0, []]);
-    expect(good.get(current.identity)?.value).toMatchObject([{ id: 'current', algorithms: ['HS256'] }]);
+    expect(good.get(current.identity)?.value).toMatchObject({
+      keys: [{ id: 'current', algorithms: ['HS256'] }],
+    });
     expect(good.get(opener.identity)?.value).toMatchObject({ id: 'opener', isNested: true });
   });
 

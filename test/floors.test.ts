@@ -48,6 +48,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'primary-metrics.ts': room(2, 'prom-client', 'it counts what becomes of workers, and no decision'),
   'series.ts': room(2, 'prom-client', 'it keeps numbers, whatever they count'),
+  'token-opener.ts': room(2, 'approov/', 'it opens tokens, whatever a check makes of them'),
   'lookout.ts': room(2, '', 'it looks again and again, whatever at'),
   'version.ts': room(2, 'node:fs', 'it reads the version from package.json'),
   'listen-error.ts': room(3, 'config/', 'it says of an address of the configuration why it cannot be bound'),
@@ -73,7 +74,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'checker.ts': room(
     3,
-    'approov/ authz/ envoy/ log.ts metrics.ts node:perf_hooks',
+    'approov/ authz/ envoy/ log.ts metrics.ts token-opener.ts node:perf_hooks',
     'it takes a check from message to answer, and has it counted and logged',
   ),
   'envoy/authorization-server.ts': room(

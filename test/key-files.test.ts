@@ -1,6 +1,11 @@
 /** Owns the proof that the content of a key file becomes the keys that the configuration describes, or a reason why not. */
 import { type KeyObject, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import {
+  type DecryptionAlgorithm,
+  ENCRYPTIONS,
+  type Encryption,
+} from '../src/approov/decryption-algorithm.ts';
 import { parsePem } from '../src/approov/public-key.ts';
 import { Secret } from '../src/approov/secret.ts';
 import { describeKey, KeyError, keyOfSecret, parseDecryptionKey, parseKeys } from '../src/key-files.ts';
@@ -20,6 +25,7 @@ function source(fields: Partial<Source> = {}): Source {
   return {
     id: 'current',
     source: 'secret',
+    from: { file: '/a' },
     kid: undefined,
     algorithms: undefined,
     hosts: undefined,
@@ -39,7 +45,7 @@ function messageOf(run: () => unknown): string {
 
 describe('a secret', () => {
   it('becomes one key for HS256, by id', () => {
-    const keys = parseKeys(source(), ` ${SECRET}\n`);
+    const { keys } = parseKeys(source(), ` ${SECRET}\n`);
     expect(keys).toMatchObject([
       { id: 'current', kid: undefined, algorithms: ['HS256'], fingerprint: Secret.parse(SECRET).fingerprint },
     ]);
@@ -49,7 +55,9 @@ describe('a secret', () => {
 
   it('has the kid and the algorithms that the configuration says', () => {
     const described = source({ kid: 'j3AWy6', algorithms: ['HS384', 'HS512'] });
-    expect(parseKeys(described, SECRET)).toMatchObject([{ kid: 'j3AWy6', algorithms: ['HS384', 'HS512'] }]);
+    expect(parseKeys(described, SECRET).keys).toMatchObject([
+      { kid: 'j3AWy6', algorithms: ['HS384', 'HS512'] },
+    ]);
   });
 
   it('from the environment is the same key', () => {
@@ -67,7 +75,7 @@ describe('a secret', () => {
     {
       name: '31 bytes',
       text: Buffer.alloc(31, 1).toString('base64'),
-      expected: 'the secret decodes to 31 bytes; at least 32 are needed',
+      expected: 'the secret decodes to 31 bytes; at least 32 are needed for HS256',
     },
     {
       name: 'another character',
@@ -87,7 +95,10 @@ describe('a secret', () => {
 
 describe('a PEM file', () => {
   it('becomes one key that verifies', () => {
-    const [key] = parseKeys(source({ source: 'pem', kid: 'k', algorithms: ['ES256'] }), pem(ec.publicKey));
+    const [key] = parseKeys(
+      source({ source: 'pem', kid: 'k', algorithms: ['ES256'] }),
+      pem(ec.publicKey),
+    ).keys;
     const signature = sign('sha256', Buffer.from('a.b'), { key: ec.privateKey, dsaEncoding: 'ieee-p1363' });
     expect(key).toMatchObject({ id: 'current', kid: 'k', algorithms: ['ES256'] });
     expect(key?.verify('ES256', 'a.b', signature)).toBe(true);
@@ -118,7 +129,7 @@ describe('a JWK Set', () => {
 
   it('becomes its keys, each with its own kid and under the one id', () => {
     const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(other, { kid: 'b' }));
-    expect(parseKeys(source({ source: 'jwks' }), text)).toMatchObject([
+    expect(parseKeys(source({ source: 'jwks' }), text).keys).toMatchObject([
       { id: 'current', kid: 'a', algorithms: ['ES256'] },
       { id: 'current', kid: 'b', algorithms: ['EdDSA'] },
     ]);
@@ -126,7 +137,21 @@ describe('a JWK Set', () => {
 
   it('gives only keys for the algorithms that the configuration allows', () => {
     const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(other, { kid: 'b' }));
-    expect(parseKeys(source({ source: 'jwks', algorithms: ['EdDSA'] }), text)).toMatchObject([{ kid: 'b' }]);
+    expect(parseKeys(source({ source: 'jwks', algorithms: ['EdDSA'] }), text)).toMatchObject({
+      keys: [{ kid: 'b' }],
+      warnings: ['keys[0] (kid "a") fits none of the configured algorithms; it is skipped'],
+    });
+  });
+
+  it('from a URL gives its good keys, though there is one that must not be published', () => {
+    const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(weakRsa.publicKey), { kty: 'oct', k: SECRET });
+    expect(parseKeys(source({ source: 'jwks', from: { url: 'https://a.test/' } }), text)).toMatchObject({
+      keys: [{ kid: 'a' }],
+      warnings: [
+        'keys[1] is an RSA key of 1024 bits; at least 2048 are needed; it is skipped',
+        'keys[2] is symmetric: secrets belong in a secretFile; it is skipped',
+      ],
+    });
   });
 
   it.each([
@@ -146,7 +171,7 @@ describe('a JWK Set', () => {
     {
       name: 'too weak',
       text: jwks(jwk(weakRsa.publicKey)),
-      expected: 'an RSA key of 1024 bits; at least 2048 are needed',
+      expected: 'keys[0] is an RSA key of 1024 bits; at least 2048 are needed',
     },
   ])('is not $name', ({ text, expected }) => {
     expect(messageOf(() => parseKeys(source({ source: 'jwks' }), text))).toBe(expected);
@@ -165,26 +190,78 @@ describe('the hosts of a key', () => {
     { hosts: ['a.test'], host: '', isUsed: false },
   ])('$hosts for $host: $isUsed', ({ hosts, host, isUsed }) => {
     expect(describeKey({ id: 'a', hosts }).isForHost?.(host) ?? true).toBe(isUsed);
-    const [key] = parseKeys(source({ hosts }), SECRET);
+    const [key] = parseKeys(source({ hosts }), SECRET).keys;
     expect(key?.isForHost?.(host) ?? true).toBe(isUsed);
   });
 });
 
 describe('a decryption key', () => {
-  const described = { id: 'open', algorithms: undefined, encryptions: ['A256GCM'], isNested: true } as const;
+  const described = {
+    id: 'open',
+    kid: undefined,
+    algorithms: undefined,
+    encryptions: undefined,
+    isNested: true,
+  } as const;
+  const secretOf = (bytes: number): string => Buffer.alloc(bytes, 7).toString('base64');
+  const KEY_32 = secretOf(32);
 
-  it('of a secret knows the algorithms that work with one, save those by password', () => {
-    const key = parseDecryptionKey({ ...described, source: 'secret' }, SECRET);
-    expect(key).toMatchObject({ id: 'open', encryptions: ['A256GCM'], isNested: true });
-    expect(key.algorithms).toEqual([
-      'dir',
-      'A128KW',
-      'A192KW',
-      'A256KW',
-      'A128GCMKW',
-      'A192GCMKW',
-      'A256GCMKW',
-    ]);
+  it.each([
+    { bytes: 16, algorithms: ['dir', 'A128KW', 'A128GCMKW'], dir: ['A128GCM'] },
+    { bytes: 24, algorithms: ['dir', 'A192KW', 'A192GCMKW'], dir: ['A192GCM'] },
+    { bytes: 32, algorithms: ['dir', 'A256KW', 'A256GCMKW'], dir: ['A256GCM', 'A128CBC-HS256'] },
+    { bytes: 48, algorithms: ['dir'], dir: ['A192CBC-HS384'] },
+    { bytes: 64, algorithms: ['dir'], dir: ['A256CBC-HS512'] },
+  ] as const)(
+    'of a secret of $bytes bytes works with what takes exactly so many',
+    ({ bytes, algorithms, dir }) => {
+      const key = parseDecryptionKey({ ...described, source: 'secret' }, secretOf(bytes));
+      expect(key).toMatchObject({ id: 'open', kid: undefined, isNested: true });
+      expect(key.algorithms).toEqual(algorithms);
+      expect(key.encryptions).toEqual(algorithms.length === 1 ? dir : ENCRYPTIONS);
+      expect(
+        parseDecryptionKey({ ...described, source: 'secret', algorithms: ['dir'] }, secretOf(bytes))
+          .encryptions,
+      ).toEqual(dir);
+    },
+  );
+
+  it.each<{
+    algorithms?: readonly DecryptionAlgorithm[];
+    encryptions?: readonly Encryption[];
+    bytes: number;
+    expected: string;
+  }>([
+    { bytes: 31, expected: 'decryption needs exactly 16 or 24 or 32 or 48 or 64' },
+    { algorithms: ['dir'], bytes: 33, expected: 'decryption needs exactly 16 or 24 or 32 or 48 or 64' },
+    { encryptions: ['A256GCM'], bytes: 64, expected: 'decryption needs exactly 16 or 24 or 32' },
+    { algorithms: ['A128KW'], bytes: 32, expected: 'A128KW needs exactly 16' },
+    { algorithms: ['A192GCMKW'], bytes: 32, expected: 'A192GCMKW needs exactly 24' },
+    { algorithms: ['A256KW', 'dir'], bytes: 64, expected: 'A256KW needs exactly 32' },
+    { algorithms: ['PBES2-HS256+A128KW', 'A256KW'], bytes: 10, expected: 'A256KW needs exactly 32' },
+    {
+      algorithms: ['dir'],
+      encryptions: ['A256CBC-HS512'],
+      bytes: 32,
+      expected: 'dir with A256CBC-HS512 needs exactly 64',
+    },
+  ])(
+    'of $algorithms and $encryptions is no secret of $bytes bytes',
+    ({ algorithms, encryptions, bytes, expected }) => {
+      const parse = () =>
+        parseDecryptionKey({ ...described, source: 'secret', algorithms, encryptions }, secretOf(bytes));
+      expect(messageOf(parse)).toBe(`the secret decodes to ${bytes} bytes; ${expected}`);
+    },
+  );
+
+  it('by a password may have any length', () => {
+    for (const bytes of [1, 16, 33, 64]) {
+      const key = parseDecryptionKey(
+        { ...described, source: 'secret', algorithms: ['PBES2-HS256+A128KW'] },
+        secretOf(bytes),
+      );
+      expect(key.algorithms).toEqual(['PBES2-HS256+A128KW']);
+    }
   });
 
   it('of a private key knows the algorithms of its kind', () => {
@@ -193,20 +270,20 @@ describe('a decryption key', () => {
   });
 
   it('is told by a fingerprint: of the secret, or the thumbprint of its public key', () => {
-    const ofSecret = parseDecryptionKey({ ...described, source: 'secret' }, SECRET);
-    expect(ofSecret.fingerprint).toBe(Secret.parse(SECRET).fingerprint);
+    const ofSecret = parseDecryptionKey({ ...described, source: 'secret' }, KEY_32);
+    expect(ofSecret.fingerprint).toBe(Secret.parse(KEY_32).fingerprint);
     const ofPrivate = parseDecryptionKey({ ...described, source: 'private' }, pem(ec.privateKey));
     expect(ofPrivate.fingerprint).toBe(parsePem(pem(ec.publicKey), ['ES256']).fingerprint);
   });
 
   it('is refused with an algorithm that does not work with it', () => {
     const parse = () =>
-      parseDecryptionKey({ ...described, source: 'secret', algorithms: ['dir', 'RSA-OAEP'] }, SECRET);
+      parseDecryptionKey({ ...described, source: 'secret', algorithms: ['dir', 'RSA-OAEP'] }, KEY_32);
     expect(messageOf(parse)).toBe('RSA-OAEP does not work with a key of type secret');
   });
 
   it('has the algorithms that the configuration says', () => {
-    const key = parseDecryptionKey({ ...described, source: 'secret', algorithms: ['A256KW'] }, SECRET);
+    const key = parseDecryptionKey({ ...described, source: 'secret', algorithms: ['A256KW'] }, KEY_32);
     expect(key.algorithms).toEqual(['A256KW']);
   });
 
@@ -215,7 +292,7 @@ describe('a decryption key', () => {
       source: 'secret',
       name: 'a short secret',
       text: 'QQ==',
-      expected: 'the secret decodes to 1 bytes; at least 32 are needed',
+      expected: 'the secret decodes to 1 bytes; decryption needs exactly 16 or 24 or 32 or 48 or 64',
     },
     { source: 'private', name: 'a public key', text: pem(ec.publicKey), expected: 'no private key in PEM' },
     {
@@ -250,7 +327,14 @@ describe('what is wrong with a key', () => {
       () => parseKeys(source({ source: 'jwks' }), SECRET),
       () =>
         parseDecryptionKey(
-          { id: 'a', source: 'private', algorithms: undefined, encryptions: [], isNested: true },
+          {
+            id: 'a',
+            kid: undefined,
+            source: 'private',
+            algorithms: undefined,
+            encryptions: [],
+            isNested: true,
+          },
           SECRET,
         ),
     ];

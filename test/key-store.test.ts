@@ -58,12 +58,13 @@ function urlKey(id: string, fields: Partial<KeySource> = {}): LoadedKey {
       ...fields,
     },
     keys: undefined,
+    warnings: [],
   };
 }
 
 function secretKey(id: string): LoadedKey {
   const source: KeySource = { ...urlKey(id).source, source: 'secret', from: { file: 'secret' } };
-  return { source, keys: [keyOfSecret(source, Secret.parse(SECRET))] };
+  return { source, keys: [keyOfSecret(source, Secret.parse(SECRET))], warnings: [] };
 }
 
 function open(...keys: readonly LoadedKey[]): KeyStore {

@@ -1,7 +1,7 @@
 /** Owns that the README's tables say what the code says. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { DECRYPTION_ALGORITHMS, ENCRYPTIONS } from '../src/approov/encrypted-token.ts';
+import { DECRYPTION_ALGORITHMS, ENCRYPTIONS } from '../src/approov/decryption-algorithm.ts';
 import { REASONS } from '../src/authz/reason.ts';
 import { RESULT_HEADERS } from '../src/authz/result-header.ts';
 import { actionFor, MODES } from '../src/authz/verdict.ts';

@@ -149,7 +149,7 @@ describe('a secret that is no good', () => {
     [
       'too short',
       () => scratch.write('secret', 'c2hvcnQ='),
-      'the secret decodes to 5 bytes; at least 32 are needed',
+      'the secret decodes to 5 bytes; at least 32 are needed for HS256',
     ],
     ['a folder', makeFolder, 'is a directory'],
   ])(

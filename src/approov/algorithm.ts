@@ -33,8 +33,17 @@ export type Algorithm = keyof typeof ALGORITHMS;
 
 export const ALGORITHM_NAMES = Object.keys(ALGORITHMS) as Algorithm[];
 
-export function isAlgorithm(value: unknown): value is Algorithm {
+function isAlgorithm(value: unknown): value is Algorithm {
   return typeof value === 'string' && Object.hasOwn(ALGORITHMS, value);
+}
+
+/**
+ * Reads the name of an algorithm in a token, a JWK or the configuration. RFC 9864 §2.2 gives EdDSA with an Ed25519 key
+ * a name of its own; it is the same algorithm.
+ */
+export function parseAlgorithm(value: unknown): Algorithm | undefined {
+  if (value === 'Ed25519') return 'EdDSA';
+  return isAlgorithm(value) ? value : undefined;
 }
 
 export function algorithmRow(algorithm: Algorithm): AlgorithmRow {

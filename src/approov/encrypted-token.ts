@@ -1,48 +1,23 @@
 /** Owns encrypted tokens (RFC 7516 compact JWE): opened by a decryption key, to the signed token or the claims inside. */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { compactDecrypt, errors } from 'jose';
+import {
+  curveOf,
+  type DecryptionAlgorithm,
+  type Encryption,
+  isFitFor,
+  keyTypeOf,
+} from './decryption-algorithm.ts';
 import type { Keyset } from './keyset.ts';
 import {
   acceptDecryptedClaims,
+  type JsonObject,
   readUnverifiedToken,
   type TokenFailure,
+  type VerificationBudget,
   type VerifiedToken,
   verifyToken,
 } from './token.ts';
-
-/** Key management (RFC 7518 §4.1) that a decryption key may be allowed. */
-export const DECRYPTION_ALGORITHMS = [
-  'dir',
-  'A128KW',
-  'A192KW',
-  'A256KW',
-  'A128GCMKW',
-  'A192GCMKW',
-  'A256GCMKW',
-  'PBES2-HS256+A128KW',
-  'PBES2-HS384+A192KW',
-  'PBES2-HS512+A256KW',
-  'RSA-OAEP',
-  'RSA-OAEP-256',
-  'RSA-OAEP-384',
-  'RSA-OAEP-512',
-  'ECDH-ES',
-  'ECDH-ES+A128KW',
-  'ECDH-ES+A192KW',
-  'ECDH-ES+A256KW',
-] as const;
-export type DecryptionAlgorithm = (typeof DECRYPTION_ALGORITHMS)[number];
-
-/** Content encryption (RFC 7518 §5.1). */
-export const ENCRYPTIONS = [
-  'A128GCM',
-  'A192GCM',
-  'A256GCM',
-  'A128CBC-HS256',
-  'A192CBC-HS384',
-  'A256CBC-HS512',
-] as const;
-export type Encryption = (typeof ENCRYPTIONS)[number];
 
 /** Rounds of PBES2 beyond which a token is not opened: each would cost a hash, and the sender chooses the number. */
 const MAX_PBES2_COUNT = 10_000;
@@ -52,6 +27,8 @@ const MAX_DECOMPRESSED_BYTES = 65_536;
 /** One key that opens tokens, and what it is allowed. */
 export interface DecryptionKey {
   readonly id: string;
+  /** `undefined`: it declares none. */
+  readonly kid: string | undefined;
   readonly key: KeyObject;
   /** 12 hex digits that tell keys apart without giving one away. */
   readonly fingerprint: string;
@@ -61,28 +38,75 @@ export interface DecryptionKey {
   readonly isNested: boolean;
 }
 
-/** What was inside, or that no key opens it. */
+/** What was inside, or that no key opens it, or that nobody tried as too many were being opened. */
 export type OpenedToken =
   | { readonly kind: 'signed'; readonly token: string }
   | { readonly kind: 'claims'; readonly keyId: string; readonly plaintext: Buffer }
-  | { readonly kind: 'unopened' };
+  | { readonly kind: 'unopened' }
+  | { readonly kind: 'overloaded' };
 
 /** Whether a token has the form of a compact JWE (RFC 7516 §7.1): five strict parts, the first a readable header. */
 export function isEncryptedToken(token: string): boolean {
-  return readUnverifiedToken(token) !== undefined && token.split('.').length === 5;
+  return readHeader(token) !== undefined;
 }
 
-/** Tries each key that allows the token's `alg` and `enc`; never throws for what a token holds. */
+/** Decrypts with the one key that the token's header chooses; never throws for what a token holds. */
 export async function openToken(token: string, keys: readonly DecryptionKey[]): Promise<OpenedToken> {
-  if (!isEncryptedToken(token)) return { kind: 'unopened' };
-  for (const { id, key, algorithms, encryptions, isNested } of keys) {
-    const plaintext = await decrypt(token, key, algorithms, encryptions);
-    if (plaintext === undefined) continue;
-    return isNested
-      ? { kind: 'signed', token: plaintext.toString('latin1') }
-      : { kind: 'claims', keyId: id, plaintext };
-  }
-  return { kind: 'unopened' };
+  const header = readHeader(token);
+  const key = header && chooseDecryptionKey(header, keys);
+  if (key === undefined) return { kind: 'unopened' };
+  const plaintext = await decrypt(token, key);
+  if (plaintext === undefined) return { kind: 'unopened' };
+  return key.isNested
+    ? { kind: 'signed', token: plaintext.toString('latin1') }
+    : { kind: 'claims', keyId: key.id, plaintext };
+}
+
+function readHeader(token: string): JsonObject | undefined {
+  return JWE_FORM.test(token) ? readUnverifiedToken(token)?.header : undefined;
+}
+
+/** Cheaper than to decode the parts of every token that is not encrypted. */
+const JWE_FORM = /^[^.]*(?:\.[^.]*){4}$/;
+
+/**
+ * Decrypting is what a forged token costs most, so one key has to be chosen before any is tried: by the `kid`, as for
+ * signatures, and by `alg` and `enc`. A token without a `kid` is more likely from a key that declares none.
+ */
+function chooseDecryptionKey(header: JsonObject, keys: readonly DecryptionKey[]): DecryptionKey | undefined {
+  const undeclared = keys.filter(({ kid }) => kid === undefined);
+  const declared = keys.filter(({ kid }) => kid !== undefined);
+  const named = declared.filter(({ kid }) => kid === header['kid']);
+  const candidates = Object.hasOwn(header, 'kid')
+    ? named.length > 0
+      ? named
+      : undeclared
+    : [...undeclared, ...declared];
+  return candidates.find(
+    ({ key, algorithms, encryptions }) =>
+      algorithms.some((algorithm) => algorithm === header['alg']) &&
+      encryptions.some((encryption) => encryption === header['enc']) &&
+      isFitFor(key, header['alg'] as DecryptionAlgorithm, header['enc'] as Encryption) &&
+      (curveOf(key) === undefined || curveOf(key) === ephemeralCurve(header)),
+  );
+}
+
+function ephemeralCurve(header: JsonObject): unknown {
+  return (header['epk'] as { crv?: unknown } | null | undefined)?.crv;
+}
+
+/** Whether some token would choose either of two keys, of which only the first would ever be used. */
+export function isSameChoice(one: DecryptionKey, other: DecryptionKey): boolean {
+  if (one.kid !== other.kid || keyTypeOf(one.key) !== keyTypeOf(other.key)) return false;
+  return one.algorithms.some((algorithm) =>
+    one.encryptions.some(
+      (encryption) =>
+        other.algorithms.includes(algorithm) &&
+        other.encryptions.includes(encryption) &&
+        isFitFor(one.key, algorithm, encryption) &&
+        isFitFor(other.key, algorithm, encryption),
+    ),
+  );
 }
 
 /** What decryption keys made of the encrypted tokens of a request, by token. */
@@ -94,17 +118,17 @@ export function verifyOpenedToken(
   opened: OpenedTokens,
   keyset: Keyset,
   host: string,
+  budget?: VerificationBudget,
 ): VerifiedToken | TokenFailure {
   const inside = opened.get(token);
+  if (inside?.kind === 'overloaded') return 'internal_error';
   if (inside?.kind === 'claims') return acceptDecryptedClaims(inside.keyId, inside.plaintext);
-  return verifyToken(inside?.kind === 'signed' ? inside.token : token, keyset, host);
+  return verifyToken(inside?.kind === 'signed' ? inside.token : token, keyset, host, budget);
 }
 
 async function decrypt(
   token: string,
-  key: KeyObject,
-  algorithms: readonly DecryptionAlgorithm[],
-  encryptions: readonly Encryption[],
+  { key, algorithms, encryptions }: DecryptionKey,
 ): Promise<Buffer | undefined> {
   try {
     const { plaintext } = await compactDecrypt(token, key, {

@@ -1,5 +1,5 @@
 /** Owns the keys that may verify a token, and which of them a token's header and the request's host may use. */
-import type { Algorithm } from './algorithm.ts';
+import { ALGORITHM_NAMES, type Algorithm, algorithmRow, parseAlgorithm } from './algorithm.ts';
 import type { PublicKey } from './public-key.ts';
 import type { Secret } from './secret.ts';
 
@@ -33,7 +33,14 @@ export interface Keyset {
   readonly missing: readonly KeyDescription[];
 }
 
-/** `internal_error`: the key that could judge the token may be in a source that has never loaded. */
+/**
+ * Most signatures that one check verifies with public keys. Each costs as much as some hundred HMACs, and a token
+ * without a `kid` may use every key of its algorithm: without a limit, the size of a JWK Set would set the cost of a
+ * forged token.
+ */
+export const MAX_PUBLIC_KEY_VERIFICATIONS = 8;
+
+/** `internal_error`: the key that could judge the token is in a source that has never loaded, or was not tried. */
 export type KeySelectionFailure = 'unknown_key_id' | 'unsupported_token_algorithm' | 'internal_error';
 
 export function createSymmetricKey(
@@ -76,10 +83,30 @@ export function selectKeys(
     keyset.keys.filter((key) => isFor(key, host)),
     header,
   );
-  const byAlgorithm = byKid.filter((key) => (key.algorithms as readonly unknown[]).includes(header['alg']));
+  const algorithm = parseAlgorithm(header['alg']);
+  const byAlgorithm = byKid.filter((key) => algorithm !== undefined && key.algorithms.includes(algorithm));
   if (byAlgorithm.length > 0) return byAlgorithm;
   if (keyset.missing.some((source) => isFor(source, host))) return 'internal_error';
   return byKid.length === 0 ? 'unknown_key_id' : 'unsupported_token_algorithm';
+}
+
+/**
+ * What an operator should know of a keyset: with more keys for one algorithm than a check tries, a token without a
+ * `kid` may be one that no check can judge.
+ * @param hosts one for each set of hosts that keys are limited to.
+ */
+export function keysetWarnings({ keys }: Keyset, hosts: readonly string[]): readonly string[] {
+  return ALGORITHM_NAMES.filter((algorithm) => algorithmRow(algorithm).family !== 'secret').flatMap(
+    (algorithm) => {
+      const own = keys.filter((key) => key.algorithms.includes(algorithm));
+      const most = Math.max(...['', ...hosts].map((host) => own.filter((key) => isFor(key, host)).length));
+      return most > MAX_PUBLIC_KEY_VERIFICATIONS
+        ? [
+            `${most} keys may verify a token signed with ${algorithm} that has no kid; a check tries the first ${MAX_PUBLIC_KEY_VERIFICATIONS}, and answers internal_error if none of them verifies it`,
+          ]
+        : [];
+    },
+  );
 }
 
 /** Whether a token names a key that is not there: a sign that its source has changed. */

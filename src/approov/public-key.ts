@@ -1,6 +1,6 @@
 /** Owns public keys of a keyset: read from PEM or JWK, held to what is safe, and used to verify signatures. */
 import { constants, createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
-import { ALGORITHM_NAMES, type Algorithm, algorithmRow, isAlgorithm } from './algorithm.ts';
+import { ALGORITHM_NAMES, type Algorithm, algorithmRow, parseAlgorithm } from './algorithm.ts';
 
 /** RFC 7518 §3.3. */
 const MIN_RSA_BITS = 2048;
@@ -27,31 +27,73 @@ export function parsePem(text: string, algorithms: readonly Algorithm[]): Public
   if (text.includes('PRIVATE KEY')) {
     throw new PublicKeyError('holds a private key: give the public one, and keep the private one elsewhere');
   }
-  const key = importKey('no public key in PEM', () => createPublicKey(text));
+  const key = createOrUndefined(() => createPublicKey(text));
+  if (key === undefined) throw new PublicKeyError('no public key in PEM');
+  const weakness = weaknessOf(key);
+  if (weakness !== undefined) throw new PublicKeyError(weakness);
   const unfit = algorithms.find((algorithm) => !isFit(key, algorithm));
   if (unfit !== undefined)
     throw new PublicKeyError(`${unfit} does not work with a key of type ${describe(key)}`);
   return createKey(key, undefined, algorithms);
 }
 
-/**
- * Reads a JWK Set (RFC 7517 §5). Keys for encryption and of unknown types are passed over.
- * @param allowed `undefined`: what each JWK says of itself, else the usual algorithm of its type.
- * @throws {PublicKeyError} no JWK Set, a symmetric, private or weak key in it, or no key that may be used.
- */
-export function parseJwks(text: string, allowed: readonly Algorithm[] | undefined): readonly PublicKey[] {
-  const keys = readJwkList(text)
-    .map((jwk, index) => parseJwk(jwk, `keys[${index}]`, allowed))
-    .filter((key) => key !== undefined);
-  if (keys.length === 0) throw new PublicKeyError('holds no key that may verify a token');
-  return keys;
+/** The public keys of a JWK Set, and why its other members are not used. */
+export interface JwkSet {
+  readonly keys: readonly PublicKey[];
+  /** One line for each member that was skipped; holds nothing of a key. */
+  readonly warnings: readonly string[];
 }
 
-const KEY_TYPES: readonly unknown[] = ['RSA', 'EC', 'OKP'];
+interface JwkSetOptions {
+  /** `undefined`: what each JWK says of itself, else the usual algorithm of its type. */
+  readonly allowed: readonly Algorithm[] | undefined;
+  /** Whether members that must not be in a set at all are errors: symmetric, private, or weak ones. */
+  readonly isStrict: boolean;
+}
+
+/**
+ * Reads a JWK Set. A member that cannot be used is skipped, as RFC 7517 §5 asks: one that an issuer adds for somebody
+ * else must not take the others away.
+ * @throws {PublicKeyError} no JWK Set, no usable key in it, or, if strict, a member that must not be there.
+ */
+export function parseJwks(text: string, { allowed, isStrict }: JwkSetOptions): JwkSet {
+  const keys: PublicKey[] = [];
+  const warnings: string[] = [];
+  for (const [index, jwk] of readJwkList(text).entries()) {
+    const result = parseJwk(jwk, allowed);
+    if ('key' in result) {
+      keys.push(result.key);
+      continue;
+    }
+    const message = `${nameMember(jwk, index)} ${result.problem}`;
+    if (isStrict && result.isForbidden) throw new PublicKeyError(message);
+    warnings.push(`${message}; it is skipped`);
+  }
+  if (keys.length === 0) throw new PublicKeyError(describeUnusable(warnings));
+  return { keys, warnings };
+}
+
+const MAX_NAMED_MEMBERS = 3;
+
+function describeUnusable(warnings: readonly string[]): string {
+  const reasons = warnings
+    .slice(0, MAX_NAMED_MEMBERS)
+    .map((warning) => warning.replace(/; it is skipped$/, ''));
+  const more = warnings.length > MAX_NAMED_MEMBERS ? [`${warnings.length - MAX_NAMED_MEMBERS} more`] : [];
+  return ['holds no key that may verify a token', [...reasons, ...more].join('; ')]
+    .filter((part) => part !== '')
+    .join(': ');
+}
 
 type Jwk = Readonly<Record<string, unknown>>;
 
-function readJwkList(text: string): readonly Jwk[] {
+/** Why a member is not used. Forbidden ones are dangerous wherever they are published. */
+interface Unusable {
+  readonly problem: string;
+  readonly isForbidden?: boolean;
+}
+
+function readJwkList(text: string): readonly unknown[] {
   let set: unknown;
   try {
     set = JSON.parse(text);
@@ -59,40 +101,107 @@ function readJwkList(text: string): readonly Jwk[] {
     throw new PublicKeyError('is not JSON');
   }
   const list: unknown = (set as { keys?: unknown } | null)?.keys;
-  const isJwkList = Array.isArray(list) && list.every((jwk) => typeof jwk === 'object' && jwk !== null);
-  if (!isJwkList) throw new PublicKeyError('is no JWK Set: an object with a list of keys');
+  if (!Array.isArray(list)) throw new PublicKeyError('is no JWK Set: an object with a list of keys');
   return list;
 }
 
-function parseJwk(jwk: Jwk, place: string, allowed: readonly Algorithm[] | undefined): PublicKey | undefined {
-  if (jwk['kty'] === 'oct') throw new PublicKeyError(`${place} is symmetric: secrets belong in a secretFile`);
-  if (Object.hasOwn(jwk, 'd')) throw new PublicKeyError(`${place} is private: a JWK Set holds public keys`);
-  if (!KEY_TYPES.includes(jwk['kty']) || jwk['use'] === 'enc') return undefined;
+const MAX_KID_LENGTH = 64;
 
-  const key = importKey(`${place} is no valid JWK`, () =>
-    createPublicKey({ key: { ...jwk }, format: 'jwk' }),
-  );
-  const fit = ALGORITHM_NAMES.filter((algorithm) => isFit(key, algorithm));
-  const own = Object.hasOwn(jwk, 'alg') ? [jwk['alg']].filter(isAlgorithm) : (allowed ?? fit.slice(0, 1));
-  const algorithms = own.filter(
-    (algorithm) => fit.includes(algorithm) && (allowed === undefined || allowed.includes(algorithm)),
-  );
-  const kid = typeof jwk['kid'] === 'string' ? jwk['kid'] : undefined;
-  return algorithms.length === 0 ? undefined : createKey(key, kid, algorithms);
+/** By its place, and by its `kid`, which names a key and is no part of it. */
+function nameMember(jwk: unknown, index: number): string {
+  const kid = (jwk as Jwk | null)?.['kid'];
+  return typeof kid === 'string'
+    ? `keys[${index}] (kid ${JSON.stringify(kid.slice(0, MAX_KID_LENGTH))})`
+    : `keys[${index}]`;
 }
 
-function importKey(message: string, create: () => KeyObject): KeyObject {
-  let key: KeyObject;
+/** RFC 7518 §6.2.2 and §6.3.2, RFC 8037 §2, and `priv` of the key type AKP. */
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv'] as const;
+
+function parseJwk(
+  jwk: unknown,
+  allowed: readonly Algorithm[] | undefined,
+): { readonly key: PublicKey } | Unusable {
+  if (typeof jwk !== 'object' || jwk === null) return { problem: 'is not an object' };
+  const described = jwk as Jwk;
+  const unfit = forbiddenMember(described) ?? unfitUse(described);
+  if (unfit !== undefined) return unfit;
+  const key = createOrUndefined(() => createPublicKey({ key: { ...described }, format: 'jwk' }));
+  if (key === undefined) return { problem: 'is not a valid JWK' };
+  const weakness = weaknessOf(key);
+  if (weakness !== undefined) return { problem: `is ${weakness}`, isForbidden: true };
+
+  const algorithms = algorithmsOf(described, key, allowed);
+  if (!Array.isArray(algorithms)) return algorithms;
+  const kid = typeof described['kid'] === 'string' ? described['kid'] : undefined;
+  return { key: createKey(key, kid, algorithms) };
+}
+
+function forbiddenMember(jwk: Jwk): Unusable | undefined {
+  if (jwk['kty'] === 'oct' || Object.hasOwn(jwk, 'k')) {
+    return { problem: 'is symmetric: secrets belong in a secretFile', isForbidden: true };
+  }
+  if (PRIVATE_MEMBERS.some((member) => Object.hasOwn(jwk, member))) {
+    return { problem: 'is private: a JWK Set holds public keys', isForbidden: true };
+  }
+  return undefined;
+}
+
+/** RFC 7517 §4.1 to §4.3. */
+function unfitUse(jwk: Jwk): Unusable | undefined {
+  const { kty, crv, use, key_ops: operations } = jwk;
+  const curves = typeof kty === 'string' && Object.hasOwn(CURVES, kty) ? CURVES[kty] : undefined;
+  if (curves === undefined) return { problem: `has an unsupported kty${quoted(kty)}` };
+  if (!curves.includes(crv)) return { problem: `has an unsupported crv${quoted(crv)}` };
+  if (use !== undefined && use !== 'sig') return { problem: `is not for signatures: use${quoted(use)}` };
+  const mayVerify = operations === undefined || (Array.isArray(operations) && operations.includes('verify'));
+  return mayVerify ? undefined : { problem: 'is not for verifying: key_ops without "verify"' };
+}
+
+/** The curves of each key type (RFC 7518 §6.2.1.1, RFC 8037 §2); RSA has none. */
+const CURVES: Readonly<Record<string, readonly unknown[]>> = {
+  RSA: [undefined],
+  EC: ['P-256', 'P-384', 'P-521'],
+  OKP: ['Ed25519'],
+};
+
+/** The algorithms that a JWK verifies, or why there are none. */
+function algorithmsOf(
+  jwk: Jwk,
+  key: KeyObject,
+  allowed: readonly Algorithm[] | undefined,
+): Algorithm[] | Unusable {
+  const fit = ALGORITHM_NAMES.filter((algorithm) => isFit(key, algorithm));
+  const hasOwn = Object.hasOwn(jwk, 'alg');
+  const own = parseAlgorithm(jwk['alg']);
+  if (hasOwn && (own === undefined || !fit.includes(own))) {
+    return { problem: `has an unsupported alg${quoted(jwk['alg'])} for a key of type ${describe(key)}` };
+  }
+  const candidates = own === undefined ? (allowed ?? fit.slice(0, 1)) : [own];
+  const algorithms = candidates.filter(
+    (algorithm) => fit.includes(algorithm) && (allowed === undefined || allowed.includes(algorithm)),
+  );
+  return algorithms.length > 0 ? algorithms : { problem: 'fits none of the configured algorithms' };
+}
+
+/** A registered name is short; what is not may be a key in the wrong place. */
+function quoted(value: unknown): string {
+  return typeof value === 'string' && /^[A-Za-z0-9.+-]{1,20}$/.test(value) ? ` ${value}` : '';
+}
+
+function createOrUndefined(create: () => KeyObject): KeyObject | undefined {
   try {
-    key = create();
+    return create();
   } catch {
-    throw new PublicKeyError(message);
+    return undefined;
   }
+}
+
+function weaknessOf(key: KeyObject): string | undefined {
   const bits = key.asymmetricKeyDetails?.modulusLength;
-  if (bits !== undefined && bits < MIN_RSA_BITS) {
-    throw new PublicKeyError(`an RSA key of ${bits} bits; at least ${MIN_RSA_BITS} are needed`);
-  }
-  return key;
+  return bits !== undefined && bits < MIN_RSA_BITS
+    ? `an RSA key of ${bits} bits; at least ${MIN_RSA_BITS} are needed`
+    : undefined;
 }
 
 function isFit(key: KeyObject, algorithm: Algorithm): boolean {

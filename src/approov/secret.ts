@@ -4,8 +4,23 @@ import { inspect } from 'node:util';
 import { type Algorithm, algorithmRow } from './algorithm.ts';
 import { decodeBase64 } from './base64.ts';
 
-/** Shortest secret in bytes: RFC 7518 §3.2 wants a key at least as long as the hash output of HS256. */
-export const MIN_SECRET_BYTES = 32;
+/** What is wrong with the length of a secret; `undefined` if it is right. */
+export type LengthRule = (bytes: number) => string | undefined;
+
+const HASH_BYTES = { sha256: 32, sha384: 48, sha512: 64 } as const;
+
+/** RFC 7518 §3.2: a secret is at least as long as the hash of each algorithm that it signs with. */
+export function signingLength(algorithms: readonly Algorithm[]): LengthRule {
+  return (bytes) => {
+    const unfit = algorithms.find((algorithm) => bytes < minSecretBytes(algorithm));
+    return unfit && `at least ${minSecretBytes(unfit)} are needed for ${unfit}`;
+  };
+}
+
+function minSecretBytes(algorithm: Algorithm): number {
+  const { hash } = algorithmRow(algorithm);
+  return hash === null ? 0 : HASH_BYTES[hash];
+}
 
 /** What is wrong with a secret, in words that hold lengths and never a byte of it. */
 export class SecretError extends Error {
@@ -24,9 +39,9 @@ export class Secret {
 
   /**
    * Reads what `approov secret -get base64` (or base64url) prints, surrounding white space allowed.
-   * @throws {SecretError} empty, not base64, or under {@link MIN_SECRET_BYTES} decoded bytes.
+   * @throws {SecretError} empty, not base64, or of another length than `rule` asks for.
    */
-  static parse(text: string): Secret {
+  static parse(text: string, rule: LengthRule = signingLength(['HS256'])): Secret {
     const trimmed = text.trim();
     if (trimmed === '') throw new SecretError('the secret is empty');
     const bytes = decodeBase64(trimmed);
@@ -35,10 +50,9 @@ export class Secret {
         `the secret (${trimmed.length} characters) is neither base64 nor base64url${hintAt(trimmed)}`,
       );
     }
-    if (bytes.length < MIN_SECRET_BYTES) {
-      throw new SecretError(
-        `the secret decodes to ${bytes.length} bytes; at least ${MIN_SECRET_BYTES} are needed`,
-      );
+    const problem = rule(bytes.length);
+    if (problem !== undefined) {
+      throw new SecretError(`the secret decodes to ${bytes.length} bytes; ${problem}`);
     }
     return new Secret(bytes);
   }

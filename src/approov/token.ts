@@ -1,8 +1,8 @@
 /** Owns what an Approov token is on the wire (RFC 7515 compact JWS) and whether one of our keys signed it. */
 import { isUtf8 } from 'node:buffer';
-import { isAlgorithm } from './algorithm.ts';
+import { algorithmRow, parseAlgorithm } from './algorithm.ts';
 import { decodeBase64Url } from './base64.ts';
-import { type KeySelectionFailure, type Keyset, selectKeys } from './keyset.ts';
+import { type KeySelectionFailure, type Keyset, MAX_PUBLIC_KEY_VERIFICATIONS, selectKeys } from './keyset.ts';
 
 /** Longest token in bytes; real ones have a few hundred. */
 export const MAX_TOKEN_BYTES = 8192;
@@ -30,20 +30,35 @@ export interface UnverifiedToken {
   readonly claims: JsonObject | undefined;
 }
 
+/** What one check may still spend on the tokens that it is asked to verify. */
+export interface VerificationBudget {
+  publicKeyVerifications: number;
+}
+
+export function createVerificationBudget(): VerificationBudget {
+  return { publicKeyVerifications: MAX_PUBLIC_KEY_VERIFICATIONS };
+}
+
 /**
  * Judges form, header, key and signature, in this order; the first that fails names the failure. Whether the payload
  * is a JSON object is left to {@link hasClaims}, as who signed it is known then.
  * @param host of the request: some keys serve some hosts only.
+ * @param budget of the check. Where it is used up before every key was tried, nothing is known of the token, which is
+ * `internal_error`: a signature called invalid would hide from the operator that there are too many keys.
  */
-export function verifyToken(token: string, keyset: Keyset, host: string): VerifiedToken | TokenFailure {
+export function verifyToken(
+  token: string,
+  keyset: Keyset,
+  host: string,
+  budget: VerificationBudget = createVerificationBudget(),
+): VerifiedToken | TokenFailure {
   const parts = splitToken(token);
   if (parts === undefined) return 'invalid_token_format';
   const header = parseJsonObject(parts[0]);
   if (header === undefined) return 'invalid_token_format';
 
-  const algorithm = header['alg'];
   // RFC 7515 §4.1.11: we understand no extension, so a critical one must be refused.
-  if (Object.hasOwn(header, 'crit') || algorithm === 'none' || parts.length === 5) {
+  if (Object.hasOwn(header, 'crit') || header['alg'] === 'none' || parts.length === 5) {
     return 'unsupported_token_algorithm';
   }
   const [, payload, signature] = parts;
@@ -51,12 +66,15 @@ export function verifyToken(token: string, keyset: Keyset, host: string): Verifi
 
   const keys = selectKeys(keyset, header, host);
   if (typeof keys === 'string') return keys;
-  if (!isAlgorithm(algorithm)) return 'unsupported_token_algorithm';
+  const algorithm = parseAlgorithm(header['alg']);
+  if (algorithm === undefined) return 'unsupported_token_algorithm';
+  const isPublicKey = algorithmRow(algorithm).family !== 'secret';
   const signingInput = token.slice(0, token.lastIndexOf('.'));
-  const signer = keys.find((key) => key.verify(algorithm, signingInput, signature));
-  if (signer === undefined) return 'invalid_token_signature';
-
-  return tokenOf(signer.id, payload);
+  for (const key of keys) {
+    if (isPublicKey && budget.publicKeyVerifications-- <= 0) return 'internal_error';
+    if (key.verify(algorithm, signingInput, signature)) return tokenOf(key.id, payload);
+  }
+  return 'invalid_token_signature';
 }
 
 /** The claims that a decryption key has opened, where they stand in the encrypted token without a signature of their own. */

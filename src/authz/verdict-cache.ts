@@ -6,6 +6,9 @@ import type { VerifiedToken } from '../approov/token.ts';
 export class VerdictCache {
   readonly #maxEntries: number;
   readonly #entries = new Map<string, VerifiedToken>();
+  /** The entry of each encrypted token, and the one encrypted token that each entry is known by. */
+  readonly #envelopes = new Map<string, string>();
+  readonly #envelopeOf = new Map<string, string>();
 
   /** @param maxEntries 0 remembers nothing. */
   constructor(maxEntries: number) {
@@ -14,9 +17,11 @@ export class VerdictCache {
 
   /** The verified token, unless it is unknown or its `exp` has passed. */
   get(token: string, nowSeconds: number): VerifiedToken | undefined {
-    const verified = this.#entries.get(token);
+    const entry = this.#entries.has(token) ? token : this.#envelopes.get(token);
+    if (entry === undefined) return undefined;
+    const verified = this.#entries.get(entry);
     if (verified === undefined || isLive(verified, nowSeconds)) return verified;
-    this.#entries.delete(token);
+    this.#delete(entry);
     return undefined;
   }
 
@@ -25,9 +30,28 @@ export class VerdictCache {
     if (this.#maxEntries === 0 || !isLive(verified, nowSeconds)) return;
     if (this.#entries.size >= this.#maxEntries) {
       const oldest = this.#entries.keys().next();
-      if (!oldest.done) this.#entries.delete(oldest.value);
+      if (!oldest.done) this.#delete(oldest.value);
     }
     this.#entries.set(token, verified);
+  }
+
+  /**
+   * Lets an encrypted token be found by the token inside, which is remembered. An entry has one such name, the last:
+   * anybody can encrypt a token to a public key again and again, and must not push other tokens out by that.
+   */
+  addEnvelope(encrypted: string, token: string): void {
+    if (!this.#entries.has(token)) return;
+    const last = this.#envelopeOf.get(token);
+    if (last !== undefined) this.#envelopes.delete(last);
+    this.#envelopes.set(encrypted, token);
+    this.#envelopeOf.set(token, encrypted);
+  }
+
+  #delete(entry: string): void {
+    this.#entries.delete(entry);
+    const envelope = this.#envelopeOf.get(entry);
+    if (envelope !== undefined) this.#envelopes.delete(envelope);
+    this.#envelopeOf.delete(entry);
   }
 }
 

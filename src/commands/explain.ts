@@ -6,7 +6,7 @@ import {
   verifyOpenedToken,
 } from '../approov/encrypted-token.ts';
 import type { Keyset } from '../approov/keyset.ts';
-import { readUnverifiedToken } from '../approov/token.ts';
+import { createVerificationBudget, readUnverifiedToken } from '../approov/token.ts';
 import type { CheckRequest } from '../authz/check-request.ts';
 import { type Decision, decide, type TokenVerifier } from '../authz/decide.ts';
 import { choosePolicies, type PolicyTable } from '../authz/policy.ts';
@@ -52,17 +52,17 @@ export const explain: Command = {
   },
 };
 
-/** Opens what is encrypted beforehand, as the decision does not wait. */
+/** Decrypts beforehand, as the decision does not wait, and one token only, as a check does. */
 async function createVerifier(
   request: CheckRequest,
   keyset: Keyset,
   { config, decryptionKeys }: Configuration,
 ): Promise<TokenVerifier> {
   const opened = new Map<string, OpenedToken>();
-  for (const token of presentedTokens(request, config.policyTable)) {
-    if (isEncryptedToken(token)) opened.set(token, await openToken(token, decryptionKeys));
-  }
-  return (token, host) => verifyOpenedToken(token, opened, keyset, host);
+  const encrypted = [...presentedTokens(request, config.policyTable)].find(isEncryptedToken);
+  if (encrypted !== undefined) opened.set(encrypted, await openToken(encrypted, decryptionKeys));
+  const budget = createVerificationBudget();
+  return (token, host) => verifyOpenedToken(token, opened, keyset, host, budget);
 }
 
 interface Explanation {
@@ -128,7 +128,7 @@ function explainSteps(decision: Decision): Explanation['steps'] {
 
 /** `invalid_token_format` may also come later: an empty signature is seen with the key, the payload after the signature. */
 function stoppingStep({ reason, presentedToken }: Decision): Step | undefined {
-  // The one fault that is a value: the key that could judge the token is in a set that was not fetched.
+  // The faults that are values: the key that could judge the token is in a set that was not fetched, or was not tried.
   if (reason === 'internal_error') return 'key';
   const isReadable = presentedToken !== undefined && readUnverifiedToken(presentedToken) !== undefined;
   if (reason !== 'invalid_token_format' || !isReadable) return REASONS[reason].step;

@@ -1,6 +1,6 @@
 /** Owns what a configuration is once it is read, and what is said of one that is wrong. */
 import type { Algorithm } from '../approov/algorithm.ts';
-import type { DecryptionAlgorithm, Encryption } from '../approov/encrypted-token.ts';
+import type { DecryptionAlgorithm, Encryption } from '../approov/decryption-algorithm.ts';
 import type { Secret } from '../approov/secret.ts';
 import type { PolicyTable } from '../authz/policy.ts';
 import type { Settings } from './schema.ts';
@@ -22,10 +22,12 @@ export interface KeySource {
 /** A key that opens encrypted tokens. */
 export interface DecryptionKeySource {
   readonly id: string;
+  readonly kid: string | undefined;
   readonly source: 'secret' | 'private';
   readonly file: string;
+  /** `undefined`, as of `encryptions`: what fits the key. */
   readonly algorithms: readonly DecryptionAlgorithm[] | undefined;
-  readonly encryptions: readonly Encryption[];
+  readonly encryptions: readonly Encryption[] | undefined;
   readonly isNested: boolean;
   readonly path: string;
 }

@@ -11,7 +11,7 @@ interface PrintableKey {
   readonly keys: readonly Pick<VerificationKey, 'kid' | 'algorithms' | 'fingerprint'>[] | undefined;
 }
 
-type PrintableDecryptionKey = Pick<DecryptionKey, 'algorithms' | 'fingerprint'>;
+type PrintableDecryptionKey = Pick<DecryptionKey, 'algorithms' | 'encryptions' | 'fingerprint'>;
 
 /** @param keys and `decryptionKeys` as they are loaded, in the order of the configuration. */
 export function formatConfig(
@@ -32,6 +32,7 @@ export function formatConfig(
       fingerprint: decryptionKeys[index]?.fingerprint,
       ...described,
       algorithms: decryptionKeys[index]?.algorithms ?? described.algorithms,
+      encryptions: decryptionKeys[index]?.encryptions ?? described.encryptions,
     })),
     keys: keys.map(printableKey),
   });

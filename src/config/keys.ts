@@ -10,7 +10,13 @@ import {
   SECRET_VARIABLE,
   valueProblem,
 } from './env.ts';
-import { DECRYPTION_KEY, type DecryptionKeySettings, KEY, KEY_SOURCES, type KeySettings } from './schema.ts';
+import {
+  DECRYPTION_KEY,
+  type DecryptionKeySettings,
+  KEY,
+  KEY_SOURCES,
+  type KeySettings,
+} from './key-schema.ts';
 
 /** The id of the key that the environment gives. */
 export const ENV_KEY_ID = 'env';
@@ -90,8 +96,8 @@ function fileKey(settings: KeySettings, path: string): KeySource {
 }
 
 function decryptionKey(settings: DecryptionKeySettings, path: string): readonly DecryptionKeySource[] {
-  const { id, algorithms, encryptions, nested, secretFile, privateKeyFile } = settings;
-  const key = { id, algorithms, encryptions, isNested: nested };
+  const { id, kid, algorithms, encryptions, nested, secretFile, privateKeyFile } = settings;
+  const key = { id, kid, algorithms, encryptions, isNested: nested };
   if (secretFile !== undefined)
     return [{ ...key, source: 'secret', file: secretFile, path: `${path}.secretFile` }];
   if (privateKeyFile === undefined) return [];

@@ -1,19 +1,17 @@
 /** Owns the shape of the configuration file: each field with its type, range and default. */
 import * as z from 'zod';
-import { ALGORITHM_NAMES, algorithmRow } from '../approov/algorithm.ts';
-import { DECRYPTION_ALGORITHMS, ENCRYPTIONS } from '../approov/encrypted-token.ts';
 import { FORWARDABLE_CLAIMS, isOddPath } from '../authz/policy.ts';
 import { MODES, UNKNOWN } from '../authz/verdict.ts';
 import { DENIED, POLICY_DENIED } from './denied.ts';
 import { headerName } from './header-name.ts';
-import { filePath, LISTEN } from './listen.ts';
+import { DECRYPTION_KEY, KEY } from './key-schema.ts';
+import { LISTEN } from './listen.ts';
+import { host, name, text } from './names.ts';
 
 /** The policy that judges what no route matches, unless `defaultPolicy` names another. */
 export const DEFAULT_POLICY = 'default';
 
 const SECONDS_PER_DAY = 86_400;
-const name = z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be 1 to 32 of a-z, 0-9 and -');
-const text = z.string().min(1, 'must not be empty');
 const textOrList = z
   .union(
     [text.transform((value) => [value]), z.array(text).min(1)],
@@ -23,74 +21,6 @@ const textOrList = z
   .default(null);
 const seconds = z.number().min(0).max(SECONDS_PER_DAY);
 const count = z.int().min(1).max(0x7fff_ffff);
-
-/** A host as in a route: exact, or `*.` and a suffix. */
-const host = z
-  .string()
-  .regex(/^(\*\.)?([A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+\.?(:\d+)?$|^\[[0-9A-Fa-f:.]+\](:\d+)?$/, {
-    message: 'must be a host such as api.example.com or *.example.com',
-  });
-
-/** The fields of which a key has exactly one. */
-export const KEY_SOURCES = ['secretFile', 'jwksFile', 'jwksUrl', 'pemFile'] as const;
-
-export const KEY = z
-  .strictObject({
-    id: name,
-    secretFile: filePath.optional(),
-    jwksFile: filePath.optional(),
-    jwksUrl: z
-      .url({ protocol: /^https$/, error: 'must be a URL with https', abort: true })
-      .refine((url) => !hasCredentials(url), 'must not hold a user name or password: it is shown')
-      .optional(),
-    pemFile: filePath.optional(),
-    kid: text.optional(),
-    algorithms: z.array(z.enum(ALGORITHM_NAMES)).min(1).optional(),
-    hosts: z.array(host).min(1).optional(),
-  })
-  .superRefine((key, context) => {
-    const given = KEY_SOURCES.filter((field) => key[field] !== undefined);
-    if (given.length !== 1) {
-      context.addIssue({ code: 'custom', message: `must have exactly one of ${KEY_SOURCES.join(', ')}` });
-      return;
-    }
-    const [source] = given;
-    const isSecret = source === 'secretFile';
-    const unfit = key.algorithms?.find((name) => (algorithmRow(name).family === 'secret') !== isSecret);
-    if (unfit !== undefined) {
-      const message = `${unfit} does not go with a ${source}`;
-      context.addIssue({ code: 'custom', path: ['algorithms'], message });
-    }
-    if (source === 'pemFile' && key.algorithms === undefined) {
-      context.addIssue({ code: 'custom', path: ['algorithms'], message: 'is required with a pemFile' });
-    }
-    if ((source === 'jwksFile' || source === 'jwksUrl') && key.kid !== undefined) {
-      const message = 'does not go with a JWK Set, whose keys declare their own';
-      context.addIssue({ code: 'custom', path: ['kid'], message });
-    }
-  });
-
-export const DECRYPTION_KEY = z
-  .strictObject({
-    id: name,
-    secretFile: filePath.optional(),
-    privateKeyFile: filePath.optional(),
-    algorithms: z.array(z.enum(DECRYPTION_ALGORITHMS)).min(1).optional(),
-    encryptions: z
-      .array(z.enum(ENCRYPTIONS))
-      .min(1)
-      .default([...ENCRYPTIONS]),
-    nested: z.boolean().default(true),
-  })
-  .superRefine((key, context) => {
-    if ((key.secretFile === undefined) === (key.privateKeyFile === undefined)) {
-      context.addIssue({ code: 'custom', message: 'must have exactly one of secretFile, privateKeyFile' });
-    }
-    if (!key.nested && key.privateKeyFile !== undefined) {
-      const message = 'must be true with a privateKeyFile: anybody can encrypt to a public key';
-      context.addIssue({ code: 'custom', path: ['nested'], message });
-    }
-  });
 
 const POLICY = z
   .strictObject({
@@ -193,8 +123,6 @@ export const FILE = z.strictObject({
 });
 
 export type Settings = z.infer<typeof FILE>;
-export type KeySettings = z.infer<typeof KEY>;
-export type DecryptionKeySettings = z.infer<typeof DECRYPTION_KEY>;
 export type PolicySettings = z.infer<typeof POLICY>;
 
 /** In any case, and by the name that other programs have for `warn`. */
@@ -209,11 +137,6 @@ function unquoted(message: string) {
   const error = ({ input }: { readonly input?: unknown }): string =>
     [input].flat().some((value) => typeof value === 'number') ? `${message}: quote a number` : message;
   return { error };
-}
-
-function hasCredentials(url: string): boolean {
-  const { username, password } = new URL(url);
-  return username !== '' || password !== '';
 }
 
 function isUnique(values: readonly string[]): boolean {

@@ -1,6 +1,6 @@
 /** Owns the proof that the table of algorithms says what RFC 7518 and RFC 8037 say, and knows no other. */
 import { describe, expect, it } from 'vitest';
-import { ALGORITHM_NAMES, algorithmRow, isAlgorithm } from '../../src/approov/algorithm.ts';
+import { ALGORITHM_NAMES, algorithmRow, parseAlgorithm } from '../../src/approov/algorithm.ts';
 
 describe('the table of algorithms', () => {
   it('has those that sign with a secret, with RSA, with an elliptic curve and with Ed25519', () => {
@@ -39,9 +39,13 @@ describe('the table of algorithms', () => {
   });
 });
 
-describe('isAlgorithm', () => {
+describe('parseAlgorithm', () => {
   it.each(ALGORITHM_NAMES)('knows %s', (name) => {
-    expect(isAlgorithm(name)).toBe(true);
+    expect(parseAlgorithm(name)).toBe(name);
+  });
+
+  it('takes Ed25519 (RFC 9864) for EdDSA', () => {
+    expect(parseAlgorithm('Ed25519')).toBe('EdDSA');
   });
 
   it.each([
@@ -50,6 +54,7 @@ describe('isAlgorithm', () => {
     ['a name with a blank', 'HS256 '],
     ['an algorithm of encryption', 'RSA-OAEP'],
     ['a curve that nobody should use', 'ES256K'],
+    ['EdDSA with another curve', 'Ed448'],
     ['what every object has', 'toString'],
     ['what every object descends from', '__proto__'],
     ['a list', ['HS256']],
@@ -57,6 +62,6 @@ describe('isAlgorithm', () => {
     ['null', null],
     ['a number', 256],
   ])('does not know %s', (_what, value) => {
-    expect(isAlgorithm(value)).toBe(false);
+    expect(parseAlgorithm(value)).toBeUndefined();
   });
 });

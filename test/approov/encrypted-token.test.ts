@@ -6,10 +6,13 @@ import { describe, expect, it } from 'vitest';
 import {
   DECRYPTION_ALGORITHMS,
   type DecryptionAlgorithm,
-  type DecryptionKey,
   ENCRYPTIONS,
   type Encryption,
+} from '../../src/approov/decryption-algorithm.ts';
+import {
+  type DecryptionKey,
   isEncryptedToken,
+  isSameChoice,
   openToken,
   PrivateKeyError,
   parsePrivateKey,
@@ -43,6 +46,7 @@ const SECRET = secretOf(32);
 function keyFor(pair: Pair, fields: Partial<DecryptionKey> = {}): DecryptionKey {
   return {
     id: 'opener',
+    kid: undefined,
     key: pair.privateKey,
     fingerprint: '0123456789ab',
     algorithms: DECRYPTION_ALGORITHMS,
@@ -117,9 +121,10 @@ describe('a token that jose encrypted opens', () => {
     expect(await outcome(token, keyFor(pair, { algorithms: [alg], encryptions: [enc] }))).toBe(VERIFIED);
   });
 
-  it('by the second key, if the first is another', async () => {
-    expect(await outcome(await encrypt(), keyFor(secretOf(32)), keyFor(SECRET))).toBe(VERIFIED);
+  it('by the key that its alg and enc ask for', async () => {
     expect(await outcome(await encrypt(), keyFor(RSA), keyFor(P256), keyFor(SECRET))).toBe(VERIFIED);
+    const others = [keyFor(secretOf(64)), keyFor(secretOf(16)), keyFor(SECRET, { algorithms: ['A256KW'] })];
+    expect(await outcome(await encrypt(), ...others, keyFor(SECRET))).toBe(VERIFIED);
   });
 
   it('if it was compressed', async () => {
@@ -133,6 +138,75 @@ describe('a token that jose encrypted opens', () => {
     expect(token.length).toBeLessThanOrEqual(MAX_TOKEN_BYTES);
     expect(await outcome(token, keyFor(SECRET))).toContain('current: ');
   });
+});
+
+describe('the key that decrypts', () => {
+  const one = secretOf(32);
+  const two = secretOf(32);
+  const tried = async (header: object, pair: Pair, ...keys: readonly DecryptionKey[]) =>
+    outcome(await encrypt({ pair, header }), ...keys);
+
+  it('is the one that declares the kid, else one that declares none', async () => {
+    const keys = [keyFor(one, { kid: 'one' }), keyFor(two, { kid: 'two' }), keyFor(SECRET)];
+    expect(await tried({ kid: 'one' }, one, ...keys)).toBe(VERIFIED);
+    expect(await tried({ kid: 'two' }, two, ...keys)).toBe(VERIFIED);
+    expect(await tried({ kid: 'three' }, SECRET, ...keys)).toBe(VERIFIED);
+    expect(await tried({}, SECRET, ...keys)).toBe(VERIFIED);
+    expect(await tried({ kid: 'two' }, one, ...keys)).toBe('unsupported_token_algorithm');
+    expect(await tried({ kid: 'three' }, SECRET, keys[0] as DecryptionKey)).toBe(
+      'unsupported_token_algorithm',
+    );
+  });
+
+  it('is one that declares a kid, if the token has none and every key does', async () => {
+    expect(await tried({}, one, keyFor(one, { kid: 'one' }), keyFor(two, { kid: 'two' }))).toBe(VERIFIED);
+  });
+
+  it('is the one on the curve of the ephemeral key', async () => {
+    const keys = [keyFor(P256), keyFor(X25519)];
+    expect(await tried({ alg: 'ECDH-ES' }, P256, ...keys)).toBe(VERIFIED);
+    expect(await tried({ alg: 'ECDH-ES' }, X25519, ...keys)).toBe(VERIFIED);
+  });
+
+  it('is a single one: no other is tried if it fails', async () => {
+    expect(await tried({}, two, keyFor(one), keyFor(two))).toBe('unsupported_token_algorithm');
+  });
+
+  it.each([
+    ['two secrets of a length', keyFor(one), keyFor(two), true],
+    [
+      'two secrets of different lengths',
+      keyFor(one),
+      keyFor(secretOf(16), { algorithms: ['dir', 'A128KW'] }),
+      false,
+    ],
+    ['two with different kids', keyFor(one, { kid: 'one' }), keyFor(two, { kid: 'two' }), false],
+    ['two with the same kid', keyFor(one, { kid: 'one' }), keyFor(two, { kid: 'one' }), true],
+    ['one with a kid and one without', keyFor(one, { kid: 'one' }), keyFor(two), false],
+    [
+      'different algorithms',
+      keyFor(one, { algorithms: ['dir'] }),
+      keyFor(two, { algorithms: ['A256KW'] }),
+      false,
+    ],
+    [
+      'different encryptions',
+      keyFor(one, { encryptions: ['A256GCM'] }),
+      keyFor(two, { encryptions: ['A128GCM'] }),
+      false,
+    ],
+    ['a secret and an RSA key', keyFor(one), keyFor(RSA), false],
+    ['two RSA keys', keyFor(RSA), keyFor(RSA), true],
+    ['keys on different curves', keyFor(P256), keyFor(X25519), false],
+  ])('%s: the same choice %s', (_what, first, second, expected) => {
+    expect(isSameChoice(first, second)).toBe(expected);
+    expect(isSameChoice(second, first)).toBe(expected);
+  });
+});
+
+it('a token that was not tried, as too many were being decrypted, is our own fault', () => {
+  const opened = new Map([['t', { kind: 'overloaded' } as const]]);
+  expect(verifyOpenedToken('t', opened, KEYSET, 'h')).toBe('internal_error');
 });
 
 describe('what is inside', () => {

@@ -1,6 +1,13 @@
 /** Owns the proof of which keys a token may use. */
 import { describe, expect, it } from 'vitest';
-import { hasUnknownKid, type Keyset, selectKeys } from '../../src/approov/keyset.ts';
+import type { Algorithm } from '../../src/approov/algorithm.ts';
+import {
+  hasUnknownKid,
+  type Keyset,
+  keysetWarnings,
+  selectKeys,
+  type VerificationKey,
+} from '../../src/approov/keyset.ts';
 import { Secret } from '../../src/approov/secret.ts';
 import { keysetOf, symmetricKey } from '../support/check.ts';
 import { OTHER_SECRET, SECRET } from '../support/token.ts';
@@ -144,6 +151,35 @@ describe('a source that has never loaded', () => {
     expect(select({ keys: [a], missing: elsewhere }, { alg: 'HS256', kid: 'x' }, 'b.test')).toBe(
       'internal_error',
     );
+  });
+});
+
+describe('the warnings of a keyset', () => {
+  const publicKeys = (count: number, fields: Partial<VerificationKey> = {}): VerificationKey[] =>
+    Array.from({ length: count }, (_, index) => ({
+      id: 'public',
+      kid: `kid-${index}`,
+      algorithms: ['ES256'] as readonly Algorithm[],
+      fingerprint: '0123456789ab',
+      isForHost: undefined,
+      verify: () => false,
+      ...fields,
+    }));
+  const ofMany =
+    '9 keys may verify a token signed with ES256 that has no kid; a check tries the first 8, and answers internal_error if none of them verifies it';
+  const onA = { isForHost: (host: string) => host === 'a.test' };
+  const onB = { isForHost: (host: string) => host === 'b.test' };
+
+  it.each<[what: string, keys: readonly VerificationKey[], warnings: readonly string[]]>([
+    ['eight keys for an algorithm', publicKeys(8), []],
+    ['nine keys for an algorithm', publicKeys(9), [ofMany]],
+    ['nine keys for two', [...publicKeys(5), ...publicKeys(4, { algorithms: ['EdDSA'] })], []],
+    ['nine secrets, which cost little', Array.from({ length: 9 }, () => b), []],
+    ['nine keys for a host', publicKeys(9, onA), [ofMany]],
+    ['nine keys, some for every host', [...publicKeys(5), ...publicKeys(4, onB)], [ofMany]],
+    ['nine keys for two hosts', [...publicKeys(5, onA), ...publicKeys(4, onB)], []],
+  ])('of %s', (_what, keys, warnings) => {
+    expect(keysetWarnings(keysetOf(...keys), ['a.test', 'b.test'])).toEqual(warnings);
   });
 });
 

@@ -55,6 +55,11 @@ function setOf(...jwks: readonly object[]): string {
   return JSON.stringify({ keys: jwks });
 }
 
+/** As of a file, whose members must all be public and strong. */
+function keysIn(set: string, allowed?: readonly Algorithm[]): readonly PublicKey[] {
+  return parseJwks(set, { allowed, isStrict: true }).keys;
+}
+
 function keyOf(key: PublicKey): VerificationKey {
   return createAsymmetricKey({ id: 'public' }, key);
 }
@@ -65,7 +70,7 @@ function outcome(token: string, keyset: Keyset): string {
 }
 
 function outcomeWithSet(token: string, set: string, allowed?: readonly Algorithm[]): string {
-  return outcome(token, keysetOf(...parseJwks(set, allowed).map(keyOf)));
+  return outcome(token, keysetOf(...keysIn(set, allowed).map(keyOf)));
 }
 
 describe('a token that jose signed', () => {
@@ -211,7 +216,7 @@ describe('the algorithms of a key', () => {
     ['ES512 for P-521', 'P-521', 'ES512'],
     ['EdDSA for Ed25519', 'Ed25519', 'EdDSA'],
   ] as const)('are %s, if neither it nor the configuration says', (_what, kind, expected) => {
-    expect(parseJwks(setOf(jwkOf(kind)), undefined)).toMatchObject([{ algorithms: [expected] }]);
+    expect(keysIn(setOf(jwkOf(kind)))).toMatchObject([{ algorithms: [expected] }]);
   });
 
   it.each([
@@ -234,7 +239,7 @@ describe('the algorithms of a key', () => {
       expected: [['PS256', 'RS512']],
     },
   ] as const)('are $name', ({ jwk, allowed, expected }) => {
-    expect(parseJwks(setOf(jwk), allowed).map(({ algorithms }) => algorithms)).toEqual(expected);
+    expect(keysIn(setOf(jwk), allowed).map(({ algorithms }) => algorithms)).toEqual(expected);
   });
 
   it.each([
@@ -255,18 +260,158 @@ describe('the algorithms of a key', () => {
     ],
   ] as const)('are none, and the key is passed over, where %s', (_what, jwk, allowed) => {
     const set = setOf(jwk, jwkOf('Ed25519'));
-    expect(parseJwks(set, allowed && [...allowed, 'EdDSA'])).toMatchObject([{ algorithms: ['EdDSA'] }]);
-    expect(() => parseJwks(setOf(jwk), allowed)).toThrow('holds no key that may verify a token');
+    expect(keysIn(set, allowed && [...allowed, 'EdDSA'])).toMatchObject([{ algorithms: ['EdDSA'] }]);
+    expect(() => keysIn(setOf(jwk), allowed)).toThrow('holds no key that may verify a token');
   });
 
   it('bind the key: a token by another of its algorithms is not supported', async () => {
     const set = setOf(jwkOf('rsa', { alg: 'PS256' }));
     expect(outcomeWithSet(await signByJose('rsa', 'PS256'), set)).toBe('verified by public');
     expect(outcomeWithSet(await signByJose('rsa', 'RS256'), set)).toBe('unsupported_token_algorithm');
-    const [key] = parseJwks(set, undefined);
+    const [key] = keysIn(set);
     const [header, payload, signature] = (await signByJose('rsa', 'RS256')).split('.');
     expect(key?.verify('RS256', `${header}.${payload}`, Buffer.from(signature ?? '', 'base64url'))).toBe(
       false,
+    );
+  });
+});
+
+describe('a member that cannot be used', () => {
+  const small = generateKeyPair('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
+  const secp256k1 = generateKeyPair('ec', { namedCurve: 'secp256k1' }).publicKey.export({ format: 'jwk' });
+  const read = (isStrict: boolean, ...jwks: readonly unknown[]) => {
+    const { keys, warnings } = parseJwks(setOf(...(jwks as object[])), { allowed: undefined, isStrict });
+    return { algorithms: keys.map((key) => key.algorithms), warnings };
+  };
+
+  it.each<[what: string, jwk: unknown, warning: string]>([
+    ['of an unknown kty', { kty: 'AKP', alg: 'ML-DSA-44', pub: 'AA' }, 'keys[0] has an unsupported kty AKP'],
+    ['without a kty', {}, 'keys[0] has an unsupported kty'],
+    ['of a kty that every object has', { kty: 'toString' }, 'keys[0] has an unsupported kty toString'],
+    ['of a kty that is no text', { kty: { toString: 1 } }, 'keys[0] has an unsupported kty'],
+    [
+      'on an unknown curve',
+      { kty: 'EC', crv: 'BP-256', x: 'AA', y: 'AA' },
+      'keys[0] has an unsupported crv BP-256',
+    ],
+    ['on a curve of other algorithms', secp256k1, 'keys[0] has an unsupported crv secp256k1'],
+    [
+      'of a curve that signs nothing',
+      { kty: 'OKP', crv: 'X25519', x: 'AA' },
+      'keys[0] has an unsupported crv X25519',
+    ],
+    ['without a curve', jwkOf('P-256', { crv: undefined }), 'keys[0] has an unsupported crv'],
+    ['without a coordinate', jwkOf('P-256', { y: undefined }), 'keys[0] is not a valid JWK'],
+    ['that is not on its curve', jwkOf('P-256', { x: jwkOf('P-256').y }), 'keys[0] is not a valid JWK'],
+    [
+      'with an unknown alg',
+      jwkOf('rsa', { alg: 'RS1' }),
+      'keys[0] has an unsupported alg RS1 for a key of type rsa',
+    ],
+    [
+      'with an alg that is no text',
+      jwkOf('rsa', { alg: ['RS256'] }),
+      'keys[0] has an unsupported alg for a key of type rsa',
+    ],
+    [
+      'with the alg of another type',
+      jwkOf('rsa', { alg: 'ES256' }),
+      'keys[0] has an unsupported alg ES256 for a key of type rsa',
+    ],
+    ['for encryption', jwkOf('rsa', { use: 'enc' }), 'keys[0] is not for signatures: use enc'],
+    [
+      'for what is private to its issuer',
+      jwkOf('rsa', { use: 'tls' }),
+      'keys[0] is not for signatures: use tls',
+    ],
+    ['whose use is no text', jwkOf('rsa', { use: null }), 'keys[0] is not for signatures: use'],
+    [
+      'whose key_ops lack verify',
+      jwkOf('rsa', { key_ops: ['encrypt', 'wrapKey'] }),
+      'keys[0] is not for verifying: key_ops without "verify"',
+    ],
+    [
+      'whose key_ops are empty',
+      jwkOf('rsa', { key_ops: [] }),
+      'keys[0] is not for verifying: key_ops without "verify"',
+    ],
+    [
+      'whose key_ops are no list',
+      jwkOf('rsa', { key_ops: 'verify' }),
+      'keys[0] is not for verifying: key_ops without "verify"',
+    ],
+    ['that is null', null, 'keys[0] is not an object'],
+    ['that is a text', 'key', 'keys[0] is not an object'],
+    ['named by its kid', { kty: 'X', kid: 'a"\n' }, 'keys[0] (kid "a\\"\\n") has an unsupported kty X'],
+    [
+      'with a long kid',
+      { kty: 'X', kid: 'k'.repeat(99) },
+      `keys[0] (kid "${'k'.repeat(64)}") has an unsupported kty X`,
+    ],
+  ])('%s is skipped with a warning, and the others are used', (_what, jwk, warning) => {
+    const expected = { algorithms: [['EdDSA']], warnings: [`${warning}; it is skipped`] };
+    expect(read(true, jwk, jwkOf('Ed25519'))).toEqual(expected);
+    expect(read(false, jwk, jwkOf('Ed25519'))).toEqual(expected);
+  });
+
+  it.each<[what: string, jwk: object, problem: string]>([
+    ['symmetric', { kty: 'oct', k: 'c2VjcmV0' }, 'keys[1] is symmetric: secrets belong in a secretFile'],
+    [
+      'symmetric under another kty',
+      { kty: 'X', k: 'c2VjcmV0' },
+      'keys[1] is symmetric: secrets belong in a secretFile',
+    ],
+    [
+      'private',
+      KINDS['P-256'].pair.privateKey.export({ format: 'jwk' }),
+      'keys[1] is private: a JWK Set holds public keys',
+    ],
+    [
+      'private of a type to come',
+      { kty: 'AKP', priv: 'AA' },
+      'keys[1] is private: a JWK Set holds public keys',
+    ],
+    ['private in part', jwkOf('rsa', { p: 'AA' }), 'keys[1] is private: a JWK Set holds public keys'],
+    ['weak', small, 'keys[1] is an RSA key of 1024 bits; at least 2048 are needed'],
+  ])('as it is %s is an error in a file, and skipped from a URL', (_what, jwk, problem) => {
+    expect(() => read(true, jwkOf('Ed25519'), jwk)).toThrow(expect.objectContaining({ message: problem }));
+    expect(read(false, jwkOf('Ed25519'), jwk)).toEqual({
+      algorithms: [['EdDSA']],
+      warnings: [`${problem}; it is skipped`],
+    });
+    expect(() => read(false, jwk)).toThrow('holds no key that may verify a token: keys[0] is ');
+  });
+
+  it('is told without what it holds, wherever that stands', () => {
+    const planted = 'cGxhbnRlZC1wbGFudGVkLXBsYW50ZWQtcGxhbnRlZA';
+    const { warnings } = read(
+      false,
+      jwkOf('Ed25519'),
+      ...['kty', 'crv', 'alg', 'use', 'k', 'd', 'x', 'n'].map((member) =>
+        jwkOf('P-256', { [member]: planted }),
+      ),
+    );
+    expect(warnings).toHaveLength(7);
+    expect(warnings.join()).not.toContain('planted');
+    expect(warnings.join()).not.toContain(planted.slice(0, 8));
+  });
+});
+
+describe('the name Ed25519 of RFC 9864', () => {
+  const set = setOf(jwkOf('Ed25519', { alg: 'Ed25519', key_ops: ['verify'], use: 'sig' }));
+
+  it('is EdDSA to a JWK, and to a token', async () => {
+    const token = await new CompactSign(Buffer.from(JSON.stringify(CLAIMS)))
+      .setProtectedHeader({ alg: 'Ed25519' })
+      .sign(KINDS.Ed25519.pair.privateKey);
+    expect(outcomeWithSet(token, set)).toBe('verified by public');
+    expect(outcomeWithSet(token, setOf(jwkOf('Ed25519')))).toBe('verified by public');
+    expect(outcomeWithSet(await signByJose('Ed25519', 'EdDSA'), set)).toBe('verified by public');
+  });
+
+  it('goes with no other key', () => {
+    expect(() => keysIn(setOf(jwkOf('P-256', { alg: 'Ed25519' })))).toThrow(
+      'has an unsupported alg Ed25519 for a key of type ec (prime256v1)',
     );
   });
 });
@@ -287,7 +432,7 @@ describe('the confusion of a public key with a secret', () => {
   it.each(texts)('fails for HS256 with the $what', ({ kind, text }) => {
     const token = mintToken(CLAIMS, { secret: Buffer.from(text) });
     const fit = KINDS[kind].algorithms;
-    for (const key of [parsePem(pemOf(kind), fit), ...parseJwks(setOf(jwkOf(kind)), fit)]) {
+    for (const key of [parsePem(pemOf(kind), fit), ...keysIn(setOf(jwkOf(kind)), fit)]) {
       expect(outcome(token, keysetOf(keyOf(key)))).toBe('unsupported_token_algorithm');
       expect(outcome(token, keysetOf(keyOf(key), symmetricKey()))).toBe('invalid_token_signature');
       expect(key.verify('HS256', ...partsOf(token))).toBe(false);
@@ -306,7 +451,7 @@ describe('the confusion of a public key with a secret', () => {
 
   it('fails for a public key that a configuration would allow HS256', () => {
     expect(() => parsePem(pemOf('rsa'), ['HS256'])).toThrow('HS256 does not work with a key of type rsa');
-    expect(() => parseJwks(setOf(jwkOf('rsa')), ['HS256'])).toThrow('holds no key that may verify a token');
+    expect(() => keysIn(setOf(jwkOf('rsa')), ['HS256'])).toThrow('holds no key that may verify a token');
   });
 
   it('fails for an embedded key, which nobody asks for', async () => {
@@ -359,7 +504,11 @@ describe('a source is refused that', () => {
     ['is no JSON', '{', 'is not JSON'],
     ['is null', 'null', 'is no JWK Set: an object with a list of keys'],
     ['is a JWK', JSON.stringify(jwkOf('rsa')), 'is no JWK Set: an object with a list of keys'],
-    ['has keys that are no objects', '{"keys":[1]}', 'is no JWK Set: an object with a list of keys'],
+    [
+      'has keys that are no objects',
+      '{"keys":[1]}',
+      'holds no key that may verify a token: keys[0] is not an object',
+    ],
     ['has no keys', '{"keys":[]}', 'holds no key that may verify a token'],
     [
       'holds a secret',
@@ -378,13 +527,22 @@ describe('a source is refused that', () => {
     ],
     [
       'holds an RSA key of 1024 bits',
-      setOf(small.publicKey.export({ format: 'jwk' })),
-      'an RSA key of 1024 bits; at least 2048 are needed',
+      setOf(jwkOf('P-256'), small.publicKey.export({ format: 'jwk' })),
+      'keys[1] is an RSA key of 1024 bits; at least 2048 are needed',
     ],
-    ['holds a key that is none', setOf(jwkOf('P-256', { x: 'AA' })), 'keys[0] is no valid JWK'],
-    ['holds half a key', setOf({ kty: 'RSA', n: 'AA' }), 'keys[0] is no valid JWK'],
+    [
+      'holds nothing but keys that cannot be used',
+      setOf(
+        jwkOf('P-256', { x: 'AA' }),
+        { kty: 'RSA', n: 'AA', kid: 'half' },
+        { kty: 'AKP' },
+        jwkOf('rsa', { use: 'enc' }),
+        jwkOf('Ed25519', { alg: 'ES256' }),
+      ),
+      'holds no key that may verify a token: keys[0] is not a valid JWK; keys[1] (kid "half") is not a valid JWK; keys[2] has an unsupported kty AKP; 2 more',
+    ],
   ])('as JWK Set %s', (_what, text, expected) => {
-    expect(() => parseJwks(text, undefined)).toThrow(expect.objectContaining({ message: expected }));
+    expect(() => keysIn(text)).toThrow(expect.objectContaining({ message: expected }));
   });
 });
 
@@ -393,7 +551,7 @@ it.each(Object.keys(KINDS) as Kind[])(
   async (kind) => {
     const jwk = jwkOf(kind, { kid: 'x', use: 'sig' });
     const thumbprint = Buffer.from(await calculateJwkThumbprint(jwk, 'sha256'), 'base64url').toString('hex');
-    const [fromSet] = parseJwks(setOf(jwk), undefined);
+    const [fromSet] = keysIn(setOf(jwk));
     expect(fromSet?.fingerprint).toBe(thumbprint.slice(0, 12));
     expect(parsePem(pemOf(kind), []).fingerprint).toBe(thumbprint.slice(0, 12));
   },

@@ -2,7 +2,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import { format, inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { MIN_SECRET_BYTES, Secret, SecretError } from '../../src/approov/secret.ts';
+import { Secret, SecretError, signingLength } from '../../src/approov/secret.ts';
 import { OTHER_SECRET, SECRET, SECRET_BYTES } from '../support/token.ts';
 
 /** Bytes whose base64 has both characters in which the alphabets differ. */
@@ -49,17 +49,33 @@ describe('Secret.parse', () => {
     {
       name: 'one byte too few',
       text: Buffer.alloc(31, 7).toString('base64'),
-      expected: 'the secret decodes to 31 bytes; at least 32 are needed',
+      expected: 'the secret decodes to 31 bytes; at least 32 are needed for HS256',
     },
-    { name: 'one byte', text: 'QQ==', expected: 'the secret decodes to 1 bytes; at least 32 are needed' },
+    {
+      name: 'one byte',
+      text: 'QQ==',
+      expected: 'the secret decodes to 1 bytes; at least 32 are needed for HS256',
+    },
   ])('refuses $name, and says why without a byte of it', ({ text, expected }) => {
     expect(() => Secret.parse(text)).toThrow(new SecretError(expected));
   });
 
-  it('takes exactly as many bytes as RFC 7518 demands', () => {
-    expect(MIN_SECRET_BYTES).toBe(32);
-    expect(Secret.parse(Buffer.alloc(32, 7).toString('base64'))).toBeInstanceOf(Secret);
-  });
+  it.each([
+    { algorithms: ['HS256'], least: 32, by: 'HS256' },
+    { algorithms: ['HS384'], least: 48, by: 'HS384' },
+    { algorithms: ['HS512'], least: 64, by: 'HS512' },
+    { algorithms: ['HS256', 'HS512', 'HS384'], least: 64, by: 'HS512' },
+  ] as const)(
+    'takes as many bytes as RFC 7518 §3.2 demands of $algorithms: $least',
+    ({ algorithms, least, by }) => {
+      const parse = (bytes: number) =>
+        Secret.parse(Buffer.alloc(bytes, 7).toString('base64'), signingLength(algorithms));
+      expect(parse(least)).toBeInstanceOf(Secret);
+      expect(() => parse(least - 1)).toThrow(
+        new SecretError(`the secret decodes to ${least - 1} bytes; at least ${least} are needed for ${by}`),
+      );
+    },
+  );
 });
 
 describe('a Secret', () => {

@@ -1,11 +1,14 @@
 /** Owns the proof of which token is verified, and of what is said of one that is not. */
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import type { VerificationKey } from '../../src/approov/keyset.ts';
 import {
+  createVerificationBudget,
   hasClaims,
   MAX_TOKEN_BYTES,
   readUnverifiedToken,
   type VerifiedToken,
+  verifyToken,
 } from '../../src/approov/token.ts';
 import { keysetOf, symmetricKey, verify } from '../support/check.ts';
 import {
@@ -21,6 +24,43 @@ const CLAIMS = { exp: 1, did: 'a device' };
 const TOKEN = mintToken(CLAIMS);
 const [HEADER = '', PAYLOAD = '', SIGNATURE = ''] = TOKEN.split('.');
 const JWE_HEADER = base64url('{"alg":"dir","enc":"A256GCM"}');
+
+describe('the public keys that a check tries', () => {
+  let tried = 0;
+  const publicKey = (verifies: boolean): VerificationKey => ({
+    ...symmetricKey({ id: 'public', algorithms: ['ES256'] }),
+    verify: () => {
+      tried += 1;
+      return verifies;
+    },
+  });
+  const others = (count: number) => Array.from({ length: count }, () => publicKey(false));
+  const token = sign('{"alg":"ES256"}', '{"a":1}');
+  const outcome = (keys: readonly VerificationKey[], budget = createVerificationBudget()) => {
+    tried = 0;
+    const result = verifyToken(token, keysetOf(...keys), 'a.test', budget);
+    return [typeof result === 'string' ? result : result.keyId, tried];
+  };
+
+  it('are eight at most; where there are more, nothing is known of the token', () => {
+    expect(outcome([...others(7), publicKey(true)])).toEqual(['public', 8]);
+    expect(outcome(others(8))).toEqual(['invalid_token_signature', 8]);
+    expect(outcome([...others(8), publicKey(true)])).toEqual(['internal_error', 8]);
+    expect(outcome(others(100))).toEqual(['internal_error', 8]);
+  });
+
+  it('are eight for all tokens of one check', () => {
+    const budget = createVerificationBudget();
+    expect(outcome(others(5), budget)).toEqual(['invalid_token_signature', 5]);
+    expect(outcome(others(5), budget)).toEqual(['internal_error', 3]);
+    expect(outcome(others(5), budget)).toEqual(['internal_error', 0]);
+  });
+
+  it('are not counted together with secrets, which cost little', () => {
+    const secrets = Array.from({ length: 20 }, () => symmetricKey({ id: 'other', secret: OTHER_SECRET }));
+    expect(verify(TOKEN, keysetOf(...secrets, symmetricKey()))).toMatchObject({ keyId: 'current' });
+  });
+});
 
 describe('verifyToken', () => {
   it('gives the claims and the key that signed, whatever the claims hold', () => {

@@ -48,6 +48,43 @@ describe('a verdict cache', () => {
     expect(['a', 'b', 'c'].map((token) => cache.get(token, 50) !== undefined)).toEqual([false, true, true]);
   });
 
+  describe('of a token that came encrypted', () => {
+    const known = (cache: VerdictCache, ...tokens: readonly string[]) =>
+      tokens.map((token) => cache.get(token, 50) !== undefined);
+
+    it('gives it back by the encrypted one as well, for as long as it lives', () => {
+      const cache = new VerdictCache(10);
+      cache.add('inside', verified, 50);
+      cache.addEnvelope('encrypted', 'inside');
+      expect(cache.get('encrypted', 99)).toBe(verified);
+      expect(cache.get('encrypted', 100)).toBeUndefined();
+      expect(known(cache, 'encrypted', 'inside')).toEqual([false, false]);
+    });
+
+    it('knows the last encrypted one of each, so that nobody fills it by encrypting one token again', () => {
+      const cache = new VerdictCache(2);
+      cache.add('other', verified, 50);
+      cache.add('inside', verified, 50);
+      for (const encrypted of ['e1', 'e2', 'e3']) cache.addEnvelope(encrypted, 'inside');
+      expect(known(cache, 'e1', 'e2', 'e3', 'inside', 'other')).toEqual([false, false, true, true, true]);
+    });
+
+    it('forgets the encrypted one with the token inside', () => {
+      const cache = new VerdictCache(1);
+      cache.add('inside', verified, 50);
+      cache.addEnvelope('encrypted', 'inside');
+      cache.add('next', verified, 50);
+      expect(known(cache, 'encrypted', 'inside', 'next')).toEqual([false, false, true]);
+    });
+
+    it('remembers no encrypted one of a token that it does not know', () => {
+      const cache = new VerdictCache(0);
+      cache.add('inside', verified, 50);
+      cache.addEnvelope('encrypted', 'inside');
+      expect(known(cache, 'encrypted')).toEqual([false]);
+    });
+  });
+
   it('is switched off with no entries', () => {
     const cache = new VerdictCache(0);
     cache.add('t', verified, 50);

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { ENCRYPTIONS } from '../../src/approov/decryption-algorithm.ts';
+import { createKeyPair, generateKeyPair } from '../support/key-pair.ts';
 import { collect, type Finished, runCli, spawnCli, startServe } from '../support/process.ts';
 import { OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../support/token.ts';
 
@@ -93,13 +95,35 @@ describe('a good configuration: exit 0', () => {
   });
 
   test('shows decryption keys by id and fingerprint as well', async () => {
-    const file = fileWith('opener', OTHER_SECRET);
+    const bytes = Buffer.alloc(32, 'opener');
+    const file = fileWith('opener', bytes.toString('base64'));
     const { stdout } = await checkConfig(`decryptionKeys: [{id: open, secretFile: ${file}}]`, {
       APPROOV_BASE64_SECRET: SECRET,
     });
     expect(parse(stdout)['decryptionKeys']).toMatchObject([
-      { id: 'open', fingerprint: fingerprint(OTHER_SECRET_BYTES), secretFile: file },
+      {
+        id: 'open',
+        fingerprint: fingerprint(bytes),
+        secretFile: file,
+        algorithms: ['dir', 'A256KW', 'A256GCMKW'],
+        encryptions: ENCRYPTIONS,
+      },
     ]);
+  });
+
+  test('warns of each member of a JWK Set that is skipped, and shows nothing of a key', async () => {
+    const [good, weak] = [createKeyPair('good'), generateKeyPair('rsa', { modulusLength: 2048 })];
+    const encrypting = { ...weak.publicKey.export({ format: 'jwk' }), kid: 'enc', use: 'enc' };
+    const curve = { kty: 'EC', crv: 'BP-256', x: good.jwk.x, y: good.jwk.y };
+    const file = fileWith('jwks', JSON.stringify({ keys: [curve, good.jwk, encrypting] }));
+    const { code, stdout, stderr } = await checkConfig(`keys: [{id: set, jwksFile: ${file}}]`);
+    expect(code).toBe(0);
+    expect(parse(stdout)['keys'][0].jwks).toMatchObject([{ kid: 'good', algorithms: ['ES256'] }]);
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      'warning: keys[0].jwksFile: keys[0] has an unsupported crv BP-256; it is skipped',
+      'warning: keys[0].jwksFile: keys[2] (kid "enc") is not for signatures: use enc; it is skipped',
+    ]);
+    for (const text of [good.jwk.x, encrypting.n]) expect(stdout + stderr).not.toContain(text);
   });
 
   test('marks each value that came from the environment, and no other', async () => {
@@ -184,7 +208,7 @@ other: 1
       'verdictCache.maxEntries',
     ]);
     expect(lines).toContain(
-      `keys[0].secretFile: ${short}: the secret decodes to 31 bytes; at least 32 are needed`,
+      `keys[0].secretFile: ${short}: the secret decodes to 31 bytes; at least 32 are needed for HS256`,
     );
   });
 

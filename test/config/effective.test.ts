@@ -167,7 +167,11 @@ keys:
     const config = configOf('decryptionKeys: [{id: a, secretFile: /a, encryptions: [A256GCM]}]', {
       APPROOV_BASE64_SECRET: SECRET,
     });
-    const printed = formatConfig(config, [], [{ fingerprint: '0123456789ab', algorithms: ['dir'] }]);
+    const printed = formatConfig(
+      config,
+      [],
+      [{ fingerprint: '0123456789ab', algorithms: ['dir'], encryptions: ['A256GCM'] }],
+    );
     expect(parse(printed)['decryptionKeys']).toEqual([
       {
         id: 'a',

@@ -171,7 +171,7 @@ describe('without a file', () => {
     {
       name: 'a secret of 31 bytes',
       env: { APPROOV_BASE64_SECRET: Buffer.alloc(31, 1).toString('base64') },
-      expected: 'APPROOV_BASE64_SECRET: the secret decodes to 31 bytes; at least 32 are needed',
+      expected: 'APPROOV_BASE64_SECRET: the secret decodes to 31 bytes; at least 32 are needed for HS256',
     },
     {
       name: 'a secret with another character',
@@ -225,10 +225,10 @@ keys:
   - {id: next-1, secretFile: /n, kid: j3AWy6, algorithms: [HS384, HS512], hosts: ["*.Example.com", b.test]}
   - {id: set, jwksFile: /j}
   - {id: url, jwksUrl: "https://a.test/jwks"}
-  - {id: pem, pemFile: /p, algorithms: [RS256]}
+  - {id: pem, pemFile: /p, algorithms: [RS256, Ed25519]}
 decryptionKeys:
   - {id: open, secretFile: /d}
-  - {id: own, privateKeyFile: /k, algorithms: [RSA-OAEP-256], encryptions: [A256GCM]}
+  - {id: own, kid: j3AWy7, privateKeyFile: /k, algorithms: [RSA-OAEP-256], encryptions: [A256GCM]}
 defaultPolicy: strict
 policies:
   strict:
@@ -299,22 +299,24 @@ workers: auto
         id: 'pem',
         source: 'pem',
         from: { file: '/p' },
-        algorithms: ['RS256'],
+        algorithms: ['RS256', 'EdDSA'],
         path: 'keys[4].pemFile',
       },
     ]);
     expect(decryptionKeys).toEqual([
       {
         id: 'open',
+        kid: undefined,
         source: 'secret',
         file: '/d',
         algorithms: undefined,
-        encryptions: ['A128GCM', 'A192GCM', 'A256GCM', 'A128CBC-HS256', 'A192CBC-HS384', 'A256CBC-HS512'],
+        encryptions: undefined,
         isNested: true,
         path: 'decryptionKeys[0].secretFile',
       },
       {
         id: 'own',
+        kid: 'j3AWy7',
         source: 'private',
         file: '/k',
         algorithms: ['RSA-OAEP-256'],

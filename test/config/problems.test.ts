@@ -280,6 +280,14 @@ describe('decryption keys', () => {
       'decryptionKeys[0].nested: must be true with a privateKeyFile: anybody can encrypt to a public key',
     ],
     [
+      'decryptionKeys: [{id: a, secretFile: /a, algorithms: [A256KW, PBES2-HS256+A128KW, A128KW]}]',
+      'decryptionKeys[0].algorithms: A256KW takes a secret of 32 bytes and A128KW one of 16: give each a key of its own',
+    ],
+    [
+      'decryptionKeys: [{id: a, secretFile: /a, algorithms: [dir], encryptions: [A256GCM, A256CBC-HS512]}]',
+      'decryptionKeys[0].algorithms: dir with A256GCM takes a secret of 32 bytes and dir with A256CBC-HS512 one of 64: give each a key of its own',
+    ],
+    [
       'decryptionKeys: [{id: a, secretFile: /a}, {id: a, secretFile: /b}]',
       'decryptionKeys[1].id: is taken by decryptionKeys[0]',
     ],

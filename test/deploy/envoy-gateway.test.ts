@@ -1,7 +1,7 @@
 /** Owns what can be said of deploy/envoy-gateway and deploy/gateway-api without a tool: they agree with the source and with each other. */
 import { describe, expect, test } from 'vitest';
+import { headersReadUnder } from '../../src/authz/headers-read.ts';
 import { RESULT_HEADERS } from '../../src/authz/result-header.ts';
-import { headersReadUnder } from '../../src/checker.ts';
 import { render } from '../support/chart.ts';
 import { HELM, unmet } from '../support/requirement.ts';
 import {

@@ -1,0 +1,114 @@
+/** Describes the algorithms that encrypt a token (RFC 7518 §4.1 and §5.1), and the keys that work with each. */
+import type { KeyObject } from 'node:crypto';
+
+/** Key management that a decryption key may be allowed. */
+export const DECRYPTION_ALGORITHMS = [
+  'dir',
+  'A128KW',
+  'A192KW',
+  'A256KW',
+  'A128GCMKW',
+  'A192GCMKW',
+  'A256GCMKW',
+  'PBES2-HS256+A128KW',
+  'PBES2-HS384+A192KW',
+  'PBES2-HS512+A256KW',
+  'RSA-OAEP',
+  'RSA-OAEP-256',
+  'RSA-OAEP-384',
+  'RSA-OAEP-512',
+  'ECDH-ES',
+  'ECDH-ES+A128KW',
+  'ECDH-ES+A192KW',
+  'ECDH-ES+A256KW',
+] as const;
+export type DecryptionAlgorithm = (typeof DECRYPTION_ALGORITHMS)[number];
+
+/** Content encryption. */
+export const ENCRYPTIONS = [
+  'A128GCM',
+  'A192GCM',
+  'A256GCM',
+  'A128CBC-HS256',
+  'A192CBC-HS384',
+  'A256CBC-HS512',
+] as const;
+export type Encryption = (typeof ENCRYPTIONS)[number];
+
+/** RFC 7518 §5.2 and §5.3. */
+const ENCRYPTION_KEY_BYTES: Readonly<Record<Encryption, number>> = {
+  A128GCM: 16,
+  A192GCM: 24,
+  A256GCM: 32,
+  'A128CBC-HS256': 32,
+  'A192CBC-HS384': 48,
+  'A256CBC-HS512': 64,
+};
+
+/** The algorithms that work with a key, by its curve or type. */
+const ALGORITHMS_BY_KEY_TYPE: Readonly<Record<string, RegExp>> = {
+  secret: /^(dir|A\d|PBES2)/,
+  rsa: /^RSA/,
+  prime256v1: /^ECDH/,
+  secp384r1: /^ECDH/,
+  secp521r1: /^ECDH/,
+  x25519: /^ECDH/,
+};
+
+export function keyTypeOf(key: KeyObject): string {
+  return key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? 'secret';
+}
+
+const CURVES: Readonly<Record<string, string>> = {
+  prime256v1: 'P-256',
+  secp384r1: 'P-384',
+  secp521r1: 'P-521',
+  x25519: 'X25519',
+};
+
+/** The curve that a token's ephemeral key (RFC 7518 §4.6.1.1) has to be on; `undefined` for keys of no curve. */
+export function curveOf(key: KeyObject): string | undefined {
+  return CURVES[keyTypeOf(key)];
+}
+
+/** The algorithms that work with keys of a type; none with one that decrypts nothing. */
+export function algorithmsFor(keyType: string): readonly DecryptionAlgorithm[] {
+  return DECRYPTION_ALGORITHMS.filter((algorithm) => ALGORITHMS_BY_KEY_TYPE[keyType]?.test(algorithm));
+}
+
+/** Whether a key decrypts what these two have encrypted. */
+export function isFitFor(key: KeyObject, algorithm: DecryptionAlgorithm, encryption: Encryption): boolean {
+  const bytes = secretBytes(algorithm, encryption);
+  return (
+    algorithmsFor(keyTypeOf(key)).includes(algorithm) &&
+    (bytes ?? key.symmetricKeySize) === key.symmetricKeySize
+  );
+}
+
+/** The exact length of the secret; `undefined` where any goes: a password, or no secret at all. */
+function secretBytes(algorithm: DecryptionAlgorithm, encryption: Encryption): number | undefined {
+  if (algorithm === 'dir') return ENCRYPTION_KEY_BYTES[encryption];
+  const bits = /^A(\d+)/.exec(algorithm)?.[1];
+  return bits === undefined ? undefined : Number(bits) / 8;
+}
+
+/**
+ * The lengths that a secret would need, by what needs them: `A128KW` and `A256KW` of one key are never both possible.
+ * Of `dir` without `encryptions` nothing is known: it works with whatever fits the secret.
+ */
+export function secretLengths(
+  algorithms: readonly DecryptionAlgorithm[],
+  encryptions: readonly Encryption[] | undefined,
+): ReadonlyMap<number, string> {
+  const lengths = new Map<number, string>();
+  const add = (bytes: number | undefined, name: string): void => {
+    if (bytes !== undefined && !lengths.has(bytes)) lengths.set(bytes, name);
+  };
+  for (const algorithm of algorithms) {
+    if (algorithm !== 'dir') add(secretBytes(algorithm, 'A256GCM'), algorithm);
+    else
+      for (const encryption of encryptions ?? [])
+        add(secretBytes('dir', encryption), `dir with ${encryption}`);
+  }
+  return lengths;
+}

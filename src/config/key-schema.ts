@@ -1,0 +1,84 @@
+/** Describes `keys` and `decryptionKeys` of the configuration file: each field with its type and range. */
+import * as z from 'zod';
+import { ALGORITHM_NAMES, algorithmRow, parseAlgorithm } from '../approov/algorithm.ts';
+import { DECRYPTION_ALGORITHMS, ENCRYPTIONS, secretLengths } from '../approov/decryption-algorithm.ts';
+import { filePath } from './listen.ts';
+import { host, name, text } from './names.ts';
+
+/** The fields of which a key has exactly one. */
+export const KEY_SOURCES = ['secretFile', 'jwksFile', 'jwksUrl', 'pemFile'] as const;
+
+/** Under either of its names. */
+const algorithm = z.preprocess((value) => parseAlgorithm(value) ?? value, z.enum(ALGORITHM_NAMES));
+
+export const KEY = z
+  .strictObject({
+    id: name,
+    secretFile: filePath.optional(),
+    jwksFile: filePath.optional(),
+    jwksUrl: z
+      .url({ protocol: /^https$/, error: 'must be a URL with https', abort: true })
+      .refine((url) => !hasCredentials(url), 'must not hold a user name or password: it is shown')
+      .optional(),
+    pemFile: filePath.optional(),
+    kid: text.optional(),
+    algorithms: z.array(algorithm).min(1).optional(),
+    hosts: z.array(host).min(1).optional(),
+  })
+  .superRefine((key, context) => {
+    const given = KEY_SOURCES.filter((field) => key[field] !== undefined);
+    if (given.length !== 1) {
+      context.addIssue({ code: 'custom', message: `must have exactly one of ${KEY_SOURCES.join(', ')}` });
+      return;
+    }
+    const [source] = given;
+    const isSecret = source === 'secretFile';
+    const unfit = key.algorithms?.find((name) => (algorithmRow(name).family === 'secret') !== isSecret);
+    if (unfit !== undefined) {
+      const message = `${unfit} does not go with a ${source}`;
+      context.addIssue({ code: 'custom', path: ['algorithms'], message });
+    }
+    if (source === 'pemFile' && key.algorithms === undefined) {
+      context.addIssue({ code: 'custom', path: ['algorithms'], message: 'is required with a pemFile' });
+    }
+    if ((source === 'jwksFile' || source === 'jwksUrl') && key.kid !== undefined) {
+      const message = 'does not go with a JWK Set, whose keys declare their own';
+      context.addIssue({ code: 'custom', path: ['kid'], message });
+    }
+  });
+
+export const DECRYPTION_KEY = z
+  .strictObject({
+    id: name,
+    secretFile: filePath.optional(),
+    privateKeyFile: filePath.optional(),
+    kid: text.optional(),
+    algorithms: z.array(z.enum(DECRYPTION_ALGORITHMS)).min(1).optional(),
+    encryptions: z.array(z.enum(ENCRYPTIONS)).min(1).optional(),
+    nested: z.boolean().default(true),
+  })
+  .superRefine((key, context) => {
+    if ((key.secretFile === undefined) === (key.privateKeyFile === undefined)) {
+      context.addIssue({ code: 'custom', message: 'must have exactly one of secretFile, privateKeyFile' });
+    }
+    if (!key.nested && key.privateKeyFile !== undefined) {
+      const message = 'must be true with a privateKeyFile: anybody can encrypt to a public key';
+      context.addIssue({ code: 'custom', path: ['nested'], message });
+    }
+    const [[oneBytes, one] = [], [otherBytes, other] = []] = secretLengths(
+      key.algorithms ?? [],
+      key.encryptions,
+    );
+    if (other !== undefined) {
+      const message = `${one} takes a secret of ${oneBytes} bytes and ${other} one of ${otherBytes}: give each a key of its own`;
+      context.addIssue({ code: 'custom', path: ['algorithms'], message });
+    }
+  });
+
+export type KeySettings = z.infer<typeof KEY>;
+export type DecryptionKeySettings = z.infer<typeof DECRYPTION_KEY>;
+
+function hasCredentials(url: string): boolean {
+  const { username, password } = new URL(url);
+  return username !== '' || password !== '';
+}
