@@ -25,7 +25,7 @@ import {
   tlsPart,
 } from './file-parts.ts';
 import { type FileText, readTextFile } from './files.ts';
-import { keyOfSecret } from './key-files.ts';
+import { keysOfSecret } from './key-files.ts';
 import type { TlsMaterial } from './tls-files.ts';
 
 /** A configured key with what its source holds; `undefined` where the source is a URL, which is not read here. */
@@ -126,6 +126,13 @@ function choiceProblems(sources: readonly DecryptionKeySource[], { good }: Loade
   });
 }
 
+/** What the operator should know of the keys that open tokens; holds nothing of a key. */
+export function decryptionWarnings({ config, decryptionKeys }: Configuration): readonly string[] {
+  return decryptionKeys.flatMap(({ warning }, index) =>
+    warning === undefined ? [] : [`${config.decryptionKeys[index]?.path}: ${warning}`],
+  );
+}
+
 function parseText(text: FileText | undefined, env: Env): ParsedConfig {
   if (text === undefined || 'text' in text) return parseConfig(text?.text, env);
   return {
@@ -167,7 +174,7 @@ function buildState(
 }
 
 function loadedKeys(source: KeySource, value: <T>(part: Part<T>) => T): Pick<LoadedKey, 'keys' | 'warnings'> {
-  if ('secret' in source.from) return { keys: [keyOfSecret(source, source.from.secret)], warnings: [] };
+  if ('secret' in source.from) return keysOfSecret(source, source.from.secret);
   const part = keyPart(source);
   return part === undefined ? { keys: undefined, warnings: [] } : value(part);
 }

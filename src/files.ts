@@ -29,6 +29,16 @@ function looksLikeSecret(file: string): boolean {
   return runs.some((run) => /[a-z]/.test(run) && /[A-Z]/.test(run) && /\d/.test(run));
 }
 
+/** As Windows' PowerShell writes text, with a mark at its beginning or every other byte zero. */
+function isUtf16(bytes: Buffer): boolean {
+  const mark = bytes.length < 2 ? 0 : bytes.readUInt16BE(0);
+  if (mark === 0xfeff || mark === 0xfffe) return true;
+  const start = bytes.subarray(0, 64);
+  const isZeroAt = (parity: number): boolean =>
+    start.every((byte, index) => index % 2 !== parity || byte === 0);
+  return start.length >= 4 && isZeroAt(0) !== isZeroAt(1);
+}
+
 export async function readTextFile(file: string): Promise<FileText> {
   const found = await read(file);
   if ('text' in found) return found;
@@ -45,7 +55,9 @@ async function read(file: string): Promise<FileText> {
     if (stats.isDirectory()) return { problem: 'is a directory' };
     if (!stats.isFile()) return { problem: NOT_REGULAR };
     if (stats.size > MAX_BYTES) return { problem: `is over ${MAX_BYTES} bytes` };
-    return { text: new TextDecoder().decode(await handle.readFile()) };
+    const bytes = await handle.readFile();
+    if (isUtf16(bytes)) return { problem: 'is in UTF-16: save it as UTF-8' };
+    return { text: new TextDecoder().decode(bytes) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;

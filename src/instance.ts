@@ -6,7 +6,12 @@ import type { Readiness } from './admin-server.ts';
 import { type CheckRules, createChecker } from './checker.ts';
 import type { ListenAddress } from './config/address.ts';
 import type { Settings } from './config/schema.ts';
-import type { Configuration, ConfigurationFiles, Outcome } from './configuration.ts';
+import {
+  type Configuration,
+  type ConfigurationFiles,
+  decryptionWarnings,
+  type Outcome,
+} from './configuration.ts';
 import { createAuthorizationServer } from './envoy/authorization-server.ts';
 import type { FileKind } from './file-parts.ts';
 import { createKeyStore, type KeyStore } from './key-store.ts';
@@ -106,7 +111,7 @@ export async function startInstance({
 
   /** Each once, until it has gone and come again. */
   function warnOfKeys(): void {
-    const warnings = keyStore.warnings();
+    const warnings = [...keyStore.warnings(), ...decryptionWarnings(files.current())];
     for (const warning of warnings) if (!warned.includes(warning)) log.warn({ warning }, 'check the keys');
     warned = warnings;
   }

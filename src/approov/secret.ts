@@ -31,10 +31,15 @@ export class Secret {
   readonly #key: KeyObject;
   /** First 12 hex digits of the SHA-256 of the decoded secret: tells secrets apart without giving one away. */
   readonly fingerprint: string;
+  /** What its owner should know of it; holds nothing of it. */
+  readonly warning: string | undefined;
 
   private constructor(bytes: Buffer) {
     this.#key = createSecretKey(bytes);
     this.fingerprint = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
+    const encoding = encodingOf(bytes.toString('latin1').trim());
+    this.warning =
+      encoding && `the secret decodes to text that is itself ${encoding}: it was probably encoded twice`;
   }
 
   /**
@@ -88,6 +93,12 @@ export class Secret {
   [inspect.custom](): string {
     return '[secret]';
   }
+}
+
+/** Random bytes are none of these: 32 of them are all characters of base64 once in 10^19 times. */
+function encodingOf(text: string): 'hex' | 'base64' | undefined {
+  if (/^(?:[0-9A-Fa-f]{2})+$/.test(text)) return 'hex';
+  return decodeBase64(text) === undefined ? undefined : 'base64';
 }
 
 /** What people most often give beside the secret. */
