@@ -1,5 +1,6 @@
 /** Owns reading text files, and saying in one line why one cannot be read. */
 import { constants, type FileHandle, open } from 'node:fs/promises';
+import { looksLikeSecret } from './approov/secret.ts';
 
 /** What reading a file gave. */
 export type FileText = { readonly text: string } | { readonly problem: string };
@@ -19,15 +20,6 @@ const PROBLEMS: Readonly<Record<string, string>> = {
 };
 
 const HIDDEN_NAME = 'its name is not shown, as it looks like a secret in the place of a file name';
-
-/**
- * Long runs of base64 in which both cases and a digit occur: secrets have them, names of files hardly ever. A run may
- * hold the signs that also part words and folders from 32 bytes on only, and `/` if no path begins with it.
- */
-function looksLikeSecret(file: string): boolean {
-  const runs = file.trim().match(/^[A-Za-z0-9+][A-Za-z0-9+/]{42,}|[\w-]{43,}|[A-Za-z0-9+]{20,}/g) ?? [];
-  return runs.some((run) => /[a-z]/.test(run) && /[A-Z]/.test(run) && /\d/.test(run));
-}
 
 /** As Windows' PowerShell writes text, with a mark at its beginning or every other byte zero. */
 function isUtf16(bytes: Buffer): boolean {

@@ -27,7 +27,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     '@grpc/proto-loader protobufjs/ext/descriptor/index.js',
     'it describes the service to those who ask, and takes no call',
   ),
-  'files.ts': room(2, 'node:fs/promises', 'it reads text, whatever it says'),
+  'files.ts': room(2, 'approov/ node:fs/promises', 'it reads text, whatever it says, and shows no secret'),
   'jwks-url.ts': room(
     2,
     '',

@@ -106,3 +106,12 @@ function hintAt(text: string): string {
   if (/\s/.test(text)) return '; it has white space inside: give the secret alone, on one line';
   return /^["']/.test(text) ? '; it stands in quotes: give it without them' : '';
 }
+
+/**
+ * Long runs of base64 in which both cases and a digit occur: secrets have them, names of files and fields hardly ever. A run may
+ * hold the signs that also part words and folders from 32 bytes on only, and `/` if no path begins with it.
+ */
+export function looksLikeSecret(text: string): boolean {
+  const runs = text.trim().match(/^[A-Za-z0-9+][A-Za-z0-9+/]{42,}|[\w-]{43,}|[A-Za-z0-9+]{20,}/g) ?? [];
+  return runs.some((run) => /[a-z]/.test(run) && /[A-Z]/.test(run) && /\d/.test(run));
+}

@@ -14,7 +14,7 @@ import { applyOverrides, type Env, isRawObject, type RawObject, rawList, withOri
 import { ENV_KEY_ID, hasEnvKey, readDecryptionKeys, readKeys } from './keys.ts';
 import { TLS, type TlsSettings } from './listen.ts';
 import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './schema.ts';
-import { shapeProblems } from './shape.ts';
+import { printableName, shapeProblems } from './shape.ts';
 import { readYaml } from './yaml.ts';
 
 /** What could be read: with problems there is no configuration, yet the files that are well described are known. */
@@ -92,7 +92,10 @@ function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
   const policies = isRawObject(content['policies']) ? Object.keys(content['policies']) : [];
   const checkPolicy = (path: string, name: unknown): void => {
     if (typeof name !== 'string' || policies.includes(name)) return;
-    problems.push({ path, message: `names no policy; there are: ${policies.join(', ') || 'none'}` });
+    problems.push({
+      path,
+      message: `names no policy; there are: ${policies.map(printableName).join(', ') || 'none'}`,
+    });
   };
   checkPolicy('defaultPolicy', defaultPolicy);
   rawList(content, 'routes').forEach((route, index) => {

@@ -4,7 +4,7 @@ import { ALGORITHM_NAMES } from '../../src/approov/algorithm.ts';
 import { ConfigError } from '../../src/config/config.ts';
 import type { Env } from '../../src/config/env.ts';
 import { parseConfig } from '../../src/config/parse.ts';
-import { SECRET } from '../support/token.ts';
+import { SECRET, SECRET_BYTES } from '../support/token.ts';
 
 const ENV: Env = { APPROOV_BASE64_SECRET: SECRET };
 
@@ -22,6 +22,7 @@ const HOST = 'must be a host such as api.example.com or *.example.com';
 const STATUS = 'must be a status that Envoy knows: 400-417, 421-424, 426, 428, 429, 431 or 500-508';
 const ONE_SOURCE = 'must have exactly one of secretFile, jwksFile, jwksUrl, pemFile';
 const LONG = 'x'.repeat(33);
+const HEX_SECRET = SECRET_BYTES.toString('hex');
 
 describe('a field outside keys', () => {
   it.each([
@@ -494,9 +495,22 @@ log: {level: loud}
     { name: 'on a line that is no YAML', text: `secret: ${SECRET}: x`, env: ENV },
     { name: 'twice', text: `log: ${SECRET}\nlog: ${SECRET}`, env: ENV },
     { name: 'as the whole file', text: SECRET, env: {} },
+    { name: 'the name of a field', text: `"${SECRET}": /a`, env: ENV },
+    { name: 'the name of a field without a value', text: `? ${SECRET}`, env: ENV },
+    { name: 'the name of a key’s field', text: `keys: [{id: a, "${SECRET}": /a}]`, env: {} },
+    {
+      name: 'the name of a policy',
+      text: `policies: {"${SECRET}": {mode: on}}\nroutes: [{policy: b}]`,
+      env: ENV,
+    },
+    { name: 'the name of a header', text: `denied: {headers: {"${SECRET}": ""}}`, env: ENV },
+    { name: 'in hex, the name of a field', text: `"${HEX_SECRET}": /a`, env: ENV },
+    { name: 'too short, the name of a field', text: `"${SECRET.slice(0, 32)}": /a`, env: ENV },
   ])('never hold a secret that is $name', ({ text, env }) => {
     const told = problemsOf(text, env).join('\n');
     expect(told).not.toBe('');
-    for (let at = 0; at + 8 <= SECRET.length; at += 4) expect(told).not.toContain(SECRET.slice(at, at + 8));
+    for (const secret of [SECRET, HEX_SECRET]) {
+      for (let at = 0; at + 8 <= secret.length; at += 4) expect(told).not.toContain(secret.slice(at, at + 8));
+    }
   });
 });
