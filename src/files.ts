@@ -1,5 +1,6 @@
 /** Owns reading text files, and saying in one line why one cannot be read. */
-import { constants, type FileHandle, open } from 'node:fs/promises';
+import { constants, type FileHandle, open, realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { looksLikeSecret } from './approov/secret.ts';
 
 /** What reading a file gave. */
@@ -36,6 +37,16 @@ export async function readTextFile(file: string): Promise<FileText> {
   if ('text' in found) return found;
   const { problem } = found;
   return { problem: looksLikeSecret(file) ? `${problem}; ${HIDDEN_NAME}` : `${file}: ${problem}` };
+}
+
+/** Where a file really is, if symbolic links lead to it; `undefined` if none do, or there is no file. */
+export async function linkTarget(file: string): Promise<string | undefined> {
+  try {
+    const target = await realpath(file);
+    return target === resolve(file) ? undefined : target;
+  } catch {
+    return undefined;
+  }
 }
 
 async function read(file: string): Promise<FileText> {

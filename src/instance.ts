@@ -151,8 +151,9 @@ export async function startInstance({
     }
   }
 
-  async function look(): Promise<void> {
-    const outcomes = await files.refresh();
+  /** SIGHUP says that what is there is complete. */
+  async function look(isAsked: boolean): Promise<void> {
+    const outcomes = await files.refresh(isAsked);
     if (outcomes.some(({ problems }) => problems.length === 0)) useConfiguration();
     outcomes.forEach(tell);
     if (outcomes.length > 0) tellReadiness();
