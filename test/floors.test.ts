@@ -32,6 +32,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     'approov/ node:fs/promises node:path',
     'it reads text, whatever it says, and shows no secret',
   ),
+  'printable.ts': room(2, '', 'it makes text safe to print, whoever prints it'),
   'complete-files.ts': room(2, '', 'it compares what was read, whatever it is'),
   'jwks-url.ts': room(
     2,
@@ -43,7 +44,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'acceptor.ts': room(2, 'listener.ts node:net', 'it lets connections in, whatever is said on them'),
   'log.ts': room(
     2,
-    'approov/ authz/ node:crypto node:timers/promises pino',
+    'approov/ authz/ printable.ts node:crypto node:timers/promises pino',
     'it writes decisions down, and a token only as its fingerprint',
   ),
   'metrics.ts': room(
@@ -110,12 +111,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'commands/': room(
     5,
-    'approov/ authz/ config/ configuration.ts files.ts key-store.ts service.ts workers.ts node:crypto node:http2 node:net node:tls node:util',
+    'approov/ authz/ config/ configuration.ts files.ts key-store.ts printable.ts service.ts workers.ts node:crypto node:http2 node:net node:tls node:util',
     'each command is a way into the house, and none of them is the process',
   ),
   'cli.ts': room(
     6,
-    'commands/ config/ listen-error.ts version.ts node:stream/consumers',
+    'commands/ config/ listen-error.ts printable.ts version.ts node:stream/consumers',
     'it is the process: arguments, environment, signals, exit code',
   ),
 };

@@ -31,6 +31,14 @@ function checkConfig(config?: string, env: Readonly<Record<string, string>> = {}
   );
 }
 
+test('says what is wrong without a character that steers a terminal, wherever it stood', async () => {
+  const { code, stderr } = await checkConfig('"a\u202eb\u009b\u2028": 1\n', {
+    APPROOV_BASE64_SECRET: SECRET,
+  });
+  expect(code).toBe(2);
+  expect(stderr).toBe('approov-ext-authz: a\\u202eb\\u009b\\u2028: unknown field\n');
+});
+
 describe('a good configuration: exit 0', () => {
   test('warns of secrets that were encoded twice, wherever they come from, and shows nothing of them', async () => {
     const twice = (text: string): string => Buffer.from(text).toString('base64');
