@@ -87,6 +87,16 @@ describe.each([{ encode_raw_headers: true }, { encode_raw_headers: false }])('wi
       headers: () => [token(freshToken({ pay: payClaim(['Bearer a']) })), ['authorization', 'Bearer b']],
       reason: 'binding_mismatch',
     },
+    {
+      name: 'a token bound to an empty log-in, which is not there',
+      headers: () => [token(freshToken({ pay: payClaim(['']) }))],
+      reason: 'missing_binding_header',
+    },
+    {
+      name: 'a word of an SDK that is newer than ours',
+      headers: () => [token('ATTESTATION_PENDING')],
+      reason: 'missing_approov_token',
+    },
   ];
 
   test.each(REFUSED)('$name is refused as $reason and never reaches the upstream', async (row) => {
@@ -120,6 +130,10 @@ describe.each([{ encode_raw_headers: true }, { encode_raw_headers: false }])('wi
       headers: () => [token(freshToken({ pay: payClaim(['Bearer a']) })), ['authorization', 'Bearer a']],
     },
     {
+      name: 'a token and the empty log-in that it is bound to, as okhttp binds it',
+      headers: () => [token(freshToken({ pay: payClaim(['']) })), ['authorization', '']],
+    },
+    {
       name: 'a token in a header of another case',
       headers: () => [['Approov-Token', freshToken()]],
     },
@@ -137,7 +151,7 @@ describe.each([{ encode_raw_headers: true }, { encode_raw_headers: false }])('wi
   test('none of these answers was one that Envoy could not use', async () => {
     expect(await envoy.stats('^http\\.api\\.ext_authz\\.')).toMatchObject({
       'http.api.ext_authz.denied': REFUSED.length,
-      'http.api.ext_authz.ok': 3,
+      'http.api.ext_authz.ok': 4,
       'http.api.ext_authz.error': 0,
       'http.api.ext_authz.invalid': 0,
       'http.api.ext_authz.failure_mode_allowed': 0,
