@@ -81,10 +81,11 @@ const ROUTE = z.strictObject({
 });
 
 const LOG = z.strictObject({
-  level: z.preprocess(
-    logLevel,
-    z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-  ),
+  level: z
+    .string()
+    .transform(logLevel)
+    .pipe(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']))
+    .default('info'),
   checks: z.enum(['none', 'failures', 'all']).default('failures'),
 });
 
@@ -126,9 +127,8 @@ export type Settings = z.infer<typeof FILE>;
 export type PolicySettings = z.infer<typeof POLICY>;
 
 /** In any case, and by the name that other programs have for `warn`. */
-function logLevel(value: unknown): unknown {
-  if (typeof value !== 'string') return value;
-  const level = value.toLowerCase();
+function logLevel(text: string): string {
+  const level = text.toLowerCase();
   return level === 'warning' ? 'warn' : level;
 }
 
