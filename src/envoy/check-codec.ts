@@ -46,16 +46,47 @@ function shapesOf(names: ReadonlySet<string>): ReadonlySet<number> {
   return shapes;
 }
 
-const ALIASES: ReadonlySet<string> = new Set(RESULT_HEADER_ALIASES);
 const NO_ALIASES: ReadonlySet<string> = new Set();
 const UNDERSCORE = 0x5f;
+const FIRST_SEPARATOR = 'x'.length;
+const SECOND_SEPARATOR = 'x-approov'.length;
 
-/** Whether a name may be an alias, by its two separators: the first tells it from nearly all others without a string. */
+/** Tells the aliases apart, and hardly takes anything else for one: by both separators and three more places. */
+function aliasShape(first: number, second: number, length: number, letter: number, last: number): number {
+  const separators = (first === UNDERSCORE ? 1 : 0) | (second === UNDERSCORE ? 2 : 0);
+  return (separators << 24) | (length << 16) | ((letter | 0x20) << 8) | last | 0x20;
+}
+
+const ALIASES: ReadonlyMap<number, string> = new Map(
+  RESULT_HEADER_ALIASES.map((name) => {
+    const at = (index: number): number => name.charCodeAt(index);
+    const shape = aliasShape(
+      at(FIRST_SEPARATOR),
+      at(SECOND_SEPARATOR),
+      name.length,
+      at(SECOND_SEPARATOR + 1),
+      at(name.length - 1),
+    );
+    return [shape, name];
+  }),
+);
+
+/** Whether a name has a separator of an alias, which tells nearly all names from them. */
 function mayBeAlias(reader: WireReader, { keyStart }: KeySpan): boolean {
   return (
-    reader.byteAt(keyStart + 'x'.length) === UNDERSCORE ||
-    reader.byteAt(keyStart + 'x-approov'.length) === UNDERSCORE
+    reader.byteAt(keyStart + FIRST_SEPARATOR) === UNDERSCORE ||
+    reader.byteAt(keyStart + SECOND_SEPARATOR) === UNDERSCORE
   );
+}
+
+/** The alias that a name is, in any case. Without a string of the name: a client may send hundreds. */
+function aliasOf(reader: WireReader, { keyStart, keyEnd }: KeySpan): string | undefined {
+  const at = (index: number): number => reader.byteAt(index) ?? 0;
+  const first = at(keyStart + FIRST_SEPARATOR);
+  const second = at(keyStart + SECOND_SEPARATOR);
+  const letter = at(keyStart + SECOND_SEPARATOR + 1);
+  const alias = ALIASES.get(aliasShape(first, second, keyEnd - keyStart, letter, at(keyEnd - 1)));
+  return alias !== undefined && reader.isName(keyStart, alias) ? alias : undefined;
 }
 
 /** A CheckRequest while it is read: a singular message that is repeated merges into it, as protobuf demands. */
@@ -79,7 +110,7 @@ class Draft implements CheckRequest {
   /** Headers of both forms add up: one that stands in both counts as repeated, instead of one form being believed. */
   addHeader(reader: WireReader, readPair: FieldReader<Pair>): void {
     const pair = reader.message(readPair, this.#pair.clear());
-    if (mayBeAlias(reader, pair)) this.#addAlias(reader.latin1(pair.keyStart, pair.keyEnd).toLowerCase());
+    if (mayBeAlias(reader, pair)) this.#noteAlias(aliasOf(reader, pair));
     const lastByte = reader.byteAt(pair.keyEnd - 1) ?? 0;
     if (!this.#headerShapes.has(shapeOf(pair.keyEnd - pair.keyStart, lastByte))) return;
     const name = reader.latin1(pair.keyStart, pair.keyEnd).toLowerCase();
@@ -90,9 +121,9 @@ class Draft implements CheckRequest {
     else values.push(bytes);
   }
 
-  #addAlias(name: string): void {
-    if (!ALIASES.has(name) || this.resultHeaderAliases.has(name)) return;
-    this.resultHeaderAliases = new Set(this.resultHeaderAliases).add(name);
+  #noteAlias(alias: string | undefined): void {
+    if (alias === undefined || this.resultHeaderAliases.has(alias)) return;
+    this.resultHeaderAliases = new Set(this.resultHeaderAliases).add(alias);
   }
 }
 
