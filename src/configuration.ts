@@ -60,7 +60,7 @@ export interface ConfigurationFiles {
   problems(): ProblemsByKind;
   /**
    * Looks at every file; takes what is new and good, once it is complete.
-   * @param isDeclared somebody says that every file is complete now.
+   * @param isDeclared the operator says that every file is complete, by SIGHUP.
    */
   refresh(isDeclared: boolean): Promise<readonly Outcome[]>;
 }
@@ -113,7 +113,7 @@ async function look(
   before: State | undefined,
 ): Promise<State> {
   const reading = file === undefined ? undefined : await reader.read(file);
-  // Incomplete or not: the files that it names are seen from now on, and so are not waited for afterwards.
+  // Even if incomplete: the files that it names are read from now on, so that they settle at the same time.
   const parsed = parseText(reading?.text, env);
   const parts = partsOf(parsed.keys, parsed.decryptionKeys, parsed.tls);
   const next = await loadParts(parts, reader, before);
@@ -127,7 +127,7 @@ async function look(
   const lastParts = partsOf(config.keys, config.decryptionKeys, config.settings.listen.tls);
   const last = await loadParts(lastParts, reader, before);
   if (!isIncomplete) return buildState(config, last, reader.digests, before.configDigest, configProblems);
-  // Not taken, so that the next look comes back to it, even if only a file that it names is incomplete.
+  // Not taken, even if only a file that it names is incomplete: the next refresh tries again.
   const digests = new Map(reader.digests).set(file ?? '', NOT_TAKEN);
   return buildState(config, last, digests, before.configDigest, before.problems.get('config') ?? []);
 }

@@ -85,7 +85,7 @@ export interface LoadedParts {
   readonly isIncomplete: boolean;
 }
 
-/** The state before a look: the parts by their identity, and what was wrong with some. */
+/** What was loaded before: the parts by their identity, and what was wrong with some. */
 export interface PartsBefore {
   readonly parts: ReadonlyMap<string, Good>;
   readonly problems: ReadonlyMap<FileKind, readonly Problem[]>;
@@ -153,7 +153,7 @@ function parsePart(
   }
 }
 
-/** What a look found of a file. */
+/** What reading a file found. */
 export interface Reading {
   readonly text: FileText;
   /** It has changed since it was last taken, and may be half-written. */
@@ -170,7 +170,7 @@ export class Reader {
 
   /**
    * @param taken the digest of each file as it was last taken.
-   * @param isDeclared somebody says that every file is complete.
+   * @param isDeclared the operator says that every file is complete.
    */
   constructor(files: CompleteFiles, taken: ReadonlyMap<string, string>, isDeclared: boolean) {
     this.#files = files;

@@ -1,6 +1,6 @@
 /** Owns when files are looked at: again and again, and when asked; one look at a time. */
 
-/** A change is taken within 5 s, and by the second look that sees it. */
+/** Short enough that a change is taken within 5 s though two reads have to agree. */
 const LOOK_INTERVAL_MS = 1500;
 
 export interface Lookout {
@@ -11,7 +11,7 @@ export interface Lookout {
 }
 
 /**
- * @param look is given whether somebody has asked for it.
+ * @param look takes whether it was asked for by {@link Lookout.lookNow}.
  * @param onFault takes what a look throws or rejects with, which ends none of the looks to come.
  */
 export function keepLooking(

@@ -259,15 +259,15 @@ describe('a later look', () => {
   });
 });
 
-describe('a look by itself, in case a file is being written', () => {
+describe('a refresh by itself, while a file may be half-written', () => {
   let nowMs = 0;
   const clock = (): number => nowMs;
   beforeEach(() => {
     nowMs = 0;
   });
 
-  /** A look that nobody asked for, so much later. */
-  function lookAfter(ms: number, files: ConfigurationFiles): Promise<readonly Outcome[]> {
+  /** A refresh by the timer, so much later. */
+  function refreshAfter(ms: number, files: ConfigurationFiles): Promise<readonly Outcome[]> {
     nowMs += ms;
     return files.refresh(false);
   }
@@ -279,12 +279,12 @@ describe('a look by itself, in case a file is being written', () => {
     const file = write('policies.yaml', STRICT);
     const files = await openConfiguration(file, { APPROOV_BASE64_SECRET: SECRET }, clock);
     write('policies.yaml', 'policies: {default: {mode: limit}}\n');
-    expect(await lookAfter(5000, files)).toEqual([]);
+    expect(await refreshAfter(5000, files)).toEqual([]);
     write('policies.yaml', 'policies: {default: {mode: limit}}\nroutes: [{policy: default}]\n');
-    expect(await lookAfter(1500, files)).toEqual([]);
+    expect(await refreshAfter(1500, files)).toEqual([]);
     expect(modeOf(files)).toBe('enforce');
-    expect(await lookAfter(999, files)).toEqual([]);
-    expect(await lookAfter(1, files)).toEqual([{ kind: 'config', problems: [] }]);
+    expect(await refreshAfter(999, files)).toEqual([]);
+    expect(await refreshAfter(1, files)).toEqual([{ kind: 'config', problems: [] }]);
     expect([modeOf(files), files.current().config.policyTable.routes.length]).toEqual(['limit', 1]);
   });
 
@@ -294,10 +294,10 @@ describe('a look by itself, in case a file is being written', () => {
     const files = await openConfiguration(file, {}, clock);
     write('config.yaml', 'keys: [');
     rmSync(at('a'));
-    expect(await lookAfter(1500, files)).toEqual([]);
+    expect(await refreshAfter(1500, files)).toEqual([]);
     writeConfig(['a']);
     write('a', SECRET);
-    expect(await lookAfter(1500, files)).toEqual([]);
+    expect(await refreshAfter(1500, files)).toEqual([]);
     expect([...files.problems().values()].flat()).toEqual([]);
   });
 
@@ -306,20 +306,20 @@ describe('a look by itself, in case a file is being written', () => {
     const file = writeConfig(['a']);
     const files = await openConfiguration(file, {}, clock);
     write('a', OTHER_SECRET);
-    await lookAfter(1500, files);
+    await refreshAfter(1500, files);
     write('config.yaml', 'keys: [');
-    expect(await lookAfter(1500, files)).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(await refreshAfter(1500, files)).toEqual([{ kind: 'keys', problems: [] }]);
     expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
     expect(files.problems().get('config')).toEqual([]);
   });
 
-  it('takes a configuration and the key that it names first by its second look', async () => {
+  it('takes a configuration and the key that it names first by the second refresh', async () => {
     write('a', SECRET);
     const files = await openConfiguration(writeConfig(['a']), {}, clock);
     write('b', OTHER_SECRET);
     writeConfig(['a', 'b']);
-    expect(await lookAfter(1500, files)).toEqual([]);
-    expect((await lookAfter(1500, files)).map(({ kind }) => kind)).toContain('config');
+    expect(await refreshAfter(1500, files)).toEqual([]);
+    expect((await refreshAfter(1500, files)).map(({ kind }) => kind)).toContain('config');
     expect(keysOf(files.current())).toEqual([`a ${PRINT}`, `b ${OTHER_PRINT}`]);
   });
 
@@ -328,11 +328,11 @@ describe('a look by itself, in case a file is being written', () => {
     const files = await openConfiguration(writeConfig(['a']), {}, clock);
     writeConfig(['a', 'b']);
     write('b', OTHER_SECRET.slice(0, 44));
-    await lookAfter(1500, files);
+    await refreshAfter(1500, files);
     write('b', OTHER_SECRET);
-    expect(await lookAfter(1500, files)).toEqual([]);
+    expect(await refreshAfter(1500, files)).toEqual([]);
     expect(keysOf(files.current())).toEqual([`a ${PRINT}`]);
-    await lookAfter(1500, files);
+    await refreshAfter(1500, files);
     expect(keysOf(files.current())).toEqual([`a ${PRINT}`, `b ${OTHER_PRINT}`]);
   });
 
@@ -340,13 +340,13 @@ describe('a look by itself, in case a file is being written', () => {
     write('a', SECRET);
     const files = await openConfiguration(writeConfig(['a']), {}, clock);
     write('a', '');
-    await lookAfter(1500, files);
-    const [bad] = await lookAfter(1500, files);
+    await refreshAfter(1500, files);
+    const [bad] = await refreshAfter(1500, files);
     expect(bad?.problems).toHaveLength(1);
     write('a', OTHER_SECRET);
-    expect(await lookAfter(1500, files)).toEqual([]);
+    expect(await refreshAfter(1500, files)).toEqual([]);
     expect(files.problems().get('keys')).toEqual(bad?.problems);
-    expect(await lookAfter(1500, files)).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(await refreshAfter(1500, files)).toEqual([{ kind: 'keys', problems: [] }]);
   });
 
   it('takes what a link is turned to at once', async () => {
@@ -359,7 +359,7 @@ describe('a look by itself, in case a file is being written', () => {
     const files = await openConfiguration(writeConfig(['a']), {}, clock);
     symlinkSync('v2', at('..data_tmp'));
     renameSync(at('..data_tmp'), at('..data'));
-    expect(await lookAfter(0, files)).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(await refreshAfter(0, files)).toEqual([{ kind: 'keys', problems: [] }]);
     expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
   });
 
@@ -369,7 +369,7 @@ describe('a look by itself, in case a file is being written', () => {
     const files = await openConfiguration(writeConfig(['a']), {}, clock);
     rmSync(at('a'));
     write('a', OTHER_SECRET);
-    expect(await lookAfter(1500, files)).toEqual([]);
-    expect(await lookAfter(1500, files)).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(await refreshAfter(1500, files)).toEqual([]);
+    expect(await refreshAfter(1500, files)).toEqual([{ kind: 'keys', problems: [] }]);
   });
 });

@@ -62,7 +62,7 @@ function partOf(source: KeySource): Part {
   return part;
 }
 
-/** Of somebody who says that every file is complete. */
+/** Takes every file as complete. */
 function newReader(): Reader {
   return new Reader(new CompleteFiles(() => 0), new Map(), true);
 }
