@@ -10,12 +10,13 @@ import { type HostRule, hasUnknownKid, type Keyset } from './approov/keyset.ts';
 import { createVerificationBudget, readUnverifiedToken, type VerificationBudget } from './approov/token.ts';
 import type { CheckRequest } from './authz/check-request.ts';
 import { type Decision, decide, decideUnreadable, type TokenVerifier } from './authz/decide.ts';
+import type { DeniedResponse } from './authz/denied-response.ts';
 import { headersReadUnder } from './authz/headers-read.ts';
 import type { PolicyTable } from './authz/policy.ts';
 import { presentedTokens } from './authz/token-header.ts';
 import { VerdictCache } from './authz/verdict-cache.ts';
-import { decodeCheckRequest, encodeCheckResponse } from './envoy/check-codec.ts';
-import type { DeniedResponse } from './envoy/check-response.ts';
+import { decodeCheckRequest } from './envoy/check-codec.ts';
+import { encodeCheckResponse } from './envoy/check-response.ts';
 import { WireError } from './envoy/wire.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -100,7 +101,7 @@ export function createChecker(parts: CheckerParts): Checker {
     traceparent: string | undefined,
   ): Buffer {
     const decision = request === undefined ? decideUnreadable() : judge(request, opened, now);
-    const response = encodeCheckResponse(decision, rules.denied);
+    const response = encodeCheckResponse(decision, rules.denied, request?.resultHeaderAliases);
     record(request, decision, traceparent, now, startMs);
     return response;
   }

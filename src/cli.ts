@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { type Command, EXIT, GLOBAL_OPTIONS, type Io, Options, UsageError } from './commands/command.ts';
 import { ConfigError } from './config/config.ts';
 import { ListenError } from './listen-error.ts';
+import { escapeUnprintable } from './printable.ts';
 import { VERSION } from './version.ts';
 
 const NAME = 'approov-ext-authz';
@@ -52,14 +53,10 @@ const stopRequest = new Promise<void>((resolve) => {
   resolveStop = resolve;
 });
 
-/** What would break a line, or steer a terminal, in text that came from a file or an argument. */
-const CONTROL = /\p{Cc}/gu;
-const escapeControl = (control: string): string => JSON.stringify(control).slice(1, -1);
-
 const io: Io = {
   env: process.env,
   out: (line) => void process.stdout.write(`${line}\n`),
-  err: (line) => void process.stderr.write(`${line.replace(CONTROL, escapeControl)}\n`),
+  err: (line) => void process.stderr.write(`${escapeUnprintable(line)}\n`),
   readStdin: () => text(process.stdin),
   nowSeconds: () => Date.now() / 1000,
   stopSignal: () => {

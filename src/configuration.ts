@@ -1,6 +1,7 @@
 /** Owns what the service runs on, as its files have it now: configuration, keys and certificates, each in its last good state. */
 import { type DecryptionKey, isSameChoice } from './approov/encrypted-token.ts';
 import type { VerificationKey } from './approov/keyset.ts';
+import { CompleteFiles } from './complete-files.ts';
 import {
   type Config,
   ConfigError,
@@ -25,8 +26,8 @@ import {
   Reader,
   tlsPart,
 } from './file-parts.ts';
-import { type FileText, readTextFile } from './files.ts';
-import { keyOfSecret } from './key-files.ts';
+import type { FileText } from './files.ts';
+import { keysOfSecret } from './key-files.ts';
 import type { TlsMaterial } from './tls-files.ts';
 
 /** A configured key with what its source holds; `undefined` where the source is a URL, which is not read here. */
@@ -60,8 +61,11 @@ export interface ConfigurationFiles {
   current(): Configuration;
   /** What is wrong with the files now, while the last good state of each serves. */
   problems(): ProblemsByKind;
-  /** Looks at every file; takes what is new and good. */
-  refresh(): Promise<readonly Outcome[]>;
+  /**
+   * Looks at every file; takes what is new and good, once it is complete.
+   * @param isDeclared the operator says that every file is complete, by SIGHUP.
+   */
+  refresh(isDeclared: boolean): Promise<readonly Outcome[]>;
 }
 
 /**
@@ -70,19 +74,26 @@ export interface ConfigurationFiles {
  * @throws {ConfigError} with every problem of file, environment, keys and certificates.
  */
 export async function loadConfiguration(file: string | undefined, env: Env): Promise<Configuration> {
-  return (await look(file, env, undefined)).configuration;
+  const reader = new Reader(new CompleteFiles(() => 0), new Map(), true);
+  return (await look(file, env, reader, undefined)).configuration;
 }
 
 /** Reads everything, to be looked at again later. @throws {ConfigError} as {@link loadConfiguration}. */
-export async function openConfiguration(file: string | undefined, env: Env): Promise<ConfigurationFiles> {
-  let state = await look(file, env, undefined);
+export async function openConfiguration(
+  file: string | undefined,
+  env: Env,
+  nowMs: () => number = () => performance.now(),
+): Promise<ConfigurationFiles> {
+  const complete = new CompleteFiles(nowMs);
+  let state = await look(file, env, new Reader(complete, new Map(), true), undefined);
   return {
     current: () => state.configuration,
     problems: () => state.problems,
-    async refresh() {
-      if (await isUnchanged(state.digests)) return [];
+    async refresh(isDeclared) {
+      const reader = new Reader(complete, state.digests, isDeclared);
+      if (await isUnchanged(state.digests, reader)) return [];
       const before = state;
-      state = await look(file, env, before);
+      state = await look(file, env, reader, before);
       return FILE_KINDS.flatMap((kind) => outcomesOf(kind, before, state));
     },
   };
@@ -93,27 +104,39 @@ interface State {
   readonly problems: ProblemsByKind;
   /** The last good value of each part, by the part's identity. */
   readonly parts: ReadonlyMap<string, Good>;
-  /** What was read, to see whether any of it has changed. */
+  /** What was taken, to see whether any of it has changed. */
   readonly digests: ReadonlyMap<string, string>;
   readonly configDigest: string;
 }
 
-async function look(file: string | undefined, env: Env, before: State | undefined): Promise<State> {
-  const reader = new Reader();
-  const text = file === undefined ? undefined : await reader.read(file);
-  const parsed = parseText(text, env);
+async function look(
+  file: string | undefined,
+  env: Env,
+  reader: Reader,
+  before: State | undefined,
+): Promise<State> {
+  const reading = file === undefined ? undefined : await reader.read(file);
+  // Even if incomplete: the files that it names are read from now on, so that they settle at the same time.
+  const parsed = parseText(reading?.text, env);
   const parts = partsOf(parsed.keys, parsed.decryptionKeys, parsed.tls);
-  const next = await loadParts(parts, reader, before?.parts);
+  const next = await loadParts(parts, reader, before);
   const configProblems = [...parsed.problems, ...next.fatal, ...choiceProblems(parsed.decryptionKeys, next)];
-  if (parsed.config !== undefined && configProblems.length === 0) {
-    return buildState(parsed.config, next, reader, digestOf(text), []);
+  const isIncomplete = reading?.isIncomplete === true || next.isIncomplete;
+  if (!isIncomplete && parsed.config !== undefined && configProblems.length === 0) {
+    return buildState(parsed.config, next, reader.digests, digestOf(reading?.text), []);
   }
   if (before === undefined) throw new ConfigError(configProblems);
   const { config } = before.configuration;
   const lastParts = partsOf(config.keys, config.decryptionKeys, config.settings.listen.tls);
-  const last = await loadParts(lastParts, reader, before.parts);
-  return buildState(config, last, reader, before.configDigest, configProblems);
+  const last = await loadParts(lastParts, reader, before);
+  if (!isIncomplete) return buildState(config, last, reader.digests, before.configDigest, configProblems);
+  // Not taken, even if only a file that it names is incomplete: the next refresh tries again.
+  const digests = new Map(reader.digests).set(file ?? '', NOT_TAKEN);
+  return buildState(config, last, digests, before.configDigest, before.problems.get('config') ?? []);
 }
+
+/** The digest of nothing that can be read. */
+const NOT_TAKEN = '';
 
 /** A check decrypts once, so of two keys that the same token chooses the second would never be used. */
 function choiceProblems(sources: readonly DecryptionKeySource[], { good }: LoadedParts): readonly Problem[] {
@@ -127,6 +150,13 @@ function choiceProblems(sources: readonly DecryptionKeySource[], { good }: Loade
     const message = `${key.id} would never be used: tokens that it opens are decrypted with ${first.id}; give each a kid`;
     return [{ path: 'decryptionKeys', message }];
   });
+}
+
+/** What the operator should know of the keys that open tokens; holds nothing of a key. */
+export function decryptionWarnings({ config, decryptionKeys }: Configuration): readonly string[] {
+  return decryptionKeys.flatMap(({ warning }, index) =>
+    warning === undefined ? [] : [`${config.decryptionKeys[index]?.path}: ${warning}`],
+  );
 }
 
 function parseText(text: FileText | undefined, env: Env): ParsedConfig {
@@ -147,7 +177,7 @@ function unreadable(problem: string): Problem {
 function buildState(
   config: Config,
   loaded: LoadedParts,
-  reader: Reader,
+  digests: ReadonlyMap<string, string>,
   configDigest: string,
   configProblems: readonly Problem[],
 ): State {
@@ -164,7 +194,7 @@ function buildState(
       FILE_KINDS.map((kind) => [kind, kind === 'config' ? configProblems : (loaded.stale.get(kind) ?? [])]),
     ),
     parts: loaded.good,
-    digests: reader.digests,
+    digests,
     configDigest,
   };
 }
@@ -172,7 +202,7 @@ function buildState(
 function loadedKeys(source: KeySource, value: <T>(part: Part<T>) => T): Omit<LoadedKey, 'source'> {
   const ca = caPart(source);
   const rest = { warnings: [], ca: ca && value(ca) };
-  if ('secret' in source.from) return { ...rest, keys: [keyOfSecret(source, source.from.secret)] };
+  if ('secret' in source.from) return { ...rest, ...keysOfSecret(source, source.from.secret) };
   const part = keyPart(source);
   return part === undefined ? { ...rest, keys: undefined } : { ...rest, ...value(part) };
 }
@@ -199,9 +229,9 @@ function contentOf(kind: FileKind, state: State): string {
 }
 
 /** By content and not by time stamps: a symlink that Kubernetes swaps, a rename and an edit in place all look alike then. */
-async function isUnchanged(digests: ReadonlyMap<string, string>): Promise<boolean> {
+async function isUnchanged(digests: ReadonlyMap<string, string>, reader: Reader): Promise<boolean> {
   for (const [file, digest] of digests) {
-    if (digestOf(await readTextFile(file)) !== digest) return false;
+    if (digestOf((await reader.read(file)).text) !== digest) return false;
   }
   return true;
 }

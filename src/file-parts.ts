@@ -1,8 +1,9 @@
 /** Owns the parts of a configuration that are made of files: how each is loaded, and its last good state. */
 import { createHash } from 'node:crypto';
 import type { DecryptionKey } from './approov/encrypted-token.ts';
+import type { CompleteFiles } from './complete-files.ts';
 import type { Config, DecryptionKeySource, KeySource, Problem } from './config/config.ts';
-import { type FileText, readTextFile } from './files.ts';
+import { type FileText, linkTarget, readTextFile } from './files.ts';
 import { KeyError, type ParsedKeys, parseDecryptionKey, parseKeys } from './key-files.ts';
 import { parseCa, parseTls, TlsError, type TlsMaterial } from './tls-files.ts';
 
@@ -94,34 +95,57 @@ export interface LoadedParts {
   readonly stale: ReadonlyMap<FileKind, readonly Problem[]>;
   /** Parts that are bad now and never were good. */
   readonly fatal: readonly Problem[];
+  /** Whether a part that was not there before has a file that may be half-written. */
+  readonly isIncomplete: boolean;
 }
 
-/**
- * Loads parts; one that is bad now keeps its state from before.
- * @param before by the parts' identity.
- */
+/** What was loaded before: the parts by their identity, and what was wrong with some. */
+export interface PartsBefore {
+  readonly parts: ReadonlyMap<string, Good>;
+  readonly problems: ReadonlyMap<FileKind, readonly Problem[]>;
+}
+
+const NOTHING_BEFORE: PartsBefore = { parts: new Map(), problems: new Map() };
+
+/** Loads parts; one that is bad now, or incomplete, keeps its state from before. */
 export async function loadParts(
   parts: readonly Part[],
   reader: Reader,
-  before: ReadonlyMap<string, Good> = new Map(),
+  before: PartsBefore = NOTHING_BEFORE,
 ): Promise<LoadedParts> {
   const good = new Map<string, Good>();
   const stale = new Map<FileKind, Problem[]>();
   const fatal: Problem[] = [];
+  let isIncomplete = false;
   for (const part of parts) {
-    const last = before.get(part.identity);
-    const texts = await Promise.all(part.files.map((file) => reader.read(file)));
-    const next = parsePart(part, texts, last);
+    const last = before.parts.get(part.identity);
+    const readings = await Promise.all(part.files.map((file) => reader.read(file)));
+    const isWritten = readings.some((reading) => reading.isIncomplete);
+    if (isWritten && last === undefined) {
+      isIncomplete = true;
+      continue;
+    }
+    const next = isWritten
+      ? problemsBefore(part, before)
+      : parsePart(
+          part,
+          readings.map(({ text }) => text),
+          last,
+        );
     if ('value' in next) {
       good.set(part.identity, next);
     } else if (last === undefined) {
       fatal.push(...next);
     } else {
       good.set(part.identity, last);
-      stale.set(part.kind, [...(stale.get(part.kind) ?? []), ...next]);
+      if (next.length > 0) stale.set(part.kind, [...(stale.get(part.kind) ?? []), ...next]);
     }
   }
-  return { good, stale, fatal };
+  return { good, stale, fatal, isIncomplete };
+}
+
+function problemsBefore({ kind, path }: Part, { problems }: PartsBefore): readonly Problem[] {
+  return (problems.get(kind) ?? []).filter((problem) => problem.path === path);
 }
 
 function parsePart(
@@ -143,21 +167,52 @@ function parsePart(
   }
 }
 
+/** What reading a file found. */
+export interface Reading {
+  readonly text: FileText;
+  /** It has changed since it was last taken, and may be half-written. */
+  readonly isIncomplete: boolean;
+}
+
 /** Reads each file once in a look, so that all that is made of it agrees. */
 export class Reader {
-  readonly #readings = new Map<string, Promise<FileText>>();
-  readonly #texts = new Map<string, FileText>();
+  readonly #files: CompleteFiles;
+  readonly #taken: ReadonlyMap<string, string>;
+  readonly #isDeclared: boolean;
+  readonly #readings = new Map<string, Promise<Reading>>();
+  readonly #digests = new Map<string, string>();
 
-  async read(file: string): Promise<FileText> {
-    const reading = this.#readings.get(file) ?? readTextFile(file);
-    this.#readings.set(file, reading);
-    const text = await reading;
-    this.#texts.set(file, text);
-    return text;
+  /**
+   * @param taken the digest of each file as it was last taken.
+   * @param isDeclared the operator says that every file is complete.
+   */
+  constructor(files: CompleteFiles, taken: ReadonlyMap<string, string>, isDeclared: boolean) {
+    this.#files = files;
+    this.#taken = taken;
+    this.#isDeclared = isDeclared;
   }
 
+  read(file: string): Promise<Reading> {
+    const reading = this.#readings.get(file) ?? this.#readNow(file);
+    this.#readings.set(file, reading);
+    return reading;
+  }
+
+  async #readNow(file: string): Promise<Reading> {
+    const target = await linkTarget(file);
+    const text = await readTextFile(file);
+    const digest = digestOf(text);
+    const isComplete = this.#files.isComplete(file, { digest, target });
+    const taken = this.#taken.get(file);
+    const isIncomplete = !(this.#isDeclared || isComplete || digest === taken);
+    if (!isIncomplete) this.#digests.set(file, digest);
+    else if (taken !== undefined) this.#digests.set(file, taken);
+    return { text, isIncomplete };
+  }
+
+  /** Of each file that was read and is complete; else as it was last taken. */
   get digests(): ReadonlyMap<string, string> {
-    return new Map(Array.from(this.#texts, ([file, text]) => [file, digestOf(text)]));
+    return this.#digests;
   }
 }
 

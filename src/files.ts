@@ -1,5 +1,7 @@
 /** Owns reading text files, and saying in one line why one cannot be read. */
-import { constants, type FileHandle, open } from 'node:fs/promises';
+import { constants, type FileHandle, open, realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { looksLikeSecret } from './approov/secret.ts';
 
 /** What reading a file gave. */
 export type FileText = { readonly text: string } | { readonly problem: string };
@@ -20,13 +22,14 @@ const PROBLEMS: Readonly<Record<string, string>> = {
 
 const HIDDEN_NAME = 'its name is not shown, as it looks like a secret in the place of a file name';
 
-/**
- * Long runs of base64 in which both cases and a digit occur: secrets have them, names of files hardly ever. A run may
- * hold the signs that also part words and folders from 32 bytes on only, and `/` if no path begins with it.
- */
-function looksLikeSecret(file: string): boolean {
-  const runs = file.trim().match(/^[A-Za-z0-9+][A-Za-z0-9+/]{42,}|[\w-]{43,}|[A-Za-z0-9+]{20,}/g) ?? [];
-  return runs.some((run) => /[a-z]/.test(run) && /[A-Z]/.test(run) && /\d/.test(run));
+/** As Windows' PowerShell writes text, with a mark at its beginning or every other byte zero. */
+function isUtf16(bytes: Buffer): boolean {
+  const mark = bytes.length < 2 ? 0 : bytes.readUInt16BE(0);
+  if (mark === 0xfeff || mark === 0xfffe) return true;
+  const start = bytes.subarray(0, 64);
+  const isZeroAt = (parity: number): boolean =>
+    start.every((byte, index) => index % 2 !== parity || byte === 0);
+  return start.length >= 4 && isZeroAt(0) !== isZeroAt(1);
 }
 
 export async function readTextFile(file: string): Promise<FileText> {
@@ -34,6 +37,16 @@ export async function readTextFile(file: string): Promise<FileText> {
   if ('text' in found) return found;
   const { problem } = found;
   return { problem: looksLikeSecret(file) ? `${problem}; ${HIDDEN_NAME}` : `${file}: ${problem}` };
+}
+
+/** Where a file really is, if symbolic links lead to it; `undefined` if none do, or there is no file. */
+export async function linkTarget(file: string): Promise<string | undefined> {
+  try {
+    const target = await realpath(file);
+    return target === resolve(file) ? undefined : target;
+  } catch {
+    return undefined;
+  }
 }
 
 async function read(file: string): Promise<FileText> {
@@ -45,7 +58,9 @@ async function read(file: string): Promise<FileText> {
     if (stats.isDirectory()) return { problem: 'is a directory' };
     if (!stats.isFile()) return { problem: NOT_REGULAR };
     if (stats.size > MAX_BYTES) return { problem: `is over ${MAX_BYTES} bytes` };
-    return { text: new TextDecoder().decode(await handle.readFile()) };
+    const bytes = await handle.readFile();
+    if (isUtf16(bytes)) return { problem: 'is in UTF-16: save it as UTF-8' };
+    return { text: new TextDecoder().decode(bytes) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;

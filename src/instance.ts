@@ -6,7 +6,12 @@ import type { Readiness } from './admin-server.ts';
 import { type CheckRules, createChecker } from './checker.ts';
 import type { ListenAddress } from './config/address.ts';
 import type { Settings } from './config/schema.ts';
-import type { Configuration, ConfigurationFiles, Outcome } from './configuration.ts';
+import {
+  type Configuration,
+  type ConfigurationFiles,
+  decryptionWarnings,
+  type Outcome,
+} from './configuration.ts';
 import { createAuthorizationServer } from './envoy/authorization-server.ts';
 import type { FileKind } from './file-parts.ts';
 import { createKeyStore, type KeyStore } from './key-store.ts';
@@ -107,7 +112,7 @@ export async function startInstance({
 
   /** Each once, until it has gone and come again. */
   function warnOfKeys(): void {
-    const warnings = keyStore.warnings();
+    const warnings = [...keyStore.warnings(), ...decryptionWarnings(files.current())];
     for (const warning of warnings) if (!warned.includes(warning)) log.warn({ warning }, 'key warning');
     warned = warnings;
   }
@@ -147,8 +152,9 @@ export async function startInstance({
     }
   }
 
-  async function look(): Promise<void> {
-    const outcomes = await files.refresh();
+  /** SIGHUP says that what is there is complete. */
+  async function look(isAsked: boolean): Promise<void> {
+    const outcomes = await files.refresh(isAsked);
     if (outcomes.some(({ problems }) => problems.length === 0)) useConfiguration();
     outcomes.forEach(tell);
     if (outcomes.length > 0) tellReadiness();

@@ -58,7 +58,7 @@ export function parseKeys(source: DescribedKey, text: string): ParsedKeys {
     switch (source.source) {
       case 'secret': {
         const rule = signingLength(algorithms ?? DEFAULT_ALGORITHMS);
-        return { keys: [keyOfSecret(source, Secret.parse(text, rule))], warnings: [] };
+        return keysOfSecret(source, Secret.parse(text, rule));
       }
       case 'pem': {
         const key = parsePem(text, algorithms ?? []);
@@ -77,9 +77,11 @@ export function parseKeys(source: DescribedKey, text: string): ParsedKeys {
 
 const DEFAULT_ALGORITHMS = ['HS256'] as const;
 
-/** The key of a secret that the environment gave. */
-export function keyOfSecret(source: DescribedKey, secret: Secret): VerificationKey {
-  return createSymmetricKey(describeKey(source), source.kid, source.algorithms ?? DEFAULT_ALGORITHMS, secret);
+/** What a secret is, wherever it comes from: a file, or the environment. */
+export function keysOfSecret(source: DescribedKey, secret: Secret): ParsedKeys {
+  const algorithms = source.algorithms ?? DEFAULT_ALGORITHMS;
+  const key = createSymmetricKey(describeKey(source), source.kid, algorithms, secret);
+  return { keys: [key], warnings: secret.warning === undefined ? [] : [secret.warning] };
 }
 
 /** @throws {KeyError} what is wrong with the content. */
@@ -96,7 +98,7 @@ export function parseDecryptionKey(source: DescribedDecryptionKey, text: string)
       encryptions.some((encryption) => isFitFor(key, algorithm, encryption)),
     );
     const fingerprint = secret?.fingerprint ?? thumbprint(createPublicKey(key));
-    return { id, kid, key, fingerprint, algorithms, encryptions, isNested };
+    return { id, kid, key, fingerprint, algorithms, encryptions, isNested, warning: secret?.warning };
   });
 }
 

@@ -8,9 +8,8 @@ import type { Decision } from './authz/decide.ts';
 import type { PolicyTable } from './authz/policy.ts';
 import type { Reason } from './authz/reason.ts';
 import { UNKNOWN } from './authz/verdict.ts';
+import { clip, escapeUnprintable } from './printable.ts';
 
-/** Longest text that a client sent, in characters. */
-const MAX_TEXT_LENGTH = 256;
 /** Lines a second per reason. */
 const MAX_LINES_PER_SECOND = 20;
 /** What waits to be written if the reader of stdout stalls; beyond it lines are dropped, since checks must not wait. */
@@ -38,7 +37,9 @@ interface LogOptions {
 export function createLog(options: LogOptions) {
   const { settings, destination, namesModes = true, nowMs, onSuppressed } = options;
   const stdout = destination === undefined ? openStdout() : undefined;
-  const logger = pino({ level: settings.level }, destination ?? stdout);
+  // pino escapes what JSON demands, which is C0 alone.
+  const streamWrite = (line: string): string => `${escapeUnprintable(line.trimEnd())}\n`;
+  const logger = pino({ level: settings.level, hooks: { streamWrite } }, destination ?? stdout);
   const limiter = new LineLimiter(nowMs, (reason, count) => {
     onSuppressed(reason, count);
     logger[levelOf(reason)]({ reason, suppressed: count }, 'lines of checks suppressed');
@@ -135,14 +136,14 @@ function decisionFields(decision: Decision): Record<string, unknown> {
     action,
     would_deny: verdict === 'unverified',
     key_id: verifiedToken?.keyId,
-    alg: clip(unverified?.header['alg']),
-    kid: clip(unverified?.header['kid']),
+    alg: clipped(unverified?.header['alg']),
+    kid: clipped(unverified?.header['kid']),
     token_fingerprint:
       presentedToken && createHash('sha256').update(presentedToken, 'latin1').digest('hex').slice(0, 12),
-    unverified_arc: isTrusted ? undefined : clip(unverified?.claims?.['arc']),
-    unverified_did: isTrusted ? undefined : clip(unverified?.claims?.['did']),
-    arc: clip(verifiedToken?.claims['arc']),
-    did: clip(verifiedToken?.claims['did']),
+    unverified_arc: isTrusted ? undefined : clipped(unverified?.claims?.['arc']),
+    unverified_did: isTrusted ? undefined : clipped(unverified?.claims?.['did']),
+    arc: clipped(verifiedToken?.claims['arc']),
+    did: clipped(verifiedToken?.claims['did']),
   };
 }
 
@@ -152,12 +153,12 @@ function requestFields(
 ): Record<string, unknown> {
   if (request === undefined) return {};
   const header = (name: string): string | undefined =>
-    hiddenHeaders.has(name) ? undefined : clip(headerValues(request, name)[0]?.toString());
+    hiddenHeaders.has(name) ? undefined : clipped(headerValues(request, name)[0]?.toString());
   return {
-    method: clip(request.method),
-    host: clip(request.host),
-    path: clip(request.path.replace(/[?#].*$/s, '')),
-    source_address: clip(request.sourceAddress),
+    method: clipped(request.method),
+    host: clipped(request.host),
+    path: clipped(request.path.replace(/[?#].*$/s, '')),
+    source_address: clipped(request.sourceAddress),
     'x-envoy-external-address': header(HEADERS_READ.externalAddress),
     user_agent: header(HEADERS_READ.userAgent),
     'x-request-id': header(HEADERS_READ.requestId),
@@ -169,8 +170,8 @@ function traceId(traceparent: string | undefined): string | undefined {
   return /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(traceparent ?? '')?.[1];
 }
 
-function clip(value: unknown): string | undefined {
-  return typeof value === 'string' ? value.slice(0, MAX_TEXT_LENGTH) : undefined;
+function clipped(value: unknown): string | undefined {
+  return typeof value === 'string' ? clip(value) : undefined;
 }
 
 /** Lets so many lines a second of each reason through, and sums up the rest once the second is over. */

@@ -1,7 +1,7 @@
 /** Owns when files are looked at: again and again, and when asked; one look at a time. */
 
-/** Kubernetes and operators expect a change to be seen within 5 s. */
-const LOOK_INTERVAL_MS = 2000;
+/** Short enough that a change is taken within 5 s though two reads have to agree. */
+const LOOK_INTERVAL_MS = 1500;
 
 export interface Lookout {
   /** Looks now, and resolves when that look is over. */
@@ -10,13 +10,19 @@ export interface Lookout {
   stop(): void;
 }
 
-/** @param onFault takes what a look throws or rejects with, which ends none of the looks to come. */
-export function keepLooking(look: () => Promise<void>, onFault: (error: unknown) => void): Lookout {
+/**
+ * @param look takes whether it was asked for by {@link Lookout.lookNow}.
+ * @param onFault takes what a look throws or rejects with, which ends none of the looks to come.
+ */
+export function keepLooking(
+  look: (isAsked: boolean) => Promise<void>,
+  onFault: (error: unknown) => void,
+): Lookout {
   let looking: Promise<void> | undefined;
 
   /** A file that is slow to read must not be read twice at once. */
-  function lookOnce(): Promise<void> {
-    looking ??= look()
+  function lookOnce(isAsked: boolean): Promise<void> {
+    looking ??= look(isAsked)
       .catch(onFault)
       .finally(() => {
         looking = undefined;
@@ -24,12 +30,12 @@ export function keepLooking(look: () => Promise<void>, onFault: (error: unknown)
     return looking;
   }
 
-  const timer = setInterval(lookOnce, LOOK_INTERVAL_MS);
+  const timer = setInterval(() => lookOnce(false), LOOK_INTERVAL_MS);
   return {
     async lookNow() {
       // A look that has begun may have read the old files already.
       await looking;
-      await lookOnce();
+      await lookOnce(true);
     },
     stop: () => clearInterval(timer),
   };

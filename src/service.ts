@@ -87,8 +87,8 @@ async function startPrimary(files: ConfigurationFiles, log: Log, count: number):
   const address = await listenAdmin(files, admin);
   const grpc = await workers.start(count);
   // The workers look at the files by themselves, and tell of it; this look is for what is shown once for all.
-  const look = async (): Promise<void> => {
-    const outcomes = await files.refresh();
+  const look = async (isAsked: boolean): Promise<void> => {
+    const outcomes = await files.refresh(isAsked);
     const { config } = files.current();
     const isConfigNew = outcomes.some(({ kind, problems }) => kind === 'config' && problems.length === 0);
     if (isConfigNew) log.configure(config.policyTable, config.settings.log);

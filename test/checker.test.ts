@@ -23,7 +23,7 @@ const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
   keepCase: true,
 });
 const CHECK = (definition['envoy.service.auth.v3.Authorization'] as ServiceDefinition)['Check'];
-const DENIED = { status: 401, body: '{}', contentType: 'application/json', exposeReason: false };
+const DENIED = { status: 401, body: '{}', contentType: 'application/json', exposeReason: false, headers: {} };
 
 let log: Log | undefined;
 afterEach(() => log?.close());

@@ -6,7 +6,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Secret } from '../src/approov/secret.ts';
 import { ConfigError } from '../src/config/config.ts';
 import type { Env } from '../src/config/env.ts';
-import { type Configuration, loadConfiguration, openConfiguration } from '../src/configuration.ts';
+import {
+  type Configuration,
+  type ConfigurationFiles,
+  loadConfiguration,
+  type Outcome,
+  openConfiguration,
+} from '../src/configuration.ts';
 import { OTHER_SECRET, SECRET } from './support/token.ts';
 
 const PRINT = Secret.parse(SECRET).fingerprint;
@@ -157,7 +163,7 @@ describe('a later look', () => {
     const files = await openConfiguration(writeConfig(['a']), {});
     const before = files.current();
     write('a', SECRET);
-    expect(await files.refresh()).toEqual([]);
+    expect(await files.refresh(true)).toEqual([]);
     expect(files.current()).toBe(before);
   });
 
@@ -168,7 +174,7 @@ describe('a later look', () => {
     write('a', SECRET);
     const files = await openConfiguration(writeConfig(['a']), {});
     change();
-    expect(await files.refresh()).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(await files.refresh(true)).toEqual([{ kind: 'keys', problems: [] }]);
     expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
   });
 
@@ -185,7 +191,7 @@ describe('a later look', () => {
     const files = await openConfiguration(writeConfig(['a']), {});
     symlinkSync('v2', at('..data_tmp'));
     renameSync(at('..data_tmp'), at('..data'));
-    expect(await files.refresh()).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(await files.refresh(true)).toEqual([{ kind: 'keys', problems: [] }]);
     expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
   });
 
@@ -199,12 +205,12 @@ describe('a later look', () => {
       const files = await openConfiguration(writeConfig(['a']), {});
       given.change();
       const problem = { path: 'keys[0].secretFile', message: given.message() };
-      expect(await files.refresh()).toEqual([{ kind: 'keys', problems: [problem] }]);
-      expect(await files.refresh()).toEqual([]);
+      expect(await files.refresh(true)).toEqual([{ kind: 'keys', problems: [problem] }]);
+      expect(await files.refresh(true)).toEqual([]);
       expect(files.problems().get('keys')).toEqual([problem]);
       expect(keysOf(files.current())).toEqual([`a ${PRINT}`]);
       write('a', OTHER_SECRET);
-      expect(await files.refresh()).toEqual([{ kind: 'keys', problems: [] }]);
+      expect(await files.refresh(true)).toEqual([{ kind: 'keys', problems: [] }]);
       expect(files.problems().get('keys')).toEqual([]);
       expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
     },
@@ -215,7 +221,7 @@ describe('a later look', () => {
     write('b', OTHER_SECRET);
     const files = await openConfiguration(writeConfig(['a']), {});
     writeConfig(['b'], 'policies: {default: {mode: limit}}');
-    const outcomes = await files.refresh();
+    const outcomes = await files.refresh(true);
     expect(outcomes.map(({ kind, problems }) => [kind, problems])).toContainEqual(['config', []]);
     expect(files.current().config.policyTable.defaultPolicy.mode).toBe('limit');
     expect(keysOf(files.current())).toEqual([`b ${OTHER_PRINT}`]);
@@ -227,7 +233,7 @@ describe('a later look', () => {
     const files = await openConfiguration(file, {});
     writeFileSync(file, 'log: {level: loud}');
     write('a', OTHER_SECRET);
-    expect(await files.refresh()).toContainEqual({ kind: 'keys', problems: [] });
+    expect(await files.refresh(true)).toContainEqual({ kind: 'keys', problems: [] });
     expect(
       files
         .problems()
@@ -242,13 +248,128 @@ describe('a later look', () => {
     write('a', SECRET);
     const files = await openConfiguration(writeConfig(['a']), {});
     writeConfig(['a', 'b'], 'policies: {default: {mode: off}}');
-    expect(await files.refresh()).toEqual([
+    expect(await files.refresh(true)).toEqual([
       { kind: 'config', problems: [{ path: 'keys[1].secretFile', message: `${at('b')}: no such file` }] },
     ]);
     expect(files.current().config.policyTable.defaultPolicy.mode).toBe('enforce');
     write('b', OTHER_SECRET);
-    await files.refresh();
+    await files.refresh(true);
     expect(files.problems().get('config')).toEqual([]);
     expect(keysOf(files.current())).toEqual([`a ${PRINT}`, `b ${OTHER_PRINT}`]);
+  });
+});
+
+describe('a refresh by itself, while a file may be half-written', () => {
+  let nowMs = 0;
+  const clock = (): number => nowMs;
+  beforeEach(() => {
+    nowMs = 0;
+  });
+
+  /** A refresh by the timer, so much later. */
+  function refreshAfter(ms: number, files: ConfigurationFiles): Promise<readonly Outcome[]> {
+    nowMs += ms;
+    return files.refresh(false);
+  }
+
+  const modeOf = (files: ConfigurationFiles) => files.current().config.policyTable.defaultPolicy.mode;
+  const STRICT = 'policies: {default: {mode: enforce}}\n';
+
+  it('does not take the first half of a configuration, good as it may be', async () => {
+    const file = write('policies.yaml', STRICT);
+    const files = await openConfiguration(file, { APPROOV_BASE64_SECRET: SECRET }, clock);
+    write('policies.yaml', 'policies: {default: {mode: limit}}\n');
+    expect(await refreshAfter(5000, files)).toEqual([]);
+    write('policies.yaml', 'policies: {default: {mode: limit}}\nroutes: [{policy: default}]\n');
+    expect(await refreshAfter(1500, files)).toEqual([]);
+    expect(modeOf(files)).toBe('enforce');
+    expect(await refreshAfter(999, files)).toEqual([]);
+    expect(await refreshAfter(1, files)).toEqual([{ kind: 'config', problems: [] }]);
+    expect([modeOf(files), files.current().config.policyTable.routes.length]).toEqual(['limit', 1]);
+  });
+
+  it('does not tell of a bad half, nor of a file that is gone for a moment', async () => {
+    write('a', SECRET);
+    const file = writeConfig(['a']);
+    const files = await openConfiguration(file, {}, clock);
+    write('config.yaml', 'keys: [');
+    rmSync(at('a'));
+    expect(await refreshAfter(1500, files)).toEqual([]);
+    writeConfig(['a']);
+    write('a', SECRET);
+    expect(await refreshAfter(1500, files)).toEqual([]);
+    expect([...files.problems().values()].flat()).toEqual([]);
+  });
+
+  it('takes each file by itself, and does not wait for another', async () => {
+    write('a', SECRET);
+    const file = writeConfig(['a']);
+    const files = await openConfiguration(file, {}, clock);
+    write('a', OTHER_SECRET);
+    await refreshAfter(1500, files);
+    write('config.yaml', 'keys: [');
+    expect(await refreshAfter(1500, files)).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
+    expect(files.problems().get('config')).toEqual([]);
+  });
+
+  it('takes a configuration and the key that it names first by the second refresh', async () => {
+    write('a', SECRET);
+    const files = await openConfiguration(writeConfig(['a']), {}, clock);
+    write('b', OTHER_SECRET);
+    writeConfig(['a', 'b']);
+    expect(await refreshAfter(1500, files)).toEqual([]);
+    expect((await refreshAfter(1500, files)).map(({ kind }) => kind)).toContain('config');
+    expect(keysOf(files.current())).toEqual([`a ${PRINT}`, `b ${OTHER_PRINT}`]);
+  });
+
+  it('waits with a configuration for a key that it names first and that is still written', async () => {
+    write('a', SECRET);
+    const files = await openConfiguration(writeConfig(['a']), {}, clock);
+    writeConfig(['a', 'b']);
+    write('b', OTHER_SECRET.slice(0, 44));
+    await refreshAfter(1500, files);
+    write('b', OTHER_SECRET);
+    expect(await refreshAfter(1500, files)).toEqual([]);
+    expect(keysOf(files.current())).toEqual([`a ${PRINT}`]);
+    await refreshAfter(1500, files);
+    expect(keysOf(files.current())).toEqual([`a ${PRINT}`, `b ${OTHER_PRINT}`]);
+  });
+
+  it('keeps telling what is wrong with a file while that is written', async () => {
+    write('a', SECRET);
+    const files = await openConfiguration(writeConfig(['a']), {}, clock);
+    write('a', '');
+    await refreshAfter(1500, files);
+    const [bad] = await refreshAfter(1500, files);
+    expect(bad?.problems).toHaveLength(1);
+    write('a', OTHER_SECRET);
+    expect(await refreshAfter(1500, files)).toEqual([]);
+    expect(files.problems().get('keys')).toEqual(bad?.problems);
+    expect(await refreshAfter(1500, files)).toEqual([{ kind: 'keys', problems: [] }]);
+  });
+
+  it('takes what a link is turned to at once', async () => {
+    for (const [name, secret] of Object.entries({ v1: SECRET, v2: OTHER_SECRET })) {
+      mkdirSync(at(name));
+      write(join(name, 'a'), secret);
+    }
+    symlinkSync('v1', at('..data'));
+    symlinkSync(join('..data', 'a'), at('a'));
+    const files = await openConfiguration(writeConfig(['a']), {}, clock);
+    symlinkSync('v2', at('..data_tmp'));
+    renameSync(at('..data_tmp'), at('..data'));
+    expect(await refreshAfter(0, files)).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
+  });
+
+  it('does not take a plain file that a link was replaced by at once', async () => {
+    write('real', SECRET);
+    symlinkSync('real', at('a'));
+    const files = await openConfiguration(writeConfig(['a']), {}, clock);
+    rmSync(at('a'));
+    write('a', OTHER_SECRET);
+    expect(await refreshAfter(1500, files)).toEqual([]);
+    expect(await refreshAfter(1500, files)).toEqual([{ kind: 'keys', problems: [] }]);
   });
 });

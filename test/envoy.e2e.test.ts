@@ -6,12 +6,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunningEnvoy } from '../scripts/envoy.mjs';
 import { payClaim } from '../src/approov/token-binding.ts';
-import { RESULT_HEADERS } from '../src/authz/result-header.ts';
+import { RESULT_HEADER_ALIASES, RESULT_HEADERS } from '../src/authz/result-header.ts';
 import {
   accessLogOf,
   EXT_AUTHZ,
   linesWith,
   type Sample,
+  type SeenRequest,
   type Sent,
   send,
   startSample,
@@ -74,7 +75,7 @@ describe.each([{ encode_raw_headers: true }, { encode_raw_headers: false }])('wi
       headers: () => [token(`${freshToken()}\xff\xfe`)],
       reason: 'invalid_token_format',
     },
-    { name: '20 KiB', headers: () => [token('a'.repeat(20 * 1024))], reason: 'invalid_token_format' },
+    { name: '20 KiB', headers: () => [token('a1'.repeat(10 * 1024))], reason: 'invalid_token_format' },
     {
       name: 'a token signed with another secret',
       headers: () => [token(freshToken({}, { secret: OTHER_SECRET_BYTES }))],
@@ -85,6 +86,16 @@ describe.each([{ encode_raw_headers: true }, { encode_raw_headers: false }])('wi
       name: 'a token bound to another log-in',
       headers: () => [token(freshToken({ pay: payClaim(['Bearer a']) })), ['authorization', 'Bearer b']],
       reason: 'binding_mismatch',
+    },
+    {
+      name: 'a token bound to an empty log-in, which is not there',
+      headers: () => [token(freshToken({ pay: payClaim(['']) }))],
+      reason: 'missing_binding_header',
+    },
+    {
+      name: 'a word of an SDK that is newer than ours',
+      headers: () => [token('ATTESTATION_PENDING')],
+      reason: 'missing_approov_token',
     },
   ];
 
@@ -119,6 +130,10 @@ describe.each([{ encode_raw_headers: true }, { encode_raw_headers: false }])('wi
       headers: () => [token(freshToken({ pay: payClaim(['Bearer a']) })), ['authorization', 'Bearer a']],
     },
     {
+      name: 'a token and the empty log-in that it is bound to, as okhttp binds it',
+      headers: () => [token(freshToken({ pay: payClaim(['']) })), ['authorization', '']],
+    },
+    {
       name: 'a token in a header of another case',
       headers: () => [['Approov-Token', freshToken()]],
     },
@@ -136,7 +151,7 @@ describe.each([{ encode_raw_headers: true }, { encode_raw_headers: false }])('wi
   test('none of these answers was one that Envoy could not use', async () => {
     expect(await envoy.stats('^http\\.api\\.ext_authz\\.')).toMatchObject({
       'http.api.ext_authz.denied': REFUSED.length,
-      'http.api.ext_authz.ok': 3,
+      'http.api.ext_authz.ok': 4,
       'http.api.ext_authz.error': 0,
       'http.api.ext_authz.invalid': 0,
       'http.api.ext_authz.failure_mode_allowed': 0,
@@ -155,6 +170,10 @@ test('a bound header that is not UTF-8 verifies by its bytes when Envoy sends th
 });
 
 const FORGED = RESULT_HEADERS.map((name) => [name, 'forged'] as const);
+const FORGED_ALIASES = RESULT_HEADER_ALIASES.flatMap((name) => [
+  [name, 'forged'] as const,
+  [name.toUpperCase(), 'again'] as const,
+]);
 const PREFLIGHT = [
   ['origin', 'https://elsewhere.example.com'],
   ['access-control-request-method', 'POST'],
@@ -208,6 +227,12 @@ const LET_THROUGH: readonly { name: string; sent: () => Sent; seen: Readonly<Rec
   },
 ];
 
+/** The lines whose name a server that makes a variable of it, as WSGI and CGI do, takes for one of ours. */
+function resultLinesOf(seen: SeenRequest | undefined): Record<string, string[]> {
+  const lines = Object.entries(linesWith(seen, 'approov'));
+  return Object.fromEntries(lines.filter(([name]) => /^x[_-]approov/.test(name)));
+}
+
 /** The sample's policies and one of each mode that it lacks. */
 const EVERY_MODE = `
 policies:
@@ -216,7 +241,12 @@ policies:
   limited: {mode: limit}
   watched: {mode: observe, forwardClaims: [did]}
   open: {mode: "off"}
+  web:
+    denied:
+      status: 403
+      headers: {Retry-After: "30", Access-Control-Allow-Origin: "https://app.example.com", Vary: Origin}
 routes:
+  - {pathPrefix: /web, policy: web}
   - {pathPrefix: /claims, policy: claims}
   - {pathPrefix: /observe, policy: watched}
   - {pathPrefix: /off, policy: open}
@@ -233,6 +263,17 @@ describe.each([
     change: (sample: Sample) => {
       sample.connectionManager.delete('early_header_mutation_extensions');
       sample.httpFilter(EXT_AUTHZ).set('decoder_header_mutation_rules', {});
+    },
+  },
+  {
+    name: 'envoy.yaml with underscores let through, and every header shown to the service',
+    change: (sample: Sample) => {
+      sample.connectionManager.delete('early_header_mutation_extensions');
+      sample.connectionManager.setIn(
+        ['common_http_protocol_options', 'headers_with_underscores_action'],
+        'ALLOW',
+      );
+      sample.httpFilter(EXT_AUTHZ).delete('allowed_headers');
     },
   },
 ])('under $name', ({ change }) => {
@@ -261,17 +302,35 @@ describe.each([
       { forgery: 'none', forged: [] },
       { forgery: 'once', forged: FORGED },
       { forgery: 'twice', forged: [...FORGED, ...FORGED] },
+      { forgery: 'in every spelling with underscores', forged: [...FORGED, ...FORGED_ALIASES] },
     ])('reaches the upstream with our headers only, forged $forgery', async ({ forged }) => {
       const { headers = [], ...request } = sent();
       const answer = await send(envoy, { ...request, headers: [...forged, ...headers] });
       expect(answer.status).toBe(200);
-      expect(linesWith(answer.upstream, 'x-approov')).toEqual(expected);
+      expect(resultLinesOf(answer.upstream)).toEqual(expected);
     });
+  });
+
+  test('a refusal has the headers that its policy gives, and no other policy’s has them', async () => {
+    const refused = await send(envoy, { path: '/web/orders' });
+    expect(refused).toMatchObject({
+      status: 403,
+      body: '{}',
+      headers: {
+        'retry-after': '30',
+        'access-control-allow-origin': 'https://app.example.com',
+        vary: 'Origin',
+        'content-type': 'application/json',
+        'cache-control': 'no-store',
+      },
+    });
+    const other = await send(envoy, { path: '/orders' });
+    expect([other.status, other.headers['retry-after']]).toEqual([401, undefined]);
   });
 
   test('Envoy found every answer valid', async () => {
     expect(await envoy.stats('^http\\.api\\.ext_authz\\.')).toMatchObject({
-      'http.api.ext_authz.ok': LET_THROUGH.length * 3,
+      'http.api.ext_authz.ok': LET_THROUGH.length * 4,
       'http.api.ext_authz.error': 0,
       'http.api.ext_authz.invalid': 0,
     });

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { CompleteFiles } from '../src/complete-files.ts';
 import type { DecryptionKeySource, KeySource } from '../src/config/config.ts';
 import { parseConfig } from '../src/config/parse.ts';
 import {
@@ -62,12 +63,17 @@ function partOf(source: KeySource): Part {
   return part;
 }
 
+/** Takes every file as complete. */
+function newReader(): Reader {
+  return new Reader(new CompleteFiles(() => 0), new Map(), true);
+}
+
 function load(
   parts: readonly Part[],
   before?: ReadonlyMap<string, Good>,
-  reader = new Reader(),
+  reader = newReader(),
 ): Promise<LoadedParts> {
-  return loadParts(parts, reader, before);
+  return loadParts(parts, reader, before && { parts: before, problems: new Map() });
 }
 
 describe('the parts', () => {
@@ -240,7 +246,7 @@ describe('loadParts', () => {
 describe('a look', () => {
   it('reads each file once, so that two parts made of one file agree', async () => {
     const [a, b] = [partOf(keySource()), partOf(keySource({ id: 'same' }))];
-    const reader = new Reader();
+    const reader = newReader();
     const before = await load([a], undefined, reader);
     write('secret', OTHER_SECRET);
     const after = await load([a, b], before.good, reader);
@@ -248,14 +254,15 @@ describe('a look', () => {
   });
 
   it('reads a file once, though it holds both certificate and key and is asked for twice at a time', async () => {
-    const reader = new Reader();
+    const reader = newReader();
     const [first, second] = await Promise.all([reader.read(file('secret')), reader.read(file('secret'))]);
     expect(first).toBe(second);
   });
 
   it('knows what it read by digests that tell content from content and from no file', async () => {
-    const reader = new Reader();
-    const texts = await Promise.all(['secret', 'other', 'none'].map((name) => reader.read(file(name))));
+    const reader = newReader();
+    const readings = await Promise.all(['secret', 'other', 'none'].map((name) => reader.read(file(name))));
+    const texts = readings.map(({ text }) => text);
     expect(Object.fromEntries(reader.digests)).toEqual({
       [file('secret')]: digestOf(texts[0]),
       [file('other')]: digestOf(texts[1]),

@@ -86,3 +86,34 @@ describe('readTextFile', () => {
     expect(await readTextFile(file)).toEqual({ problem: `${file}: no such file` });
   });
 });
+
+describe('a file in another encoding than UTF-8', () => {
+  const text = 'keys: [{id: a, secretFile: /a}]';
+  const swapped = (bytes: Buffer): Buffer => Buffer.from(bytes).swap16();
+  const utf16 = Buffer.from(text, 'utf16le');
+
+  it.each([
+    { name: 'UTF-16 as Windows writes it', content: Buffer.concat([Buffer.from([0xff, 0xfe]), utf16]) },
+    {
+      name: 'UTF-16 of the other byte order',
+      content: Buffer.concat([Buffer.from([0xfe, 0xff]), swapped(utf16)]),
+    },
+    { name: 'UTF-16 without a mark', content: utf16 },
+    { name: 'UTF-16 of the other byte order without a mark', content: swapped(utf16) },
+  ])('is named: $name', async ({ content }) => {
+    const file = write('encoded', content);
+    expect(await readTextFile(file)).toEqual({ problem: `${file}: is in UTF-16: save it as UTF-8` });
+  });
+
+  it.each([
+    {
+      name: 'UTF-8 with a mark, which is not part of the text',
+      content: Buffer.from(`\ufeff${text}`),
+      expected: text,
+    },
+    { name: 'an empty file', content: Buffer.alloc(0), expected: '' },
+    { name: 'a NUL here and there', content: Buffer.from('a\0bc\0d'), expected: 'a\0bc\0d' },
+  ])('is none: $name', async ({ content, expected }) => {
+    expect(await readTextFile(write('plain', content))).toEqual({ text: expected });
+  });
+});

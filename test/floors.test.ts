@@ -27,7 +27,13 @@ const ROOMS: Readonly<Record<string, Room>> = {
     '@grpc/proto-loader protobufjs/ext/descriptor/index.js',
     'it describes the service to those who ask, and takes no call',
   ),
-  'files.ts': room(2, 'node:fs/promises', 'it reads text, whatever it says'),
+  'files.ts': room(
+    2,
+    'approov/ node:fs/promises node:path',
+    'it reads text, whatever it says, and shows no secret',
+  ),
+  'printable.ts': room(2, '', 'it makes text safe to print, whoever prints it'),
+  'complete-files.ts': room(2, '', 'it compares what was read, whatever it is'),
   'https-text.ts': room(3, 'config/ undici', 'it fetches a text, whatever it says'),
   'jwks-url.ts': room(
     3,
@@ -39,7 +45,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'acceptor.ts': room(2, 'listener.ts node:net', 'it lets connections in, whatever is said on them'),
   'log.ts': room(
     2,
-    'approov/ authz/ node:crypto node:timers/promises pino',
+    'approov/ authz/ printable.ts node:crypto node:timers/promises pino',
     'it writes decisions down, and a token only as its fingerprint',
   ),
   'metrics.ts': room(
@@ -60,12 +66,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'file-parts.ts': room(
     3,
-    'approov/ config/ files.ts key-files.ts tls-files.ts node:crypto',
+    'approov/ config/ complete-files.ts files.ts key-files.ts tls-files.ts node:crypto',
     'it makes of each file what the configuration says that it is',
   ),
   'configuration.ts': room(
     3,
-    'approov/ config/ file-parts.ts files.ts key-files.ts tls-files.ts',
+    'approov/ config/ complete-files.ts file-parts.ts files.ts key-files.ts tls-files.ts',
     'it keeps the configuration and its files in their last good state',
   ),
   'key-store.ts': room(
@@ -106,12 +112,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'commands/': room(
     5,
-    'approov/ authz/ config/ configuration.ts files.ts key-store.ts service.ts workers.ts node:crypto node:http2 node:net node:tls node:util',
+    'approov/ authz/ config/ configuration.ts files.ts key-store.ts printable.ts service.ts workers.ts node:crypto node:http2 node:net node:tls node:util',
     'each command is a way into the house, and none of them is the process',
   ),
   'cli.ts': room(
     6,
-    'commands/ config/ listen-error.ts version.ts node:stream/consumers',
+    'commands/ config/ listen-error.ts printable.ts version.ts node:stream/consumers',
     'it is the process: arguments, environment, signals, exit code',
   ),
 };

@@ -8,7 +8,7 @@ import {
 } from '../src/approov/decryption-algorithm.ts';
 import { parsePem } from '../src/approov/public-key.ts';
 import { Secret } from '../src/approov/secret.ts';
-import { describeKey, KeyError, keyOfSecret, parseDecryptionKey, parseKeys } from '../src/key-files.ts';
+import { describeKey, KeyError, keysOfSecret, parseDecryptionKey, parseKeys } from '../src/key-files.ts';
 import { generateKeyPair } from './support/key-pair.ts';
 import { OTHER_SECRET, SECRET } from './support/token.ts';
 
@@ -61,7 +61,7 @@ describe('a secret', () => {
   });
 
   it('from the environment is the same key', () => {
-    const key = keyOfSecret(source({ id: 'env' }), Secret.parse(SECRET));
+    const [key] = keysOfSecret(source({ id: 'env' }), Secret.parse(SECRET)).keys;
     expect(key).toMatchObject({
       id: 'env',
       algorithms: ['HS256'],

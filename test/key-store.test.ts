@@ -8,7 +8,7 @@ import { selectKeys } from '../src/approov/keyset.ts';
 import { Secret } from '../src/approov/secret.ts';
 import type { KeySource } from '../src/config/config.ts';
 import type { LoadedKey } from '../src/configuration.ts';
-import { keyOfSecret } from '../src/key-files.ts';
+import { keysOfSecret } from '../src/key-files.ts';
 import { createKeyStore, fetchKeyset, type KeyStore } from '../src/key-store.ts';
 import { createCa, issueCertificate } from './support/certificate.ts';
 import { type KeyHost, startKeyHost } from './support/key-host.ts';
@@ -65,7 +65,7 @@ function urlKey(id: string, fields: Partial<KeySource> = {}): LoadedKey {
 
 function secretKey(id: string): LoadedKey {
   const source: KeySource = { ...urlKey(id).source, source: 'secret', from: { file: 'secret' } };
-  return { source, keys: [keyOfSecret(source, Secret.parse(SECRET))], warnings: [], ca: undefined };
+  return { source, ...keysOfSecret(source, Secret.parse(SECRET)), ca: undefined };
 }
 
 function open(...keys: readonly LoadedKey[]): KeyStore {

@@ -178,6 +178,27 @@ describe('the line of a check', () => {
     });
   });
 
+  test('holds no control or format character as such, in what a client sent or in what we say', () => {
+    const nasty = 'a\u0007\u0085\u009b2J\u2028\u202emoc\u2066\u200f\u{e0041}\u007fz';
+    const token = mintToken({ arc: nasty, did: nasty }, { header: { alg: nasty, kid: nasty } });
+    const written: string[] = [];
+    const own = createLog({
+      settings: { level: 'info', checks: 'all' },
+      destination: { write: (line) => void written.push(line) },
+      nowMs: () => 0,
+      onSuppressed: () => undefined,
+    });
+    const headers = { 'approov-token': token, 'user-agent': nasty };
+    const request = checkRequest({ method: nasty, host: nasty, path: nasty, sourceAddress: nasty, headers });
+    own.check(request, judge(request), undefined);
+    own.warn({ problem: nasty }, nasty);
+    own.close();
+    expect(written).toHaveLength(2);
+    for (const line of written) expect(line).toMatch(/^[\x20-\x7e]+\n$/);
+    expect(JSON.parse(written[0] ?? '')).toMatchObject({ host: nasty, user_agent: nasty, kid: nasty });
+    expect(JSON.parse(written[1] ?? '')).toMatchObject({ problem: nasty, msg: nasty });
+  });
+
   test('leaves out what is no text in a token, and a traceparent that is none', () => {
     const token = mintToken({ arc: 1, did: ['x'] }, { header: { kid: { a: 1 } } });
     const request = checkRequest({ headers: { 'approov-token': token } });

@@ -252,9 +252,10 @@ routes: [{pathPrefix: /limited, policy: limited}]
       { 'approov-token': 'bad_url', 'approov-status': 'rejected' },
       'rejected',
     ],
+    ['a word for a token that is not known', { 'approov-token': 'SUNNY_DAY' }, 'other'],
     ['a word that is not known', { 'approov-status': 'planted"} 1\n' }, 'other'],
     ['two words', { 'approov-status': 'success,rejected' }, 'other'],
-    ['no word at all', { 'approov-status': '', 'approov-token': 'planted' }, undefined],
+    ['no word at all', { 'approov-status': '', 'approov-token': 'planted1' }, undefined],
   ])('counts an SDK status from %s', async (_name, headers, status) => {
     await client.check(requestWith(headers));
     const rise = Object.entries(await rises()).filter(([name]) =>

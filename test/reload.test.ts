@@ -45,6 +45,21 @@ async function waitForLook(keys: readonly object[]): Promise<void> {
   await vi.waitFor(async () => expect(await service.metric(series)).toBeGreaterThan(before), PATIENCE);
 }
 
+test('a secret that was probably encoded twice is warned of once, whether it is there at the start or comes later', async () => {
+  const secretFile = scratch.write('twice', Buffer.from(SECRET).toString('base64'));
+  const later = scratch.write('later', SECRET);
+  const keys = [keyOf('twice', secretFile), keyOf('later', later)];
+  const warnings = () =>
+    service.logLines().flatMap(({ warning }) => (warning === undefined ? [] : [warning]));
+  const warned =
+    'secretFile: the secret decodes to text that is itself base64: it was probably encoded twice';
+  await start(keys);
+  await vi.waitFor(() => expect(warnings()).toEqual([`keys[0].${warned}`]), PATIENCE);
+  scratch.write('later', Buffer.from(OTHER_SECRET).toString('base64'));
+  await waitForLook(keys);
+  await vi.waitFor(() => expect(warnings()).toEqual([`keys[0].${warned}`, `keys[1].${warned}`]), PATIENCE);
+});
+
 describe('a secret is seen', () => {
   interface Way {
     readonly name: string;

@@ -89,7 +89,7 @@ describe('while no key has come', () => {
     expect((await fetch(`http://${service.admin}/livez`)).status).toBe(200);
     expect(await health()).toMatch(/: NOT_SERVING$/);
     expect(await check(await a.sign())).toBe('internal_error, 503');
-    expect(await check('nonsense')).toBe('invalid_token_format, 401');
+    expect(await check('nonsense.')).toBe('invalid_token_format, 401');
     await vi.waitFor(async () => {
       const { components } = await readReadyz(service.admin);
       expect(components.urls).toEqual({ remote: 'answers with status 503' });

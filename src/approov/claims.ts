@@ -17,7 +17,8 @@ export function checkLifetime(
 ): LifetimeFailure | undefined {
   const exp = expirySeconds(token);
   if (exp === undefined) return 'missing_expiry';
-  if (nowSeconds >= exp + toleranceSeconds) return 'token_expired';
+  // Not `>=`, which is false for a clock or a tolerance that is NaN: the token would never be over.
+  if (!(nowSeconds < exp + toleranceSeconds)) return 'token_expired';
   if (!Object.hasOwn(token.claims, 'nbf')) return undefined;
   const nbf = token.claims['nbf'];
   const isValidYet = typeof nbf === 'number' && Number.isFinite(nbf) && nbf <= nowSeconds + toleranceSeconds;

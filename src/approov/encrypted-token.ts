@@ -36,6 +36,8 @@ export interface DecryptionKey {
   readonly encryptions: readonly Encryption[];
   /** Inside is a signed token, verified as any other. If not, the claims themselves: for a secret only. */
   readonly isNested: boolean;
+  /** What its owner should know of it; holds nothing of it. */
+  readonly warning?: string | undefined;
 }
 
 /** What was inside, or that no key opens it, or that nobody tried as too many were being opened. */

@@ -31,10 +31,15 @@ export class Secret {
   readonly #key: KeyObject;
   /** First 12 hex digits of the SHA-256 of the decoded secret: tells secrets apart without giving one away. */
   readonly fingerprint: string;
+  /** What its owner should know of it; holds nothing of it. */
+  readonly warning: string | undefined;
 
   private constructor(bytes: Buffer) {
     this.#key = createSecretKey(bytes);
     this.fingerprint = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
+    const encoding = encodingOf(bytes.toString('latin1').trim());
+    this.warning =
+      encoding && `the secret decodes to text that is itself ${encoding}: it was probably encoded twice`;
   }
 
   /**
@@ -90,8 +95,23 @@ export class Secret {
   }
 }
 
+/** Random bytes are none of these: 32 of them are all characters of base64 once in 10^19 times. */
+function encodingOf(text: string): 'hex' | 'base64' | undefined {
+  if (/^(?:[0-9A-Fa-f]{2})+$/.test(text)) return 'hex';
+  return decodeBase64(text) === undefined ? undefined : 'base64';
+}
+
 /** What people most often give beside the secret. */
 function hintAt(text: string): string {
   if (/\s/.test(text)) return '; it has white space inside: give the secret alone, on one line';
   return /^["']/.test(text) ? '; it stands in quotes: give it without them' : '';
+}
+
+/**
+ * Long runs of base64 in which both cases and a digit occur: secrets have them, names of files and fields hardly ever. A run may
+ * hold the signs that also part words and folders from 32 bytes on only, and `/` if no path begins with it.
+ */
+export function looksLikeSecret(text: string): boolean {
+  const runs = text.trim().match(/^[A-Za-z0-9+][A-Za-z0-9+/]{42,}|[\w-]{43,}|[A-Za-z0-9+]{20,}/g) ?? [];
+  return runs.some((run) => /[a-z]/.test(run) && /[A-Z]/.test(run) && /\d/.test(run));
 }

@@ -9,7 +9,8 @@ export type BindingFailure = 'missing_pay_claim' | 'missing_binding_header' | 'b
 /**
  * Compares the token's `pay` claim with the bound headers.
  * @param boundValues per bound header, in configured order, each value that the request carries: raw bytes.
- * @param when `if-present` lets a token without `pay` pass, as Approov's failover tokens have none.
+ * @param when `if-present` lets a token without `pay` pass, as Approov's failover tokens have none, and one that is
+ *   bound to an empty header, as okhttp 3.5.8 and later bind it.
  */
 export function checkBinding(
   token: VerifiedToken,
@@ -21,15 +22,20 @@ export function checkBinding(
   if (typeof pay !== 'string' || pay === '') return 'binding_mismatch';
 
   const hash = createHash('sha256');
+  let hasBlank = false;
   for (const values of boundValues) {
     const value = values.length === 1 && values[0] ? trimBlanks(values[0]) : undefined;
-    if (value === undefined || value.length === 0) return 'missing_binding_header';
+    if (value === undefined) return 'missing_binding_header';
+    if (value.length === 0) hasBlank = true;
+    // Without a separator, as Approov hashes them: bytes may move from one header to the next unnoticed.
     hash.update(value);
   }
+  if (hasBlank && when === 'required') return 'missing_binding_header';
   const actual = hash.digest();
   const expected = decodeBase64(pay);
   const matches = expected?.length === actual.length && timingSafeEqual(expected, actual);
-  return matches ? undefined : 'binding_mismatch';
+  if (matches) return undefined;
+  return hasBlank ? 'missing_binding_header' : 'binding_mismatch';
 }
 
 /** The `pay` claim of a token bound to these header values: standard base64 with padding, as Approov writes it. */

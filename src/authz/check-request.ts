@@ -8,6 +8,8 @@ export interface CheckRequest {
   readonly host: string;
   /** Each occurrence of each header, by lower-case name: the bytes as received. */
   readonly headers: ReadonlyMap<string, readonly Buffer[]>;
+  /** The names in the request, in lower case, that some servers take for one of our own: RESULT_HEADER_ALIASES. */
+  readonly resultHeaderAliases: ReadonlySet<string>;
   /** `context_extensions["approov_policy"]` of Envoy's per-route configuration. */
   readonly policyName: string | undefined;
   /** Address of the connection's peer, which may be a proxy: for the log. */

@@ -56,7 +56,7 @@ interface Judgement {
   readonly reason: Reason;
   readonly presentedToken?: string;
   readonly verifiedToken?: VerifiedToken;
-  readonly sdkStatus?: SdkStatus | undefined;
+  readonly sdkStatus?: SdkStatus | 'other' | undefined;
 }
 
 function judge(request: CheckRequest, policy: Policy, verify: TokenVerifier, nowSeconds: number): Judgement {
@@ -99,13 +99,22 @@ function conclude(
   };
 }
 
-/** The Fetch standard's CORS-preflight request: `OPTIONS` with both headers. */
+/** The Fetch standard's CORS-preflight request: `OPTIONS` with both headers, as a browser sends them. */
 function isCorsPreflight(request: CheckRequest): boolean {
   return (
     request.method === 'OPTIONS' &&
-    headerValues(request, HEADERS_READ.origin).length > 0 &&
-    headerValues(request, HEADERS_READ.accessControlRequestMethod).length > 0
+    onlyValue(request, HEADERS_READ.origin) !== '' &&
+    METHOD.test(onlyValue(request, HEADERS_READ.accessControlRequestMethod))
   );
+}
+
+/** A method is a token (RFC 9110 §9.1, §5.6.2). */
+const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** The value of a header without the blanks around it; `''` if the header is absent or repeated. */
+function onlyValue(request: CheckRequest, name: string): string {
+  const [value, ...others] = headerValues(request, name);
+  return value === undefined || others.length > 0 ? '' : trimBlanks(value).toString('latin1');
 }
 
 function checkClaims(

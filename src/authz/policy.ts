@@ -1,5 +1,6 @@
 /** Owns policies and routes, and which of them judge a request. */
 import type { CheckRequest } from './check-request.ts';
+import type { DeniedResponse } from './denied-response.ts';
 import { matchesHost, normalizeHost } from './host.ts';
 import type { Mode } from './verdict.ts';
 
@@ -25,6 +26,8 @@ export interface Policy {
   readonly allowCorsPreflight: boolean;
   readonly forwardToken: boolean;
   readonly forwardClaims: readonly ForwardableClaim[];
+  /** Its own refusal, complete; without one, the refusal for all. */
+  readonly denied?: DeniedResponse | undefined;
 }
 
 /** Sends matching requests to a policy; a field that is `undefined` matches all. */

@@ -121,7 +121,8 @@ export const REASONS = {
   missing_binding_header: {
     verdict: 'unverified',
     step: 'binding',
-    meaning: 'The token is bound to a header that is absent, blank or repeated.',
+    meaning:
+      'The token is bound to a header that is absent, blank or repeated (an empty header may be bound under `if-present`).',
     remedy: 'After a log-out this is right; else see that Envoy passes the header on (`allowed_headers`).',
   },
   binding_mismatch: {

@@ -16,3 +16,17 @@ export const RESULT_HEADERS: readonly string[] = [
   REASON_HEADER,
   ...FORWARDABLE_CLAIMS.map(claimHeader),
 ];
+
+/**
+ * Every other name that becomes one of ours when `_` is read as `-`, as WSGI, CGI and PHP do: 27 of them, since a name
+ * has two hyphens.
+ */
+export const RESULT_HEADER_ALIASES: readonly string[] = RESULT_HEADERS.flatMap((name) => {
+  const [x, approov, what] = name.split('-');
+  return [`${x}_${approov}-${what}`, `${x}-${approov}_${what}`, `${x}_${approov}_${what}`];
+});
+
+/** Whether a name, in lower case, is one of ours or would be read as one. */
+export function isResultHeader(name: string): boolean {
+  return RESULT_HEADERS.includes(name.replaceAll('_', '-'));
+}

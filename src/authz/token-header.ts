@@ -7,7 +7,7 @@ import { choosePolicies, type Policy, type PolicyTable } from './policy.ts';
 /** What stands where the token belongs: one candidate, or why there is none. */
 export type PresentedToken =
   | { readonly kind: 'token'; readonly token: string }
-  | { readonly kind: 'missing_approov_token'; readonly sdkStatus: SdkStatus | undefined }
+  | { readonly kind: 'missing_approov_token'; readonly sdkStatus: SdkStatus | 'other' | undefined }
   | { readonly kind: 'duplicate_approov_token' };
 
 /** Never chooses among several: Envoy joins repeated headers with a comma, which no token contains. */

@@ -1,6 +1,6 @@
 /** Owns `check-config`: shows what `serve` would run with. */
 import { formatConfig } from '../config/effective.ts';
-import { loadConfiguration } from '../configuration.ts';
+import { decryptionWarnings, loadConfiguration } from '../configuration.ts';
 import { keyWarnings } from '../key-store.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 
@@ -8,9 +8,11 @@ export const checkConfig: Command = {
   help: [],
   options: {},
   async run(options, io) {
-    const { config, keys, decryptionKeys } = await loadConfiguration(configFile(options, io), io.env);
+    const configuration = await loadConfiguration(configFile(options, io), io.env);
+    const { config, keys, decryptionKeys } = configuration;
     io.out(formatConfig(config, keys, decryptionKeys).trimEnd());
-    for (const warning of keyWarnings(keys)) io.err(`warning: ${warning}`);
+    for (const warning of [...keyWarnings(keys), ...decryptionWarnings(configuration)])
+      io.err(`warning: ${warning}`);
     return EXIT.ok;
   },
 };

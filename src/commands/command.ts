@@ -1,6 +1,6 @@
 /** Owns what a command is: options in, exit code out, and a mistake of the user's as one readable line. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import type { Env } from '../config/env.ts';
+import { type Env, readVariable, valueProblem } from '../config/env.ts';
 
 /** The outside as a command sees it. */
 export interface Io {
@@ -81,7 +81,15 @@ function describeParseError({ code, message }: NodeJS.ErrnoException): string {
   return message.split(/\. |\n/, 1)[0] ?? '';
 }
 
-/** The configuration file that `--config` or `APPROOV_CONFIG` names. */
+/**
+ * The configuration file that `--config` or `APPROOV_CONFIG` names.
+ * @throws {UsageError} the variable's value is not the name alone.
+ */
 export function configFile(options: Options, io: Io): string | undefined {
-  return options.text('config') ?? (io.env['APPROOV_CONFIG'] || undefined);
+  const named = options.text('config');
+  const variable = readVariable(io.env, 'APPROOV_CONFIG');
+  if (named !== undefined || variable === undefined) return named;
+  const problem = valueProblem(variable);
+  if (problem !== undefined) throw new UsageError(`APPROOV_CONFIG: ${problem}`);
+  return variable;
 }

@@ -15,6 +15,7 @@ import { presentedTokens } from '../authz/token-header.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
 import { type Configuration, loadConfiguration } from '../configuration.ts';
 import { fetchKeyset } from '../key-store.ts';
+import { clipAll, escapeUnprintable } from '../printable.ts';
 import { type Command, configFile, EXIT, type Io, type Options, UsageError } from './command.ts';
 
 export const explain: Command = {
@@ -47,7 +48,10 @@ export const explain: Command = {
     const verify = await createVerifier(request, keyset, configuration);
     const decision = decide(request, config.policyTable, verify, nowSeconds);
     const explanation = explainDecision(decision);
-    io.out(options.flag('json') ? JSON.stringify(explanation, null, 2) : formatExplanation(explanation));
+    const lines = options.flag('json')
+      ? JSON.stringify(explanation, null, 2).split('\n')
+      : formatExplanation(explanation);
+    io.out(lines.map(escapeUnprintable).join('\n'));
     return decision.action === 'deny' ? EXIT.refused : EXIT.ok;
   },
 };
@@ -106,8 +110,8 @@ function explainDecision(decision: Decision): Explanation {
       ? {}
       : {
           token: {
-            header: unverified.header,
-            claims: unverified.claims ?? null,
+            header: clipAll(unverified.header),
+            claims: clipAll(unverified.claims ?? null),
             signature: verifiedToken === undefined ? 'not verified' : 'verified',
           },
         }),
@@ -135,7 +139,7 @@ function stoppingStep({ reason, presentedToken }: Decision): Step | undefined {
   return presentedToken.endsWith('.') ? 'key' : 'signature';
 }
 
-function formatExplanation(explanation: Explanation): string {
+function formatExplanation(explanation: Explanation): readonly string[] {
   const { steps, policy, mode, verdict, action, reason, meaning, remedy, key_id, token } = explanation;
   return [
     ...steps.map(({ step, result, about }) => `${step.padEnd(10)} ${result.padEnd(12)} ${about}`),
@@ -152,7 +156,7 @@ function formatExplanation(explanation: Explanation): string {
     `action     ${action}`,
     `reason     ${reason}: ${meaning}`,
     ...(verdict === 'unverified' ? [`what to do ${remedy}`] : []),
-  ].join('\n');
+  ];
 }
 
 function readRequest(options: Options): CheckRequest {
@@ -167,6 +171,7 @@ function readRequest(options: Options): CheckRequest {
     path: options.text('path') ?? '/',
     host: options.text('host') ?? '',
     headers,
+    resultHeaderAliases: new Set(),
     policyName: options.text('policy'),
     sourceAddress: '',
   };

@@ -57,15 +57,37 @@ export function readVariable(env: Env, variable: string): string | undefined {
   return env[variable] || undefined;
 }
 
+/** What a file of variables, as `docker run --env-file` reads one, has left in a value; no value of ours holds it. */
+export function valueProblem(text: string): string | undefined {
+  const problems = [
+    ...(/^(["']).*\1$/s.test(text.trim()) ? ['stands in quotes: give it without them'] : []),
+    ...(text.includes('\r')
+      ? ['holds a carriage return, as a file with Windows line ends leaves it: remove it']
+      : []),
+  ];
+  return problems.length === 0 ? undefined : problems.join('; ');
+}
+
 /**
  * Puts the variables' values into the file's content.
+ * @param problems takes what is wrong with a value, whichever field it is for.
  * @returns the variable that each value came from, by its path.
  */
-export function applyOverrides(content: RawObject, env: Env, defaultPolicy: string): Map<string, string> {
+export function applyOverrides(
+  content: RawObject,
+  env: Env,
+  defaultPolicy: string,
+  problems: Problem[],
+): Map<string, string> {
   const origins = new Map<string, string>();
   for (const override of OVERRIDES) {
     const text = readVariable(env, override.variable);
     if (text === undefined) continue;
+    const problem = valueProblem(text);
+    if (problem !== undefined) {
+      problems.push({ path: override.variable, message: problem });
+      continue;
+    }
     const path = override.path(defaultPolicy);
     const parent = override.isOfPolicy
       ? existingPolicy(content, defaultPolicy)

@@ -8,6 +8,7 @@ import {
   readVariable,
   SECRET_FILE_VARIABLE,
   SECRET_VARIABLE,
+  valueProblem,
 } from './env.ts';
 import {
   DECRYPTION_KEY,
@@ -57,7 +58,12 @@ export function readKeys(content: RawObject, env: Env, problems: Problem[]): rea
     hosts: undefined,
     path: variable,
   } as const;
-  if (secretFile !== undefined) return [{ ...key, from: { file: secretFile } }];
+  if (secretFile !== undefined) {
+    const problem = valueProblem(secretFile);
+    if (problem === undefined) return [{ ...key, from: { file: secretFile } }];
+    problems.push({ path: variable, message: problem });
+    return [];
+  }
   try {
     return [{ ...key, from: { secret: Secret.parse(secret ?? '') } }];
   } catch (error) {

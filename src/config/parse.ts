@@ -1,4 +1,5 @@
 /** Owns the way from a file's text and the environment to a configuration, or to everything that is wrong with it. */
+import type { DeniedResponse } from '../authz/denied-response.ts';
 import { normalizeHost } from '../authz/host.ts';
 import type { Policy, PolicyTable } from '../authz/policy.ts';
 import {
@@ -8,6 +9,7 @@ import {
   type KeySource,
   type Problem,
 } from './config.ts';
+import { dropEmptySections } from './empty-sections.ts';
 import {
   applyOverrides,
   type Env,
@@ -20,7 +22,7 @@ import {
 import { ENV_KEY_ID, hasEnvKey, readDecryptionKeys, readKeys } from './keys.ts';
 import { TLS, type TlsSettings } from './listen.ts';
 import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './schema.ts';
-import { shapeProblems } from './shape.ts';
+import { printableName, shapeProblems } from './shape.ts';
 import { readYaml } from './yaml.ts';
 
 /** What could be read: with problems there is no configuration, yet the files that are well described are known. */
@@ -42,9 +44,11 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   if (content === undefined)
     return { config: undefined, keys: [], decryptionKeys: [], tls: undefined, problems };
 
+  dropEmptySections(content, OPTIONAL_SECTIONS);
   const { defaultPolicy = DEFAULT_POLICY } = content;
   if (defaultPolicy === DEFAULT_POLICY || typeof defaultPolicy !== 'string') ensureDefaultPolicy(content);
-  const origins = applyOverrides(content, env, String(defaultPolicy));
+  fillEmptyPolicies(content);
+  const origins = applyOverrides(content, env, String(defaultPolicy), problems);
 
   const file = FILE.safeParse(content);
   if (!file.success) problems.push(...shapeProblems(file.error));
@@ -72,6 +76,14 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   };
 }
 
+const OPTIONAL_SECTIONS = [
+  ...Object.keys(FILE.shape),
+  'listen.tls',
+  'denied.headers',
+  'policies.*.denied',
+  'policies.*.denied.headers',
+];
+
 /** Where it is well described, whatever else is wrong with the content. */
 function readTls({ listen }: RawObject): TlsSettings | undefined {
   return isRawObject(listen) ? TLS.safeParse(listen['tls']).data : undefined;
@@ -84,13 +96,22 @@ function ensureDefaultPolicy(content: RawObject): void {
   if (isRawObject(policies) && !Object.hasOwn(policies, DEFAULT_POLICY)) policies[DEFAULT_POLICY] = {};
 }
 
+/** A policy with a name and nothing else has the strict defaults too. */
+function fillEmptyPolicies({ policies }: RawObject): void {
+  if (!isRawObject(policies)) return;
+  for (const [name, policy] of Object.entries(policies)) policies[name] = policy ?? {};
+}
+
 /** Names of policies that must exist. Looks at the raw content, so that it runs beside every other complaint. */
 function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
   const problems: Problem[] = [];
   const policies = isRawObject(content['policies']) ? Object.keys(content['policies']) : [];
   const checkPolicy = (path: string, name: unknown): void => {
     if (typeof name !== 'string' || policies.includes(name)) return;
-    problems.push({ path, message: `names no policy; there are: ${policies.join(', ') || 'none'}` });
+    problems.push({
+      path,
+      message: `names no policy; there are: ${policies.map(printableName).join(', ') || 'none'}`,
+    });
   };
   checkPolicy('defaultPolicy', defaultPolicy);
   rawList(content, 'routes').forEach((route, index) => {
@@ -118,7 +139,7 @@ function idProblems(content: RawObject, env: Env): Problem[] {
 function buildPolicyTable(settings: Settings): PolicyTable {
   const policies = new Map<string, Policy>();
   for (const [name, policy] of Object.entries(settings.policies))
-    policies.set(name, buildPolicy(name, policy));
+    policies.set(name, buildPolicy(name, policy, settings.denied));
   const policyNamed = (name: string): Policy => {
     const policy = policies.get(name);
     if (policy === undefined) throw new ConfigError([{ path: 'policies', message: `${name} is not one` }]);
@@ -136,6 +157,22 @@ function buildPolicyTable(settings: Settings): PolicyTable {
   };
 }
 
-function buildPolicy(name: string, settings: PolicySettings): Policy {
-  return { ...settings, name, tokenPrefix: settings.tokenPrefix.toLowerCase() };
+function buildPolicy(name: string, settings: PolicySettings, denied: DeniedResponse): Policy {
+  return {
+    ...settings,
+    name,
+    tokenPrefix: settings.tokenPrefix.toLowerCase(),
+    denied: settings.denied && ownDenied(denied, settings.denied),
+  };
+}
+
+/** Field by field: what a policy leaves out is as for all. */
+function ownDenied(denied: DeniedResponse, own: NonNullable<PolicySettings['denied']>): DeniedResponse {
+  return {
+    status: own.status ?? denied.status,
+    body: own.body ?? denied.body,
+    contentType: own.contentType ?? denied.contentType,
+    exposeReason: own.exposeReason ?? denied.exposeReason,
+    headers: own.headers ?? denied.headers,
+  };
 }

@@ -1,8 +1,9 @@
 /** Owns the shape of the configuration file: each field with its type, range and default. */
 import * as z from 'zod';
 import { FORWARDABLE_CLAIMS, isOddPath } from '../authz/policy.ts';
-import { RESULT_HEADERS } from '../authz/result-header.ts';
 import { MODES, UNKNOWN } from '../authz/verdict.ts';
+import { DENIED, POLICY_DENIED } from './denied.ts';
+import { headerName } from './header-name.ts';
 import { DECRYPTION_KEY, KEY } from './key-schema.ts';
 import { LISTEN } from './listen.ts';
 import { host, name, text } from './names.ts';
@@ -11,33 +12,15 @@ import { host, name, text } from './names.ts';
 export const DEFAULT_POLICY = 'default';
 
 const SECONDS_PER_DAY = 86_400;
-/** The HTTP status codes from 400 that Envoy's API knows (envoy.type.v3.StatusCode) and that refuse a request. */
-const DENIED_STATUSES = new Set([
-  ...range(400, 417),
-  ...range(421, 424),
-  426,
-  428,
-  429,
-  431,
-  ...range(500, 508),
-]);
-
 const textOrList = z
   .union(
     [text.transform((value) => [value]), z.array(text).min(1)],
-    'must be a text that is not empty, or a list of such',
+    unquoted('must be a text that is not empty, or a list of such'),
   )
   .nullable()
   .default(null);
 const seconds = z.number().min(0).max(SECONDS_PER_DAY);
 const count = z.int().min(1).max(0x7fff_ffff);
-
-/** RFC 9110 §5.1, lower case as on HTTP/2. */
-const headerName = z
-  .string()
-  .regex(/^[!#$%&'*+.^_`|~0-9a-z-]+$/, 'must be a header name in lower case')
-  .refine((value) => value !== 'host', 'must not be host: Envoy sends that apart from the headers')
-  .refine((value) => !RESULT_HEADERS.includes(value), 'must not be a header that this service sets');
 
 const POLICY = z
   .strictObject({
@@ -58,7 +41,7 @@ const POLICY = z
     audience: z
       .union(
         [z.literal('host'), text.transform((value) => [value]), z.array(text).min(1)],
-        'must be host, a text that is not empty, or a list of such',
+        unquoted('must be host, a text that is not empty, or a list of such'),
       )
       .nullable()
       .default(null),
@@ -66,6 +49,7 @@ const POLICY = z
     allowCorsPreflight: z.boolean().default(true),
     forwardToken: z.boolean().default(true),
     forwardClaims: z.array(z.enum(FORWARDABLE_CLAIMS)).default([]),
+    denied: POLICY_DENIED.optional(),
   })
   .refine(({ tokenHeader, binding }) => !binding?.headers.includes(tokenHeader), {
     path: ['binding', 'headers'],
@@ -96,24 +80,12 @@ const ROUTE = z.strictObject({
   policy: name,
 });
 
-const DENIED = z.strictObject({
-  status: z
-    .int()
-    .refine(
-      (status) => DENIED_STATUSES.has(status),
-      'must be a status that Envoy knows: 400-417, 421-424, 426, 428, 429, 431 or 500-508',
-    )
-    .default(401),
-  body: z.string().default('{}'),
-  contentType: z
-    .string()
-    .regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, 'must be a media type')
-    .default('application/json'),
-  exposeReason: z.boolean().default(false),
-});
-
 const LOG = z.strictObject({
-  level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  level: z
+    .string()
+    .transform(logLevel)
+    .pipe(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']))
+    .default('info'),
   checks: z.enum(['none', 'failures', 'all']).default('failures'),
 });
 
@@ -154,10 +126,19 @@ export const FILE = z.strictObject({
 export type Settings = z.infer<typeof FILE>;
 export type PolicySettings = z.infer<typeof POLICY>;
 
-function isUnique(values: readonly string[]): boolean {
-  return new Set(values).size === values.length;
+/** In any case, and by the name that other programs have for `warn`. */
+function logLevel(text: string): string {
+  const level = text.toLowerCase();
+  return level === 'warning' ? 'warn' : level;
 }
 
-function range(from: number, to: number): number[] {
-  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+/** A message for texts that may look like numbers, which YAML does not take for texts. */
+function unquoted(message: string) {
+  const error = ({ input }: { readonly input?: unknown }): string =>
+    [input].flat().some((value) => typeof value === 'number') ? `${message}: quote a number` : message;
+  return { error };
+}
+
+function isUnique(values: readonly string[]): boolean {
+  return new Set(values).size === values.length;
 }

@@ -1,5 +1,6 @@
 /** Owns what is said of content that has not the shape that it should have. */
 import type * as z from 'zod';
+import { looksLikeSecret } from '../approov/secret.ts';
 import type { Problem } from './config.ts';
 
 export function shapeProblems(error: z.ZodError): Problem[] {
@@ -7,7 +8,7 @@ export function shapeProblems(error: z.ZodError): Problem[] {
     const path = formatPath(issue.path);
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({
-        path: path === '' ? key : `${path}.${key}`,
+        path: formatPath([...issue.path, key]),
         message: 'unknown field',
       }));
     }
@@ -16,7 +17,13 @@ export function shapeProblems(error: z.ZodError): Problem[] {
     }
     const message = issue.message.endsWith('received undefined')
       ? 'is required'
-      : issue.message.replace(/^Invalid (input|option): /, '');
+      : issue.message
+          .replace(/^Invalid (input|option): /, '')
+          // What YAML takes for something else than a text: 0001 is the number 1.
+          .replace(
+            /^expected string, received (number|boolean)$/,
+            'expected a text, received a $1: quote it',
+          );
     return [{ path, message }];
   });
 }
@@ -24,6 +31,16 @@ export function shapeProblems(error: z.ZodError): Problem[] {
 function formatPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, part) => {
     if (typeof part === 'number') return `${text}[${part}]`;
-    return text === '' ? String(part) : `${text}.${String(part)}`;
+    const name = printableName(String(part));
+    return text === '' ? name : `${text}.${name}`;
   }, '');
+}
+
+/** As many characters as the base64 of the shortest secret has; no field and no policy has a name so long. */
+const SECRET_CHARACTERS = 43;
+
+/** A name as messages show it: one that looks like a secret in the place of a name is hidden. */
+export function printableName(name: string): string {
+  const isHidden = name.length >= SECRET_CHARACTERS || looksLikeSecret(name);
+  return isHidden ? '[hidden: it looks like a secret]' : name;
 }

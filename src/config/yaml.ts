@@ -14,6 +14,8 @@ export function readYaml(text: string, problems: Problem[]): RawObject | undefin
     resolveKnownTags: false,
     // As written, so that 1 and "1" are one name, given twice, and no list or mapping is a name at all.
     stringKeys: true,
+    // `<<`, which other tools take too.
+    merge: true,
   });
   const faults = new Map<string, Problem>();
   for (const { code, pos } of [...document.errors, ...document.warnings]) {
@@ -37,7 +39,7 @@ export function readYaml(text: string, problems: Problem[]): RawObject | undefin
     if (isRawObject(content)) return content;
     problems.push({ path: 'line 1', message: 'must be a mapping of fields' });
   } catch {
-    problems.push({ path: 'line 1', message: 'not valid YAML: an alias cannot be resolved' });
+    problems.push({ path: 'line 1', message: 'not valid YAML: an alias or a merge key cannot be resolved' });
   }
   return undefined;
 }

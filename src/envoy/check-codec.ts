@@ -1,14 +1,7 @@
-/** Owns the bridge between Envoy's CheckRequest and CheckResponse on the wire and our own words. */
+/** Reads Envoy's CheckRequest from the wire. */
 import type { CheckRequest } from '../authz/check-request.ts';
-import type { Decision } from '../authz/decide.ts';
-import {
-  type DeniedResponse,
-  encodeResponse,
-  forwardedClaims,
-  metadataEntries,
-  metadataEntry,
-} from './check-response.ts';
-import { bytesField, type FieldReader, lengthDelimited, type Span, WireReader } from './wire.ts';
+import { RESULT_HEADER_ALIASES } from '../authz/result-header.ts';
+import { type FieldReader, type KeySpan, lengthDelimited, type Span, WireReader } from './wire.ts';
 
 /** `context_extensions` key by which Envoy's per-route configuration names a policy. */
 const POLICY_EXTENSION = 'approov_policy';
@@ -46,7 +39,54 @@ function shapeOf(length: number, lastByte: number): number {
 const headerShapes = new WeakMap<ReadonlySet<string>, ReadonlySet<number>>();
 
 function shapesOf(names: ReadonlySet<string>): ReadonlySet<number> {
-  return new Set(Array.from(names, (name) => shapeOf(name.length, name.charCodeAt(name.length - 1))));
+  const known = headerShapes.get(names);
+  if (known !== undefined) return known;
+  const shapes = new Set(Array.from(names, (name) => shapeOf(name.length, name.charCodeAt(name.length - 1))));
+  headerShapes.set(names, shapes);
+  return shapes;
+}
+
+const NO_ALIASES: ReadonlySet<string> = new Set();
+const UNDERSCORE = 0x5f;
+const FIRST_SEPARATOR = 'x'.length;
+const SECOND_SEPARATOR = 'x-approov'.length;
+
+/** Tells the aliases apart, and hardly takes anything else for one: by both separators and three more places. */
+function aliasShape(first: number, second: number, length: number, letter: number, last: number): number {
+  const separators = (first === UNDERSCORE ? 1 : 0) | (second === UNDERSCORE ? 2 : 0);
+  return (separators << 24) | (length << 16) | ((letter | 0x20) << 8) | last | 0x20;
+}
+
+const ALIASES: ReadonlyMap<number, string> = new Map(
+  RESULT_HEADER_ALIASES.map((name) => {
+    const at = (index: number): number => name.charCodeAt(index);
+    const shape = aliasShape(
+      at(FIRST_SEPARATOR),
+      at(SECOND_SEPARATOR),
+      name.length,
+      at(SECOND_SEPARATOR + 1),
+      at(name.length - 1),
+    );
+    return [shape, name];
+  }),
+);
+
+/** Whether a name has a separator of an alias, which tells nearly all names from them. */
+function mayBeAlias(reader: WireReader, { keyStart }: KeySpan): boolean {
+  return (
+    reader.byteAt(keyStart + FIRST_SEPARATOR) === UNDERSCORE ||
+    reader.byteAt(keyStart + SECOND_SEPARATOR) === UNDERSCORE
+  );
+}
+
+/** The alias that a name is, in any case. Without a string of the name: a client may send hundreds. */
+function aliasOf(reader: WireReader, { keyStart, keyEnd }: KeySpan): string | undefined {
+  const at = (index: number): number => reader.byteAt(index) ?? 0;
+  const first = at(keyStart + FIRST_SEPARATOR);
+  const second = at(keyStart + SECOND_SEPARATOR);
+  const letter = at(keyStart + SECOND_SEPARATOR + 1);
+  const alias = ALIASES.get(aliasShape(first, second, keyEnd - keyStart, letter, at(keyEnd - 1)));
+  return alias !== undefined && reader.isName(keyStart, alias) ? alias : undefined;
 }
 
 /** A CheckRequest while it is read: a singular message that is repeated merges into it, as protobuf demands. */
@@ -55,6 +95,7 @@ class Draft implements CheckRequest {
   path = '';
   host = '';
   readonly headers = new Map<string, Buffer[]>();
+  resultHeaderAliases = NO_ALIASES;
   policyName: string | undefined;
   sourceAddress = '';
   readonly #headerNames: ReadonlySet<string>;
@@ -63,12 +104,13 @@ class Draft implements CheckRequest {
 
   constructor(headerNames: ReadonlySet<string>) {
     this.#headerNames = headerNames;
-    this.#headerShapes = getOrAdd(headerShapes, headerNames, () => shapesOf(headerNames));
+    this.#headerShapes = shapesOf(headerNames);
   }
 
   /** Headers of both forms add up: one that stands in both counts as repeated, instead of one form being believed. */
   addHeader(reader: WireReader, readPair: FieldReader<Pair>): void {
     const pair = reader.message(readPair, this.#pair.clear());
+    if (mayBeAlias(reader, pair)) this.#noteAlias(aliasOf(reader, pair));
     const lastByte = reader.byteAt(pair.keyEnd - 1) ?? 0;
     if (!this.#headerShapes.has(shapeOf(pair.keyEnd - pair.keyStart, lastByte))) return;
     const name = reader.latin1(pair.keyStart, pair.keyEnd).toLowerCase();
@@ -77,6 +119,11 @@ class Draft implements CheckRequest {
     const values = this.headers.get(name);
     if (values === undefined) this.headers.set(name, [bytes]);
     else values.push(bytes);
+  }
+
+  #noteAlias(alias: string | undefined): void {
+    if (alias === undefined || this.resultHeaderAliases.has(alias)) return;
+    this.resultHeaderAliases = new Set(this.resultHeaderAliases).add(alias);
   }
 }
 
@@ -191,60 +238,4 @@ function readMapEntry(reader: WireReader, tag: number, pair: Pair): void {
 function readHeaderValue(reader: WireReader, tag: number, pair: Pair): void {
   if (tag === TAG.pair.rawValue) reader.mark(pair);
   else readMapEntry(reader, tag, pair);
-}
-
-/** Writes the answer to a check. The RPC itself is OK for each of them: an RPC error would count as a failure of ours. */
-export function encodeCheckResponse(decision: Decision, denied: DeniedResponse): Buffer {
-  const fixed = fixedParts(decision, denied);
-  const claims = forwardedClaims(decision);
-  const response = claims.size === 0 ? fixed.response : encodeResponse(decision, denied, claims);
-  const did = decision.verdict === 'verified' ? decision.verifiedToken?.claims['did'] : undefined;
-  const metadata =
-    typeof did === 'string' && did !== ''
-      ? bytesField(4, fixed.metadata, metadataEntry('approov_did', did))
-      : bytesField(4, fixed.metadata);
-  return Buffer.concat([response, metadata]);
-}
-
-/** What of an answer does not depend on the token's claims. */
-interface FixedParts {
-  /** `status` and `http_response`. */
-  readonly response: Buffer;
-  /** Entries of the Struct. */
-  readonly metadata: Buffer;
-}
-
-/** Stands for the policy of a check that none was found for. */
-const NO_POLICY = {};
-
-/**
- * Encoded once per outcome: measured, this was most of a check's cost. Held by the configured objects that it is
- * made of, so that it goes with them; reasons, modes and key ids are closed sets or configured names.
- */
-const fixedPartsOf = new WeakMap<DeniedResponse, WeakMap<object, Map<string, FixedParts>>>();
-
-function fixedParts(decision: Decision, denied: DeniedResponse): FixedParts {
-  const { policy, mode, reason, verifiedToken } = decision;
-  const byOutcome = getOrAdd(getOrAdd(fixedPartsOf, denied, newWeakMap), policy ?? NO_POLICY, newMap);
-  const outcome = `${mode} ${reason} ${verifiedToken?.keyId ?? ''}`;
-  return getOrAdd(byOutcome, outcome, () => ({
-    response: encodeResponse(decision, denied, new Map()),
-    metadata: Buffer.concat(metadataEntries(decision)),
-  }));
-}
-
-const newWeakMap = (): WeakMap<object, Map<string, FixedParts>> => new WeakMap();
-const newMap = (): Map<string, FixedParts> => new Map();
-
-interface MapLike<K, V> {
-  get(key: K): V | undefined;
-  set(key: K, value: V): unknown;
-}
-
-function getOrAdd<K, V>(map: MapLike<K, V>, key: K, create: () => V): V {
-  const found = map.get(key);
-  if (found !== undefined) return found;
-  const created = create();
-  map.set(key, created);
-  return created;
 }

@@ -1,5 +1,6 @@
-/** Owns what Envoy is told: the pieces of a CheckResponse, from a decision and the configured refusal. */
+/** Writes Envoy's CheckResponse from a decision and the configured refusal. */
 import type { Decision } from '../authz/decide.ts';
+import type { DeniedResponse } from '../authz/denied-response.ts';
 import {
   ACTION_HEADER,
   claimHeader,
@@ -10,27 +11,87 @@ import {
 import { UNKNOWN } from '../authz/verdict.ts';
 import { bytesField, stringField, varintField } from './wire.ts';
 
-/** What a refused client is told. */
-export interface DeniedResponse {
-  readonly status: number;
-  readonly body: string;
-  readonly contentType: string;
-  /** Whether `x-approov-reason` goes to the client. */
-  readonly exposeReason: boolean;
+const NO_ALIASES: ReadonlySet<string> = new Set();
+
+/**
+ * Writes the answer to a check. The RPC itself is OK for each of them: an RPC error would count as a failure of ours.
+ * @param denied the refusal where no policy has judged.
+ * @param aliases the request's, to be removed from it.
+ */
+export function encodeCheckResponse(
+  decision: Decision,
+  denied: DeniedResponse,
+  aliases: ReadonlySet<string> = NO_ALIASES,
+): Buffer {
+  const fixed = fixedParts(decision, denied);
+  const claims = forwardedClaims(decision);
+  const response =
+    claims.size + aliases.size === 0 ? fixed.response : encodeResponse(decision, denied, claims, aliases);
+  const did = decision.verdict === 'verified' ? decision.verifiedToken?.claims['did'] : undefined;
+  const metadata =
+    typeof did === 'string' && did !== ''
+      ? bytesField(4, fixed.metadata, metadataEntry('approov_did', did))
+      : bytesField(4, fixed.metadata);
+  return Buffer.concat([response, metadata]);
+}
+
+/** What of an answer does not depend on the token's claims. */
+interface FixedParts {
+  /** `status` and `http_response`. */
+  readonly response: Buffer;
+  /** Entries of the Struct. */
+  readonly metadata: Buffer;
+}
+
+/** Stands for the policy of a check that none was found for. */
+const NO_POLICY = {};
+
+/**
+ * Encoded once per outcome: measured, this was most of a check's cost. Held by the configured objects that it is
+ * made of, so that it goes with them; reasons, modes and key ids are closed sets or configured names.
+ */
+const fixedPartsOf = new WeakMap<DeniedResponse, WeakMap<object, Map<string, FixedParts>>>();
+
+function fixedParts(decision: Decision, denied: DeniedResponse): FixedParts {
+  const { policy, mode, reason, verifiedToken } = decision;
+  const byOutcome = getOrAdd(getOrAdd(fixedPartsOf, denied, newWeakMap), policy ?? NO_POLICY, newMap);
+  const outcome = `${mode} ${reason} ${verifiedToken?.keyId ?? ''}`;
+  return getOrAdd(byOutcome, outcome, () => ({
+    response: encodeResponse(decision, denied, new Map(), NO_ALIASES),
+    metadata: Buffer.concat(metadataEntries(decision)),
+  }));
+}
+
+const newWeakMap = (): WeakMap<object, Map<string, FixedParts>> => new WeakMap();
+const newMap = (): Map<string, FixedParts> => new Map();
+
+interface MapLike<K, V> {
+  get(key: K): V | undefined;
+  set(key: K, value: V): unknown;
+}
+
+function getOrAdd<K, V>(map: MapLike<K, V>, key: K, create: () => V): V {
+  const found = map.get(key);
+  if (found !== undefined) return found;
+  const created = create();
+  map.set(key, created);
+  return created;
 }
 
 /** The fields `status` and `http_response`. */
-export function encodeResponse(
+function encodeResponse(
   decision: Decision,
   denied: DeniedResponse,
   claims: ReadonlyMap<string, string>,
+  aliases: ReadonlySet<string>,
 ): Buffer {
   if (decision.action !== 'deny') {
-    return Buffer.concat([STATUS_OK, bytesField(3, ...letThrough(decision, claims))]);
+    return Buffer.concat([STATUS_OK, bytesField(3, ...letThrough(decision, claims, aliases))]);
   }
+  const answer = decision.policy?.denied ?? denied;
   return decision.reason === 'internal_error'
-    ? Buffer.concat([STATUS_UNAVAILABLE, bytesField(2, ...refusal(decision, denied, 503))])
-    : Buffer.concat([STATUS_UNAUTHENTICATED, bytesField(2, ...refusal(decision, denied, denied.status))]);
+    ? Buffer.concat([STATUS_UNAVAILABLE, bytesField(2, ...refusal(decision, answer, 503))])
+    : Buffer.concat([STATUS_UNAUTHENTICATED, bytesField(2, ...refusal(decision, answer, answer.status))]);
 }
 // Envoy lets a request in where this code is 0 or missing, whatever else the answer holds.
 const STATUS_OK = bytesField(1, varintField(1, 0));
@@ -38,11 +99,15 @@ const STATUS_UNAUTHENTICATED = bytesField(1, varintField(1, 16));
 // A refusal by `denied_response`: `error_response` would let the request in under `failure_mode_allow`.
 const STATUS_UNAVAILABLE = bytesField(1, varintField(1, 14));
 /** Fields of an OkHttpResponse: each of our headers is either set or removed, so that no client can forge one. */
-function letThrough(decision: Decision, claims: ReadonlyMap<string, string>): Buffer[] {
+function letThrough(
+  decision: Decision,
+  claims: ReadonlyMap<string, string>,
+  aliases: ReadonlySet<string>,
+): Buffer[] {
   const { verdict, action, reason, policy } = decision;
   const headers = new Map<string, string>([[VERDICT_HEADER, verdict], [ACTION_HEADER, action], ...claims]);
   if (reason !== 'ok') headers.set(REASON_HEADER, reason);
-  const removed = RESULT_HEADERS.filter((name) => !headers.has(name));
+  const removed = [...RESULT_HEADERS.filter((name) => !headers.has(name)), ...aliases];
   if (policy?.forwardToken === false) removed.push(policy.tokenHeader);
   return [
     ...Array.from(headers, ([name, value]) => overwritingHeader(name, value)),
@@ -51,7 +116,7 @@ function letThrough(decision: Decision, claims: ReadonlyMap<string, string>): Bu
 }
 
 /** The claims that the policy forwards and this token has, by the name of their header. */
-export function forwardedClaims({ verdict, policy, verifiedToken }: Decision): ReadonlyMap<string, string> {
+function forwardedClaims({ verdict, policy, verifiedToken }: Decision): ReadonlyMap<string, string> {
   const forwarded = new Map<string, string>();
   if (verdict !== 'verified') return forwarded;
   for (const claim of policy?.forwardClaims ?? []) {
@@ -67,6 +132,7 @@ const FORWARDABLE_VALUE = /^[\x21-\x7e]{1,1024}$/;
 /** Fields of a DeniedHttpResponse. */
 function refusal(decision: Decision, denied: DeniedResponse, status: number): Buffer[] {
   const headers = [
+    ...Object.entries(denied.headers).map(([name, value]) => overwritingHeader(name, value)),
     overwritingHeader('content-type', denied.contentType),
     overwritingHeader('cache-control', 'no-store'),
   ];
@@ -89,14 +155,7 @@ const OVERWRITE_IF_EXISTS_OR_ADD = varintField(3, 2);
 const OVERWRITE = Buffer.concat([APPEND_FALSE, OVERWRITE_IF_EXISTS_OR_ADD]);
 
 /** Entries of the Struct: flat, and strings only, since rate limit descriptors read nothing else. */
-export function metadataEntries({
-  verdict,
-  action,
-  reason,
-  policy,
-  mode,
-  verifiedToken,
-}: Decision): Buffer[] {
+function metadataEntries({ verdict, action, reason, policy, mode, verifiedToken }: Decision): Buffer[] {
   return [
     metadataEntry('approov_verdict', verdict),
     metadataEntry('approov_action', action),
@@ -107,6 +166,6 @@ export function metadataEntries({
   ];
 }
 
-export function metadataEntry(key: string, value: string): Buffer {
+function metadataEntry(key: string, value: string): Buffer {
   return bytesField(1, stringField(1, key), bytesField(2, stringField(3, value)));
 }

@@ -96,6 +96,16 @@ export class WireReader {
     return this.#bytes[position];
   }
 
+  /** Whether the name at a mark is this one, which is in lower case, as HTTP compares names: ASCII letters in any case. */
+  isName(start: number, name: string): boolean {
+    for (let index = 0; index < name.length; index++) {
+      const byte = this.#bytes[start + index] ?? 0;
+      const lower = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+      if (lower !== name.charCodeAt(index)) return false;
+    }
+    return true;
+  }
+
   /** The text between two marks, one character per byte. */
   latin1(start: number, end: number): string {
     return this.#bytes.toString('latin1', start, end);

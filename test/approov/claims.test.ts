@@ -80,6 +80,14 @@ describe('checkLifetime', () => {
       now: 50,
       expected: undefined,
     },
+    { name: 'a clock that is no number', json: '{"exp":100}', now: Number.NaN, expected: 'token_expired' },
+    {
+      name: 'a tolerance that is no number',
+      json: '{"exp":100}',
+      now: 50,
+      tolerance: Number.NaN,
+      expected: 'token_expired',
+    },
   ])('says of $name: $expected', ({ json, now, tolerance = 0, expected }) => {
     expect(checkLifetime(tokenWith(json), now, tolerance)).toBe(expected);
   });

@@ -118,8 +118,8 @@ describe('a Secret', () => {
     expect(print()).toBe('[secret]');
   });
 
-  it('has no property but its fingerprint', () => {
-    expect(Reflect.ownKeys(secret)).toEqual(['fingerprint']);
+  it('has no property but its fingerprint and a warning', () => {
+    expect(Reflect.ownKeys(secret)).toEqual(['fingerprint', 'warning']);
   });
 });
 
@@ -128,3 +128,33 @@ function withLastBitFlipped(bytes: Buffer): Buffer {
   changed.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
   return changed;
 }
+
+describe('a secret that was probably encoded twice', () => {
+  const twice = (text: string): string => Buffer.from(text).toString('base64');
+  const hex = createHash('sha256').update('a').digest('hex');
+
+  it.each([
+    { name: 'base64 in base64', text: twice(SECRET), what: 'base64' },
+    { name: 'base64 with a line end in base64', text: twice(`${SECRET}\n`), what: 'base64' },
+    { name: 'base64url without padding in base64', text: twice(BYTES.toString('base64url')), what: 'base64' },
+    { name: 'hex in base64', text: twice(hex), what: 'hex' },
+    {
+      name: 'hex in upper case in base64url',
+      text: Buffer.from(hex.toUpperCase()).toString('base64url'),
+      what: 'hex',
+    },
+  ])('is used, with a warning that holds nothing of it: $name', ({ text, what }) => {
+    expect(Secret.parse(text).warning).toBe(
+      `the secret decodes to text that is itself ${what}: it was probably encoded twice`,
+    );
+  });
+
+  it.each([
+    { name: 'random bytes', text: SECRET },
+    { name: 'a sentence', text: twice('correct horse battery staple, and more') },
+    { name: 'characters beyond ASCII', text: twice('é'.repeat(32)) },
+    { name: 'base64 with a character too many', text: twice(`${SECRET}*`) },
+  ])('is not $name', ({ text }) => {
+    expect(Secret.parse(text).warning).toBeUndefined();
+  });
+});

@@ -98,6 +98,24 @@ describe('checkBinding', () => {
     { name: 'pay null and no header', claims: { pay: null }, values: [[]], expected: 'binding_mismatch' },
     { name: 'no header', claims: { pay: PAY }, values: [[]], expected: 'missing_binding_header' },
     { name: 'an empty header', claims: { pay: PAY }, values: [['']], expected: 'missing_binding_header' },
+    {
+      name: 'an empty header beside the one that was bound, twice',
+      claims: { pay: PAY },
+      values: [['', ''], [BEARER]],
+      expected: 'missing_binding_header',
+    },
+    {
+      name: 'no header where an empty one was bound',
+      claims: { pay: hash('') },
+      values: [[]],
+      expected: 'missing_binding_header',
+    },
+    {
+      name: 'bytes moved from one bound header to the next, as Approov hashes them without a separator',
+      claims: { pay: hash('Bearer abcsession') },
+      values: [['Bearer abcses'], ['sion']],
+      expected: undefined,
+    },
     { name: 'a blank header', claims: { pay: PAY }, values: [[' \t ']], expected: 'missing_binding_header' },
     {
       name: 'a repeated header',
@@ -139,6 +157,18 @@ describe('checkBinding', () => {
     const bytes = values.map((each) => each.map((value) => Buffer.from(value)));
     expect(checkBinding(verifiedToken(claims), bytes, 'if-present')).toBe(expected);
     expect(checkBinding(verifiedToken(claims), bytes, 'required')).toBe(expected);
+  });
+
+  it.each([
+    { name: 'an empty header', bound: [''], values: [''] },
+    { name: 'a blank header, which is an empty one', bound: [''], values: [' \t'] },
+    { name: 'a header and an empty one', bound: [BEARER, ''], values: [BEARER, ''] },
+    { name: 'an empty header and another', bound: ['', BEARER], values: ['', BEARER] },
+  ])('takes $name that the token was bound to, unless the policy requires binding', ({ bound, values }) => {
+    const token = verifiedToken({ pay: payClaim(bound) });
+    const bytes = values.map((value) => [Buffer.from(value)]);
+    expect(checkBinding(token, bytes, 'if-present')).toBeUndefined();
+    expect(checkBinding(token, bytes, 'required')).toBe('missing_binding_header');
   });
 
   it('hashes the bytes as they were received, UTF-8 or not', () => {

@@ -249,7 +249,11 @@ describe('the clock', () => {
 
   it('is not looked at for a signature, so a remembered token is judged anew', () => {
     const remembered = verify(mintToken({ exp: NOW }), KEYSET) as VerifiedToken;
-    const decision = decideOn({ headers: { 'approov-token': 'x' } }, modeTable('enforce'), () => remembered);
+    const decision = decideOn(
+      { headers: { 'approov-token': 'x.y.z' } },
+      modeTable('enforce'),
+      () => remembered,
+    );
     expect(decision.reason).toBe('token_expired');
   });
 });

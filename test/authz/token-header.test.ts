@@ -29,7 +29,16 @@ describe('without a prefix', () => {
     { name: 'a comma at the end', values: ['a.b.c,'], expected: DUPLICATE },
     { name: 'a comma alone', values: [','], expected: DUPLICATE },
     { name: 'a status word and a token joined', values: ['rejected,a.b.c'], expected: DUPLICATE },
-    { name: 'a word that is no status word', values: ['unverified'], expected: token('unverified') },
+    {
+      name: 'a word of an SDK that is newer than this list',
+      values: ['Not_Attested'],
+      expected: { kind: 'missing_approov_token', sdkStatus: 'other' },
+    },
+    {
+      name: 'letters and a digit, which no status word has',
+      values: ['status2'],
+      expected: token('status2'),
+    },
     {
       name: 'a byte that is not ASCII, as one character',
       values: [Buffer.from([0x61, 0xff])],

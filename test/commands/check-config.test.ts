@@ -31,7 +31,49 @@ function checkConfig(config?: string, env: Readonly<Record<string, string>> = {}
   );
 }
 
+test('says what is wrong without a character that steers a terminal, wherever it stood', async () => {
+  const { code, stderr } = await checkConfig('"a\u202eb\u009b\u2028": 1\n', {
+    APPROOV_BASE64_SECRET: SECRET,
+  });
+  expect(code).toBe(2);
+  expect(stderr).toBe('approov-ext-authz: a\\u202eb\\u009b\\u2028: unknown field\n');
+});
+
 describe('a good configuration: exit 0', () => {
+  test('warns of secrets that were encoded twice, wherever they come from, and shows nothing of them', async () => {
+    const twice = (text: string): string => Buffer.from(text).toString('base64');
+    const secret = twice(SECRET);
+    const warned = 'the secret decodes to text that is itself base64: it was probably encoded twice';
+    const fromEnvironment = await checkConfig(undefined, { APPROOV_BASE64_SECRET: secret });
+    expect(fromEnvironment).toMatchObject({
+      code: 0,
+      stderr: `warning: APPROOV_BASE64_SECRET: ${warned}\n`,
+    });
+    const fromFiles = await checkConfig(
+      stringify({
+        keys: [{ id: 'a', secretFile: fileWith('twice', secret) }],
+        decryptionKeys: [
+          {
+            id: 'b',
+            secretFile: fileWith('hex-twice', twice('0f'.repeat(32))),
+            algorithms: ['dir'],
+            encryptions: ['A256CBC-HS512'],
+          },
+        ],
+      }),
+    );
+    expect(fromFiles.code).toBe(0);
+    expect(fromFiles.stderr.split('\n')).toEqual([
+      `warning: keys[0].secretFile: ${warned}`,
+      `warning: decryptionKeys[0].secretFile: ${warned.replace('base64', 'hex')}`,
+      '',
+    ]);
+    for (const { stdout, stderr } of [fromEnvironment, fromFiles]) {
+      expect(stdout + stderr).not.toContain(secret.slice(0, 12));
+      expect(stdout + stderr).not.toContain(SECRET.slice(0, 12));
+    }
+  });
+
   test('is shown to its end, however slowly it is read', async () => {
     const names = Array.from({ length: 3000 }, (_, index) => `policy-${index}`);
     const policies = Object.fromEntries(names.map((name) => [name, {}]));

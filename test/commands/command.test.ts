@@ -87,6 +87,11 @@ describe('the configuration file', () => {
   ])('for %j and %j is %j', (args, env, file) => {
     expect(configFile(new Options(args, {}), io(env))).toBe(file);
   });
+
+  test.each(['"a"', "'a'", 'a\r'])('is not named by a variable that holds %j', (APPROOV_CONFIG) => {
+    expect(() => configFile(new Options([], {}), io({ APPROOV_CONFIG }))).toThrow(/^APPROOV_CONFIG: /);
+    expect(configFile(new Options(['--config', 'b'], {}), io({ APPROOV_CONFIG }))).toBe('b');
+  });
 });
 
 test('the exit codes are those of the contract', () => {

@@ -98,7 +98,7 @@ describe('the steps', () => {
     ['missing_approov_token', 'token', []],
     ['missing_approov_token', 'token', ['--token', '']],
     ['duplicate_approov_token', 'token', ['--token', TOKEN, '--header', 'Approov-Token: x']],
-    ['invalid_token_format', 'token', ['--token', 'x']],
+    ['invalid_token_format', 'token', ['--token', 'x.y']],
     ['invalid_token_format', 'key', ['--token', TOKEN.slice(0, TOKEN.lastIndexOf('.') + 1)]],
     ['invalid_token_format', 'signature', ['--token', mintToken([])]],
     ['unsupported_token_algorithm', 'key', ['--token', `${base64url('{"alg":"none"}')}.${base64url('{}')}.`]],
@@ -239,6 +239,22 @@ describe('the text', () => {
     expect(text).toContain(`reason     ok: ${REASONS.ok.meaning}`);
     expect(text).not.toContain('what to do');
     for (const part of TOKEN.split('.')) expect(text).not.toContain(part);
+  });
+
+  test('shows what a token says cut to 256 characters, and with nothing that steers a terminal', async () => {
+    const nasty = '\u001b[2J\u009b2J\u202e\u2028';
+    const token = mintToken(
+      { did: `${nasty}${'y'.repeat(300)}`, [`${nasty}name`]: 1 },
+      { header: { kid: nasty } },
+    );
+    for (const more of [[], ['--json']]) {
+      const { text } = await run(['--token', token, ...more]);
+      expect(text).toMatch(/^[\x20-\x7e\u2019\n]*$/);
+      expect(text).toContain('\\u001b[2J\\u009b2J\\u202e\\u2028');
+      expect(text).toContain(`${'y'.repeat(256 - nasty.length)}"`);
+    }
+    const { token: shown } = JSON.parse((await run(['--token', token, '--json'])).text);
+    expect(shown.header.kid).toBe(nasty);
   });
 
   test('of a failure says what to do, and that the claims are not verified', async () => {

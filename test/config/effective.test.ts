@@ -62,6 +62,7 @@ denied:
   body: "{}"
   contentType: application/json
   exposeReason: false
+  headers: {}
 log:
   level: warn # from LOG_LEVEL
   checks: failures

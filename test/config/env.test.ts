@@ -30,7 +30,7 @@ describe('readVariable', () => {
 describe('applyOverrides', () => {
   it('puts each variable where the contract says, into a file that says nothing of it', () => {
     const content: RawObject = { policies: { default: {} } };
-    const origins = applyOverrides(content, ALL, 'default');
+    const origins = applyOverrides(content, ALL, 'default', []);
     expect(content).toEqual({
       policies: { default: { mode: 'observe', binding: { headers: ['authorization'], when: 'if-present' } } },
       listen: { grpc: '127.0.0.1:1', admin: '127.0.0.1:2' },
@@ -51,7 +51,7 @@ describe('applyOverrides', () => {
       listen: { grpc: '0.0.0.0:1', socketMode: '0600' },
       log: { level: 'info', checks: 'all' },
     };
-    applyOverrides(content, ALL, 'strict');
+    applyOverrides(content, ALL, 'strict', []);
     expect(content).toEqual({
       policies: {
         strict: {
@@ -74,13 +74,13 @@ describe('applyOverrides', () => {
       APPROOV_EXT_AUTHZ_PORT: 'tcp://10.0.0.1:9001',
       MODE: 'off',
     };
-    expect([...applyOverrides(content, env, 'default')]).toEqual([]);
+    expect([...applyOverrides(content, env, 'default', [])]).toEqual([]);
     expect(content).toEqual({});
   });
 
   it('leaves what is no object where one belongs, for the reader of the file to refuse', () => {
     const content: RawObject = { policies: { default: 5 }, listen: [], log: null };
-    expect([...applyOverrides(content, ALL, 'default')]).toEqual([]);
+    expect([...applyOverrides(content, ALL, 'default', [])]).toEqual([]);
     expect(content).toEqual({ policies: { default: 5 }, listen: [], log: null });
   });
 });

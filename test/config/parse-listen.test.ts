@@ -39,7 +39,7 @@ describe('where the service listens', () => {
   });
 
   it.each([
-    ['listen: {grpc: 9001}', {}, ['listen.grpc: expected string, received number']],
+    ['listen: {grpc: 9001}', {}, ['listen.grpc: expected a text, received a number: quote it']],
     [
       'listen: {other: 1}',
       { APPROOV_GRPC_LISTEN: '9001' },

@@ -31,7 +31,7 @@ const DEFAULTS = {
   defaultPolicy: 'default',
   policies: { default: DEFAULT_POLICY },
   routes: [],
-  denied: { status: 401, body: '{}', contentType: 'application/json', exposeReason: false },
+  denied: { status: 401, body: '{}', contentType: 'application/json', exposeReason: false, headers: {} },
   log: { level: 'info', checks: 'failures' },
   verdictCache: { maxEntries: 10_000 },
   drain: { delaySeconds: 5, timeoutSeconds: 20 },
@@ -97,10 +97,10 @@ describe('without a file', () => {
     const { settings, origins } = configOf(undefined, {
       ...ENV,
       APPROOV_MODE: 'observe',
-      APPROOV_BINDING_HEADER: 'authorization',
+      APPROOV_BINDING_HEADER: 'Authorization',
       APPROOV_GRPC_LISTEN: 'unix:/run/authz.sock',
       APPROOV_ADMIN_LISTEN: '[::1]:9002',
-      LOG_LEVEL: 'debug',
+      LOG_LEVEL: 'DEBUG',
       APPROOV_EXT_AUTHZ_SERVICE_HOST: '10.0.0.1',
     });
     expect(settings).toEqual({
@@ -126,6 +126,17 @@ describe('without a file', () => {
       'policies.default.binding',
       'policies.default.mode',
     ]);
+  });
+
+  it.each([
+    ['INFO', 'info'],
+    ['Warn', 'warn'],
+    ['warning', 'warn'],
+    ['WARNING', 'warn'],
+    ['Silent', 'silent'],
+  ])('the log level %s is %s, in the variable as in the file', (text, level) => {
+    expect(configOf(undefined, { ...ENV, LOG_LEVEL: text }).settings.log.level).toBe(level);
+    expect(configOf(`log: {level: ${text}}`).settings.log.level).toBe(level);
   });
 
   it('variables that are empty count as not set', () => {
@@ -179,10 +190,9 @@ describe('without a file', () => {
         'policies.default.mode: expected one of "off"|"observe"|"limit"|"enforce" (set by APPROOV_MODE)',
     },
     {
-      name: 'a bound header in upper case',
-      env: { ...ENV, APPROOV_BINDING_HEADER: 'Authorization' },
-      expected:
-        'policies.default.binding.headers[0]: must be a header name in lower case (set by APPROOV_BINDING_HEADER)',
+      name: 'a bound header that is no name',
+      env: { ...ENV, APPROOV_BINDING_HEADER: 'Authorization:' },
+      expected: 'policies.default.binding.headers[0]: must be a header name (set by APPROOV_BINDING_HEADER)',
     },
     {
       name: 'an address without port',
@@ -250,9 +260,9 @@ defaultPolicy: strict
 policies:
   strict:
     mode: limit
-    tokenHeader: authorization
+    tokenHeader: Authorization
     tokenPrefix: "Bearer "
-    binding: {headers: [x-session, x-device], when: required}
+    binding: {headers: [X-Session, x-device], when: required}
     issuer: acme.approov.io
     audience: host
     clockToleranceSeconds: 300
@@ -266,7 +276,7 @@ routes:
   - {host: API.example.com., pathPrefix: /healthz/, methods: [GET, HEAD], policy: open}
   - {host: "*.Example.com:443", pathPrefix: /, policy: lists}
   - {policy: single}
-denied: {status: 403, body: "<p>no</p>", contentType: text/html; charset=utf-8, exposeReason: true}
+denied: {status: 403, body: "<p>no</p>", contentType: text/html; charset=utf-8, exposeReason: true, headers: {Retry-After: "30"}}
 log: {level: silent, checks: all}
 verdictCache: {maxEntries: 0}
 drain: {delaySeconds: 0, timeoutSeconds: 1.5}
@@ -283,7 +293,13 @@ workers: auto
         socketMode: '0600',
         tls: { certFile: '/c', keyFile: '/k', clientCaFile: '/a' },
       },
-      denied: { status: 403, body: '<p>no</p>', contentType: 'text/html; charset=utf-8', exposeReason: true },
+      denied: {
+        status: 403,
+        body: '<p>no</p>',
+        contentType: 'text/html; charset=utf-8',
+        exposeReason: true,
+        headers: { 'retry-after': '30' },
+      },
       log: { level: 'silent', checks: 'all' },
       verdictCache: { maxEntries: 0 },
       drain: { delaySeconds: 0, timeoutSeconds: 1.5 },
@@ -409,5 +425,79 @@ workers: auto
 
   it('a variable mends what the file has wrong in its place', () => {
     expect(configOf('log: {level: loud}', { ...ENV, LOG_LEVEL: 'warn' }).settings.log.level).toBe('warn');
+  });
+});
+
+describe('a section whose every line is commented out', () => {
+  it.each([
+    'listen:',
+    'listen: {tls: }',
+    'decryptionKeys:',
+    'policies:',
+    'policies: {default: }',
+    'policies: {default: {binding: , denied: , issuer: , audience: }}',
+    'routes:',
+    'denied:',
+    'denied: {headers: }',
+    'log:',
+    'verdictCache:',
+    'drain:',
+    'connection:',
+    'limits:',
+    'keys: ~',
+  ])('is as if omitted: %s', (text) => {
+    expect(configOf(text).settings).toEqual(DEFAULTS);
+  });
+
+  it('takes what the variables say of it', () => {
+    const env = { ...ENV, APPROOV_MODE: 'observe', APPROOV_GRPC_LISTEN: '127.0.0.1:0', LOG_LEVEL: 'warn' };
+    const { settings } = configOf('policies:\n  default:\nlisten:\nlog:\n', env);
+    expect(settings.policies['default']?.mode).toBe('observe');
+    expect(settings.log.level).toBe('warn');
+    expect(settings.listen.grpc).toMatchObject({ port: 0 });
+  });
+
+  it('is the strict defaults where it is a policy that routes name', () => {
+    const { policyTable } = configOf(
+      'policies: {default: {mode: "off"}, strict: }\nroutes: [{policy: strict}]',
+    );
+    expect(policyTable.policies.get('strict')?.mode).toBe('enforce');
+  });
+});
+
+describe('a YAML merge key', () => {
+  it('brings the fields of another mapping, which those beside it override', () => {
+    const { settings } = configOf(`
+policies:
+  default: &base {mode: limit, tokenHeader: x-token, clockToleranceSeconds: 5}
+  strict:
+    <<: *base
+    mode: enforce
+`);
+    expect(settings.policies['strict']).toEqual({
+      ...DEFAULT_POLICY,
+      mode: 'enforce',
+      tokenHeader: 'x-token',
+      clockToleranceSeconds: 5,
+    });
+    expect(settings.policies['default']?.mode).toBe('limit');
+  });
+
+  it('brings those of several, of which the first wins', () => {
+    const { settings } = configOf(`
+policies:
+  default: &a {mode: limit}
+  b: &b {mode: observe, tokenHeader: x-b}
+  c: {<<: [*a, *b]}
+`);
+    expect(settings.policies['c']).toMatchObject({ mode: 'limit', tokenHeader: 'x-b' });
+  });
+
+  it('leaves a variable’s override to the policy that it is for', () => {
+    const { settings } = configOf('policies:\n  default: &base {mode: limit}\n  b: {<<: *base}', {
+      ...ENV,
+      APPROOV_MODE: 'observe',
+    });
+    expect([settings.policies['default']?.mode, settings.policies['b']?.mode]).toEqual(['observe', 'limit']);
   });
 });

@@ -4,7 +4,7 @@ import { ALGORITHM_NAMES } from '../../src/approov/algorithm.ts';
 import { ConfigError } from '../../src/config/config.ts';
 import type { Env } from '../../src/config/env.ts';
 import { parseConfig } from '../../src/config/parse.ts';
-import { SECRET } from '../support/token.ts';
+import { SECRET, SECRET_BYTES } from '../support/token.ts';
 
 const ENV: Env = { APPROOV_BASE64_SECRET: SECRET };
 
@@ -17,17 +17,18 @@ function problemsOf(text: string, env: Env = ENV): string[] {
 const MODES = 'expected one of "off"|"observe"|"limit"|"enforce"';
 const SOCKET_MODE = 'must be a text of octal digits in quotes, such as "0660"';
 const NAME = 'must be 1 to 32 of a-z, 0-9 and -';
-const HEADER = 'must be a header name in lower case';
+const HEADER = 'must be a header name';
 const HOST = 'must be a host such as api.example.com or *.example.com';
 const STATUS = 'must be a status that Envoy knows: 400-417, 421-424, 426, 428, 429, 431 or 500-508';
 const ONE_SOURCE = 'must have exactly one of secretFile, jwksFile, jwksUrl, pemFile';
 const LONG = 'x'.repeat(33);
+const HEX_SECRET = SECRET_BYTES.toString('hex');
 
 describe('a field outside keys', () => {
   it.each([
     ['extra: 1', 'extra: unknown field'],
     ['listen: {grcp: "a:1"}', 'listen.grcp: unknown field'],
-    ['listen: {grpc: 9001}', 'listen.grpc: expected string, received number'],
+    ['listen: {grpc: 9001}', 'listen.grpc: expected a text, received a number: quote it'],
     ['listen: {grpc: "unix:authz.sock"}', 'listen.grpc: must be host:port, [v6]:port or unix:/path'],
     ['listen: {admin: "unix:/a.sock"}', 'listen.admin: must be host:port or [v6]:port'],
     ['listen: {socketMode: 0660}', `listen.socketMode: ${SOCKET_MODE}`],
@@ -45,17 +46,23 @@ describe('a field outside keys', () => {
     ['policies: {default: {modus: off}}', 'policies.default.modus: unknown field'],
     ['policies: {default: {mode: on}}', `policies.default.mode: ${MODES}`],
     ['policies: {default: {mode: false}}', `policies.default.mode: ${MODES}`],
-    ['policies: {default: {tokenHeader: Approov-Token}}', `policies.default.tokenHeader: ${HEADER}`],
+    ['policies: {default: {tokenHeader: Approov Token}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenHeader: ":path"}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenHeader: ""}}', `policies.default.tokenHeader: ${HEADER}`],
     [
       'policies: {default: {tokenHeader: host}}',
       'policies.default.tokenHeader: must not be host: Envoy sends that apart from the headers',
     ],
-    [
-      'policies: {default: {tokenHeader: x-approov-did}}',
+    ...['x-approov-did', 'X-Approov-Did', 'x_approov-did', 'X_APPROOV_DID'].map((name) => [
+      `policies: {default: {tokenHeader: ${name}}}`,
       'policies.default.tokenHeader: must not be a header that this service sets',
+    ]),
+    [
+      'policies: {default: {tokenHeader: Host}}',
+      'policies.default.tokenHeader: must not be host: Envoy sends that apart from the headers',
     ],
+    // The Kelvin sign, whose lower case is an ASCII k.
+    ['policies: {default: {tokenHeader: to\u212aen}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenPrefix: "é"}}', 'policies.default.tokenPrefix: must be ASCII'],
     [
       'policies: {default: {binding: authorization}}',
@@ -66,7 +73,7 @@ describe('a field outside keys', () => {
       'policies: {default: {binding: {headers: []}}}',
       'policies.default.binding.headers: Too small: expected array to have >=1 items',
     ],
-    ['policies: {default: {binding: {headers: [A]}}}', `policies.default.binding.headers[0]: ${HEADER}`],
+    ['policies: {default: {binding: {headers: [a b]}}}', `policies.default.binding.headers[0]: ${HEADER}`],
     [
       'policies: {default: {binding: {headers: [a, host]}}}',
       'policies.default.binding.headers[1]: must not be host: Envoy sends that apart from the headers',
@@ -76,7 +83,7 @@ describe('a field outside keys', () => {
       'policies.default.binding.headers[0]: must not be a header that this service sets',
     ],
     [
-      'policies: {default: {binding: {headers: [a, a]}}}',
+      'policies: {default: {binding: {headers: [a, A]}}}',
       'policies.default.binding.headers: must not name a header twice',
     ],
     [
@@ -84,7 +91,7 @@ describe('a field outside keys', () => {
       'policies.default.binding.when: expected one of "if-present"|"required"',
     ],
     [
-      'policies: {default: {binding: {headers: [a, approov-token]}}}',
+      'policies: {default: {binding: {headers: [a, Approov-Token]}}}',
       'policies.default.binding.headers: must not name the tokenHeader: no token can be bound to itself',
     ],
     [
@@ -93,11 +100,11 @@ describe('a field outside keys', () => {
     ],
     [
       'policies: {default: {issuer: 5}}',
-      'policies.default.issuer: must be a text that is not empty, or a list of such',
+      'policies.default.issuer: must be a text that is not empty, or a list of such: quote a number',
     ],
     [
       'policies: {default: {audience: 5}}',
-      'policies.default.audience: must be host, a text that is not empty, or a list of such',
+      'policies.default.audience: must be host, a text that is not empty, or a list of such: quote a number',
     ],
     [
       'policies: {default: {clockToleranceSeconds: 301}}',
@@ -152,6 +159,15 @@ describe('a field outside keys', () => {
     ['denied: {status: 418}', `denied.status: ${STATUS}`],
     ['denied: {status: 509}', `denied.status: ${STATUS}`],
     ['denied: {body: {}}', 'denied.body: expected string, received object'],
+    ['denied: {body: true}', 'denied.body: expected a text, received a boolean: quote it'],
+    [
+      'denied: {headers: {retry-after: 30}}',
+      'denied.headers.retry-after: expected a text, received a number: quote it',
+    ],
+    ['defaultPolicy: 1', 'defaultPolicy: expected a text, received a number: quote it'],
+    ['extra:', 'extra: unknown field'],
+    ['routs:\n  # - {policy: default}', 'routs: unknown field'],
+    ['policies: {default: {modus: }}', 'policies.default.modus: unknown field'],
     ['denied: {contentType: ""}', 'denied.contentType: must be a media type'],
     ['denied: {contentType: "a\\r\\nb"}', 'denied.contentType: must be a media type'],
     ['denied: {exposeReason: 1}', 'denied.exposeReason: expected boolean, received number'],
@@ -182,7 +198,12 @@ describe('a field outside keys', () => {
 
 describe('keys', () => {
   it.each([
-    ['keys:', 'keys: expected array, received null'],
+    ['keys: 5', 'keys: expected array, received number'],
+    [
+      'keys: [{id: a, secretFile: /a, kid: 0001}]',
+      'keys[0].kid: expected a text, received a number: quote it',
+    ],
+    ['keys: [{id: 2026, secretFile: /a}]', 'keys[0].id: expected a text, received a number: quote it'],
     ['keys: {}', 'keys: expected array, received object'],
     ['keys: []', 'keys: must name at least one key'],
     ['keys: [current]', 'keys[0]: expected object, received string'],
@@ -217,7 +238,7 @@ describe('keys', () => {
     [`keys: [{id: ${LONG}, secretFile: /a}]`, `keys[0].id: ${NAME}`],
     ['keys: [{id: a, secretFile: ""}]', 'keys[0].secretFile: must not be empty'],
     ['keys: [{id: a, secretFile: /a, kid: ""}]', 'keys[0].kid: must not be empty'],
-    ['keys: [{id: a, secretFile: /a, kid: 5}]', 'keys[0].kid: expected string, received number'],
+    ['keys: [{id: a, secretFile: /a, kid: 5}]', 'keys[0].kid: expected a text, received a number: quote it'],
     [
       'keys: [{id: a, secretFile: /a, algorithms: []}]',
       'keys[0].algorithms: Too small: expected array to have >=1 items',
@@ -336,7 +357,7 @@ describe('a text that is not what it should be', () => {
     {
       name: 'an alias of nothing',
       text: 'log: *nothing',
-      expected: 'line 1: not valid YAML: an alias cannot be resolved',
+      expected: 'line 1: not valid YAML: an alias or a merge key cannot be resolved',
     },
     { name: 'a list', text: '- log', expected: 'line 1: must be a mapping of fields' },
     { name: 'a word', text: 'log', expected: 'line 1: must be a mapping of fields' },
@@ -350,7 +371,66 @@ describe('a text that is not what it should be', () => {
       return `${name}: &${name} [${`*${before},`.repeat(9)}]`;
     });
     const text = ['a: &a [1]', ...levels].join('\n');
-    expect(problemsOf(text)).toEqual(['line 1: not valid YAML: an alias cannot be resolved']);
+    expect(problemsOf(text)).toEqual(['line 1: not valid YAML: an alias or a merge key cannot be resolved']);
+  });
+});
+
+describe('a merge key', () => {
+  it.each(['log: {<<: 5}', 'log: {<<: *nothing}', 'log: &log {<<: *log}'])('is refused: %s', (text) => {
+    expect(problemsOf(text)).toEqual(['line 1: not valid YAML: an alias or a merge key cannot be resolved']);
+  });
+
+  it('does not grow without end by merges of merges', () => {
+    const levels = 'bcdefghi'.split('').map((name, index) => {
+      const before = 'abcdefgh'.charAt(index);
+      return `${name}: &${name} {<<: [${Array(9).fill(`*${before}`).join(', ')}]}`;
+    });
+    expect(problemsOf(['a: &a {x: 1}', ...levels].join('\n'))).toEqual([
+      'line 1: not valid YAML: an alias or a merge key cannot be resolved',
+    ]);
+  });
+
+  it('brings no field that would be unknown where it stands', () => {
+    expect(problemsOf('log: &log {level: info}\ndrain: {<<: *log}')).toEqual(['drain.level: unknown field']);
+  });
+});
+
+describe('a value from the environment', () => {
+  it.each([
+    ['APPROOV_MODE', '"enforce"', 'stands in quotes: give it without them'],
+    [
+      'APPROOV_MODE',
+      'enforce\r',
+      'holds a carriage return, as a file with Windows line ends leaves it: remove it',
+    ],
+    ['APPROOV_BINDING_HEADER', "'authorization'", 'stands in quotes: give it without them'],
+    ['APPROOV_GRPC_LISTEN', '"0.0.0.0:9001"', 'stands in quotes: give it without them'],
+    [
+      'APPROOV_ADMIN_LISTEN',
+      '127.0.0.1:9002\r',
+      'holds a carriage return, as a file with Windows line ends leaves it: remove it',
+    ],
+    ['LOG_LEVEL', "'info'", 'stands in quotes: give it without them'],
+    [
+      'LOG_LEVEL',
+      '"info"\r',
+      'stands in quotes: give it without them; holds a carriage return, as a file with Windows line ends leaves it: remove it',
+    ],
+  ])('that an env file has left its syntax in is named once: %s=%j', (variable, value, expected) => {
+    expect(problemsOf('', { ...ENV, [variable]: value })).toEqual([`${variable}: ${expected}`]);
+  });
+
+  it('that names the file of the secret is named so too, with no advice beside it', () => {
+    expect(problemsOf('', { APPROOV_BASE64_SECRET_FILE: '"/run/secret"' })).toEqual([
+      'APPROOV_BASE64_SECRET_FILE: stands in quotes: give it without them',
+    ]);
+  });
+
+  it('that is the secret may end with a carriage return, but not stand in quotes', () => {
+    expect(parseConfig('', { APPROOV_BASE64_SECRET: `${SECRET}\r\n` }).problems).toEqual([]);
+    expect(problemsOf('', { APPROOV_BASE64_SECRET: `"${SECRET}"` })).toEqual([
+      'APPROOV_BASE64_SECRET: the secret (90 characters) is neither base64 nor base64url; it stands in quotes: give it without them',
+    ]);
   });
 });
 
@@ -435,9 +515,22 @@ log: {level: loud}
     { name: 'on a line that is no YAML', text: `secret: ${SECRET}: x`, env: ENV },
     { name: 'twice', text: `log: ${SECRET}\nlog: ${SECRET}`, env: ENV },
     { name: 'as the whole file', text: SECRET, env: {} },
+    { name: 'the name of a field', text: `"${SECRET}": /a`, env: ENV },
+    { name: 'the name of a field without a value', text: `? ${SECRET}`, env: ENV },
+    { name: 'the name of a key’s field', text: `keys: [{id: a, "${SECRET}": /a}]`, env: {} },
+    {
+      name: 'the name of a policy',
+      text: `policies: {"${SECRET}": {mode: on}}\nroutes: [{policy: b}]`,
+      env: ENV,
+    },
+    { name: 'the name of a header', text: `denied: {headers: {"${SECRET}": ""}}`, env: ENV },
+    { name: 'in hex, the name of a field', text: `"${HEX_SECRET}": /a`, env: ENV },
+    { name: 'too short, the name of a field', text: `"${SECRET.slice(0, 32)}": /a`, env: ENV },
   ])('never hold a secret that is $name', ({ text, env }) => {
     const told = problemsOf(text, env).join('\n');
     expect(told).not.toBe('');
-    for (let at = 0; at + 8 <= SECRET.length; at += 4) expect(told).not.toContain(SECRET.slice(at, at + 8));
+    for (const secret of [SECRET, HEX_SECRET]) {
+      for (let at = 0; at + 8 <= secret.length; at += 4) expect(told).not.toContain(secret.slice(at, at + 8));
+    }
   });
 });

@@ -151,7 +151,7 @@ const CASES: Readonly<Record<Reason, readonly Case[]>> = {
     { name: 'two tokens joined', headers: bearing(`${freshToken()},${freshToken()}`) },
   ],
   invalid_token_format: [
-    { name: 'no JWT', headers: bearing('abc') },
+    { name: 'no JWT', headers: bearing('abc1') },
     { name: 'over 8 KiB', headers: bearing(`${JWS}.${'A'.repeat(8192)}`) },
     { name: 'bytes that are no ASCII', headers: bearing(`${JWS}.é`) },
     { name: 'an empty signature', headers: bearing(`${JWS}.`) },

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
+import { RESULT_HEADER_ALIASES } from '../../src/authz/result-header.ts';
 import { decodeCheckRequest } from '../../src/envoy/check-codec.ts';
 import { WireError } from '../../src/envoy/wire.ts';
 
@@ -46,6 +47,7 @@ function aroundHttp(...http: readonly Buffer[]): Buffer {
 const text = fc.string({ unit: 'binary', maxLength: 12 });
 const headerName = fc.oneof(
   fc.constantFrom(...HEADER_NAMES, 'Approov-Token', 'AUTHORIZATION', 'cookie', ''),
+  fc.constantFrom(...RESULT_HEADER_ALIASES, 'X_Approov-VERDICT', 'x-approov-verdict', 'x_approov_verdicq'),
   text,
 );
 
@@ -156,18 +158,29 @@ function asStockReads(message: Buffer): unknown {
     policyName: attributes?.context_extensions?.['approov_policy'],
     sourceAddress: address?.socket_address?.address ?? address?.pipe?.path ?? '',
     headers: sortedHeaders(pairs.map(([key, value]) => [asciiLowerCase(key), value])),
+    aliases: [...new Set(pairs.map(([key]) => asciiLowerCase(key)))]
+      .filter((name) => RESULT_HEADER_ALIASES.includes(name))
+      .sort(),
   };
 }
 
 function asWeRead(message: Buffer): unknown {
-  const { method, path, host, policyName, sourceAddress, headers } = decodeCheckRequest(
+  const { method, path, host, policyName, sourceAddress, headers, resultHeaderAliases } = decodeCheckRequest(
     message,
     HEADER_NAMES,
   );
   const pairs = [...headers].flatMap(([name, values]) =>
     values.map((value): [string, Buffer] => [name, value]),
   );
-  return { method, path, host, policyName, sourceAddress, headers: sortedHeaders(pairs) };
+  return {
+    method,
+    path,
+    host,
+    policyName,
+    sourceAddress,
+    headers: sortedHeaders(pairs),
+    aliases: [...resultHeaderAliases].sort(),
+  };
 }
 
 function sortedHeaders(pairs: readonly (readonly [string, Buffer])[]): string[] {
@@ -221,7 +234,15 @@ describe('a CheckRequest', () => {
   });
 
   test('may miss any field', () => {
-    const nothing = { method: '', path: '', host: '', policyName: undefined, sourceAddress: '', headers: [] };
+    const nothing = {
+      method: '',
+      path: '',
+      host: '',
+      policyName: undefined,
+      sourceAddress: '',
+      headers: [],
+      aliases: [],
+    };
     const messages = [
       '',
       '0a00',

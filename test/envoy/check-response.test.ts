@@ -5,11 +5,12 @@ import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
 import type { VerifiedToken } from '../../src/approov/token.ts';
 import type { Decision } from '../../src/authz/decide.ts';
+import type { DeniedResponse } from '../../src/authz/denied-response.ts';
 import type { ForwardableClaim, Policy } from '../../src/authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../../src/authz/reason.ts';
+import { RESULT_HEADER_ALIASES } from '../../src/authz/result-header.ts';
 import type { Action, Mode } from '../../src/authz/verdict.ts';
-import { encodeCheckResponse } from '../../src/envoy/check-codec.ts';
-import type { DeniedResponse } from '../../src/envoy/check-response.ts';
+import { encodeCheckResponse } from '../../src/envoy/check-response.ts';
 
 const root = new protobuf.Root();
 root.resolvePath = (_origin, target) => fileURLToPath(new URL(`../../proto/${target}`, import.meta.url));
@@ -21,9 +22,25 @@ const DENIED: DeniedResponse = {
   body: '{}',
   contentType: 'application/json',
   exposeReason: false,
+  headers: {},
 };
 const CLAIMS = ['did', 'ip', 'arc', 'iss', 'aud', 'sub'] as const satisfies ForwardableClaim[];
 const NINE_NAMES = ['verdict', 'action', 'reason', ...CLAIMS].map((name) => `x-approov-${name}`);
+
+/** Few enough that answers for several outcomes are made for each. */
+const denied: fc.Arbitrary<DeniedResponse> = fc.constantFrom(
+  ...fc.sample(
+    fc.record({
+      status: fc.constantFrom(400, 401, 403, 429, 503),
+      body: fc.string({ unit: 'binary', maxLength: 300 }),
+      contentType: fc.constantFrom('application/json', 'text/plain; charset=utf-8'),
+      exposeReason: fc.boolean(),
+      headers: fc.dictionary(fc.constantFrom('retry-after', 'vary'), fc.constantFrom('30', 'Origin, Accept')),
+    }),
+    20,
+  ),
+  DENIED,
+);
 
 const policy: fc.Arbitrary<Policy> = fc
   .record({
@@ -31,6 +48,7 @@ const policy: fc.Arbitrary<Policy> = fc
     tokenHeader: fc.constantFrom('approov-token', 'authorization'),
     forwardToken: fc.boolean(),
     forwardClaims: fc.subarray([...CLAIMS]),
+    denied: fc.option(denied, { nil: undefined }),
   })
   .map((fields) => ({
     ...fields,
@@ -77,22 +95,9 @@ function actionOf(mode: Mode | undefined, reason: Reason): Action {
   return mode === 'limit' && reason !== 'internal_error' ? 'limit' : 'deny';
 }
 
-/** Few enough that answers for several outcomes are made for each. */
-const denied: fc.Arbitrary<DeniedResponse> = fc.constantFrom(
-  ...fc.sample(
-    fc.record({
-      status: fc.constantFrom(400, 401, 403, 429, 503),
-      body: fc.string({ unit: 'binary', maxLength: 300 }),
-      contentType: fc.constantFrom('application/json', 'text/plain; charset=utf-8'),
-      exposeReason: fc.boolean(),
-    }),
-    20,
-  ),
-  DENIED,
-);
-
 /** The promise, written down a second time. */
-function promised(made: Decision, { status, body, contentType, exposeReason }: DeniedResponse): unknown {
+function promised(made: Decision, forAll: DeniedResponse, aliases: readonly string[] = []): unknown {
+  const { status, body, contentType, exposeReason, headers: further } = made.policy?.denied ?? forAll;
   const { action, reason, verdict } = made;
   const claims = made.verifiedToken?.claims ?? {};
   const dynamic_metadata = {
@@ -115,6 +120,7 @@ function promised(made: Decision, { status, body, contentType, exposeReason }: D
         status: sent,
         body,
         headers: {
+          ...further,
           'content-type': contentType,
           'cache-control': 'no-store',
           ...(sent === 401 && { 'www-authenticate': 'Approov' }),
@@ -136,6 +142,7 @@ function promised(made: Decision, { status, body, contentType, exposeReason }: D
   };
   const removed = NINE_NAMES.filter((name) => !Object.hasOwn(headers, name));
   if (made.policy?.forwardToken === false) removed.push(made.policy.tokenHeader);
+  removed.push(...aliases);
   return { code: 0, ok: { headers, removed: removed.sort() }, dynamic_metadata };
 }
 
@@ -179,6 +186,16 @@ describe('a CheckResponse', () => {
         expect(asStockReads(encodeCheckResponse(made, configured))).toEqual(promised(made, configured));
       }),
       { numRuns: 3000 },
+    );
+  });
+
+  test('removes each alias of our headers that the request carries, whatever lets it through', () => {
+    fc.assert(
+      fc.property(decision, fc.subarray([...RESULT_HEADER_ALIASES]), (made, aliases) => {
+        const answer = encodeCheckResponse(made, DENIED, new Set(aliases));
+        expect(asStockReads(answer)).toEqual(promised(made, DENIED, aliases));
+      }),
+      { numRuns: 1000 },
     );
   });
 

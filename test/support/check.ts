@@ -56,6 +56,7 @@ export function checkRequest({ headers = {}, ...fields }: RequestFields = {}): C
     method: 'GET',
     path: '/',
     host: 'api.example.com',
+    resultHeaderAliases: new Set(),
     policyName: undefined,
     sourceAddress: '192.0.2.1',
     ...fields,

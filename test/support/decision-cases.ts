@@ -79,6 +79,27 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
       request: { method: 'OPTIONS', headers: { origin: 'https://app.test' } },
       reason: 'missing_approov_token',
     },
+    ...[
+      { name: 'an empty origin', headers: { ...preflight, origin: '' } },
+      { name: 'a blank origin', headers: { ...preflight, origin: ' \t' } },
+      { name: 'two origins', headers: { ...preflight, origin: ['https://a.test', 'https://b.test'] } },
+      ...['', ' ', 'PO ST', 'POST,GET', 'POST/', 'PÖST', ['POST', 'POST']].map((value) => ({
+        name: `${JSON.stringify(value)} for the method asked for`,
+        headers: { ...preflight, 'access-control-request-method': value },
+      })),
+    ].map(({ name, headers }) => ({
+      name: `OPTIONS with ${name}`,
+      request: { method: 'OPTIONS', headers },
+      reason: 'missing_approov_token' as const,
+    })),
+    {
+      name: 'a preflight for a method of its own, with blanks around it',
+      request: {
+        method: 'OPTIONS',
+        headers: { ...preflight, 'access-control-request-method': ' M-SEARCH ' },
+      },
+      reason: 'cors_preflight',
+    },
     {
       name: 'GET with the headers of a preflight',
       request: { headers: preflight },
@@ -100,7 +121,8 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
       reason: 'duplicate_approov_token',
     },
     { name: 'two tokens joined, neither in form', token: '!,!', reason: 'duplicate_approov_token' },
-    { name: 'no JWT', token: 'adasdasdsadasd', reason: 'invalid_token_format' },
+    { name: 'a word, as an SDK writes in place of a token', token: 'adasd', reason: 'missing_approov_token' },
+    { name: 'no JWT', token: 'adasdasdsadasd1', reason: 'invalid_token_format' },
     {
       name: 'a token too long that was forged',
       token: forged({ pad: 'x'.repeat(8192) }),

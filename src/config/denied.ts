@@ -1,0 +1,88 @@
+/** Defines the shape of a refusal in the configuration: the one for all, and the parts that a policy replaces. */
+import * as z from 'zod';
+import { isResultHeader } from '../authz/result-header.ts';
+import { TOKEN } from './header-name.ts';
+
+/** The HTTP status codes from 400 that Envoy's API knows (envoy.type.v3.StatusCode) and that refuse a request. */
+const DENIED_STATUSES = new Set([
+  ...range(400, 417),
+  ...range(421, 424),
+  426,
+  428,
+  429,
+  431,
+  ...range(500, 508),
+]);
+
+/** What this service or Envoy writes into every refusal. */
+const OWN = new Set(['cache-control', 'content-length', 'content-type', 'www-authenticate']);
+/** RFC 9110 §7.6.1: about one connection, which is Envoy's; HTTP/2 forbids them (RFC 9113 §8.2.2). */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** RFC 9110 §5.5 without obs-text: what every client reads alike. */
+const headerValue = z
+  .string()
+  .regex(
+    /^[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?$/,
+    'must be ASCII without control characters, and not empty',
+  );
+
+const headers = z
+  .record(z.string(), headerValue)
+  .superRefine((given, context) => {
+    const seen = new Set<string>();
+    for (const name of Object.keys(given)) {
+      const message = headerProblem(name.toLowerCase(), seen);
+      if (message !== undefined) context.addIssue({ code: 'custom', path: [name], message });
+      seen.add(name.toLowerCase());
+    }
+  })
+  .transform((given) =>
+    Object.fromEntries(Object.entries(given).map(([name, value]) => [name.toLowerCase(), value])),
+  );
+
+function headerProblem(name: string, seen: ReadonlySet<string>): string | undefined {
+  if (!TOKEN.test(name)) return 'the name must be a header name';
+  if (isResultHeader(name))
+    return 'must not be a header that this service sets; for the reason there is exposeReason';
+  if (name === 'content-type') return 'must not be given here: it is contentType';
+  if (OWN.has(name)) return 'must not be given: it is set in every refusal';
+  if (HOP_BY_HOP.has(name)) return 'must not be given: it is about one connection, which is Envoy’s';
+  return seen.has(name) ? 'must not be given twice' : undefined;
+}
+
+const FIELDS = {
+  status: z
+    .int()
+    .refine(
+      (status) => DENIED_STATUSES.has(status),
+      'must be a status that Envoy knows: 400-417, 421-424, 426, 428, 429, 431 or 500-508',
+    ),
+  body: z.string(),
+  contentType: z.string().regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, 'must be a media type'),
+  exposeReason: z.boolean(),
+  headers,
+};
+
+export const DENIED = z.strictObject({
+  status: FIELDS.status.default(401),
+  body: FIELDS.body.default('{}'),
+  contentType: FIELDS.contentType.default('application/json'),
+  exposeReason: FIELDS.exposeReason.default(false),
+  headers: FIELDS.headers.default({}),
+});
+
+/** What a policy says otherwise, field by field. */
+export const POLICY_DENIED = z.strictObject(FIELDS).partial();
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+}
