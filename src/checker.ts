@@ -9,10 +9,10 @@ import {
   verifyOpenedToken,
 } from './approov/encrypted-token.ts';
 import { type HostRule, hasUnknownKid, type Keyset } from './approov/keyset.ts';
-import { readUnverifiedToken } from './approov/token.ts';
+import { createBudget, readUnverifiedToken, type VerificationBudget } from './approov/token.ts';
 import { type CheckRequest, HEADERS_READ } from './authz/check-request.ts';
 import { type Decision, decide, decideUnreadable, type TokenVerifier } from './authz/decide.ts';
-import type { PolicyTable } from './authz/policy.ts';
+import { choosePolicies, type PolicyChoice, type PolicyTable } from './authz/policy.ts';
 import { presentedTokens } from './authz/token-header.ts';
 import { VerdictCache } from './authz/verdict-cache.ts';
 import { decodeCheckRequest, encodeCheckResponse } from './envoy/check-codec.ts';
@@ -52,6 +52,12 @@ interface CheckerParts {
 
 const NONE_OPENED: OpenedTokens = new Map();
 
+/** A request, and which policies judge it. */
+interface Asked {
+  readonly request: CheckRequest;
+  readonly choice: PolicyChoice;
+}
+
 export function createChecker(parts: CheckerParts): Checker {
   const { metrics, log, nowSeconds, onUnknownKid } = parts;
   let rules = prepare(parts.rules);
@@ -59,12 +65,15 @@ export function createChecker(parts: CheckerParts): Checker {
   function check(message: Buffer, traceparent: string | undefined): Buffer | Promise<Buffer> {
     const startMs = performance.now();
     const request = readRequest(message);
-    const encrypted = request === undefined ? [] : encryptedTokens(request);
-    if (encrypted.length === 0) return answer(request, NONE_OPENED, startMs, traceparent);
+    if (request === undefined) return answer(undefined, NONE_OPENED, startMs, traceparent);
+    // Once per check: what it costs to read a path or a host, their sender chooses.
+    const asked = { request, choice: choosePolicies(request, rules.policyTable) };
+    const encrypted = encryptedTokens(asked);
+    if (encrypted.length === 0) return answer(asked, NONE_OPENED, startMs, traceparent);
     const rulesBefore = rules;
     return openAll(encrypted, rules.decryptionKeys).then((opened) =>
       // Keys may have gone meanwhile, and with them the right to have opened anything.
-      rules === rulesBefore ? answer(request, opened, startMs, traceparent) : check(message, traceparent),
+      rules === rulesBefore ? answer(asked, opened, startMs, traceparent) : check(message, traceparent),
     );
   }
 
@@ -77,25 +86,25 @@ export function createChecker(parts: CheckerParts): Checker {
     }
   }
 
-  function encryptedTokens(request: CheckRequest): readonly string[] {
+  function encryptedTokens({ request, choice }: Asked): readonly string[] {
     if (rules.decryptionKeys.length === 0) return [];
     const now = nowSeconds();
-    return [...presentedTokens(request, rules.policyTable)].filter(
+    return [...presentedTokens(request, choice.policies)].filter(
       (token) =>
-        isEncryptedToken(token) && rules.cache.get(cacheEntry(token, request.host), now) === undefined,
+        isEncryptedToken(token) && rules.cache.get(cacheEntry(token, choice.host ?? ''), now) === undefined,
     );
   }
 
   function answer(
-    request: CheckRequest | undefined,
+    asked: Asked | undefined,
     opened: OpenedTokens,
     startMs: number,
     traceparent: string | undefined,
   ): Buffer {
     const now = nowSeconds();
-    const decision = request === undefined ? decideUnreadable() : judge(request, opened, now);
+    const decision = asked === undefined ? decideUnreadable() : judge(asked, opened, now);
     const response = encodeCheckResponse(decision, rules.denied);
-    record(request, decision, traceparent, now, startMs);
+    record(asked?.request, decision, traceparent, now, startMs);
     return response;
   }
 
@@ -115,43 +124,50 @@ export function createChecker(parts: CheckerParts): Checker {
     }
   }
 
-  function judge(request: CheckRequest, opened: OpenedTokens, now: number): Decision {
+  function judge(asked: Asked, opened: OpenedTokens, now: number): Decision {
     try {
-      return decide(request, rules.policyTable, createVerifier(opened, now), now);
+      return decide(asked.request, asked.choice, createVerifier(opened, now), now);
     } catch (error) {
       log.fault(error);
-      return decideFault(request, now);
+      return decideFault(asked, now);
     }
   }
 
   /** After a bug in verifying, the policy still says what a fault means; after any other, nothing is known. */
-  function decideFault(request: CheckRequest, now: number): Decision {
+  function decideFault({ request, choice }: Asked, now: number): Decision {
     try {
-      return decide(request, rules.policyTable, () => 'internal_error', now);
+      return decide(request, choice, () => 'internal_error', now);
     } catch {
       return decideUnreadable();
     }
   }
 
-  /** Looks a token up once per check, however many policies an odd path has judge it. */
+  /** Looks a token up once per check, however many policies judge an ambiguous request. */
   function createVerifier(opened: OpenedTokens, now: number): TokenVerifier {
     const results = new Map<string, ReturnType<TokenVerifier>>();
+    const budget = createBudget();
     return (token, host) => {
       const known = results.get(token);
       if (known !== undefined) return known;
-      const result = verify(token, host, opened, now);
+      const result = verify(token, host, opened, budget, now);
       results.set(token, result);
       return result;
     };
   }
 
-  function verify(token: string, host: string, opened: OpenedTokens, now: number): ReturnType<TokenVerifier> {
+  function verify(
+    token: string,
+    host: string,
+    opened: OpenedTokens,
+    budget: VerificationBudget,
+    now: number,
+  ): ReturnType<TokenVerifier> {
     const { cache, keyset } = rules;
     const entry = cacheEntry(token, host);
     const cached = cache.get(entry, now);
     metrics.cacheLookedUp(cached === undefined ? 'miss' : 'hit');
     if (cached !== undefined) return cached;
-    const result = verifyOpenedToken(token, opened, keyset, host);
+    const result = verifyOpenedToken(token, opened, keyset, host, budget);
     if (typeof result !== 'string') cache.add(entry, result, now);
     else if (namesUnknownKey(token, opened, keyset)) onUnknownKid();
     return result;

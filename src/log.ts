@@ -125,7 +125,7 @@ function openStdout() {
 }
 
 function decisionFields(decision: Decision): Record<string, unknown> {
-  const { reason, policy, mode, action, verdict, verifiedToken, presentedToken } = decision;
+  const { reason, policy, mode, action, verdict, verifiedToken, presentedToken, ambiguous } = decision;
   const unverified = presentedToken === undefined ? undefined : readUnverifiedToken(presentedToken);
   const isTrusted = verifiedToken !== undefined;
   return {
@@ -134,6 +134,7 @@ function decisionFields(decision: Decision): Record<string, unknown> {
     mode,
     action,
     would_deny: verdict === 'unverified',
+    ambiguous,
     key_id: verifiedToken?.keyId,
     alg: clip(unverified?.header['alg']),
     kid: clip(unverified?.header['kid']),

@@ -148,11 +148,11 @@ describe('a check', () => {
     },
   );
 
-  test('of an odd path looks its token up once, however many policies judge it', async () => {
+  test('of an ambiguous path looks its token up once, however many policies judge it', async () => {
     const [a, b] = [policy({ name: 'a', mode: 'observe' }), policy({ name: 'b', mode: 'limit' })];
     const { check, metric } = start({ policyTable: policyTable(policy(), [route(a), route(b)]) });
-    const odd = requestWith({ 'approov-token': TOKEN }, { path: '/a/../b' });
-    expect(outcome(check(odd))).toEqual([0, 'allow', 'ok']);
+    const ambiguous = requestWith({ 'approov-token': TOKEN }, { path: '/a/../b' });
+    expect(outcome(check(ambiguous))).toEqual([0, 'allow', 'ok']);
     expect(await metric('approov_verdict_cache_total{outcome="miss"}')).toBe(1);
     expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(0);
   });

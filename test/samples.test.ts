@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { validateConfig } from '../scripts/envoy.mjs';
 import { decide } from '../src/authz/decide.ts';
+import { choosePolicies } from '../src/authz/policy.ts';
 import { RESULT_HEADERS } from '../src/authz/result-header.ts';
 import { headersReadUnder } from '../src/checker.ts';
 import type { Config } from '../src/config/config.ts';
@@ -76,7 +77,7 @@ describe('allowed_headers in envoy.yaml', () => {
       const recorded = { ...request, headers: new RecordingHeaders(request.headers) };
       log.check(
         recorded,
-        decide(recorded, policyTable, (token) => verify(token), NOW),
+        decide(recorded, choosePolicies(recorded, policyTable), (token) => verify(token), NOW),
         undefined,
       );
     }

@@ -4,8 +4,10 @@ import { compactDecrypt, errors } from 'jose';
 import type { Keyset } from './keyset.ts';
 import {
   acceptDecryptedClaims,
+  createBudget,
   readUnverifiedToken,
   type TokenFailure,
+  type VerificationBudget,
   type VerifiedToken,
   verifyToken,
 } from './token.ts';
@@ -94,10 +96,11 @@ export function verifyOpenedToken(
   opened: OpenedTokens,
   keyset: Keyset,
   host: string,
+  budget: VerificationBudget = createBudget(),
 ): VerifiedToken | TokenFailure {
   const inside = opened.get(token);
   if (inside?.kind === 'claims') return acceptDecryptedClaims(inside.keyId, inside.plaintext);
-  return verifyToken(inside?.kind === 'signed' ? inside.token : token, keyset, host);
+  return verifyToken(inside?.kind === 'signed' ? inside.token : token, keyset, host, budget);
 }
 
 async function decrypt(

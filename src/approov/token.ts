@@ -2,10 +2,22 @@
 import { isUtf8 } from 'node:buffer';
 import { isAlgorithm } from './algorithm.ts';
 import { decodeBase64Url } from './base64.ts';
-import { type KeySelectionFailure, type Keyset, selectKeys } from './keyset.ts';
+import { type KeySelectionFailure, type Keyset, selectKeys, type VerificationKey } from './keyset.ts';
 
 /** Longest token in bytes; real ones have a few hundred. */
 export const MAX_TOKEN_BYTES = 8192;
+
+/** Verifications with a public key in one check: each costs as much as several checks, and its sender asks for them. */
+export const MAX_PUBLIC_KEY_VERIFICATIONS = 8;
+
+/** What one check may still spend, whatever the number of its tokens. */
+export interface VerificationBudget {
+  publicKeyVerifications: number;
+}
+
+export function createBudget(): VerificationBudget {
+  return { publicKeyVerifications: MAX_PUBLIC_KEY_VERIFICATIONS };
+}
 
 /** A JSON object as it was parsed: every member is still to be checked for its type. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -35,7 +47,12 @@ export interface UnverifiedToken {
  * is a JSON object is left to {@link hasClaims}, as who signed it is known then.
  * @param host of the request: some keys serve some hosts only.
  */
-export function verifyToken(token: string, keyset: Keyset, host: string): VerifiedToken | TokenFailure {
+export function verifyToken(
+  token: string,
+  keyset: Keyset,
+  host: string,
+  budget: VerificationBudget = createBudget(),
+): VerifiedToken | TokenFailure {
   const parts = splitToken(token);
   if (parts === undefined) return 'invalid_token_format';
   const header = parseJsonObject(parts[0]);
@@ -53,10 +70,16 @@ export function verifyToken(token: string, keyset: Keyset, host: string): Verifi
   if (typeof keys === 'string') return keys;
   if (!isAlgorithm(algorithm)) return 'unsupported_token_algorithm';
   const signingInput = token.slice(0, token.lastIndexOf('.'));
-  const signer = keys.find((key) => key.verify(algorithm, signingInput, signature));
+  const signer = keys.find(
+    (key) => isAffordable(key, budget) && key.verify(algorithm, signingInput, signature),
+  );
   if (signer === undefined) return 'invalid_token_signature';
 
   return tokenOf(signer.id, payload);
+}
+
+function isAffordable(key: VerificationKey, budget: VerificationBudget): boolean {
+  return key.secret !== undefined || budget.publicKeyVerifications-- > 0;
 }
 
 /** The claims that a decryption key has opened, where they stand in the encrypted token without a signature of their own. */

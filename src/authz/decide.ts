@@ -5,8 +5,7 @@ import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
 import { hasClaims, type TokenFailure, type VerifiedToken } from '../approov/token.ts';
 import { checkBinding } from '../approov/token-binding.ts';
 import { type CheckRequest, HEADERS_READ, headerValues } from './check-request.ts';
-import { normalizeHost } from './host.ts';
-import { choosePolicies, type Policy, type PolicyTable } from './policy.ts';
+import type { Ambiguity, Policy, PolicyChoice } from './policy.ts';
 import { REASONS, type Reason } from './reason.ts';
 import { readTokenHeader } from './token-header.ts';
 import { type Action, actionFor, isStricter, type Mode, UNKNOWN, type Verdict } from './verdict.ts';
@@ -24,32 +23,36 @@ export interface Decision {
   readonly verifiedToken: VerifiedToken | undefined;
   /** What the SDK said of itself; `other` for a word that is not known. */
   readonly sdkStatus: SdkStatus | 'other' | undefined;
+  /** What of the request upstreams may read in different ways. */
+  readonly ambiguous: Ambiguity | undefined;
 }
 
-/** Steps 2 to 4 for one token in a request for a host. */
+/** Steps 2 to 4 for one token in a request for a host; `''` is no host. */
 export type TokenVerifier = (token: string, host: string) => VerifiedToken | TokenFailure;
 
 /**
  * Judges a request. Never throws for what a request holds.
+ * @param choice the policies that judge it; ties go to the first.
  * @param nowSeconds since the epoch, fractions allowed.
  */
 export function decide(
   request: CheckRequest,
-  table: PolicyTable,
+  choice: PolicyChoice,
   verify: TokenVerifier,
   nowSeconds: number,
 ): Decision {
   let strictest: Decision | undefined;
-  for (const policy of choosePolicies(request, table)) {
-    const decision = conclude(request, policy, judge(request, policy, verify, nowSeconds));
-    if (strictest === undefined || isStricter(decision.action, strictest.action)) strictest = decision;
+  for (const policy of choice.policies) {
+    const judgement = judge(request, policy, choice.host, verify, nowSeconds);
+    const decision = conclude(request, policy, judgement, choice.ambiguous);
+    if (strictest === undefined || isStricter(decision, strictest)) strictest = decision;
   }
-  return strictest ?? conclude(request, undefined, { reason: 'policy_unknown' });
+  return strictest ?? conclude(request, undefined, { reason: 'policy_unknown' }, choice.ambiguous);
 }
 
 /** The decision for a message that cannot be read: nothing is known, so nothing is let in. */
 export function decideUnreadable(): Decision {
-  return conclude(undefined, undefined, { reason: 'internal_error' });
+  return conclude(undefined, undefined, { reason: 'internal_error' }, undefined);
 }
 
 interface Judgement {
@@ -59,7 +62,13 @@ interface Judgement {
   readonly sdkStatus?: SdkStatus | undefined;
 }
 
-function judge(request: CheckRequest, policy: Policy, verify: TokenVerifier, nowSeconds: number): Judgement {
+function judge(
+  request: CheckRequest,
+  policy: Policy,
+  host: string | undefined,
+  verify: TokenVerifier,
+  nowSeconds: number,
+): Judgement {
   if (policy.mode === 'off') return { reason: 'policy_off' };
   if (policy.allowCorsPreflight && isCorsPreflight(request)) return { reason: 'cors_preflight' };
 
@@ -69,12 +78,12 @@ function judge(request: CheckRequest, policy: Policy, verify: TokenVerifier, now
     return { reason: presented.kind, sdkStatus: presented.sdkStatus };
   }
   const { token } = presented;
-  const verified = verify(token, request.host);
+  const verified = verify(token, host ?? '');
   if (typeof verified === 'string') return { reason: verified, presentedToken: token };
   const failure =
     (hasClaims(verified) ? undefined : 'invalid_token_format') ??
     checkLifetime(verified, nowSeconds, policy.clockToleranceSeconds) ??
-    checkClaims(verified, request, policy) ??
+    checkClaims(verified, policy, request, host) ??
     checkBoundHeaders(verified, request, policy);
   return { reason: failure ?? 'ok', presentedToken: token, verifiedToken: verified };
 }
@@ -83,6 +92,7 @@ function conclude(
   request: CheckRequest | undefined,
   policy: Policy | undefined,
   judgement: Judgement,
+  ambiguous: Ambiguity | undefined,
 ): Decision {
   const { reason } = judgement;
   const { verdict } = REASONS[reason];
@@ -96,6 +106,7 @@ function conclude(
     presentedToken: judgement.presentedToken,
     verifiedToken: judgement.verifiedToken,
     sdkStatus: (request && readStatusHeader(request)) ?? judgement.sdkStatus,
+    ambiguous,
   };
 }
 
@@ -110,13 +121,12 @@ function isCorsPreflight(request: CheckRequest): boolean {
 
 function checkClaims(
   token: VerifiedToken,
-  request: CheckRequest,
   policy: Policy,
+  request: CheckRequest,
+  host: string | undefined,
 ): 'claim_mismatch' | undefined {
-  const audience =
-    policy.audience === 'host'
-      ? [normalizeHost(request.host), request.host.replace(/:\d*$/, '')]
-      : policy.audience;
+  const hosts = host === undefined ? [] : [host, request.host.replace(/:\d*$/, '')];
+  const audience = policy.audience === 'host' ? hosts : policy.audience;
   const isMatch =
     (policy.issuer === null || hasIssuer(token, policy.issuer)) &&
     (audience === null || hasAudience(token, audience));

@@ -2,7 +2,7 @@
 import { trimBlanks } from '../approov/field-value.ts';
 import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
 import { type CheckRequest, headerValues } from './check-request.ts';
-import { choosePolicies, type Policy, type PolicyTable } from './policy.ts';
+import type { Policy } from './policy.ts';
 
 /** What stands where the token belongs: one candidate, or why there is none. */
 export type PresentedToken =
@@ -22,9 +22,9 @@ export function readTokenHeader(request: CheckRequest, policy: Policy): Presente
 }
 
 /** The tokens that the policies which judge a request would look at. */
-export function presentedTokens(request: CheckRequest, table: PolicyTable): ReadonlySet<string> {
+export function presentedTokens(request: CheckRequest, policies: readonly Policy[]): ReadonlySet<string> {
   const tokens = new Set<string>();
-  for (const policy of choosePolicies(request, table)) {
+  for (const policy of policies) {
     const presented = readTokenHeader(request, policy);
     if (policy.mode !== 'off' && presented.kind === 'token') tokens.add(presented.token);
   }
