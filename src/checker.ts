@@ -8,8 +8,8 @@ import {
   openToken,
   verifyOpenedToken,
 } from './approov/encrypted-token.ts';
-import { type HostRule, hasUnknownKid, type Keyset } from './approov/keyset.ts';
-import { createBudget, readUnverifiedToken, type VerificationBudget } from './approov/token.ts';
+import type { HostRule, Keyset } from './approov/keyset.ts';
+import { startAttempts, type VerificationAttempts } from './approov/token.ts';
 import { type CheckRequest, HEADERS_READ } from './authz/check-request.ts';
 import { type Decision, decide, decideUnreadable, type TokenVerifier } from './authz/decide.ts';
 import { choosePolicies, type PolicyChoice, type PolicyTable } from './authz/policy.ts';
@@ -145,11 +145,11 @@ export function createChecker(parts: CheckerParts): Checker {
   /** Looks a token up once per check, however many policies judge an ambiguous request. */
   function createVerifier(opened: OpenedTokens, now: number): TokenVerifier {
     const results = new Map<string, ReturnType<TokenVerifier>>();
-    const budget = createBudget();
+    const attempts = startAttempts();
     return (token, host) => {
       const known = results.get(token);
       if (known !== undefined) return known;
-      const result = verify(token, host, opened, budget, now);
+      const result = verify(token, host, opened, attempts, now);
       results.set(token, result);
       return result;
     };
@@ -159,7 +159,7 @@ export function createChecker(parts: CheckerParts): Checker {
     token: string,
     host: string,
     opened: OpenedTokens,
-    budget: VerificationBudget,
+    attempts: VerificationAttempts,
     now: number,
   ): ReturnType<TokenVerifier> {
     const { cache, keyset } = rules;
@@ -167,9 +167,9 @@ export function createChecker(parts: CheckerParts): Checker {
     const cached = cache.get(entry, now);
     metrics.cacheLookedUp(cached === undefined ? 'miss' : 'hit');
     if (cached !== undefined) return cached;
-    const result = verifyOpenedToken(token, opened, keyset, host, budget);
+    const result = verifyOpenedToken(token, opened, keyset, host, attempts);
     if (typeof result !== 'string') cache.add(entry, result, now);
-    else if (namesUnknownKey(token, opened, keyset)) onUnknownKid();
+    else if (attempts.sawUnknownKid) onUnknownKid();
     return result;
   }
 
@@ -228,12 +228,6 @@ async function openAll(tokens: readonly string[], keys: readonly DecryptionKey[]
   const opened = new Map<string, OpenedToken>();
   for (const token of tokens) opened.set(token, await openToken(token, keys));
   return opened;
-}
-
-function namesUnknownKey(token: string, opened: OpenedTokens, keyset: Keyset): boolean {
-  const inside = opened.get(token);
-  const unverified = readUnverifiedToken(inside?.kind === 'signed' ? inside.token : token);
-  return unverified !== undefined && hasUnknownKid(keyset, unverified.header);
 }
 
 /** Every header that a check may look at: the ones that Envoy's `allowed_headers` must list. */

@@ -9,7 +9,7 @@ import { type CheckRules, createChecker, headersReadUnder } from '../src/checker
 import { describeKey } from '../src/key-files.ts';
 import { createLog, type Log } from '../src/log.ts';
 import { createMetrics, type Metrics } from '../src/metrics.ts';
-import { KEYSET, NOW, policy, policyTable, route } from './support/check.ts';
+import { KEYSET, NOW, policy, policyTable, route, symmetricKey } from './support/check.ts';
 import { metadataOf, type RequestJson, type ResponseJson, requestWith } from './support/grpc-client.ts';
 import { mintToken, OTHER_SECRET_BYTES } from './support/token.ts';
 
@@ -156,6 +156,42 @@ describe('a check', () => {
     expect(await metric('approov_verdict_cache_total{outcome="miss"}')).toBe(1);
     expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(0);
   });
+});
+
+test('an ambiguous request is counted by its path, else by its host, and the log says so', async () => {
+  const { check, metric, lines } = start();
+  const ask = (http: RequestJson): unknown => check(requestWith({ 'approov-token': TOKEN }, http));
+  for (const http of [{ path: '/a//b' }, { path: '/a;b', host: '' }, { host: 'u@api.example.com' }, {}])
+    ask(http);
+  expect(await metric('approov_ambiguous_requests_total{cause="path"}')).toBe(2);
+  expect(await metric('approov_ambiguous_requests_total{cause="host"}')).toBe(1);
+  expect(lines.map(({ ambiguous }) => ambiguous)).toEqual(['path', 'path', 'host', undefined]);
+});
+
+test('a check verifies with at most eight public keys, whatever the number of its tokens', () => {
+  let tried = 0;
+  const publicKeys = Array.from({ length: 20 }, (_, index) => ({
+    ...symmetricKey({ id: `k${index}` }),
+    secret: undefined,
+    verify: () => {
+      tried++;
+      return false;
+    },
+  }));
+  const other = policy({ name: 'other', mode: 'limit', tokenHeader: 'x-token' });
+  const { check } = start({
+    policyTable: policyTable(policy({ mode: 'observe' }), [route(other)]),
+    keyset: { keys: publicKeys as unknown as Keyset['keys'], missing: [] },
+  });
+  const tokens = { 'approov-token': TOKEN, 'x-token': mintToken({ exp: NOW + 301 }) };
+  expect(outcome(check(requestWith(tokens, { path: '/a//b' })))).toEqual([
+    0,
+    'limit',
+    'invalid_token_signature',
+  ]);
+  expect(tried).toBe(8);
+  check(requestWith(tokens));
+  expect(tried).toBe(16);
 });
 
 describe('the verdict cache', () => {

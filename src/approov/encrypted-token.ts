@@ -4,10 +4,10 @@ import { compactDecrypt, errors } from 'jose';
 import type { Keyset } from './keyset.ts';
 import {
   acceptDecryptedClaims,
-  createBudget,
   readUnverifiedToken,
+  startAttempts,
   type TokenFailure,
-  type VerificationBudget,
+  type VerificationAttempts,
   type VerifiedToken,
   verifyToken,
 } from './token.ts';
@@ -96,11 +96,11 @@ export function verifyOpenedToken(
   opened: OpenedTokens,
   keyset: Keyset,
   host: string,
-  budget: VerificationBudget = createBudget(),
+  attempts: VerificationAttempts = startAttempts(),
 ): VerifiedToken | TokenFailure {
   const inside = opened.get(token);
   if (inside?.kind === 'claims') return acceptDecryptedClaims(inside.keyId, inside.plaintext);
-  return verifyToken(inside?.kind === 'signed' ? inside.token : token, keyset, host, budget);
+  return verifyToken(inside?.kind === 'signed' ? inside.token : token, keyset, host, attempts);
 }
 
 async function decrypt(

@@ -2,7 +2,13 @@
 import { isUtf8 } from 'node:buffer';
 import { isAlgorithm } from './algorithm.ts';
 import { decodeBase64Url } from './base64.ts';
-import { type KeySelectionFailure, type Keyset, selectKeys, type VerificationKey } from './keyset.ts';
+import {
+  hasUnknownKid,
+  type KeySelectionFailure,
+  type Keyset,
+  selectKeys,
+  type VerificationKey,
+} from './keyset.ts';
 
 /** Longest token in bytes; real ones have a few hundred. */
 export const MAX_TOKEN_BYTES = 8192;
@@ -10,13 +16,15 @@ export const MAX_TOKEN_BYTES = 8192;
 /** Verifications with a public key in one check: each costs as much as several checks, and its sender asks for them. */
 export const MAX_PUBLIC_KEY_VERIFICATIONS = 8;
 
-/** What one check may still spend, whatever the number of its tokens. */
-export interface VerificationBudget {
-  publicKeyVerifications: number;
+/** What one check has spent on its tokens and seen in them, whatever their number. */
+export interface VerificationAttempts {
+  publicKeysLeft: number;
+  /** A token named a key that is not there: a sign that its source has changed. */
+  sawUnknownKid: boolean;
 }
 
-export function createBudget(): VerificationBudget {
-  return { publicKeyVerifications: MAX_PUBLIC_KEY_VERIFICATIONS };
+export function startAttempts(): VerificationAttempts {
+  return { publicKeysLeft: MAX_PUBLIC_KEY_VERIFICATIONS, sawUnknownKid: false };
 }
 
 /** A JSON object as it was parsed: every member is still to be checked for its type. */
@@ -51,12 +59,13 @@ export function verifyToken(
   token: string,
   keyset: Keyset,
   host: string,
-  budget: VerificationBudget = createBudget(),
+  attempts: VerificationAttempts = startAttempts(),
 ): VerifiedToken | TokenFailure {
   const parts = splitToken(token);
   if (parts === undefined) return 'invalid_token_format';
   const header = parseJsonObject(parts[0]);
   if (header === undefined) return 'invalid_token_format';
+  if (hasUnknownKid(keyset, header)) attempts.sawUnknownKid = true;
 
   const algorithm = header['alg'];
   // RFC 7515 §4.1.11: we understand no extension, so a critical one must be refused.
@@ -71,15 +80,15 @@ export function verifyToken(
   if (!isAlgorithm(algorithm)) return 'unsupported_token_algorithm';
   const signingInput = token.slice(0, token.lastIndexOf('.'));
   const signer = keys.find(
-    (key) => isAffordable(key, budget) && key.verify(algorithm, signingInput, signature),
+    (key) => isAffordable(key, attempts) && key.verify(algorithm, signingInput, signature),
   );
   if (signer === undefined) return 'invalid_token_signature';
 
   return tokenOf(signer.id, payload);
 }
 
-function isAffordable(key: VerificationKey, budget: VerificationBudget): boolean {
-  return key.secret !== undefined || budget.publicKeyVerifications-- > 0;
+function isAffordable(key: VerificationKey, attempts: VerificationAttempts): boolean {
+  return key.secret !== undefined || attempts.publicKeysLeft-- > 0;
 }
 
 /** The claims that a decryption key has opened, where they stand in the encrypted token without a signature of their own. */

@@ -3,11 +3,11 @@ import { checkLifetime, hasAudience, hasIssuer } from '../approov/claims.ts';
 import { trimBlanks } from '../approov/field-value.ts';
 import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
 import { hasClaims, type TokenFailure, type VerifiedToken } from '../approov/token.ts';
-import { checkBinding } from '../approov/token-binding.ts';
+import { type BindingFailure, checkBinding } from '../approov/token-binding.ts';
 import { type CheckRequest, HEADERS_READ, headerValues } from './check-request.ts';
 import type { Ambiguity, Policy, PolicyChoice } from './policy.ts';
 import { REASONS, type Reason } from './reason.ts';
-import { readTokenHeader } from './token-header.ts';
+import { createTokenReader, type PresentedToken } from './token-header.ts';
 import { type Action, actionFor, isStricter, type Mode, UNKNOWN, type Verdict } from './verdict.ts';
 
 export interface Decision {
@@ -41,18 +41,23 @@ export function decide(
   verify: TokenVerifier,
   nowSeconds: number,
 ): Decision {
+  const { policies, host, ambiguous } = choice;
+  const readToken = createTokenReader(request);
+  const sdkStatus = readStatusHeader(request);
+  const asked = { request, host, readToken, verify, nowSeconds, bindings: new Map() };
   let strictest: Decision | undefined;
-  for (const policy of choice.policies) {
-    const judgement = judge(request, policy, choice.host, verify, nowSeconds);
-    const decision = conclude(request, policy, judgement, choice.ambiguous);
+  for (const policy of policies) {
+    const decision = conclude(policy, judge(asked, policy), ambiguous, sdkStatus);
     if (strictest === undefined || isStricter(decision, strictest)) strictest = decision;
+    // Nothing is stricter.
+    if (decision.action === 'deny') break;
   }
-  return strictest ?? conclude(request, undefined, { reason: 'policy_unknown' }, choice.ambiguous);
+  return strictest ?? conclude(undefined, { reason: 'policy_unknown' }, ambiguous, sdkStatus);
 }
 
 /** The decision for a message that cannot be read: nothing is known, so nothing is let in. */
 export function decideUnreadable(): Decision {
-  return conclude(undefined, undefined, { reason: 'internal_error' }, undefined);
+  return conclude(undefined, { reason: 'internal_error' }, undefined, undefined);
 }
 
 interface Judgement {
@@ -62,17 +67,29 @@ interface Judgement {
   readonly sdkStatus?: SdkStatus | undefined;
 }
 
-function judge(
-  request: CheckRequest,
-  policy: Policy,
-  host: string | undefined,
-  verify: TokenVerifier,
-  nowSeconds: number,
-): Judgement {
+/** One check, whatever the number of policies that judge it. */
+interface Asked {
+  readonly request: CheckRequest;
+  /** `undefined`: absent, or no host. */
+  readonly host: string | undefined;
+  readonly readToken: (policy: Policy) => PresentedToken;
+  readonly verify: TokenVerifier;
+  readonly nowSeconds: number;
+  /** What was found of a token and the headers of a binding, which may be long: hashed once for all policies. */
+  readonly bindings: Map<string, BindingResult>;
+}
+
+interface BindingResult {
+  readonly token: VerifiedToken;
+  readonly failure: BindingFailure | undefined;
+}
+
+function judge(asked: Asked, policy: Policy): Judgement {
+  const { request, host, readToken, verify, nowSeconds } = asked;
   if (policy.mode === 'off') return { reason: 'policy_off' };
   if (policy.allowCorsPreflight && isCorsPreflight(request)) return { reason: 'cors_preflight' };
 
-  const presented = readTokenHeader(request, policy);
+  const presented = readToken(policy);
   if (presented.kind === 'duplicate_approov_token') return { reason: presented.kind };
   if (presented.kind === 'missing_approov_token') {
     return { reason: presented.kind, sdkStatus: presented.sdkStatus };
@@ -84,15 +101,15 @@ function judge(
     (hasClaims(verified) ? undefined : 'invalid_token_format') ??
     checkLifetime(verified, nowSeconds, policy.clockToleranceSeconds) ??
     checkClaims(verified, policy, request, host) ??
-    checkBoundHeaders(verified, request, policy);
+    checkBoundHeaders(verified, asked, policy);
   return { reason: failure ?? 'ok', presentedToken: token, verifiedToken: verified };
 }
 
 function conclude(
-  request: CheckRequest | undefined,
   policy: Policy | undefined,
   judgement: Judgement,
   ambiguous: Ambiguity | undefined,
+  sdkStatus: Decision['sdkStatus'],
 ): Decision {
   const { reason } = judgement;
   const { verdict } = REASONS[reason];
@@ -105,7 +122,7 @@ function conclude(
     reason,
     presentedToken: judgement.presentedToken,
     verifiedToken: judgement.verifiedToken,
-    sdkStatus: (request && readStatusHeader(request)) ?? judgement.sdkStatus,
+    sdkStatus: sdkStatus ?? judgement.sdkStatus,
     ambiguous,
   };
 }
@@ -133,14 +150,20 @@ function checkClaims(
   return isMatch ? undefined : 'claim_mismatch';
 }
 
-function checkBoundHeaders(token: VerifiedToken, request: CheckRequest, policy: Policy): Reason | undefined {
-  const { binding } = policy;
+function checkBoundHeaders(
+  token: VerifiedToken,
+  { request, bindings }: Asked,
+  { binding }: Policy,
+): BindingFailure | undefined {
   if (binding === null) return undefined;
-  return checkBinding(
-    token,
-    binding.headers.map((name) => headerValues(request, name)),
-    binding.when,
-  );
+  const { headers, when } = binding;
+  const place = `${when} ${headers.join()}`;
+  const known = bindings.get(place);
+  if (known?.token === token) return known.failure;
+  const values = headers.map((name) => headerValues(request, name));
+  const failure = checkBinding(token, values, when);
+  bindings.set(place, { token, failure });
+  return failure;
 }
 
 function readStatusHeader(request: CheckRequest): SdkStatus | 'other' | undefined {

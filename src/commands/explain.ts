@@ -6,7 +6,7 @@ import {
   verifyOpenedToken,
 } from '../approov/encrypted-token.ts';
 import type { Keyset } from '../approov/keyset.ts';
-import { createBudget, readUnverifiedToken } from '../approov/token.ts';
+import { readUnverifiedToken, startAttempts } from '../approov/token.ts';
 import type { CheckRequest } from '../authz/check-request.ts';
 import { type Decision, decide, type TokenVerifier } from '../authz/decide.ts';
 import { type Ambiguity, choosePolicies, type Policy, type PolicyTable } from '../authz/policy.ts';
@@ -64,8 +64,8 @@ async function createVerifier(
   for (const token of presentedTokens(request, policies)) {
     if (isEncryptedToken(token)) opened.set(token, await openToken(token, decryptionKeys));
   }
-  const budget = createBudget();
-  return (token, host) => verifyOpenedToken(token, opened, keyset, host, budget);
+  const attempts = startAttempts();
+  return (token, host) => verifyOpenedToken(token, opened, keyset, host, attempts);
 }
 
 interface Explanation {
