@@ -7,7 +7,7 @@ import { type BindingFailure, checkBinding } from '../approov/token-binding.ts';
 import { type CheckRequest, HEADERS_READ, headerValues } from './check-request.ts';
 import type { Ambiguity, Policy, PolicyChoice } from './policy.ts';
 import { REASONS, type Reason } from './reason.ts';
-import { createTokenReader, type PresentedToken } from './token-header.ts';
+import { createTokenReader, type PresentedToken, readTokenHeader } from './token-header.ts';
 import { type Action, actionFor, isStricter, type Mode, UNKNOWN, type Verdict } from './verdict.ts';
 
 export interface Decision {
@@ -42,9 +42,16 @@ export function decide(
   nowSeconds: number,
 ): Decision {
   const { policies, host, ambiguous } = choice;
-  const readToken = createTokenReader(request);
   const sdkStatus = readStatusHeader(request);
-  const asked = { request, host, readToken, verify, nowSeconds, bindings: new Map() };
+  const isOnly = policies.length === 1;
+  const asked = {
+    request,
+    host,
+    readToken: isOnly ? (policy: Policy) => readTokenHeader(request, policy) : createTokenReader(request),
+    verify,
+    nowSeconds,
+    bindings: isOnly ? undefined : new Map(),
+  };
   let strictest: Decision | undefined;
   for (const policy of policies) {
     const decision = conclude(policy, judge(asked, policy), ambiguous, sdkStatus);
@@ -75,8 +82,8 @@ interface Asked {
   readonly readToken: (policy: Policy) => PresentedToken;
   readonly verify: TokenVerifier;
   readonly nowSeconds: number;
-  /** What was found of a token and the headers of a binding, which may be long: hashed once for all policies. */
-  readonly bindings: Map<string, BindingResult>;
+  /** What was found of a token and the headers of a binding, which may be long: hashed once for several policies. */
+  readonly bindings: Map<string, BindingResult> | undefined;
 }
 
 interface BindingResult {
@@ -158,11 +165,11 @@ function checkBoundHeaders(
   if (binding === null) return undefined;
   const { headers, when } = binding;
   const place = `${when} ${headers.join()}`;
-  const known = bindings.get(place);
+  const known = bindings?.get(place);
   if (known?.token === token) return known.failure;
   const values = headers.map((name) => headerValues(request, name));
   const failure = checkBinding(token, values, when);
-  bindings.set(place, { token, failure });
+  bindings?.set(place, { token, failure });
   return failure;
 }
 

@@ -119,24 +119,25 @@ function policiesFor(
   if (isPlain && named !== undefined) return [named];
   if (isPlain && table.routes.length === 0) return [table.defaultPolicy];
 
-  const readings = path === undefined ? [] : readingsOf(path, table);
+  const readings = path === undefined ? undefined : readingsOf(path, table);
   const policies = new Set<Policy>();
   if (named !== undefined) policies.add(named);
-  if (path === undefined) {
+  if (readings === undefined) {
     policies.add(table.defaultPolicy);
-    for (const route of table.routes)
+    for (const route of table.routes) {
       if (hasHost(route, host) && hasMethod(route, method)) policies.add(route.policy);
+    }
   } else if (named === undefined) {
     for (const reading of readings) {
-      const route = table.routes.find(
-        (each) => hasHost(each, host) && hasMethod(each, method) && hasPath(each, reading),
-      );
-      policies.add(route?.policy ?? table.defaultPolicy);
+      const isMatch = (route: PreparedRoute): boolean =>
+        hasHost(route, host) && hasMethod(route, method) && hasPath(route, reading);
+      policies.add(table.routes.find(isMatch)?.policy ?? table.defaultPolicy);
     }
   }
   if (host === undefined) {
+    // The upstream may take it for any of the hosts that routes name.
     for (const route of table.routes) {
-      const isReached = path === undefined || readings.some((reading) => hasPath(route, reading));
+      const isReached = readings?.some((reading) => hasPath(route, reading)) ?? true;
       if (route.host !== undefined && isReached && hasMethod(route, method)) policies.add(route.policy);
     }
   }
@@ -164,8 +165,8 @@ function hasPath(route: PreparedRoute, { reading, path }: PathReading): boolean 
 /** A plain path as sent, and in each reading in which it or a prefix is another text: the rest would choose the same. */
 function readingsOf(path: string, table: PolicyTable): readonly PathReading[] {
   const { comparedLength, prefixReadings } = table;
-  if (prefixReadings.size === 0 && !READ_DIFFERENTLY.test(path.slice(0, 3 * comparedLength)))
-    return [{ reading: 'sent', path }];
+  const isAlike = prefixReadings.size === 0 && !READ_DIFFERENTLY.test(path.slice(0, 3 * comparedLength));
+  if (isAlike) return [{ reading: 'sent', path }];
   const readings = readPath(path, comparedLength);
   return READINGS.filter(
     (reading) => reading === 'sent' || prefixReadings.has(reading) || readings[reading] !== readings.sent,

@@ -6,7 +6,7 @@ import type { Config, Problem } from './config.ts';
 export function findWarnings({ policyTable }: Config): readonly Problem[] {
   const { defaultPolicy, routes } = policyTable;
   return routes.flatMap(({ policy }, index) =>
-    isStricter(policy, defaultPolicy)
+    isStricterPolicy(policy, defaultPolicy)
       ? [
           {
             path: `routes[${index}].policy`,
@@ -20,7 +20,7 @@ export function findWarnings({ policyTable }: Config): readonly Problem[] {
 }
 
 /** Whether some request gets a stricter action under a policy than under another. */
-function isStricter(policy: Policy, than: Policy): boolean {
+function isStricterPolicy(policy: Policy, than: Policy): boolean {
   const mode = MODES.indexOf(policy.mode);
   if (mode > MODES.indexOf(than.mode)) return true;
   const others = demandsOf(than);
