@@ -221,6 +221,20 @@ const ROWS = [
           },
         ],
       },
+      {
+        kind: 'timeseries',
+        title: 'Ambiguous requests',
+        description:
+          'Requests a second whose path, or else whose host, upstreams may read in different ways. The strictest policy that could apply judges them.',
+        unit: 'reqps',
+        width: 24,
+        queries: [
+          {
+            expr: `sum by (cause) (rate(approov_ambiguous_requests_total{${CHOSEN}}[$__rate_interval]))`,
+            legend: '{{cause}}',
+          },
+        ],
+      },
     ],
   },
   {

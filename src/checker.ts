@@ -6,13 +6,13 @@ import {
   type OpenedTokens,
   verifyOpenedToken,
 } from './approov/encrypted-token.ts';
-import { type HostRule, hasUnknownKid, type Keyset } from './approov/keyset.ts';
-import { createVerificationBudget, readUnverifiedToken, type VerificationBudget } from './approov/token.ts';
+import type { HostRule, Keyset } from './approov/keyset.ts';
+import { startAttempts, type VerificationAttempts } from './approov/token.ts';
 import type { CheckRequest } from './authz/check-request.ts';
 import { type Decision, decide, decideUnreadable, type TokenVerifier } from './authz/decide.ts';
 import type { DeniedResponse } from './authz/denied-response.ts';
 import { headersReadUnder } from './authz/headers-read.ts';
-import type { PolicyTable } from './authz/policy.ts';
+import { choosePolicies, type PolicyChoice, type PolicyTable } from './authz/policy.ts';
 import { presentedTokens } from './authz/token-header.ts';
 import { VerdictCache } from './authz/verdict-cache.ts';
 import { decodeCheckRequest } from './envoy/check-codec.ts';
@@ -53,6 +53,12 @@ interface CheckerParts {
 
 const NONE_OPENED: OpenedTokens = new Map();
 
+/** A request, and which policies judge it. */
+interface Asked {
+  readonly request: CheckRequest;
+  readonly choice: PolicyChoice;
+}
+
 export function createChecker(parts: CheckerParts): Checker {
   const { metrics, log, nowSeconds, onUnknownKid } = parts;
   const opener = createTokenOpener(() => {
@@ -64,13 +70,16 @@ export function createChecker(parts: CheckerParts): Checker {
     const startMs = performance.now();
     const request = readRequest(message);
     const now = nowSeconds();
-    const encrypted = request && encryptedToken(request, now);
-    if (encrypted === undefined) return answer(request, NONE_OPENED, now, startMs, traceparent);
+    if (request === undefined) return answer(undefined, NONE_OPENED, now, startMs, traceparent);
+    // Once per check: what it costs to read a path or a host, their sender chooses.
+    const asked = { request, choice: choosePolicies(request, rules.policyTable) };
+    const encrypted = encryptedToken(asked, now);
+    if (encrypted === undefined) return answer(asked, NONE_OPENED, now, startMs, traceparent);
     const rulesBefore = rules;
     return opener.open(encrypted, rules.decryptionKeys).then((opened) =>
       // Keys may have gone meanwhile, and with them the right to have opened anything.
       rules === rulesBefore
-        ? answer(request, new Map([[encrypted, opened]]), nowSeconds(), startMs, traceparent)
+        ? answer(asked, new Map([[encrypted, opened]]), nowSeconds(), startMs, traceparent)
         : check(message, traceparent),
     );
   }
@@ -85,24 +94,24 @@ export function createChecker(parts: CheckerParts): Checker {
   }
 
   /** The first to decrypt: a check decrypts once, and other encrypted tokens of the same request stay unopened. */
-  function encryptedToken(request: CheckRequest, now: number): string | undefined {
+  function encryptedToken({ request, choice }: Asked, now: number): string | undefined {
     if (rules.decryptionKeys.length === 0) return undefined;
-    return [...presentedTokens(request, rules.policyTable)].find(
+    return [...presentedTokens(request, choice.policies)].find(
       (token) =>
-        isEncryptedToken(token) && rules.cache.get(cacheEntry(token, request.host), now) === undefined,
+        isEncryptedToken(token) && rules.cache.get(cacheEntry(token, choice.host ?? ''), now) === undefined,
     );
   }
 
   function answer(
-    request: CheckRequest | undefined,
+    asked: Asked | undefined,
     opened: OpenedTokens,
     now: number,
     startMs: number,
     traceparent: string | undefined,
   ): Buffer {
-    const decision = request === undefined ? decideUnreadable() : judge(request, opened, now);
-    const response = encodeCheckResponse(decision, rules.denied, request?.resultHeaderAliases);
-    record(request, decision, traceparent, now, startMs);
+    const decision = asked === undefined ? decideUnreadable() : judge(asked, opened, now);
+    const response = encodeCheckResponse(decision, rules.denied, asked?.request.resultHeaderAliases);
+    record(asked?.request, decision, traceparent, now, startMs);
     return response;
   }
 
@@ -122,32 +131,32 @@ export function createChecker(parts: CheckerParts): Checker {
     }
   }
 
-  function judge(request: CheckRequest, opened: OpenedTokens, now: number): Decision {
+  function judge(asked: Asked, opened: OpenedTokens, now: number): Decision {
     try {
-      return decide(request, rules.policyTable, createVerifier(opened, now), now);
+      return decide(asked.request, asked.choice, createVerifier(opened, now), now);
     } catch (error) {
       log.fault(error);
-      return decideFault(request, now);
+      return decideFault(asked, now);
     }
   }
 
   /** After a bug in verifying, the policy still says what a fault means; after any other, nothing is known. */
-  function decideFault(request: CheckRequest, now: number): Decision {
+  function decideFault({ request, choice }: Asked, now: number): Decision {
     try {
-      return decide(request, rules.policyTable, () => 'internal_error', now);
+      return decide(request, choice, () => 'internal_error', now);
     } catch {
       return decideUnreadable();
     }
   }
 
-  /** Looks a token up once per check, however many policies an odd path has judge it. */
+  /** Looks a token up once per check, however many policies judge an ambiguous request. */
   function createVerifier(opened: OpenedTokens, now: number): TokenVerifier {
     const results = new Map<string, ReturnType<TokenVerifier>>();
-    const budget = createVerificationBudget();
+    const attempts = startAttempts();
     return (token, host) => {
       const known = results.get(token);
       if (known !== undefined) return known;
-      const result = verify(token, host, opened, now, budget);
+      const result = verify(token, host, opened, attempts, now);
       results.set(token, result);
       return result;
     };
@@ -158,8 +167,8 @@ export function createChecker(parts: CheckerParts): Checker {
     token: string,
     host: string,
     opened: OpenedTokens,
+    attempts: VerificationAttempts,
     now: number,
-    budget: VerificationBudget,
   ): ReturnType<TokenVerifier> {
     const { cache, keyset } = rules;
     const inside = opened.get(token);
@@ -167,9 +176,9 @@ export function createChecker(parts: CheckerParts): Checker {
     const entry = inside?.kind === 'signed' ? cacheEntry(inside.token, host) : outer;
     const cached = cache.get(entry, now);
     metrics.cacheLookedUp(cached === undefined ? 'miss' : 'hit');
-    const result = cached ?? verifyOpenedToken(token, opened, keyset, host, budget);
+    const result = cached ?? verifyOpenedToken(token, opened, keyset, host, attempts);
     if (typeof result === 'string') {
-      if (namesUnknownKey(token, opened, keyset)) onUnknownKid();
+      if (attempts.sawUnknownKid) onUnknownKid();
       return result;
     }
     if (cached === undefined) cache.add(entry, result, now);
@@ -237,13 +246,4 @@ function hasSameKeys(one: CheckRules, other: CheckRules): boolean {
 /** Which of the keys a host has, in as few characters as there are keys: the client chooses the host, and its length. */
 function keysFor(host: string, keys: readonly HostRule[]): string {
   return keys.map((isForHost) => (isForHost(host) ? '1' : '0')).join('');
-}
-
-function namesUnknownKey(token: string, opened: OpenedTokens, keyset: Keyset): boolean {
-  const inside = opened.get(token);
-  const signed = inside?.kind === 'signed' ? inside.token : token;
-  // The kid of an encrypted token names a decryption key, which no JWK Set holds.
-  if (isEncryptedToken(signed)) return false;
-  const unverified = readUnverifiedToken(signed);
-  return unverified !== undefined && hasUnknownKid(keyset, unverified.header);
 }

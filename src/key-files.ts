@@ -17,7 +17,7 @@ import {
 } from './approov/keyset.ts';
 import { PublicKeyError, parseJwks, parsePem, thumbprint } from './approov/public-key.ts';
 import { type LengthRule, Secret, SecretError, signingLength } from './approov/secret.ts';
-import { matchesHost, normalizeHost } from './authz/host.ts';
+import { matchesHost, normalizeHost, readHost } from './authz/host.ts';
 import type { DecryptionKeySource, KeySource } from './config/config.ts';
 
 /** What is wrong with a key's content; holds nothing of it. */
@@ -36,8 +36,8 @@ export function describeKey({ id, hosts }: Pick<KeySource, 'id' | 'hosts'>): Key
   return {
     id,
     isForHost(host) {
-      const normalized = normalizeHost(host);
-      return patterns.some((pattern) => matchesHost(pattern, normalized));
+      const compared = readHost(host);
+      return compared !== undefined && patterns.some((pattern) => matchesHost(pattern, compared));
     },
   };
 }

@@ -126,7 +126,7 @@ function openStdout() {
 }
 
 function decisionFields(decision: Decision): Record<string, unknown> {
-  const { reason, policy, mode, action, verdict, verifiedToken, presentedToken } = decision;
+  const { reason, policy, mode, action, verdict, verifiedToken, presentedToken, ambiguous } = decision;
   const unverified = presentedToken === undefined ? undefined : readUnverifiedToken(presentedToken);
   const isTrusted = verifiedToken !== undefined;
   return {
@@ -135,6 +135,7 @@ function decisionFields(decision: Decision): Record<string, unknown> {
     mode,
     action,
     would_deny: verdict === 'unverified',
+    ambiguous,
     key_id: verifiedToken?.keyId,
     alg: clipped(unverified?.header['alg']),
     kid: clipped(unverified?.header['kid']),

@@ -3,7 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { expirySeconds } from './approov/claims.ts';
 import { SDK_STATUSES } from './approov/sdk-status.ts';
 import type { Decision } from './authz/decide.ts';
-import type { PolicyTable } from './authz/policy.ts';
+import { AMBIGUITIES, type PolicyTable } from './authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from './authz/reason.ts';
 import { type Action, actionFor, type Mode, UNKNOWN } from './authz/verdict.ts';
 import { Distribution, registerHistogram, registerSeries, type Series } from './series.ts';
@@ -112,6 +112,11 @@ export function createMetrics(version: string) {
     labelNames: ['policy', 'mode'],
     registers,
   });
+  const ambiguousRequests = registerSeries(registry, Counter, {
+    name: 'approov_ambiguous_requests_total',
+    help: 'Requests whose path, or else whose host, upstreams may read in different ways.',
+    labelNames: ['cause'],
+  });
   const cancelled = new Counter({
     name: 'approov_checks_cancelled_total',
     help: 'Checks that the client gave up before they were answered.',
@@ -154,6 +159,7 @@ export function createMetrics(version: string) {
     return checks.add(key, { policy, mode, verdict, action, reason });
   };
   for (const reason of ['policy_unknown', 'internal_error'] as const) checksOf(UNKNOWN, UNKNOWN, reason);
+  for (const cause of AMBIGUITIES) ambiguousRequests.add(cause, { cause });
   for (const status of [...SDK_STATUSES, 'other']) sdkStatus.inc({ status }, 0);
   for (const cause of ['cancelled', 'deadline']) cancelled.inc({ cause }, 0);
   for (const reason of REASON_NAMES) logSuppressed.inc({ reason }, 0);
@@ -172,9 +178,10 @@ export function createMetrics(version: string) {
     },
 
     checkDecided(decision: Decision, nowSeconds: number, durationSeconds: number): void {
-      const { policy, mode, action, reason, verifiedToken } = decision;
+      const { policy, mode, action, reason, verifiedToken, ambiguous } = decision;
       checksOf(policy?.name ?? UNKNOWN, mode, reason).value++;
       durations[action].observe(durationSeconds);
+      if (ambiguous !== undefined) ambiguousRequests.add(ambiguous, { cause: ambiguous }).value++;
       if (decision.sdkStatus !== undefined) sdkStatus.inc({ status: decision.sdkStatus });
       if (verifiedToken === undefined) return;
       const key_id = verifiedToken.keyId;

@@ -14,7 +14,7 @@ import { describeKey } from '../src/key-files.ts';
 import { createLog, type Log } from '../src/log.ts';
 import { createMetrics, type Metrics } from '../src/metrics.ts';
 import { MAX_DECRYPTIONS } from '../src/token-opener.ts';
-import { KEYSET, NOW, policy, policyTable, route } from './support/check.ts';
+import { KEYSET, NOW, policy, policyTable, route, symmetricKey } from './support/check.ts';
 import { metadataOf, type RequestJson, type ResponseJson, requestWith } from './support/grpc-client.ts';
 import { mintToken, OTHER_SECRET_BYTES } from './support/token.ts';
 
@@ -155,14 +155,51 @@ describe('a check', () => {
     },
   );
 
-  test('of an odd path looks its token up once, however many policies judge it', async () => {
+  test('of an ambiguous path looks its token up once, however many policies judge it', async () => {
     const [a, b] = [policy({ name: 'a', mode: 'observe' }), policy({ name: 'b', mode: 'limit' })];
     const { check, metric } = start({ policyTable: policyTable(policy(), [route(a), route(b)]) });
-    const odd = requestWith({ 'approov-token': TOKEN }, { path: '/a/../b' });
-    expect(outcome(check(odd))).toEqual([0, 'allow', 'ok']);
+    const ambiguous = requestWith({ 'approov-token': TOKEN }, { path: '/a/../b' });
+    expect(outcome(check(ambiguous))).toEqual([0, 'allow', 'ok']);
     expect(await metric('approov_verdict_cache_total{outcome="miss"}')).toBe(1);
     expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(0);
   });
+});
+
+test('an ambiguous request is counted by its path, else by its host, and the log says so', async () => {
+  const { check, metric, lines } = start();
+  const ask = (http: RequestJson): unknown => check(requestWith({ 'approov-token': TOKEN }, http));
+  for (const http of [{ path: '/a//b' }, { path: '/a;b', host: '' }, { host: 'u@api.example.com' }, {}])
+    ask(http);
+  expect(await metric('approov_ambiguous_requests_total{cause="path"}')).toBe(2);
+  expect(await metric('approov_ambiguous_requests_total{cause="host"}')).toBe(1);
+  expect(lines.map(({ ambiguous }) => ambiguous)).toEqual(['path', 'path', 'host', undefined]);
+});
+
+test('a check verifies with at most eight public keys, whatever the number of its tokens', () => {
+  let tried = 0;
+  const publicKeys = Array.from({ length: 20 }, (_, index) => ({
+    ...symmetricKey({ id: `k${index}` }),
+    secret: undefined,
+    algorithms: ['RS256'],
+    verify: () => {
+      tried++;
+      return false;
+    },
+  }));
+  const other = policy({ name: 'other', mode: 'limit', tokenHeader: 'x-token' });
+  const { check } = start({
+    policyTable: policyTable(policy({ mode: 'observe' }), [route(other)]),
+    keyset: { keys: publicKeys as unknown as Keyset['keys'], missing: [] },
+  });
+  const header = { alg: 'RS256' };
+  const tokens = {
+    'approov-token': mintToken({ exp: NOW + 300 }, { header }),
+    'x-token': mintToken({ exp: NOW + 301 }, { header }),
+  };
+  expect(outcome(check(requestWith(tokens, { path: '/a//b' })))).toEqual([14, 'deny', 'internal_error']);
+  expect(tried).toBe(8);
+  check(requestWith(tokens));
+  expect(tried).toBe(16);
 });
 
 describe('the verdict cache', () => {

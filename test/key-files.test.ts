@@ -190,6 +190,8 @@ describe('the hosts of a key', () => {
     { hosts: ['a.test', 'b.test'], host: 'b.test', isUsed: true },
     { hosts: ['a.test', 'b.test'], host: 'c.test', isUsed: false },
     { hosts: ['a.test'], host: '', isUsed: false },
+    { hosts: ['key.test'], host: '\u212aey.test', isUsed: false },
+    { hosts: ['*.test'], host: 'u@a.test', isUsed: false },
   ])('$hosts for $host: $isUsed', ({ hosts, host, isUsed }) => {
     expect(describeKey({ id: 'a', hosts }).isForHost?.(host) ?? true).toBe(isUsed);
     const [key] = parseKeys(source({ hosts }), SECRET).keys;

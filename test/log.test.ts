@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { verifyToken } from '../src/approov/token.ts';
 import type { CheckRequest } from '../src/authz/check-request.ts';
 import { type Decision, decide, decideUnreadable } from '../src/authz/decide.ts';
+import { choosePolicies } from '../src/authz/policy.ts';
 import { createLog, type Log } from '../src/log.ts';
 import { checkRequest, KEYSET, NOW, policy, policyTable } from './support/check.ts';
 import { mintToken, OTHER_SECRET_BYTES } from './support/token.ts';
@@ -28,7 +29,8 @@ function start(checks: 'none' | 'failures' | 'all' = 'failures', level = 'info')
 }
 
 function judge(request: CheckRequest, by = policy()): Decision {
-  return decide(request, policyTable(by), (token) => verifyToken(token, KEYSET, 'api.example.com'), NOW);
+  const choice = choosePolicies(request, policyTable(by));
+  return decide(request, choice, (token) => verifyToken(token, KEYSET, 'api.example.com'), NOW);
 }
 
 /** What was written for one check, without what pino adds. */

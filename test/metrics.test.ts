@@ -55,6 +55,7 @@ describe('before the first check', () => {
     ['approov_reload_total', 'counter'],
     ['approov_reload_last_success_timestamp_seconds', 'gauge'],
     ['approov_policy_mode', 'gauge'],
+    ['approov_ambiguous_requests_total', 'counter'],
     ['approov_checks_cancelled_total', 'counter'],
     ['approov_worker_restarts_total', 'counter'],
     ['approov_jwks_age_seconds', 'gauge'],
@@ -80,6 +81,7 @@ describe('before the first check', () => {
       'approov_reload_last_success_timestamp_seconds',
       ['config', 'keys', 'jwks', 'tls'].map((source) => `source="${source}"`),
     ],
+    ['approov_ambiguous_requests_total', ['cause="path"', 'cause="host"']],
     ['approov_checks_cancelled_total', ['cause="cancelled"', 'cause="deadline"']],
     ['approov_log_suppressed_total', REASON_NAMES.map((reason) => `reason="${reason}"`)],
     [

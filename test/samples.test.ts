@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { validateConfig } from '../scripts/envoy.mjs';
 import { decide } from '../src/authz/decide.ts';
 import { headersReadUnder } from '../src/authz/headers-read.ts';
+import { choosePolicies } from '../src/authz/policy.ts';
 import { RESULT_HEADERS } from '../src/authz/result-header.ts';
 import type { Config } from '../src/config/config.ts';
 import { parseConfig } from '../src/config/parse.ts';
@@ -76,7 +77,7 @@ describe('allowed_headers in envoy.yaml', () => {
       const recorded = { ...request, headers: new RecordingHeaders(request.headers) };
       log.check(
         recorded,
-        decide(recorded, policyTable, (token) => verify(token), NOW),
+        decide(recorded, choosePolicies(recorded, policyTable), (token) => verify(token), NOW),
         undefined,
       );
     }

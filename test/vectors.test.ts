@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decide } from '../src/authz/decide.ts';
+import { choosePolicies } from '../src/authz/policy.ts';
 import type { Reason } from '../src/authz/reason.ts';
 import { checkRequest, keysetOf, NOW, policy, policyTable, symmetricKey, verify } from './support/check.ts';
 
@@ -59,7 +60,8 @@ function reasonFor(vector: Vector, when: 'if-present' | 'required'): Reason {
   const bound = vector.binding_headers.map((name) => name.toLowerCase());
   const judged = policy(bound.length === 0 ? {} : { binding: { headers: bound, when } });
   const keys = keysetOf(symmetricKey({ secret: vector.secret_base64 }));
-  return decide(request, policyTable(judged), (token) => verify(token, keys), NOW).reason;
+  const choice = choosePolicies(request, policyTable(judged));
+  return decide(request, choice, (token) => verify(token, keys), NOW).reason;
 }
 
 describe('the published tokens', () => {

@@ -13,8 +13,9 @@ import {
   acceptDecryptedClaims,
   type JsonObject,
   readUnverifiedToken,
+  startAttempts,
   type TokenFailure,
-  type VerificationBudget,
+  type VerificationAttempts,
   type VerifiedToken,
   verifyToken,
 } from './token.ts';
@@ -120,12 +121,12 @@ export function verifyOpenedToken(
   opened: OpenedTokens,
   keyset: Keyset,
   host: string,
-  budget?: VerificationBudget,
+  attempts: VerificationAttempts = startAttempts(),
 ): VerifiedToken | TokenFailure {
   const inside = opened.get(token);
   if (inside?.kind === 'overloaded') return 'internal_error';
   if (inside?.kind === 'claims') return acceptDecryptedClaims(inside.keyId, inside.plaintext);
-  return verifyToken(inside?.kind === 'signed' ? inside.token : token, keyset, host, budget);
+  return verifyToken(inside?.kind === 'signed' ? inside.token : token, keyset, host, attempts);
 }
 
 async function decrypt(

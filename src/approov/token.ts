@@ -2,10 +2,27 @@
 import { isUtf8 } from 'node:buffer';
 import { algorithmRow, parseAlgorithm } from './algorithm.ts';
 import { decodeBase64Url } from './base64.ts';
-import { type KeySelectionFailure, type Keyset, MAX_PUBLIC_KEY_VERIFICATIONS, selectKeys } from './keyset.ts';
+import {
+  hasUnknownKid,
+  type KeySelectionFailure,
+  type Keyset,
+  MAX_PUBLIC_KEY_VERIFICATIONS,
+  selectKeys,
+} from './keyset.ts';
 
 /** Longest token in bytes; real ones have a few hundred. */
 export const MAX_TOKEN_BYTES = 8192;
+
+/** What one check has spent on its tokens and seen in them, whatever their number. */
+export interface VerificationAttempts {
+  publicKeysLeft: number;
+  /** A token named a key that is not there: a sign that its source has changed. */
+  sawUnknownKid: boolean;
+}
+
+export function startAttempts(): VerificationAttempts {
+  return { publicKeysLeft: MAX_PUBLIC_KEY_VERIFICATIONS, sawUnknownKid: false };
+}
 
 /** A JSON object as it was parsed: every member is still to be checked for its type. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -30,32 +47,25 @@ export interface UnverifiedToken {
   readonly claims: JsonObject | undefined;
 }
 
-/** What one check may still spend on the tokens that it is asked to verify. */
-export interface VerificationBudget {
-  publicKeyVerifications: number;
-}
-
-export function createVerificationBudget(): VerificationBudget {
-  return { publicKeyVerifications: MAX_PUBLIC_KEY_VERIFICATIONS };
-}
-
 /**
  * Judges form, header, key and signature, in this order; the first that fails names the failure. Whether the payload
  * is a JSON object is left to {@link hasClaims}, as who signed it is known then.
  * @param host of the request: some keys serve some hosts only.
- * @param budget of the check. Where it is used up before every key was tried, nothing is known of the token, which is
- * `internal_error`: a signature called invalid would hide from the operator that there are too many keys.
+ * @param attempts of the check. If they are used up before every key was tried, the result is `internal_error`: to call
+ * the signature invalid would hide from the operator that there are too many keys.
  */
 export function verifyToken(
   token: string,
   keyset: Keyset,
   host: string,
-  budget: VerificationBudget = createVerificationBudget(),
+  attempts: VerificationAttempts = startAttempts(),
 ): VerifiedToken | TokenFailure {
   const parts = splitToken(token);
   if (parts === undefined) return 'invalid_token_format';
   const header = parseJsonObject(parts[0]);
   if (header === undefined) return 'invalid_token_format';
+  // The kid of an encrypted token names a decryption key, which no JWK Set holds.
+  if (parts.length === 3 && hasUnknownKid(keyset, header)) attempts.sawUnknownKid = true;
 
   // RFC 7515 §4.1.11: we understand no extension, so a critical one must be refused.
   if (Object.hasOwn(header, 'crit') || header['alg'] === 'none' || parts.length === 5) {
@@ -71,7 +81,7 @@ export function verifyToken(
   const isPublicKey = algorithmRow(algorithm).family !== 'secret';
   const signingInput = token.slice(0, token.lastIndexOf('.'));
   for (const key of keys) {
-    if (isPublicKey && budget.publicKeyVerifications-- <= 0) return 'internal_error';
+    if (isPublicKey && attempts.publicKeysLeft-- <= 0) return 'internal_error';
     if (key.verify(algorithm, signingInput, signature)) return tokenOf(key.id, payload);
   }
   return 'invalid_token_signature';

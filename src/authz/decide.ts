@@ -3,12 +3,11 @@ import { checkLifetime, hasAudience, hasIssuer } from '../approov/claims.ts';
 import { trimBlanks } from '../approov/field-value.ts';
 import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
 import { hasClaims, type TokenFailure, type VerifiedToken } from '../approov/token.ts';
-import { checkBinding } from '../approov/token-binding.ts';
+import { type BindingFailure, checkBinding } from '../approov/token-binding.ts';
 import { type CheckRequest, HEADERS_READ, headerValues } from './check-request.ts';
-import { normalizeHost } from './host.ts';
-import { choosePolicies, type Policy, type PolicyTable } from './policy.ts';
+import type { Ambiguity, Policy, PolicyChoice } from './policy.ts';
 import { REASONS, type Reason } from './reason.ts';
-import { readTokenHeader } from './token-header.ts';
+import { createTokenReader, type PresentedToken, readTokenHeader } from './token-header.ts';
 import { type Action, actionFor, isStricter, type Mode, UNKNOWN, type Verdict } from './verdict.ts';
 
 export interface Decision {
@@ -24,32 +23,48 @@ export interface Decision {
   readonly verifiedToken: VerifiedToken | undefined;
   /** What the SDK said of itself; `other` for a word that is not known. */
   readonly sdkStatus: SdkStatus | 'other' | undefined;
+  /** What of the request upstreams may read in different ways. */
+  readonly ambiguous: Ambiguity | undefined;
 }
 
-/** Steps 2 to 4 for one token in a request for a host. */
+/** Steps 2 to 4 for one token in a request for a host; `''` is no host. */
 export type TokenVerifier = (token: string, host: string) => VerifiedToken | TokenFailure;
 
 /**
  * Judges a request. Never throws for what a request holds.
+ * @param choice the policies that judge it; ties go to the first.
  * @param nowSeconds since the epoch, fractions allowed.
  */
 export function decide(
   request: CheckRequest,
-  table: PolicyTable,
+  choice: PolicyChoice,
   verify: TokenVerifier,
   nowSeconds: number,
 ): Decision {
+  const { policies, host, ambiguous } = choice;
+  const sdkStatus = readStatusHeader(request);
+  const isOnly = policies.length === 1;
+  const asked = {
+    request,
+    host,
+    readToken: isOnly ? (policy: Policy) => readTokenHeader(request, policy) : createTokenReader(request),
+    verify,
+    nowSeconds,
+    bindings: isOnly ? undefined : new Map(),
+  };
   let strictest: Decision | undefined;
-  for (const policy of choosePolicies(request, table)) {
-    const decision = conclude(request, policy, judge(request, policy, verify, nowSeconds));
-    if (strictest === undefined || isStricter(decision.action, strictest.action)) strictest = decision;
+  for (const policy of policies) {
+    const decision = conclude(policy, judge(asked, policy), ambiguous, sdkStatus);
+    if (strictest === undefined || isStricter(decision, strictest)) strictest = decision;
+    // Nothing is stricter.
+    if (decision.action === 'deny') break;
   }
-  return strictest ?? conclude(request, undefined, { reason: 'policy_unknown' });
+  return strictest ?? conclude(undefined, { reason: 'policy_unknown' }, ambiguous, sdkStatus);
 }
 
 /** The decision for a message that cannot be read: nothing is known, so nothing is let in. */
 export function decideUnreadable(): Decision {
-  return conclude(undefined, undefined, { reason: 'internal_error' });
+  return conclude(undefined, { reason: 'internal_error' }, undefined, undefined);
 }
 
 interface Judgement {
@@ -59,30 +74,49 @@ interface Judgement {
   readonly sdkStatus?: SdkStatus | 'other' | undefined;
 }
 
-function judge(request: CheckRequest, policy: Policy, verify: TokenVerifier, nowSeconds: number): Judgement {
+/** One check, whatever the number of policies that judge it. */
+interface Asked {
+  readonly request: CheckRequest;
+  /** `undefined`: absent, or no host. */
+  readonly host: string | undefined;
+  readonly readToken: (policy: Policy) => PresentedToken;
+  readonly verify: TokenVerifier;
+  readonly nowSeconds: number;
+  /** What was found of a token and the headers of a binding, which may be long: hashed once for several policies. */
+  readonly bindings: Map<string, BindingResult> | undefined;
+}
+
+interface BindingResult {
+  readonly token: VerifiedToken;
+  readonly failure: BindingFailure | undefined;
+}
+
+function judge(asked: Asked, policy: Policy): Judgement {
+  const { request, host, readToken, verify, nowSeconds } = asked;
   if (policy.mode === 'off') return { reason: 'policy_off' };
   if (policy.allowCorsPreflight && isCorsPreflight(request)) return { reason: 'cors_preflight' };
 
-  const presented = readTokenHeader(request, policy);
+  const presented = readToken(policy);
   if (presented.kind === 'duplicate_approov_token') return { reason: presented.kind };
   if (presented.kind === 'missing_approov_token') {
     return { reason: presented.kind, sdkStatus: presented.sdkStatus };
   }
   const { token } = presented;
-  const verified = verify(token, request.host);
+  const verified = verify(token, host ?? '');
   if (typeof verified === 'string') return { reason: verified, presentedToken: token };
   const failure =
     (hasClaims(verified) ? undefined : 'invalid_token_format') ??
     checkLifetime(verified, nowSeconds, policy.clockToleranceSeconds) ??
-    checkClaims(verified, request, policy) ??
-    checkBoundHeaders(verified, request, policy);
+    checkClaims(verified, policy, request, host) ??
+    checkBoundHeaders(verified, asked, policy);
   return { reason: failure ?? 'ok', presentedToken: token, verifiedToken: verified };
 }
 
 function conclude(
-  request: CheckRequest | undefined,
   policy: Policy | undefined,
   judgement: Judgement,
+  ambiguous: Ambiguity | undefined,
+  sdkStatus: Decision['sdkStatus'],
 ): Decision {
   const { reason } = judgement;
   const { verdict } = REASONS[reason];
@@ -95,7 +129,8 @@ function conclude(
     reason,
     presentedToken: judgement.presentedToken,
     verifiedToken: judgement.verifiedToken,
-    sdkStatus: (request && readStatusHeader(request)) ?? judgement.sdkStatus,
+    sdkStatus: sdkStatus ?? judgement.sdkStatus,
+    ambiguous,
   };
 }
 
@@ -119,27 +154,32 @@ function onlyValue(request: CheckRequest, name: string): string {
 
 function checkClaims(
   token: VerifiedToken,
-  request: CheckRequest,
   policy: Policy,
+  request: CheckRequest,
+  host: string | undefined,
 ): 'claim_mismatch' | undefined {
-  const audience =
-    policy.audience === 'host'
-      ? [normalizeHost(request.host), request.host.replace(/:\d*$/, '')]
-      : policy.audience;
+  const hosts = host === undefined ? [] : [host, request.host.replace(/:\d*$/, '')];
+  const audience = policy.audience === 'host' ? hosts : policy.audience;
   const isMatch =
     (policy.issuer === null || hasIssuer(token, policy.issuer)) &&
     (audience === null || hasAudience(token, audience));
   return isMatch ? undefined : 'claim_mismatch';
 }
 
-function checkBoundHeaders(token: VerifiedToken, request: CheckRequest, policy: Policy): Reason | undefined {
-  const { binding } = policy;
+function checkBoundHeaders(
+  token: VerifiedToken,
+  { request, bindings }: Asked,
+  { binding }: Policy,
+): BindingFailure | undefined {
   if (binding === null) return undefined;
-  return checkBinding(
-    token,
-    binding.headers.map((name) => headerValues(request, name)),
-    binding.when,
-  );
+  const { headers, when } = binding;
+  const place = `${when} ${headers.join()}`;
+  const known = bindings?.get(place);
+  if (known?.token === token) return known.failure;
+  const values = headers.map((name) => headerValues(request, name));
+  const failure = checkBinding(token, values, when);
+  bindings?.set(place, { token, failure });
+  return failure;
 }
 
 function readStatusHeader(request: CheckRequest): SdkStatus | 'other' | undefined {

@@ -1,6 +1,30 @@
-/** Owns how hosts are compared: by routes, by keys that serve some hosts only, and by audiences. */
+/** Reads the host of a request, and compares it with those of routes and keys. */
 
-/** A host as it is compared: lower case, without port and without one trailing dot. */
+/** RFC 1035 §2.3.4. A name longer than that is no host, and is not scanned. */
+const MAX_NAME_LENGTH = 255;
+const MAX_HOST_LENGTH = MAX_NAME_LENGTH + '.:65535'.length;
+
+/** Most hosts: nothing to normalise. */
+const NORMALIZED_NAME = /^(?:[a-z0-9_-]+\.)*[a-z0-9_-]+$/;
+/** Labels of letters, digits, `-` and `_`; none is empty, so that `..` is no host. */
+const NAME = /^(?:[A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+\.?(?::\d{0,5})?$/;
+const IP_LITERAL = /^\[[0-9A-Fa-f:.]+\](?::\d{0,5})?$/;
+
+/** A request's host as it is compared; `undefined` if it is absent or no valid `host[:port]` (RFC 3986 §3.2). */
+export function readHost(host: string): string | undefined {
+  if (host.length > MAX_HOST_LENGTH) return undefined;
+  const normalized = NORMALIZED_NAME.test(host) ? host : isHost(host) ? normalizeHost(host) : undefined;
+  return normalized !== undefined && normalized.length <= MAX_NAME_LENGTH ? normalized : undefined;
+}
+
+function isHost(text: string): boolean {
+  return NAME.test(text) || (IP_LITERAL.test(text) && URL.canParse(`http://${text}`));
+}
+
+/**
+ * Lower case, without port and without one trailing dot.
+ * @param host of ASCII alone: `toLowerCase` makes a `k` of the Kelvin sign.
+ */
 export function normalizeHost(host: string): string {
   return host.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
 }

@@ -1,7 +1,16 @@
 /** Owns policies and routes, and which of them judge a request. */
 import type { CheckRequest } from './check-request.ts';
 import type { DeniedResponse } from './denied-response.ts';
-import { matchesHost, normalizeHost } from './host.ts';
+import { matchesHost, readHost } from './host.ts';
+import {
+  isPlainPath,
+  matchesPrefix,
+  type PathReadings,
+  pathOf,
+  READINGS,
+  type Reading,
+  readPath,
+} from './path.ts';
 import type { Mode } from './verdict.ts';
 
 /** The claims that a policy may forward upstream as `x-approov-<claim>`. */
@@ -34,77 +43,137 @@ export interface Policy {
 export interface Route {
   /** Exact, or `*.example.com` for any depth below. Normalised. */
   readonly host: string | undefined;
-  /** Matched on segment boundaries; without trailing slash, so `''` matches every path. */
+  /** Plain. Matched on segment boundaries; without trailing slash, so `''` matches every path. */
   readonly pathPrefix: string | undefined;
   readonly methods: readonly string[] | undefined;
   readonly policy: Policy;
 }
 
+/** A route whose prefix was read when the configuration was loaded, so that no check does. */
+interface PreparedRoute extends Route {
+  readonly prefix: PathReadings;
+}
+
 export interface PolicyTable {
   readonly policies: ReadonlyMap<string, Policy>;
   readonly defaultPolicy: Policy;
-  readonly routes: readonly Route[];
+  readonly routes: readonly PreparedRoute[];
+  /** As many characters of a path as its prefix can be told by. */
+  readonly comparedLength: number;
+  /** The readings in which some prefix differs from the prefix as it was written. */
+  readonly prefixReadings: ReadonlySet<Reading>;
 }
 
-/**
- * The policies that judge a request: one as a rule, several for an odd path, where the strictest outcome
- * counts; none if Envoy named a policy that is not configured.
- */
-export function choosePolicies(request: CheckRequest, table: PolicyTable): readonly Policy[] {
-  if (request.policyName !== undefined) {
-    const named = table.policies.get(request.policyName);
-    return named === undefined ? [] : [named];
+export function createPolicyTable(
+  policies: ReadonlyMap<string, Policy>,
+  defaultPolicy: Policy,
+  routes: readonly Route[],
+): PolicyTable {
+  const prepared = routes.map((route) => {
+    const { pathPrefix = '' } = route;
+    return { ...route, prefix: readPath(pathPrefix, pathPrefix.length) };
+  });
+  return {
+    policies,
+    defaultPolicy,
+    routes: prepared,
+    // One more than the longest prefix: a slash or the end must follow it.
+    comparedLength: 1 + Math.max(0, ...prepared.map(({ prefix }) => prefix.sent.length)),
+    prefixReadings: new Set(
+      READINGS.filter((reading) => prepared.some(({ prefix }) => prefix[reading] !== prefix.sent)),
+    ),
+  };
+}
+
+/** What of a request upstreams may read in different ways; the path, if it is both. */
+export const AMBIGUITIES = ['path', 'host'] as const;
+export type Ambiguity = (typeof AMBIGUITIES)[number];
+
+export interface PolicyChoice {
+  /**
+   * The policies that judge a request, of whose outcomes the strictest counts: one as a rule, several where upstreams
+   * may read the request in different ways, none if Envoy named a policy that is not configured.
+   */
+  readonly policies: readonly Policy[];
+  readonly ambiguous: Ambiguity | undefined;
+  /** As it is compared; `undefined` if it is absent or no host. */
+  readonly host: string | undefined;
+}
+
+export function choosePolicies(request: CheckRequest, table: PolicyTable): PolicyChoice {
+  const host = readHost(request.host);
+  const path = pathOf(request.path);
+  const isPlain = isPlainPath(path);
+  const ambiguous = !isPlain ? 'path' : host === undefined ? 'host' : undefined;
+  return { policies: policiesFor(request, table, host, isPlain ? path : undefined), ambiguous, host };
+}
+
+/** @param path `undefined` for an ambiguous one. */
+function policiesFor(
+  request: CheckRequest,
+  table: PolicyTable,
+  host: string | undefined,
+  path: string | undefined,
+): readonly Policy[] {
+  const { policyName, method } = request;
+  const named = policyName === undefined ? undefined : table.policies.get(policyName);
+  if (policyName !== undefined && named === undefined) return [];
+  const isPlain = host !== undefined && path !== undefined;
+  if (isPlain && named !== undefined) return [named];
+  if (isPlain && table.routes.length === 0) return [table.defaultPolicy];
+
+  const readings = path === undefined ? undefined : readingsOf(path, table);
+  const policies = new Set<Policy>();
+  if (named !== undefined) policies.add(named);
+  if (readings === undefined) {
+    policies.add(table.defaultPolicy);
+    for (const route of table.routes) {
+      if (hasHost(route, host) && hasMethod(route, method)) policies.add(route.policy);
+    }
+  } else if (named === undefined) {
+    for (const reading of readings) {
+      const isMatch = (route: PreparedRoute): boolean =>
+        hasHost(route, host) && hasMethod(route, method) && hasPath(route, reading);
+      policies.add(table.routes.find(isMatch)?.policy ?? table.defaultPolicy);
+    }
   }
-  if (table.routes.length === 0) return [table.defaultPolicy];
-  const host = normalizeHost(request.host);
-  const path = pathWithoutQuery(request.path);
-  const reachable = table.routes.filter(
-    (route) =>
-      (route.host === undefined || matchesHost(route.host, host)) &&
-      (route.methods?.includes(request.method) ?? true),
-  );
-  if (isOddPath(path)) return [...new Set([table.defaultPolicy, ...reachable.map((route) => route.policy)])];
-  const choose = (read: (text: string) => string): Policy =>
-    reachable.find(({ pathPrefix = '' }) => matchesPath(read(pathPrefix), read(path)))?.policy ??
-    table.defaultPolicy;
-  // As sent and decoded: an upstream may take `/%40a` for `/@a`, or may not.
-  const isEncoded = ENCODED.test(path) || reachable.some(({ pathPrefix = '' }) => ENCODED.test(pathPrefix));
-  return isEncoded ? [...new Set([choose(asSent), choose(decode)])] : [choose(asSent)];
+  if (host === undefined) {
+    // The upstream may take it for any of the hosts that routes name.
+    for (const route of table.routes) {
+      const isReached = readings?.some((reading) => hasPath(route, reading)) ?? true;
+      if (route.host !== undefined && isReached && hasMethod(route, method)) policies.add(route.policy);
+    }
+  }
+  return [...policies];
 }
 
-/**
- * Whether upstreams may read a path in different ways (dot segments, fragments, path parameters, needless
- * or double encoding: the bypasses of CVE-2021-32779 and its kin), so that its prefix proves nothing.
- * @param path without its query.
- */
-export function isOddPath(path: string): boolean {
-  return ODD_CHARACTERS.test(path) || DOT_SEGMENT.test(path) || NEEDLESS_ENCODING.test(path);
+/** No host at all has none of those that routes name. */
+function hasHost(route: Route, host: string | undefined): boolean {
+  return route.host === undefined || (host !== undefined && matchesHost(route.host, host));
 }
 
-/** The last stands for bytes that were no UTF-8: nobody knows what an upstream makes of them. */
-const ODD_CHARACTERS = /[#\\;]|\/\/|\ufffd/;
-const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:\/|$)/;
-/** A percent-encoded `/ \ . % ; ? #` or an unreserved character of RFC 3986 §2.3. */
-const NEEDLESS_ENCODING = /%(?:2[35D-F]|3[0-9BF]|4[1-9A-F]|5[0-9ACF]|6[1-9A-F]|7[0-9AE])/i;
-
-function pathWithoutQuery(path: string): string {
-  const query = path.indexOf('?');
-  return query === -1 ? path : path.slice(0, query);
+function hasMethod(route: Route, method: string): boolean {
+  return route.methods?.includes(method) ?? true;
 }
 
-/** Not ASCII, and so to be encoded by whoever sends it on, or encoded already. */
-const ENCODED = /[%\u0080-\uffff]/;
-
-const asSent = (text: string): string => text;
-
-/** To bytes, each as a character, which is enough to compare by. */
-function decode(text: string): string {
-  return Buffer.from(text)
-    .toString('latin1')
-    .replace(/%[0-9A-F]{2}/gi, (code) => String.fromCharCode(Number.parseInt(code.slice(1), 16)));
+interface PathReading {
+  readonly reading: Reading;
+  readonly path: string;
 }
 
-function matchesPath(prefix: string, path: string): boolean {
-  if (prefix === '') return true;
-  return path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/');
+function hasPath(route: PreparedRoute, { reading, path }: PathReading): boolean {
+  return matchesPrefix(route.prefix[reading], path);
 }
+
+/** A plain path as sent, and in each reading in which it or a prefix is another text: the rest would choose the same. */
+function readingsOf(path: string, table: PolicyTable): readonly PathReading[] {
+  const { comparedLength, prefixReadings } = table;
+  const isAlike = prefixReadings.size === 0 && !READ_DIFFERENTLY.test(path.slice(0, 3 * comparedLength));
+  if (isAlike) return [{ reading: 'sent', path }];
+  const readings = readPath(path, comparedLength);
+  return READINGS.filter(
+    (reading) => reading === 'sent' || prefixReadings.has(reading) || readings[reading] !== readings.sent,
+  ).map((reading) => ({ reading, path: readings[reading] }));
+}
+
+const READ_DIFFERENTLY = /[%A-Z]/;

@@ -2,7 +2,7 @@
 import { trimBlanks } from '../approov/field-value.ts';
 import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
 import { type CheckRequest, headerValues } from './check-request.ts';
-import { choosePolicies, type Policy, type PolicyTable } from './policy.ts';
+import type { Policy } from './policy.ts';
 
 /** What stands where the token belongs: one candidate, or why there is none. */
 export type PresentedToken =
@@ -21,11 +21,23 @@ export function readTokenHeader(request: CheckRequest, policy: Policy): Presente
   return { kind: 'token', token };
 }
 
+/** Reads each header once, however many policies look for a token in it: its length is the sender's choice. */
+export function createTokenReader(request: CheckRequest): (policy: Policy) => PresentedToken {
+  const known = new Map<string, PresentedToken>();
+  return (policy) => {
+    const place = `${policy.tokenHeader} ${policy.tokenPrefix}`;
+    const presented = known.get(place) ?? readTokenHeader(request, policy);
+    known.set(place, presented);
+    return presented;
+  };
+}
+
 /** The tokens that the policies which judge a request would look at. */
-export function presentedTokens(request: CheckRequest, table: PolicyTable): ReadonlySet<string> {
+export function presentedTokens(request: CheckRequest, policies: readonly Policy[]): ReadonlySet<string> {
   const tokens = new Set<string>();
-  for (const policy of choosePolicies(request, table)) {
-    const presented = readTokenHeader(request, policy);
+  const readToken = createTokenReader(request);
+  for (const policy of policies) {
+    const presented = readToken(policy);
     if (policy.mode !== 'off' && presented.kind === 'token') tokens.add(presented.token);
   }
   return tokens;

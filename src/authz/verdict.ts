@@ -30,8 +30,19 @@ export function actionFor(mode: Mode | typeof UNKNOWN, verdict: Verdict, isFault
   return isFault ? ACTIONS[mode].fault : ACTIONS[mode].unverified;
 }
 
-const SEVERITY: Readonly<Record<Action, number>> = { allow: 0, limit: 1, deny: 2 };
+interface Outcome {
+  readonly action: Action;
+  readonly verdict: Verdict;
+}
 
-export function isStricter(action: Action, than: Action): boolean {
-  return SEVERITY[action] > SEVERITY[than];
+/** Of the verdicts under which a request is let through; a skipped check proves less than a verified token. */
+const ALLOWED: Readonly<Record<Verdict, number>> = { verified: 0, skipped: 1, unverified: 2 };
+
+export function isStricter(outcome: Outcome, than: Outcome): boolean {
+  return strictness(outcome) > strictness(than);
+}
+
+function strictness({ action, verdict }: Outcome): number {
+  if (action === 'allow') return ALLOWED[verdict];
+  return action === 'limit' ? 3 : 4;
 }

@@ -1,5 +1,6 @@
 /** Owns `check-config`: shows what `serve` would run with. */
 import { formatConfig } from '../config/effective.ts';
+import { findWarnings } from '../config/warnings.ts';
 import { decryptionWarnings, loadConfiguration } from '../configuration.ts';
 import { keyWarnings } from '../key-store.ts';
 import { type Command, configFile, EXIT } from './command.ts';
@@ -11,7 +12,8 @@ export const checkConfig: Command = {
     const configuration = await loadConfiguration(configFile(options, io), io.env);
     const { config, keys, decryptionKeys } = configuration;
     io.out(formatConfig(config, keys, decryptionKeys).trimEnd());
-    for (const warning of [...keyWarnings(keys), ...decryptionWarnings(configuration)])
+    const ofConfig = findWarnings(config).map(({ path, message }) => `${path}: ${message}`);
+    for (const warning of [...ofConfig, ...keyWarnings(keys), ...decryptionWarnings(configuration)])
       io.err(`warning: ${warning}`);
     return EXIT.ok;
   },

@@ -6,10 +6,10 @@ import {
   verifyOpenedToken,
 } from '../approov/encrypted-token.ts';
 import type { Keyset } from '../approov/keyset.ts';
-import { createVerificationBudget, readUnverifiedToken } from '../approov/token.ts';
+import { readUnverifiedToken, startAttempts } from '../approov/token.ts';
 import type { CheckRequest } from '../authz/check-request.ts';
 import { type Decision, decide, type TokenVerifier } from '../authz/decide.ts';
-import { choosePolicies, type PolicyTable } from '../authz/policy.ts';
+import { type Ambiguity, choosePolicies, type Policy, type PolicyTable } from '../authz/policy.ts';
 import { REASONS, STEPS, type Step } from '../authz/reason.ts';
 import { presentedTokens } from '../authz/token-header.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
@@ -45,8 +45,9 @@ export const explain: Command = {
     const { config } = configuration;
     const { keyset, problems } = await fetchKeyset(configuration.keys, config.proxy);
     for (const [id, problem] of problems) io.err(`the keys of ${id} are not there: ${problem}`);
-    const verify = await createVerifier(request, keyset, configuration);
-    const decision = decide(request, config.policyTable, verify, nowSeconds);
+    const choice = choosePolicies(request, config.policyTable);
+    const verify = await createVerifier(request, choice.policies, keyset, configuration);
+    const decision = decide(request, choice, verify, nowSeconds);
     const explanation = explainDecision(decision);
     const lines = options.flag('json')
       ? JSON.stringify(explanation, null, 2).split('\n')
@@ -59,14 +60,15 @@ export const explain: Command = {
 /** Decrypts beforehand, as the decision does not wait, and one token only, as a check does. */
 async function createVerifier(
   request: CheckRequest,
+  policies: readonly Policy[],
   keyset: Keyset,
-  { config, decryptionKeys }: Configuration,
+  { decryptionKeys }: Configuration,
 ): Promise<TokenVerifier> {
   const opened = new Map<string, OpenedToken>();
-  const encrypted = [...presentedTokens(request, config.policyTable)].find(isEncryptedToken);
+  const encrypted = [...presentedTokens(request, policies)].find(isEncryptedToken);
   if (encrypted !== undefined) opened.set(encrypted, await openToken(encrypted, decryptionKeys));
-  const budget = createVerificationBudget();
-  return (token, host) => verifyOpenedToken(token, opened, keyset, host, budget);
+  const attempts = startAttempts();
+  return (token, host) => verifyOpenedToken(token, opened, keyset, host, attempts);
 }
 
 interface Explanation {
@@ -83,6 +85,7 @@ interface Explanation {
   readonly would_deny: boolean;
   readonly meaning: string;
   readonly remedy: string;
+  readonly ambiguous?: Ambiguity;
   readonly key_id?: string;
   readonly token?: {
     readonly header: unknown;
@@ -92,7 +95,7 @@ interface Explanation {
 }
 
 function explainDecision(decision: Decision): Explanation {
-  const { policy, mode, verdict, action, reason, presentedToken, verifiedToken } = decision;
+  const { policy, mode, verdict, action, reason, presentedToken, verifiedToken, ambiguous } = decision;
   const { meaning, remedy } = REASONS[reason];
   const unverified = presentedToken === undefined ? undefined : readUnverifiedToken(presentedToken);
   return {
@@ -105,6 +108,7 @@ function explainDecision(decision: Decision): Explanation {
     would_deny: verdict === 'unverified',
     meaning,
     remedy,
+    ...(ambiguous === undefined ? {} : { ambiguous }),
     ...(verifiedToken === undefined ? {} : { key_id: verifiedToken.keyId }),
     ...(unverified === undefined
       ? {}
@@ -139,11 +143,18 @@ function stoppingStep({ reason, presentedToken }: Decision): Step | undefined {
   return presentedToken.endsWith('.') ? 'key' : 'signature';
 }
 
+const AMBIGUOUS: Readonly<Record<Ambiguity, string>> = {
+  path: 'upstreams read it in different ways: the strictest of all policies that could apply decides',
+  host: 'absent or no valid host: the policies of routes that name a host could apply too, and the strictest decides',
+};
+
 function formatExplanation(explanation: Explanation): readonly string[] {
-  const { steps, policy, mode, verdict, action, reason, meaning, remedy, key_id, token } = explanation;
+  const { steps, policy, mode, verdict, action, reason, meaning, remedy, ambiguous, key_id, token } =
+    explanation;
   return [
     ...steps.map(({ step, result, about }) => `${step.padEnd(10)} ${result.padEnd(12)} ${about}`),
     '',
+    ...(ambiguous === undefined ? [] : [`ambiguous: ${ambiguous} (${AMBIGUOUS[ambiguous]})`]),
     `policy     ${policy} (mode ${mode})`,
     ...(key_id === undefined ? [] : [`key        ${key_id}`]),
     ...(token === undefined
@@ -181,7 +192,7 @@ function readRequest(options: Options): CheckRequest {
 function withToken(request: CheckRequest, table: PolicyTable, token: string | undefined): CheckRequest {
   if (token === undefined) return request;
   const headers = new Map([...request.headers].map(([name, values]) => [name, [...values]]));
-  const names = new Set(choosePolicies(request, table).map((policy) => policy.tokenHeader));
+  const names = new Set(choosePolicies(request, table).policies.map((policy) => policy.tokenHeader));
   for (const name of names) addHeader(headers, name, token);
   return { ...request, headers };
 }

@@ -1,7 +1,7 @@
 /** Owns the way from a file's text and the environment to a configuration, or to everything that is wrong with it. */
 import type { DeniedResponse } from '../authz/denied-response.ts';
 import { normalizeHost } from '../authz/host.ts';
-import type { Policy, PolicyTable } from '../authz/policy.ts';
+import { createPolicyTable, type Policy, type PolicyTable } from '../authz/policy.ts';
 import {
   type Config,
   ConfigError,
@@ -145,16 +145,13 @@ function buildPolicyTable(settings: Settings): PolicyTable {
     if (policy === undefined) throw new ConfigError([{ path: 'policies', message: `${name} is not one` }]);
     return policy;
   };
-  return {
-    policies,
-    defaultPolicy: policyNamed(settings.defaultPolicy),
-    routes: settings.routes.map((route) => ({
-      host: route.host === undefined ? undefined : normalizeHost(route.host),
-      pathPrefix: route.pathPrefix?.replace(/\/$/, ''),
-      methods: route.methods,
-      policy: policyNamed(route.policy),
-    })),
-  };
+  const routes = settings.routes.map((route) => ({
+    host: route.host === undefined ? undefined : normalizeHost(route.host),
+    pathPrefix: route.pathPrefix?.replace(/\/$/, ''),
+    methods: route.methods,
+    policy: policyNamed(route.policy),
+  }));
+  return createPolicyTable(policies, policyNamed(settings.defaultPolicy), routes);
 }
 
 function buildPolicy(name: string, settings: PolicySettings, denied: DeniedResponse): Policy {

@@ -1,6 +1,7 @@
 /** Owns the shape of the configuration file: each field with its type, range and default. */
 import * as z from 'zod';
-import { FORWARDABLE_CLAIMS, isOddPath } from '../authz/policy.ts';
+import { isPlainPath } from '../authz/path.ts';
+import { FORWARDABLE_CLAIMS } from '../authz/policy.ts';
 import { MODES, UNKNOWN } from '../authz/verdict.ts';
 import { DENIED, POLICY_DENIED } from './denied.ts';
 import { headerName } from './header-name.ts';
@@ -12,11 +13,15 @@ import { host, name, text } from './names.ts';
 export const DEFAULT_POLICY = 'default';
 
 const SECONDS_PER_DAY = 86_400;
-const textOrList = z
+const LITERAL = 'must not have *, { or }: it is compared literally';
+/** Globs and templates where nothing expands them: they would never match, which no test of a rollout shows. */
+const isLiteral = (value: string): boolean => /^[^*{}]*$/.test(value);
+const literalOrList = z
   .union(
     [text.transform((value) => [value]), z.array(text).min(1)],
     unquoted('must be a text that is not empty, or a list of such'),
   )
+  .refine((values) => values.every(isLiteral), LITERAL)
   .nullable()
   .default(null);
 const seconds = z.number().min(0).max(SECONDS_PER_DAY);
@@ -37,7 +42,7 @@ const POLICY = z
       })
       .nullable()
       .default(null),
-    issuer: textOrList,
+    issuer: literalOrList,
     audience: z
       .union(
         [z.literal('host'), text.transform((value) => [value]), z.array(text).min(1)],
@@ -65,13 +70,20 @@ const ROUTE = z.strictObject({
   host: host.optional(),
   pathPrefix: z
     .string()
-    .regex(/^\//, 'must begin with /')
-    .regex(/^[^?]*$/, 'must not hold a query: it is compared without one')
-    .regex(
-      /^[\x21-\x7e]*$/,
-      'would never match: write what is no ASCII, and blanks, percent-encoded as clients do',
+    .regex(/^\//, { message: 'must begin with /', abort: true })
+    .regex(/^[^?]*$/, { message: 'must not hold a query: it is compared without one', abort: true })
+    .refine(isLiteral, {
+      message: `${LITERAL}, and matches every path below it without them`,
+      abort: true,
+    })
+    .regex(/^[\x21-\x7e]*$/, {
+      message: 'would never match: write what is no ASCII, and blanks, percent-encoded as clients do',
+      abort: true,
+    })
+    .refine(
+      isPlainPath,
+      'would never match: a path that upstreams may read in different ways is compared with no prefix',
     )
-    .refine((path) => !isOddPath(path), 'would never match: prefixes are not compared with a path like this')
     .optional(),
   methods: z
     .array(z.string().regex(/^[A-Z][A-Z0-9_-]*$/, 'must be a method in upper case, as clients send it'))

@@ -15,6 +15,8 @@ const WIRE_TYPE = {
 } as const;
 
 const MAX_GROUP_DEPTH = 100;
+/** Beyond what a path or a host may have to be compared with anything. */
+const MAX_UTF8_BYTES = 8192;
 
 /** The tag of a string, bytes or message field. A known field of another wire type counts as unknown, as in every parser. */
 export function lengthDelimited(fieldNumber: number): number {
@@ -85,10 +87,14 @@ export class WireReader {
     return this.#bytes.subarray(start, end);
   }
 
-  /** A string field; bytes that are no UTF-8 become U+FFFD, since Envoy may send any. */
+  /**
+   * A string field; bytes that are no UTF-8 become U+FFFD, since Envoy may send any. A long one is read as latin1, its
+   * ASCII the same: to decode 60 KiB of UTF-8 takes as long as several checks, and the sender chooses the length.
+   */
   utf8(): string {
     const start = this.#skipLengthDelimited();
-    return this.#bytes.toString('utf8', start, this.#position);
+    const encoding = this.#position - start > MAX_UTF8_BYTES ? 'latin1' : 'utf8';
+    return this.#bytes.toString(encoding, start, this.#position);
   }
 
   /** The byte at a mark. */

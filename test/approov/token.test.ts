@@ -3,10 +3,10 @@ import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { VerificationKey } from '../../src/approov/keyset.ts';
 import {
-  createVerificationBudget,
   hasClaims,
   MAX_TOKEN_BYTES,
   readUnverifiedToken,
+  startAttempts,
   type VerifiedToken,
   verifyToken,
 } from '../../src/approov/token.ts';
@@ -36,9 +36,9 @@ describe('the public keys that a check tries', () => {
   });
   const others = (count: number) => Array.from({ length: count }, () => publicKey(false));
   const token = sign('{"alg":"ES256"}', '{"a":1}');
-  const outcome = (keys: readonly VerificationKey[], budget = createVerificationBudget()) => {
+  const outcome = (keys: readonly VerificationKey[], attempts = startAttempts()) => {
     tried = 0;
-    const result = verifyToken(token, keysetOf(...keys), 'a.test', budget);
+    const result = verifyToken(token, keysetOf(...keys), 'a.test', attempts);
     return [typeof result === 'string' ? result : result.keyId, tried];
   };
 
@@ -50,10 +50,10 @@ describe('the public keys that a check tries', () => {
   });
 
   it('are eight for all tokens of one check', () => {
-    const budget = createVerificationBudget();
-    expect(outcome(others(5), budget)).toEqual(['invalid_token_signature', 5]);
-    expect(outcome(others(5), budget)).toEqual(['internal_error', 3]);
-    expect(outcome(others(5), budget)).toEqual(['internal_error', 0]);
+    const attempts = startAttempts();
+    expect(outcome(others(5), attempts)).toEqual(['invalid_token_signature', 5]);
+    expect(outcome(others(5), attempts)).toEqual(['internal_error', 3]);
+    expect(outcome(others(5), attempts)).toEqual(['internal_error', 0]);
   });
 
   it('are not counted together with secrets, which cost little', () => {

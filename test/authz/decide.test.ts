@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { VerifiedToken } from '../../src/approov/token.ts';
 import { type Decision, decide, decideUnreadable, type TokenVerifier } from '../../src/authz/decide.ts';
-import type { PolicyTable } from '../../src/authz/policy.ts';
+import { choosePolicies, type PolicyTable } from '../../src/authz/policy.ts';
 import { REASON_NAMES, REASONS } from '../../src/authz/reason.ts';
 import { actionFor, type Mode } from '../../src/authz/verdict.ts';
 import {
@@ -26,7 +26,12 @@ function decideOn(
   table: PolicyTable = policyTable(policy()),
   by = verifyByOurs,
 ): Decision {
-  return decide(checkRequest(request), table, by, NOW);
+  return decideAt(request, table, by, NOW);
+}
+
+function decideAt(request: RequestFields, table: PolicyTable, by: TokenVerifier, now: number): Decision {
+  const asked = checkRequest(request);
+  return decide(asked, choosePolicies(asked, table), by, now);
 }
 
 function decideCase({ token, request = {}, policy: fields = {} }: DecisionCase, mode: Mode): Decision {
@@ -113,6 +118,7 @@ describe('the action', () => {
       presentedToken: undefined,
       verifiedToken: undefined,
       sdkStatus: undefined,
+      ambiguous: undefined,
     });
   });
 
@@ -189,7 +195,7 @@ describe('a decision', () => {
   });
 });
 
-describe('an odd path', () => {
+describe('an ambiguous path', () => {
   const inMode = (mode: Mode) => policy({ name: mode, mode });
   const off = inMode('off');
   const observe = inMode('observe');
@@ -215,10 +221,36 @@ describe('an odd path', () => {
     expect(`${decision.policy?.name} ${decision.action}`).toBe(expected);
   });
 
-  it('gets for a valid token the outcome of the default policy, as all are satisfied', () => {
-    const table = policyTable(limit, [route(enforce), route(off)]);
+  it('gets for a valid token the outcome of the first of the policies that it satisfies', () => {
+    const table = policyTable(limit, [route(enforce), route(observe)]);
     const decision = decideOn({ path: '/a;b', headers: { 'approov-token': GOOD } }, table);
     expect(decision).toMatchObject({ action: 'allow', reason: 'ok', policy: { name: 'limit' } });
+  });
+
+  it('proves nothing by a valid token where a policy that could apply looks for none', () => {
+    const table = policyTable(limit, [route(enforce), route(off)]);
+    const decision = decideOn({ path: '/a;b', headers: { 'approov-token': GOOD } }, table);
+    expect(decision).toMatchObject({ action: 'allow', reason: 'policy_off', policy: { name: 'off' } });
+  });
+
+  it('is not judged more weakly because Envoy named a weaker policy', () => {
+    const table = policyTable(enforce, [], [observe]);
+    const decided = ['/search', '/search/%2e%2e;/orders'].map((path) =>
+      decideOn({ path, policyName: 'observe' }, table),
+    );
+    expect(decided).toMatchObject([
+      { action: 'allow', policy: { name: 'observe' }, ambiguous: undefined },
+      { action: 'deny', policy: { name: 'enforce' }, ambiguous: 'path' },
+    ]);
+  });
+
+  it('leaves a policy that is not configured unknown', () => {
+    expect(decideOn({ path: '/a;b', policyName: 'nobody' }, policyTable(off))).toMatchObject({
+      action: 'deny',
+      reason: 'policy_unknown',
+      policy: undefined,
+      mode: 'unknown',
+    });
   });
 
   it('is refused by the one policy that demands more', () => {
@@ -234,17 +266,44 @@ describe('an odd path', () => {
   });
 });
 
+describe('an ambiguous host', () => {
+  const table = policyTable(policy({ mode: 'observe' }), [
+    route(policy({ name: 'strict' }), { host: 'api.example.com' }),
+  ]);
+
+  it.each(['u@api.example.com', 'api.example.com:abc', 'api.example.com,x', 'api\u2024example.com', ''])(
+    'does not escape the routes that name a host: %j',
+    (host) => {
+      expect(decideOn({ host }, table)).toMatchObject({
+        action: 'deny',
+        policy: { name: 'strict' },
+        ambiguous: 'host',
+      });
+    },
+  );
+
+  it('is no audience, and has none of the keys that serve some hosts only', () => {
+    const hosts: string[] = [];
+    const audienceIsHost = policyTable(policy({ audience: 'host' }));
+    const headers = { 'approov-token': mintToken({ exp: NOW + 300, aud: 'key.example.com' }) };
+    const by: TokenVerifier = (token, host) => {
+      hosts.push(host);
+      return verify(token, KEYSET);
+    };
+    expect(decideOn({ host: 'Key.example.com:443', headers }, audienceIsHost, by).reason).toBe('ok');
+    expect(decideOn({ host: '\u212aey.example.com', headers }, audienceIsHost, by).reason).toBe(
+      'claim_mismatch',
+    );
+    expect(hosts).toEqual(['key.example.com', '']);
+  });
+});
+
 describe('the clock', () => {
   it('is the one that is given, and its fractions count', () => {
-    const decideAt = (now: number) =>
-      decide(
-        checkRequest({ headers: { 'approov-token': mintToken({ exp: 100.5 }) } }),
-        modeTable('enforce'),
-        verifyByOurs,
-        now,
-      );
-    expect(decideAt(100.49).reason).toBe('ok');
-    expect(decideAt(100.5).reason).toBe('token_expired');
+    const request = { headers: { 'approov-token': mintToken({ exp: 100.5 }) } };
+    const reasonAt = (now: number) => decideAt(request, modeTable('enforce'), verifyByOurs, now).reason;
+    expect(reasonAt(100.49)).toBe('ok');
+    expect(reasonAt(100.5)).toBe('token_expired');
   });
 
   it('is not looked at for a signature, so a remembered token is judged anew', () => {

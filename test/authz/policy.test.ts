@@ -1,14 +1,15 @@
-/** Owns the proof of which policy judges a request. */
+/** Tests which policies judge a request. */
 import { describe, expect, it } from 'vitest';
-import { choosePolicies, isOddPath } from '../../src/authz/policy.ts';
+import { choosePolicies } from '../../src/authz/policy.ts';
 import { checkRequest, policy, policyTable, route } from '../support/check.ts';
 
 const byDefault = policy({ name: 'default' });
 const a = policy({ name: 'a' });
 const b = policy({ name: 'b' });
+const named = policy({ name: 'named' });
 
 function chosen(request: Parameters<typeof checkRequest>[0], table = policyTable(byDefault)): string[] {
-  return choosePolicies(checkRequest(request), table).map(({ name }) => name);
+  return choosePolicies(checkRequest(request), table).policies.map(({ name }) => name);
 }
 
 describe('the policy that Envoy names', () => {
@@ -16,7 +17,19 @@ describe('the policy that Envoy names', () => {
 
   it.each([
     { name: 'wins over every route', policyName: 'b', path: '/', expected: ['b'] },
-    { name: 'wins for an odd path too', policyName: 'b', path: '/a/../b', expected: ['b'] },
+    {
+      name: 'does not end the choice for an ambiguous path',
+      policyName: 'b',
+      path: '/a/../b',
+      expected: ['b', 'default', 'a'],
+    },
+    {
+      name: 'is nobody if it is not configured, whatever the path',
+      policyName: 'c',
+      path: '/a/../b',
+      expected: [],
+    },
+    { name: 'is nobody if it is empty, whatever the path', policyName: '', path: '/%zz', expected: [] },
     { name: 'may be the default', policyName: 'default', path: '/', expected: ['default'] },
     { name: 'is nobody if it is not configured', policyName: 'c', path: '/', expected: [] },
     { name: 'is nobody if it is empty', policyName: '', path: '/', expected: [] },
@@ -49,23 +62,44 @@ describe('routes', () => {
     { prefix: '/@a', path: '/%40a', expected: ['default', 'a'] },
     { prefix: '/%40a', path: '/@a', expected: ['default', 'a'] },
     { prefix: '/%40a', path: '/%40a', expected: ['a'] },
+    { prefix: '/%40a', path: '/%40a/b%20c', expected: ['a'] },
     { prefix: '/%C3%A9', path: '/%c3%a9', expected: ['default', 'a'] },
-    { prefix: '/%C3%A9', path: '/é', expected: ['default', 'a'] },
-    { prefix: '/é', path: '/%C3%A9/x', expected: ['default', 'a'] },
-    { prefix: '/é', path: '/é', expected: ['a'] },
-    { prefix: '/%F0%9F%98%80', path: '/😀', expected: ['default', 'a'] },
-    { prefix: '/é', path: '/è', expected: ['default'] },
-    { prefix: '/%E9', path: '/\ufffd', expected: ['default', 'a'] },
+    { prefix: '/%C3%A9', path: '/%C3%89', expected: ['default'] },
+    { prefix: '/%C3%A9', path: '/%C3%A8', expected: ['default'] },
+    { prefix: '/a', path: '/A', expected: ['default', 'a'] },
+    { prefix: '/A', path: '/a', expected: ['default', 'a'] },
+    { prefix: '/A', path: '/A', expected: ['a'] },
+    { prefix: '/Api/Orders', path: '/aPI/oRDERS/X', expected: ['default', 'a'] },
+    { prefix: '/@A', path: '/%40a', expected: ['default', 'a'] },
+    { prefix: '/%40a', path: '/@A', expected: ['default', 'a'] },
+    { prefix: '/a', path: '/AB', expected: ['default'] },
+    { prefix: '/a', path: '/a/B', expected: ['a'] },
     { prefix: '/a', path: '/a/b%20c', expected: ['a'] },
     { prefix: '/a', path: '/b%20c', expected: ['default'] },
-  ])('compare $prefix with $path as sent and decoded: $expected', ({ prefix, path, expected }) => {
-    const table = policyTable(byDefault, [route(a, { pathPrefix: prefix })]);
-    expect(chosen({ path }, table)).toEqual(expected);
+    { prefix: '/a', path: '/a%20', expected: ['default'] },
+    { prefix: '/a%20', path: '/a%20/b', expected: ['a'] },
+  ])(
+    'compare $prefix with $path as sent, decoded and without case: $expected',
+    ({ prefix, path, expected }) => {
+      const table = policyTable(byDefault, [route(a, { pathPrefix: prefix })]);
+      expect(chosen({ path }, table)).toEqual(expected);
+    },
+  );
+
+  it('compare prefixes of other lengths to their own ends', () => {
+    const table = policyTable(byDefault, [
+      route(a, { pathPrefix: '/%40%40%40%40' }),
+      route(b, { pathPrefix: '/@' }),
+    ]);
+    expect(chosen({ path: '/%40%40%40%40' }, table)).toEqual(['a']);
+    expect(chosen({ path: '/@@@@/x' }, table)).toEqual(['default', 'a']);
+    expect(chosen({ path: '/%40/@' }, table)).toEqual(['default', 'b']);
+    expect(chosen({ path: '/@@@@@' }, table)).toEqual(['default']);
   });
 
   it('match all by what they leave out', () => {
     const table = policyTable(byDefault, [route(a)]);
-    expect(chosen({ host: '', path: '', method: '' }, table)).toEqual(['a']);
+    expect(chosen({ path: '', method: '' }, table)).toEqual(['a']);
   });
 
   it.each([
@@ -77,15 +111,12 @@ describe('routes', () => {
     { host: 'api.example.com', request: 'www.api.example.com', isMatch: false },
     { host: 'api.example.com', request: 'example.com', isMatch: false },
     { host: 'api.example.com', request: 'api.example.com.evil.test', isMatch: false },
-    { host: 'api.example.com', request: '', isMatch: false },
     { host: '*.example.com', request: 'api.example.com', isMatch: true },
     { host: '*.example.com', request: 'a.b.c.example.com', isMatch: true },
     { host: '*.example.com', request: 'API.EXAMPLE.COM:443', isMatch: true },
     { host: '*.example.com', request: 'example.com', isMatch: false },
-    { host: '*.example.com', request: '.example.com', isMatch: false },
     { host: '*.example.com', request: 'badexample.com', isMatch: false },
     { host: '*.example.com', request: 'example.com.evil.test', isMatch: false },
-    { host: '*.example.com', request: '', isMatch: false },
     { host: '[2001:db8::1]', request: '[2001:DB8::1]:443', isMatch: true },
   ])('match host $host against $request: $isMatch', ({ host, request, isMatch }) => {
     expect(chosen({ host: request }, policyTable(byDefault, [route(a, { host })]))).toEqual([
@@ -101,12 +132,10 @@ describe('routes', () => {
     { prefix: '/a', path: '/a?/b', isMatch: true },
     { prefix: '/a', path: '/a/b?x=/..//;#', isMatch: true },
     { prefix: '/a', path: '/ab', isMatch: false },
-    { prefix: '/a', path: '/A', isMatch: false },
     { prefix: '/a', path: '/', isMatch: false },
     { prefix: '/a', path: '', isMatch: false },
     { prefix: '/a', path: '/b/a', isMatch: false },
     { prefix: '/a', path: '/b?/a', isMatch: false },
-    { prefix: '/a', path: 'a', isMatch: false },
     { prefix: '/a/b', path: '/a/b/c', isMatch: true },
     { prefix: '/a/b', path: '/a', isMatch: false },
     { prefix: '', path: '/', isMatch: true },
@@ -144,15 +173,35 @@ describe('routes', () => {
   });
 });
 
-describe('an odd path', () => {
-  const table = policyTable(byDefault, [
-    route(b, { pathPrefix: '/nowhere' }),
-    route(a, { host: 'api.example.com' }),
-    route(b, { methods: ['GET'] }),
-  ]);
+describe('an ambiguous path', () => {
+  const table = policyTable(
+    byDefault,
+    [
+      route(b, { pathPrefix: '/nowhere' }),
+      route(a, { host: 'api.example.com' }),
+      route(b, { methods: ['GET'] }),
+    ],
+    [named],
+  );
 
-  it('is judged by the default policy, then by each policy whose route matches host and method, prefix or not', () => {
-    expect(chosen({ path: '/x//y' }, table)).toEqual(['default', 'b', 'a']);
+  it.each(['/x//y', '/x;y', '/%2e%2e/x', '/..%20', '/%zz', '/é', 'x', '#'])(
+    'such as %s is judged by the default policy, then by each policy whose route matches host and method, prefix or not',
+    (path) => {
+      expect(chosen({ path }, table)).toEqual(['default', 'b', 'a']);
+      expect(choosePolicies(checkRequest({ path }), table).ambiguous).toBe('path');
+    },
+  );
+
+  it('is judged by the policy that Envoy named before all others', () => {
+    expect(chosen({ path: '/x//y', policyName: 'named' }, table)).toEqual(['named', 'default', 'b', 'a']);
+    expect(chosen({ path: '/x//y', policyName: 'a' }, table)).toEqual(['a', 'default', 'b']);
+  });
+
+  it('is judged by the default policy beside the one that Envoy named where no route is', () => {
+    expect(chosen({ path: '/x//y', policyName: 'named' }, policyTable(byDefault, [], [named]))).toEqual([
+      'named',
+      'default',
+    ]);
   });
 
   it('is not judged by routes of another host or method', () => {
@@ -163,66 +212,55 @@ describe('an odd path', () => {
     expect(chosen({ path: '/x//y' }, others)).toEqual(['default']);
   });
 
-  it.each([
-    '/a#b',
-    '#',
-    '/a\\b',
-    '/a;b=c',
-    '/a/b;',
-    '//',
-    '//a',
-    '/a//b',
-    '/a//',
-    '/.',
-    '/..',
-    '/./a',
-    '/a/./b',
-    '/a/../b',
-    '/a/..',
-    '/a/.',
-    '.',
-    '..',
-    './a',
-    '../a',
-    '/a/../b?x',
-    '/%2e%2e/a',
-    '/a%2Fb',
-    '/a%252fb',
-  ])('is %s', (path) => {
-    expect(isOddPath(path.replace(/\?.*/, ''))).toBe(true);
-    expect(chosen({ path }, table)).toEqual(['default', 'b', 'a']);
+  it('is what the query has no part in', () => {
+    const request = { path: '/a?b#c;d//e/../f\\g%2f', method: 'PUT', host: 'other.test' };
+    expect(chosen(request, table)).toEqual(['default']);
+    expect(choosePolicies(checkRequest(request), table).ambiguous).toBeUndefined();
+  });
+});
+
+describe('an ambiguous host', () => {
+  const table = policyTable(
+    byDefault,
+    [
+      route(a, { host: 'api.example.com', pathPrefix: '/a' }),
+      route(b, { host: '*.example.org' }),
+      route(named, { pathPrefix: '/a' }),
+      route(policy({ name: 'posted' }), { host: 'api.example.com', methods: ['POST'] }),
+    ],
+    [policy({ name: 'other' })],
+  );
+
+  it.each(['', '..', ':abc', 'u@api.example.com', 'api.example.com,other.test', '\u212aey.example.com'])(
+    'such as %j is judged as if no route named a host, and by each route that names one and matches path and method',
+    (host) => {
+      expect(chosen({ host, path: '/a/x' }, table)).toEqual(['named', 'a', 'b']);
+      expect(chosen({ host, path: '/b' }, table)).toEqual(['default', 'b']);
+      expect(chosen({ host, path: '/b', method: 'POST' }, table)).toEqual(['default', 'b', 'posted']);
+      expect(choosePolicies(checkRequest({ host }), table)).toMatchObject({
+        ambiguous: 'host',
+        host: undefined,
+      });
+    },
+  );
+
+  it('has the paths of routes compared without case too', () => {
+    expect(chosen({ host: '', path: '/A' }, table)).toEqual(['default', 'named', 'a', 'b']);
   });
 
-  it.each([
-    '',
-    '/',
-    '*',
-    '/a/b/',
-    '/...',
-    '/.well-known/x',
-    '/a..b/c.',
-    '/a./b',
-    '/..a',
-    '/a:b@c,d=e+f!$&\'()*"<>[]^`{|}~_-',
-    '/caf%C3%A9',
-    '/a%20b%22%7C',
-    '/é',
-    '/100%',
-    '/%zz',
-    '/a?b#c;d//e/../f\\g%2f',
-  ])('is not %s', (path) => {
-    expect(isOddPath(path.replace(/\?.*/, ''))).toBe(false);
-    expect(chosen({ path, method: 'PUT', host: 'other.test' }, table)).toEqual(['default']);
+  it('is judged by the policy that Envoy named in place of what routes without host choose', () => {
+    expect(chosen({ host: '', path: '/a', policyName: 'other' }, table)).toEqual(['other', 'a', 'b']);
   });
 
-  it('has a percent-encoded character that needs no encoding, or that is read again after decoding', () => {
-    const odd = Array.from({ length: 256 }, (_, byte) => byte).filter((byte) => {
-      const hex = byte.toString(16).padStart(2, '0');
-      const isOdd = isOddPath(`/a%${hex}b`);
-      expect(isOddPath(`/a%${hex.toUpperCase()}b`)).toBe(isOdd);
-      return isOdd;
-    });
-    const expected = '#%-./0123456789;?ABCDEFGHIJKLMNOPQRSTUVWXYZ\\_abcdefghijklmnopqrstuvwxyz~';
-    expect(String.fromCharCode(...odd)).toBe(expected);
+  it('with an ambiguous path is judged by every policy but those of routes with another method', () => {
+    const request = { host: '', path: '/a//b', policyName: 'other' };
+    expect(chosen(request, table)).toEqual(['other', 'default', 'named', 'a', 'b']);
+    expect(choosePolicies(checkRequest(request), table).ambiguous).toBe('path');
+  });
+
+  it('is nothing that a valid host with port, dot or brackets has', () => {
+    for (const host of ['API.example.com.:443', '[::1]:8080', 'localhost']) {
+      expect(choosePolicies(checkRequest({ host }), table).ambiguous).toBeUndefined();
+    }
   });
 });

@@ -25,13 +25,16 @@ describe('actionFor', () => {
 });
 
 describe('isStricter', () => {
-  it('puts deny over limit over allow, and nothing over its like', () => {
-    const actions = ['allow', 'limit', 'deny'] as const;
-    const pairs = actions.flatMap((action) => actions.map((than) => [action, than] as const));
-    expect(pairs.filter(([action, than]) => isStricter(action, than))).toEqual([
-      ['limit', 'allow'],
-      ['deny', 'allow'],
-      ['deny', 'limit'],
-    ]);
+  it('puts deny over limit, allow unverified, skipped and verified in this order, and none over itself', () => {
+    const outcomes = [
+      { action: 'deny', verdict: 'unverified' },
+      { action: 'limit', verdict: 'unverified' },
+      { action: 'allow', verdict: 'unverified' },
+      { action: 'allow', verdict: 'skipped' },
+      { action: 'allow', verdict: 'verified' },
+    ] as const;
+    outcomes.forEach((outcome, index) => {
+      expect(outcomes.filter((than) => isStricter(outcome, than))).toEqual(outcomes.slice(index + 1));
+    });
   });
 });

@@ -197,6 +197,21 @@ describe('a good configuration: exit 0', () => {
     });
   });
 
+  test('warns of each route that is stricter than the default policy', async () => {
+    const { code, stderr, stdout } = await checkConfig(
+      `defaultPolicy: open
+policies: {open: {mode: observe}, strict: {}, off: {mode: off}, bound: {mode: observe, issuer: approov.io}}
+routes: [{pathPrefix: /public, policy: off}, {pathPrefix: /orders, policy: strict}, {pathPrefix: /b, policy: bound}]`,
+      { APPROOV_BASE64_SECRET: SECRET },
+    );
+    expect(code).toBe(0);
+    expect(parse(stdout)['defaultPolicy']).toBe('open');
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      'warning: routes[1].policy: strict is stricter than the default policy open: a request that an upstream ' +
+        'routes here though its path does not match escapes it; make the strictest policy the default',
+    ]);
+  });
+
   test('shows nothing of a secret', async () => {
     const { stdout } = await checkConfig(`keys: [{id: a, secretFile: ${fileWith('secret', SECRET)}}]`);
     for (let start = 0; start + 8 <= SECRET.length; start += 4)

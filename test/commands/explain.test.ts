@@ -187,6 +187,23 @@ describe('the steps', () => {
   });
 });
 
+describe('a request that upstreams may read in different ways', () => {
+  test.each([
+    ['path', ['--path', '/health/..;/x', '--host', 'api.example.com', '--policy', 'open'], 'default'],
+    ['host', ['--path', '/x', '--host', 'u@api.example.com'], 'default'],
+    ['host', ['--path', '/x'], 'default'],
+  ])('is told to have an ambiguous %s', async (ambiguous, args, policy) => {
+    expect(await json(...args)).toMatchObject({ code: 3, ambiguous, policy });
+    expect((await run(args)).text).toContain(`\nambiguous: ${ambiguous} (`);
+  });
+
+  test('is no other request', async () => {
+    const args = ['--path', '/health/x', '--host', 'api.example.com'];
+    expect(await json(...args)).not.toHaveProperty('ambiguous');
+    expect((await run(args)).text).not.toContain('ambiguous');
+  });
+});
+
 describe('the request', () => {
   test('takes its token from stdin', async () => {
     expect(await run(['--token', '-'], ` ${TOKEN}\n`)).toMatchObject({ code: 0 });

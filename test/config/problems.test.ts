@@ -135,10 +135,18 @@ describe('a field outside keys', () => {
     ['routes: [{policy: default, host: ""}]', `routes[0].host: ${HOST}`],
     ['routes: [{policy: default, pathPrefix: a}]', 'routes[0].pathPrefix: must begin with /'],
     ['routes: [{policy: default, pathPrefix: ""}]', 'routes[0].pathPrefix: must begin with /'],
-    [
-      'routes: [{policy: default, pathPrefix: "/a/../b"}]',
-      'routes[0].pathPrefix: would never match: prefixes are not compared with a path like this',
-    ],
+    ...['/a/../b', '/a//b', '/a;b', '/%61', '/%zz', '/a|%c0%ae', `/${'a'.repeat(8192)}`].map((path) => [
+      `routes: [{policy: default, pathPrefix: "${path}"}]`,
+      'routes[0].pathPrefix: would never match: a path that upstreams may read in different ways is compared with no prefix',
+    ]),
+    ...['/api/*', '/*', '/users/{id}', '/a}'].map((path) => [
+      `routes: [{policy: default, pathPrefix: "${path}"}]`,
+      'routes[0].pathPrefix: must not have *, { or }: it is compared literally, and matches every path below it without them',
+    ]),
+    ...['"*"', '"*.approov.io"', '"{tenant}.approov.io"', '[approov.io, "https://*/"]'].map((issuer) => [
+      `policies: {default: {issuer: ${issuer}}}`,
+      'policies.default.issuer: must not have *, { or }: it is compared literally',
+    ]),
     [
       'routes: [{policy: default, pathPrefix: "/a?b"}]',
       'routes[0].pathPrefix: must not hold a query: it is compared without one',

@@ -135,6 +135,12 @@ const CASES: Readonly<Record<Reason, readonly Case[]>> = {
   policy_unknown: [
     { name: 'a policy that is not configured', policy: 'nobody', headers: token() },
     { name: 'a policy without name', policy: '', headers: token() },
+    {
+      name: 'a policy that is not configured and an ambiguous path',
+      policy: 'nobody',
+      headers: token(),
+      http: { path: '/a;b' },
+    },
   ],
   missing_approov_token: [
     { name: 'no header', headers: {} },
@@ -142,9 +148,15 @@ const CASES: Readonly<Record<Reason, readonly Case[]>> = {
     { name: 'a status word', headers: bearing('No_Network') },
     { name: 'a preflight where none is let through', policy: 'no-preflight', ...PREFLIGHT },
     {
-      name: 'an odd path of an open route',
+      name: 'an ambiguous path of an open route',
       headers: {},
       http: { host: 'a.open.example.com', path: '/health/../x' },
+    },
+    {
+      name: 'an ambiguous path for which Envoy named an open policy',
+      policy: 'open',
+      headers: {},
+      http: { path: '/search/%2e%2e;/orders' },
     },
   ],
   duplicate_approov_token: [

@@ -88,6 +88,7 @@ const decision: fc.Arbitrary<Decision> = fc
     action: actionOf(fields.policy?.mode, fields.reason),
     presentedToken: 'the.presented.token',
     sdkStatus: 'rejected',
+    ambiguous: undefined,
   }));
 
 function actionOf(mode: Mode | undefined, reason: Reason): Action {

@@ -9,7 +9,7 @@ import {
 import { Secret } from '../../src/approov/secret.ts';
 import { type TokenFailure, type VerifiedToken, verifyToken } from '../../src/approov/token.ts';
 import type { CheckRequest } from '../../src/authz/check-request.ts';
-import type { Policy, PolicyTable, Route } from '../../src/authz/policy.ts';
+import { createPolicyTable, type Policy, type PolicyTable, type Route } from '../../src/authz/policy.ts';
 import { mintToken, SECRET } from './token.ts';
 
 interface KeyFields {
@@ -93,7 +93,7 @@ export function policyTable(
   others: readonly Policy[] = [],
 ): PolicyTable {
   const all = [defaultPolicy, ...routes.map((route) => route.policy), ...others];
-  return { policies: new Map(all.map((each) => [each.name, each])), defaultPolicy, routes };
+  return createPolicyTable(new Map(all.map((each) => [each.name, each])), defaultPolicy, routes);
 }
 
 export function route(to: Policy, fields: Partial<Route> = {}): Route {

@@ -1,0 +1,39 @@
+/** Finds what a valid configuration permits by mistake. */
+import type { Policy } from '../authz/policy.ts';
+import { MODES } from '../authz/verdict.ts';
+import type { Config, Problem } from './config.ts';
+
+export function findWarnings({ policyTable }: Config): readonly Problem[] {
+  const { defaultPolicy, routes } = policyTable;
+  return routes.flatMap(({ policy }, index) =>
+    isStricterPolicy(policy, defaultPolicy)
+      ? [
+          {
+            path: `routes[${index}].policy`,
+            message:
+              `${policy.name} is stricter than the default policy ${defaultPolicy.name}: a request that an upstream ` +
+              'routes here though its path does not match escapes it; make the strictest policy the default',
+          },
+        ]
+      : [],
+  );
+}
+
+/** Whether some request gets a stricter action under a policy than under another. */
+function isStricterPolicy(policy: Policy, than: Policy): boolean {
+  const mode = MODES.indexOf(policy.mode);
+  if (mode > MODES.indexOf(than.mode)) return true;
+  const others = demandsOf(than);
+  return mode >= MODES.indexOf('limit') && demandsOf(policy).some((demand) => !others.includes(demand));
+}
+
+/** What a policy asks for beyond a token that is signed and alive. */
+function demandsOf({ binding, issuer, audience, allowCorsPreflight }: Policy): readonly string[] {
+  return [
+    ...(binding === null ? [] : ['binding']),
+    ...(binding?.when === 'required' ? ['required binding'] : []),
+    ...(issuer === null ? [] : ['issuer']),
+    ...(audience === null ? [] : ['audience']),
+    ...(allowCorsPreflight ? [] : ['a token in preflights']),
+  ];
+}
