@@ -93,7 +93,10 @@ describe('allowed_headers in envoy.yaml', () => {
 test('envoy.yaml removes every result header before anything else, so that none can be forged', () => {
   const [extension, ...others] = connectionManager.toJS(document)['early_header_mutation_extensions'];
   expect(others).toEqual([]);
-  expect(extension.typed_config.mutations).toEqual(RESULT_HEADERS.map((name) => ({ remove: name })));
+  const [{ remove_on_match: pattern }] = extension.typed_config.mutations;
+  const name = new RegExp(`^(?:${pattern.key_matcher.safe_regex.regex})$`);
+  expect(RESULT_HEADERS.filter((header) => !name.test(header))).toEqual([]);
+  expect(name.test('approov-token')).toBe(false);
 });
 
 describe('envoy.yaml', () => {
@@ -111,6 +114,7 @@ describe('envoy.yaml', () => {
     expect(settings.http_filters.map(({ name }: { name: string }) => name)).toEqual([
       'envoy.filters.http.cors',
       EXT_AUTHZ,
+      'envoy.filters.http.lua',
       'envoy.filters.http.local_ratelimit',
       'envoy.filters.http.router',
     ]);
@@ -120,6 +124,12 @@ describe('envoy.yaml', () => {
     ['use_remote_address', true],
     ['common_http_protocol_options/headers_with_underscores_action', 'DROP_HEADER'],
     ['common_http_protocol_options/max_stream_duration', '3600s'],
+    ['common_http_protocol_options/max_headers_count', 128],
+    ['request_headers_timeout', '10s'],
+    ['request_timeout', '300s'],
+    ['http2_protocol_options/max_concurrent_streams', 100],
+    ['http2_protocol_options/initial_stream_window_size', 64 * 1024],
+    ['http2_protocol_options/initial_connection_window_size', 1024 * 1024],
     ['normalize_path', true],
     ['merge_slashes', true],
     ['path_with_escaped_slashes_action', 'REJECT_REQUEST'],
@@ -135,6 +145,7 @@ describe('envoy.yaml', () => {
     ['grpc_service/retry_policy/retry_on', 'connect-failure,refused-stream,reset,unavailable'],
     ['grpc_service/retry_policy/num_retries', 2],
     ['grpc_service/retry_policy/retry_back_off', { base_interval: '0.005s', max_interval: '0.1s' }],
+    ['grpc_service/initial_metadata/0', { key: 'x-envoy-upstream-rq-per-try-timeout-ms', value: '100' }],
     ['grpc_service/retry_policy/retry_host_predicate/0/name', 'envoy.retry_host_predicates.previous_hosts'],
     ['failure_mode_allow', false],
     ['status_on_error', { code: 'ServiceUnavailable' }],
@@ -147,7 +158,10 @@ describe('envoy.yaml', () => {
   test.each([
     ['type', 'STRICT_DNS'],
     ['connect_timeout', '0.1s'],
-    ['circuit_breakers/thresholds/0/max_retries', 1000],
+    [
+      'circuit_breakers/thresholds/0/retry_budget',
+      { budget_percent: { value: 20 }, min_retry_concurrency: 20 },
+    ],
     ['health_checks/0/grpc_health_check', { service_name: 'envoy.service.auth.v3.Authorization' }],
     ['health_checks/0/interval', '1s'],
     ['outlier_detection/max_ejection_percent', 50],
