@@ -1,4 +1,4 @@
-/** Holds that the samples people copy agree with the code: envoy.yaml, and deploy/config.yaml that goes with it. */
+/** Holds that the samples people copy agree with the code: envoy.yaml, and deploy/config/config.yaml that goes with it. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { validateConfig } from '../scripts/envoy.mjs';
@@ -32,7 +32,7 @@ test('Envoy takes envoy.yaml as it is', async () => {
   expect(await validateConfig(ENVOY_CONFIG)).toBeUndefined();
 });
 
-test('deploy/config.yaml has the policies that envoy.yaml names', () => {
+test('deploy/config/config.yaml has the policies that envoy.yaml names', () => {
   const { policyTable } = readServiceConfig();
   const named = [
     ...JSON.stringify(envoyConfig).matchAll(/"context_extensions":\{"approov_policy":"(.*?)"/g),
@@ -43,7 +43,7 @@ test('deploy/config.yaml has the policies that envoy.yaml names', () => {
 });
 
 describe('allowed_headers in envoy.yaml', () => {
-  test('lists what the service asks for under deploy/config.yaml, and no more', () => {
+  test('lists what the service asks for under deploy/config/config.yaml, and no more', () => {
     expect(allowedHeaders()).toEqual([...headersReadUnder(readServiceConfig().policyTable)].sort());
   });
 

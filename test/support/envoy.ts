@@ -13,7 +13,7 @@ import { type RunningService, startServe } from './process.ts';
 import { SECRET } from './token.ts';
 
 export const ENVOY_CONFIG = fileURLToPath(new URL('../../envoy.yaml', import.meta.url));
-export const SERVICE_CONFIG = fileURLToPath(new URL('../../deploy/config.yaml', import.meta.url));
+export const SERVICE_CONFIG = fileURLToPath(new URL('../../deploy/config/config.yaml', import.meta.url));
 
 const CONNECTION_MANAGER = [
   'static_resources',
