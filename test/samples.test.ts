@@ -173,6 +173,38 @@ describe('envoy.yaml', () => {
     expect(at(cluster, path)).toEqual(value);
   });
 
+  test('has the limits of an edge proxy on memory, connections and buffers', () => {
+    const { resource_monitors: monitors, actions } = envoyConfig.overload_manager;
+    expect(
+      monitors.map(
+        ({ typed_config: { '@type': _, ...limits } }: { typed_config: object & { '@type': string } }) =>
+          limits,
+      ),
+    ).toEqual([{ max_heap_size_bytes: 512 * 2 ** 20 }, { max_active_downstream_connections: 10_000 }]);
+    expect(actions.map(({ name }: { name: string }) => name)).toEqual([
+      'envoy.overload_actions.shrink_heap',
+      'envoy.overload_actions.stop_accepting_requests',
+    ]);
+    const [listener] = envoyConfig.static_resources.listeners;
+    const upstream = envoyConfig.static_resources.clusters.find(
+      ({ name }: { name: string }) => name === 'upstream',
+    );
+    for (const { per_connection_buffer_limit_bytes: limit } of [listener, upstream])
+      expect(limit).toBe(32 * 1024);
+    expect(envoyConfig.admin.address.socket_address.address).toBe('127.0.0.1');
+  });
+
+  test('has no open route and no weaker policy behind a prefix', () => {
+    const routes = settings.route_config.virtual_hosts[0].routes.filter(
+      (route: { typed_per_filter_config?: object }) => EXT_AUTHZ in (route.typed_per_filter_config ?? {}),
+    );
+    const plain = '(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?';
+    expect(routes.map(({ match }: { match: object }) => match)).toEqual([
+      { safe_regex: { regex: `/public${plain}` } },
+      { safe_regex: { regex: `/search${plain}` } },
+    ]);
+  });
+
   test('limits by the metadata that says what was let through unverified', () => {
     const limit = httpFilter('envoy.filters.http.local_ratelimit').toJS(document);
     const [{ metadata }] = limit.rate_limits[0].actions;
