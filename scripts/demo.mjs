@@ -18,7 +18,7 @@ const run = promisify(execFile);
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const ENVOY_CONFIG = fileURLToPath(new URL('../envoy.yaml', import.meta.url));
-const SERVICE_CONFIG = fileURLToPath(new URL('../deploy/config.yaml', import.meta.url));
+const SERVICE_CONFIG = fileURLToPath(new URL('../deploy/config/config.yaml', import.meta.url));
 
 const LOGIN = 'Bearer alice';
 /** More than the token bucket of envoy.yaml holds. */

@@ -1,5 +1,7 @@
 /** Holds what Envoy does under envoy.yaml when the service does not answer: nobody gets in, and another instance is asked. */
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -45,8 +47,25 @@ afterEach(async () => {
   await Promise.all([one.kill(), other.kill()]);
 });
 
-function addresses(...services: RunningService[]) {
+function addresses(...services: { readonly grpc: string }[]) {
   return { services: services.map(({ grpc }) => grpc), upstream: upstream.address };
+}
+
+/** An instance that accepts connections and never answers, not even to say that it speaks HTTP/2. */
+async function startSilent(): Promise<{ readonly grpc: string; stop(): void }> {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket.on('error', () => undefined).pause());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    grpc: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stop() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
 }
 
 /** Of a request with a valid token. */
@@ -82,30 +101,61 @@ test('without the service nobody gets in: 503, and the access log says why', asy
 });
 
 test('a service that hangs is given up after the timeout', async () => {
-  const asWritten = (sample: Sample): void => setTimeouts(sample, { check: '0.2s', oneTry: '0.1s' });
+  const asWritten = (sample: Sample): void => setTimeouts(sample, { check: 0.2, oneTry: 0.1 });
   await withSample(addresses(one), asWritten, async (envoy) => {
     one.signal('SIGSTOP');
     expect(await statusOf(envoy)).toBe(503);
   });
 });
 
+/** Health checks and outlier detection help as well, but a second later: the first checks after a fault rely on retries. */
+function retriesAlone(sample: Sample): void {
+  setTimeouts(sample, { check: 20, oneTry: 1 });
+  sample.document.deleteIn(['static_resources', 'clusters', 0, 'health_checks']);
+  sample.document.deleteIn(['static_resources', 'clusters', 0, 'outlier_detection']);
+}
+
+/** Sends requests with valid tokens at the same time; about every second check goes to the faulty instance first. */
+async function expectNoneLost(envoy: RunningEnvoy): Promise<void> {
+  // More retries at a time than Envoy's default of 3, and no more than the retry budget has.
+  const statuses = await Promise.all(Array.from({ length: 30 }, () => statusOf(envoy)));
+  expect(new Set(statuses)).toEqual(new Set([200]));
+  const { 'cluster.approov_authz.upstream_rq_retry': retries } = await envoy.stats('approov_authz.*retry');
+  expect(retries).toBeGreaterThan(3);
+}
+
 test.each([
   { name: 'died', signal: 'SIGKILL' },
   { name: 'hangs', signal: 'SIGSTOP' },
 ] as const)('of two instances one of which $name no check is lost', async ({ signal }) => {
-  const retriesAlone = (sample: Sample): void => {
-    setTimeouts(sample, { check: '20s', oneTry: '1s' });
-    // They would help as well, sooner or later; but the first checks after a death find them unaware.
-    sample.document.deleteIn(['static_resources', 'clusters', 0, 'health_checks']);
-  };
   await withSample(addresses(one, other), retriesAlone, async (envoy) => {
     expect(await statusOf(envoy)).toBe(200);
     one.signal(signal);
-    // About every second check goes to that one first, until outlier detection leaves it out.
-    const statuses = await Promise.all(Array.from({ length: 40 }, () => statusOf(envoy)));
-    expect(new Set(statuses)).toEqual(new Set([200]));
-    const { 'cluster.approov_authz.upstream_rq_retry': retries } = await envoy.stats('approov_authz.*retry');
-    expect(retries).toBeGreaterThan(0);
+    await expectNoneLost(envoy);
+  });
+});
+
+test('of two instances one of which accepts connections and never answers no check is lost', async () => {
+  const silent = await startSilent();
+  await withSample(addresses(silent, other), retriesAlone, expectNoneLost);
+  silent.stop();
+});
+
+test('a service that hangs as a whole does not get twice the checks', async () => {
+  const CHECKS = 200;
+  const everyTryHangs = (sample: Sample): void => {
+    retriesAlone(sample);
+    // The client sees 503 after this.
+    setTimeouts(sample, { check: 8, oneTry: 2 });
+  };
+  await withSample(addresses(one), everyTryHangs, async (envoy) => {
+    expect(await statusOf(envoy)).toBe(200);
+    one.signal('SIGSTOP');
+    const statuses = await Promise.all(Array.from({ length: CHECKS }, () => statusOf(envoy)));
+    expect(new Set(statuses)).toEqual(new Set([503]));
+    const stats = await envoy.stats('approov_authz.upstream_rq_retry');
+    expect(stats['cluster.approov_authz.upstream_rq_retry']).toBeLessThan(CHECKS);
+    expect(stats['cluster.approov_authz.upstream_rq_retry_overflow']).toBeGreaterThan(0);
   });
 });
 

@@ -1,4 +1,4 @@
-/** Holds that the samples people copy agree with the code: envoy.yaml, and deploy/config.yaml that goes with it. */
+/** Holds that the samples people copy agree with the code: envoy.yaml, and deploy/config/config.yaml that goes with it. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { validateConfig } from '../scripts/envoy.mjs';
@@ -33,7 +33,7 @@ test('Envoy takes envoy.yaml as it is', async () => {
   expect(await validateConfig(ENVOY_CONFIG)).toBeUndefined();
 });
 
-test('deploy/config.yaml has the policies that envoy.yaml names', () => {
+test('deploy/config/config.yaml has the policies that envoy.yaml names', () => {
   const { policyTable } = readServiceConfig();
   const named = [
     ...JSON.stringify(envoyConfig).matchAll(/"context_extensions":\{"approov_policy":"(.*?)"/g),
@@ -44,7 +44,7 @@ test('deploy/config.yaml has the policies that envoy.yaml names', () => {
 });
 
 describe('allowed_headers in envoy.yaml', () => {
-  test('lists what the service asks for under deploy/config.yaml, and no more', () => {
+  test('lists what the service asks for under deploy/config/config.yaml, and no more', () => {
     expect(allowedHeaders()).toEqual([...headersReadUnder(readServiceConfig().policyTable)].sort());
   });
 
@@ -94,7 +94,10 @@ describe('allowed_headers in envoy.yaml', () => {
 test('envoy.yaml removes every result header before anything else, so that none can be forged', () => {
   const [extension, ...others] = connectionManager.toJS(document)['early_header_mutation_extensions'];
   expect(others).toEqual([]);
-  expect(extension.typed_config.mutations).toEqual(RESULT_HEADERS.map((name) => ({ remove: name })));
+  const [{ remove_on_match: pattern }] = extension.typed_config.mutations;
+  const name = new RegExp(`^(?:${pattern.key_matcher.safe_regex.regex})$`);
+  expect(RESULT_HEADERS.filter((header) => !name.test(header))).toEqual([]);
+  expect(name.test('approov-token')).toBe(false);
 });
 
 describe('envoy.yaml', () => {
@@ -112,6 +115,7 @@ describe('envoy.yaml', () => {
     expect(settings.http_filters.map(({ name }: { name: string }) => name)).toEqual([
       'envoy.filters.http.cors',
       EXT_AUTHZ,
+      'envoy.filters.http.lua',
       'envoy.filters.http.local_ratelimit',
       'envoy.filters.http.router',
     ]);
@@ -121,6 +125,12 @@ describe('envoy.yaml', () => {
     ['use_remote_address', true],
     ['common_http_protocol_options/headers_with_underscores_action', 'DROP_HEADER'],
     ['common_http_protocol_options/max_stream_duration', '3600s'],
+    ['common_http_protocol_options/max_headers_count', 128],
+    ['request_headers_timeout', '10s'],
+    ['request_timeout', '300s'],
+    ['http2_protocol_options/max_concurrent_streams', 100],
+    ['http2_protocol_options/initial_stream_window_size', 64 * 1024],
+    ['http2_protocol_options/initial_connection_window_size', 1024 * 1024],
     ['normalize_path', true],
     ['merge_slashes', true],
     ['path_with_escaped_slashes_action', 'REJECT_REQUEST'],
@@ -136,6 +146,7 @@ describe('envoy.yaml', () => {
     ['grpc_service/retry_policy/retry_on', 'connect-failure,refused-stream,reset,unavailable'],
     ['grpc_service/retry_policy/num_retries', 2],
     ['grpc_service/retry_policy/retry_back_off', { base_interval: '0.005s', max_interval: '0.1s' }],
+    ['grpc_service/initial_metadata/0', { key: 'x-envoy-upstream-rq-per-try-timeout-ms', value: '100' }],
     ['grpc_service/retry_policy/retry_host_predicate/0/name', 'envoy.retry_host_predicates.previous_hosts'],
     ['failure_mode_allow', false],
     ['status_on_error', { code: 'ServiceUnavailable' }],
@@ -148,7 +159,10 @@ describe('envoy.yaml', () => {
   test.each([
     ['type', 'STRICT_DNS'],
     ['connect_timeout', '0.1s'],
-    ['circuit_breakers/thresholds/0/max_retries', 1000],
+    [
+      'circuit_breakers/thresholds/0/retry_budget',
+      { budget_percent: { value: 20 }, min_retry_concurrency: 20 },
+    ],
     ['health_checks/0/grpc_health_check', { service_name: 'envoy.service.auth.v3.Authorization' }],
     ['health_checks/0/interval', '1s'],
     ['outlier_detection/max_ejection_percent', 50],
@@ -158,6 +172,38 @@ describe('envoy.yaml', () => {
     ],
   ])('sets %s of the cluster of the service to %j', (path, value) => {
     expect(at(cluster, path)).toEqual(value);
+  });
+
+  test('has the limits of an edge proxy on memory, connections and buffers', () => {
+    const { resource_monitors: monitors, actions } = envoyConfig.overload_manager;
+    expect(
+      monitors.map(
+        ({ typed_config: { '@type': _, ...limits } }: { typed_config: object & { '@type': string } }) =>
+          limits,
+      ),
+    ).toEqual([{ max_heap_size_bytes: 512 * 2 ** 20 }, { max_active_downstream_connections: 10_000 }]);
+    expect(actions.map(({ name }: { name: string }) => name)).toEqual([
+      'envoy.overload_actions.shrink_heap',
+      'envoy.overload_actions.stop_accepting_requests',
+    ]);
+    const [listener] = envoyConfig.static_resources.listeners;
+    const upstream = envoyConfig.static_resources.clusters.find(
+      ({ name }: { name: string }) => name === 'upstream',
+    );
+    for (const { per_connection_buffer_limit_bytes: limit } of [listener, upstream])
+      expect(limit).toBe(32 * 1024);
+    expect(envoyConfig.admin.address.socket_address.address).toBe('127.0.0.1');
+  });
+
+  test('has no open route and no weaker policy behind a prefix', () => {
+    const routes = settings.route_config.virtual_hosts[0].routes.filter(
+      (route: { typed_per_filter_config?: object }) => EXT_AUTHZ in (route.typed_per_filter_config ?? {}),
+    );
+    const plain = '(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?';
+    expect(routes.map(({ match }: { match: object }) => match)).toEqual([
+      { safe_regex: { regex: `/public${plain}` } },
+      { safe_regex: { regex: `/search${plain}` } },
+    ]);
   });
 
   test('limits by the metadata that says what was let through unverified', () => {

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { relocate, startEnvoy } from '../../scripts/envoy.mjs';
 import { parseConfig } from '../../src/config/parse.ts';
-import { runTool } from '../support/platform-tool.ts';
+import { freePort, runTool } from '../support/platform-tool.ts';
 import { COMPOSE, HADOLINT, unmet } from '../support/requirement.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -120,6 +121,70 @@ describe('the compose files', () => {
     }
   });
 
+  test('mount the configuration as a folder, so that an editor may replace the file', () => {
+    expect(services['approov-ext-authz']?.volumes).toEqual(['./config:/etc/approov:ro']);
+    expect(services['approov-ext-authz']?.environment?.['APPROOV_CONFIG']).toBe('/etc/approov/config.yaml');
+  });
+
+  test('let the API reach Envoy alone, and let all reach what they call', () => {
+    const networks = Object.entries(services).map(([name, service]) => [name, service['networks']]);
+    expect(Object.fromEntries(networks)).toEqual({
+      envoy: ['api', 'authz', 'monitoring'],
+      'approov-ext-authz': ['authz', 'monitoring'],
+      upstream: ['api'],
+      prometheus: ['monitoring'],
+      grafana: ['monitoring'],
+    });
+    for (const name of ['envoy', 'ratelimit', 'redis']) {
+      expect(ratelimitServices[name]?.['networks'], name).toEqual(['limits']);
+    }
+  });
+
+  test('give Envoy more memory than it may use', () => {
+    const [heap] = readYaml('envoy.yaml').overload_manager.resource_monitors;
+    const mebibytes = Number.parseInt(services['envoy']?.['mem_limit'], 10);
+    expect(mebibytes * 2 ** 20).toBeGreaterThan(heap.typed_config.max_heap_size_bytes);
+  });
+
+  test('show Prometheus one path of the admin page, which stays on loopback', async () => {
+    const [, , , , flag, yaml] = services['envoy']?.['command'] ?? [];
+    expect(flag).toBe('--config-yaml');
+    const config = readYaml('envoy.yaml');
+    const added = parse(yaml);
+    expect(Object.keys(added)).toEqual(['static_resources']);
+    // As Envoy merges the two: lists are joined.
+    config.static_resources.listeners.push(...added.static_resources.listeners);
+    config.static_resources.clusters.push(...added.static_resources.clusters);
+    const admin = `127.0.0.1:${await freePort()}`;
+    const envoy = await startEnvoy(
+      relocate(config, {
+        '0.0.0.0:10000': '127.0.0.1:0',
+        '0.0.0.0:9902': '127.0.0.1:0',
+        '127.0.0.1:9901': admin,
+        'approov-ext-authz:9001': '127.0.0.1:9',
+        'upstream:8080': '127.0.0.1:9',
+      }),
+    );
+    const ask = async (path: string, method = 'GET'): Promise<number> =>
+      (await fetch(`http://127.0.0.1:${envoy.port('metrics')}${path}`, { method })).status;
+    try {
+      expect(await ask('/stats/prometheus')).toBe(200);
+      for (const path of [
+        '/',
+        '/config_dump',
+        '/stats',
+        '/stats/prometheus/',
+        '/stats/prometheus/../../config_dump',
+      ]) {
+        expect(await ask(path), path).toBe(404);
+      }
+      expect(await ask('/quitquitquit', 'POST')).toBe(404);
+      expect(await ask('/stats/prometheus', 'POST')).toBe(404);
+    } finally {
+      await envoy.stop();
+    }
+  });
+
   test('start Envoy only once the service and the API are healthy', () => {
     expect(services['envoy']?.['depends_on']).toEqual({
       'approov-ext-authz': { condition: 'service_healthy' },
@@ -130,7 +195,7 @@ describe('the compose files', () => {
   test('run two instances, and give each the time that its drain takes', () => {
     const service = services['approov-ext-authz'];
     expect(service?.['deploy'].replicas).toBe(2);
-    const file = readFileSync(join(ROOT, 'deploy/config.yaml'), 'utf8');
+    const file = readFileSync(join(ROOT, 'deploy/config/config.yaml'), 'utf8');
     const { config, problems } = parseConfig(file, {
       APPROOV_BASE64_SECRET_FILE: service?.environment?.['APPROOV_BASE64_SECRET_FILE'],
     });

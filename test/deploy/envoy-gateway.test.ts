@@ -90,7 +90,13 @@ describe('the SecurityPolicies', () => {
 
 test('what a client forges is removed before anything else, all nine names', () => {
   const { headers, path } = named('ClientTrafficPolicy', 'api')['spec'];
-  expect(headers.earlyRequestHeaders).toEqual({ remove: RESULT_HEADERS });
+  const patterns = headers.earlyRequestHeaders.removeOnMatch.map(({ type, value }: SampleObject) => {
+    expect(type).toBe('RegularExpression');
+    return new RegExp(`^(?:${value})$`);
+  });
+  const isRemoved = (name: string) => patterns.some((pattern: RegExp) => pattern.test(name));
+  expect(RESULT_HEADERS.filter((name) => !isRemoved(name))).toEqual([]);
+  expect(isRemoved('approov-token')).toBe(false);
   expect(path).toEqual({ disableMergeSlashes: false, escapedSlashesAction: 'UnescapeAndRedirect' });
 });
 
@@ -105,12 +111,21 @@ test('the rate limit counts what mode limit lets through, for addresses of both 
   ]);
 });
 
-test('the chart values begin in observe, and bind tokens to headers that are sent', () => {
+test('the chart values refuse nobody at first, and bind tokens to headers that are sent', () => {
   expect([...table.policies.values()].map(({ name, mode }) => [name, mode])).toEqual([
     ['default', 'observe'],
-    ['limited', 'limit'],
+    ['limited', 'observe'],
   ]);
   expect(table.defaultPolicy.binding?.headers).toEqual(['authorization']);
+});
+
+test('a route with a weaker policy matches plain paths as a whole, never a prefix', () => {
+  const [{ matches }] = named('HTTPRoute', 'api-search')['spec'].rules;
+  expect(matches).toEqual([
+    {
+      path: { type: 'RegularExpression', value: '/search(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?' },
+    },
+  ]);
 });
 
 describe('the ExternalAuth filter', () => {

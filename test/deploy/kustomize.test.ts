@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { render } from '../support/chart.ts';
+import { ENVOY_CONFIG } from '../support/envoy.ts';
 import { runToolOrThrow } from '../support/platform-tool.ts';
 import { HELM, KUBECTL, unmet } from '../support/requirement.ts';
 import { parseObjects, readSample, type SampleObject, sampleFolder } from '../support/sample-files.ts';
@@ -43,6 +44,17 @@ function comparable(object: SampleObject): SampleObject {
     ...(object.kind === 'ConfigMap' ? { data: parse(object['data']['config.yaml']) } : {}),
   };
 }
+
+test('the values of the install page have every policy that envoy.yaml names, and refuse nobody', () => {
+  const page = readFileSync(PAGE, 'utf8');
+  const [, values = ''] = page.match(/```yaml\n(# approov-values\.yaml\n[^`]+)```/) ?? [];
+  const { policies } = parse(values).config;
+  const named = readFileSync(ENVOY_CONFIG, 'utf8').matchAll(/approov_policy: ([a-z0-9-]+) /g);
+  const names = Array.from(named, ([, name]) => name);
+  expect(names).toEqual(['limited']);
+  expect(Object.keys(policies)).toEqual(['default', ...names]);
+  for (const { mode } of Object.values<{ mode: string }>(policies)) expect(mode).toBe('observe');
+});
 
 describe.skipIf(skipped !== '')(`the kustomize base${skipped}`, () => {
   test('builds the objects that the chart makes of its defaults', async () => {
@@ -96,6 +108,10 @@ describe.skipIf(skipped !== '')(`the kustomize base${skipped}`, () => {
       'Deployment upstream',
       'Service upstream',
     ]);
+    const [heap] = parse(readFileSync(ENVOY_CONFIG, 'utf8')).overload_manager.resource_monitors;
+    const [envoy] = objects.get('Deployment envoy')?.['spec'].template.spec.containers ?? [];
+    const mebibytes = Number.parseInt(envoy.resources.limits.memory, 10);
+    expect(mebibytes * 2 ** 20).toBeGreaterThan(heap.typed_config.max_heap_size_bytes);
     expect(objects.get('Service upstream')?.['spec'].ports).toMatchObject([{ port: 8080 }]);
     const [service] = readSample('kubernetes', 'service.yaml');
     expect(service?.metadata?.name).toBe('approov-ext-authz');

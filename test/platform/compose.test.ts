@@ -199,18 +199,23 @@ describe.skipIf(skipped !== '')(`docker compose${skipped}`, () => {
   });
 
   test('gives Prometheus the names that deploy/prometheus/prometheus.yaml scrapes', async () => {
-    const fetchFrom = (url: string) =>
+    const fetchFrom = (from: string, url: string) =>
       compose(
         'exec',
         '--no-TTY',
-        'upstream',
+        from,
         'node',
         '-e',
         `fetch('${url}').then((r) => r.text()).then((t) => console.log(t))`,
       );
-    expect(await fetchFrom('http://approov-ext-authz:9002/metrics')).toContain('approov_build_info{');
-    expect(await fetchFrom('http://envoy:9901/stats/prometheus')).toContain(
+    expect(await fetchFrom('approov-ext-authz', 'http://approov-ext-authz:9002/metrics')).toContain(
+      'approov_build_info{',
+    );
+    expect(await fetchFrom('approov-ext-authz', 'http://envoy:9902/stats/prometheus')).toContain(
       'envoy_cluster_membership_healthy',
     );
+    for (const url of ['http://envoy:9901/', 'http://approov-ext-authz:9002/metrics']) {
+      await expect(fetchFrom('upstream', url), url).rejects.toThrow(/fetch failed/);
+    }
   });
 });

@@ -106,6 +106,26 @@ describe.skipIf(skipped !== '')(`the Envoy Gateway samples, served by Envoy Gate
     });
   });
 
+  test('no alias of these headers does either, nor one that replaces method, path or host', async () => {
+    const names = RESULT_HEADERS.map((name) => name.replaceAll('-', '.'));
+    const headers = Object.fromEntries(
+      [...names, 'x-http-method-override', 'x-original-url', 'x-forwarded-host'].map((name) => [
+        name,
+        'forged',
+      ]),
+    );
+    const { arrived } = await send(port, { path: '/healthz', headers });
+    expect(arrived).toBeDefined();
+    expect(Object.entries(arrived?.headers ?? {}).filter(([, value]) => value === 'forged')).toEqual([]);
+  });
+
+  test.each(['/search/..;/orders', '/search/%2e%2e;/orders', '/search;/../orders', '/searching'])(
+    '%s is no way into the weaker policy',
+    async (path) => {
+      expect((await send(port, { path })).status).toBe(401);
+    },
+  );
+
   test('a route chooses a policy by contextExtensions', async () => {
     const { status, arrived } = await send(port, { path: '/search' });
     expect(status).toBe(200);

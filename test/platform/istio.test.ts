@@ -98,10 +98,23 @@ describe.skipIf(skipped !== '')(`the Istio samples, served by istiod${skipped}`,
     expect(filter?.['typed_config'].grpc_service).toEqual({
       envoy_grpc: { cluster_name: `outbound|9001||${AUTHZ_HOST}`, authority: AUTHZ_HOST },
       timeout: '0.200s',
-      retry_policy: { num_retries: 1, retry_on: 'connect-failure,refused-stream,reset,unavailable' },
+      initial_metadata: [{ key: 'x-envoy-upstream-rq-per-try-timeout-ms', value: '100' }],
+      retry_policy: {
+        num_retries: 1,
+        retry_on: 'connect-failure,refused-stream,reset,unavailable',
+        retry_back_off: { base_interval: '0.005s', max_interval: '0.100s' },
+      },
     });
     const [cluster] = await istio.configured(`outbound|9001||${AUTHZ_HOST}`);
-    expect(cluster).toMatchObject({ type: 'EDS', connect_timeout: '0.100s', lb_policy: 'LEAST_REQUEST' });
+    expect(cluster).toMatchObject({
+      type: 'EDS',
+      connect_timeout: '0.100s',
+      lb_policy: 'LEAST_REQUEST',
+      circuit_breakers: {
+        thresholds: [{ retry_budget: { budget_percent: { value: 20 }, min_retry_concurrency: 20 } }],
+      },
+      outlier_detection: { consecutive_5xx: 10, max_ejection_percent: 50 },
+    });
   });
 
   test('a token bound to a log-in is good with that log-in only', async () => {
@@ -137,6 +150,16 @@ describe.skipIf(skipped !== '')(`the Istio samples, served by istiod${skipped}`,
       'x-approov-verdict': 'verified',
       'x-approov-action': 'allow',
     });
+  });
+
+  test('no alias of these headers does either', async () => {
+    const names = RESULT_HEADERS.flatMap((name) => [name.replaceAll('-', '_'), name.replaceAll('-', '.')]);
+    const forged = Object.fromEntries(names.map((name) => [name, 'forged']));
+    for (const message of [{ path: '/healthz' }, { headers: { 'approov-token': freshToken() } }]) {
+      const { arrived } = await send(port, { ...message, headers: { ...message.headers, ...forged } });
+      expect(arrived).toBeDefined();
+      expect(Object.entries(arrived?.headers ?? {}).filter(([, value]) => value === 'forged')).toEqual([]);
+    }
   });
 
   test("the service's own routes choose the policy", async () => {

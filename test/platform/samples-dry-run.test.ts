@@ -142,7 +142,11 @@ describe.skipIf(withoutEgctl !== '')(`egctl${withoutEgctl}`, () => {
     expect(services.map(({ grpcService }) => [grpcService.timeout, grpcService.retryPolicy])).toEqual(
       ['approov', 'approov-limited'].map(() => [
         '0.200s',
-        { numRetries: 1, retryOn: 'connect-failure,refused-stream,reset,unavailable' },
+        {
+          numRetries: 1,
+          retryOn: 'connect-failure,refused-stream,reset,unavailable',
+          retryBackOff: { baseInterval: '0.005s', maxInterval: '0.100s' },
+        },
       ]),
     );
     const clusters = [...output.matchAll(/^( *)- cluster:\n((?:\1 +.*\n)+)/gm)].flatMap(([yaml]) =>
@@ -156,6 +160,24 @@ describe.skipIf(withoutEgctl !== '')(`egctl${withoutEgctl}`, () => {
         : [],
     );
     expect(protocols).toEqual(['http2ProtocolOptions', 'http2ProtocolOptions']);
+    const settings = clusters.flatMap(({ cluster }) =>
+      cluster.name.startsWith('securitypolicy/')
+        ? [
+            [
+              cluster.circuitBreakers.thresholds[0].retryBudget,
+              cluster.healthChecks[0].grpcHealthCheck,
+              cluster.outlierDetection.maxEjectionPercent,
+            ],
+          ]
+        : [],
+    );
+    expect(settings).toEqual(
+      Array.from({ length: 2 }, () => [
+        { budgetPercent: { value: 20 }, minRetryConcurrency: 20 },
+        { serviceName: 'envoy.service.auth.v3.Authorization' },
+        50,
+      ]),
+    );
   });
 
   test('accepts no SecurityPolicy whose Service is in another namespace without a ReferenceGrant', async () => {

@@ -13,7 +13,7 @@ import { type RunningService, startServe } from './process.ts';
 import { SECRET } from './token.ts';
 
 export const ENVOY_CONFIG = fileURLToPath(new URL('../../envoy.yaml', import.meta.url));
-export const SERVICE_CONFIG = fileURLToPath(new URL('../../deploy/config.yaml', import.meta.url));
+export const SERVICE_CONFIG = fileURLToPath(new URL('../../deploy/config/config.yaml', import.meta.url));
 
 const CONNECTION_MANAGER = [
   'static_resources',
@@ -32,6 +32,8 @@ export interface Sample {
   readonly connectionManager: YAMLMap;
   /** The settings of an HTTP filter. */
   httpFilter(name: string): YAMLMap;
+  /** Puts another HTTP filter before all others. */
+  addHttpFilterFirst(filter: unknown): void;
   /** Puts another HTTP filter behind one that is there. */
   addHttpFilterAfter(name: string, filter: unknown): void;
 }
@@ -48,6 +50,9 @@ export function readEnvoySample(): Sample {
   return {
     document,
     connectionManager,
+    addHttpFilterFirst(filter) {
+      (connectionManager.get('http_filters') as YAMLSeq).items.unshift(document.createNode(filter));
+    },
     addHttpFilterAfter(name, filter) {
       const { items } = connectionManager.get('http_filters') as YAMLSeq;
       items.splice(httpFilterIndex(name) + 1, 0, document.createNode(filter));
@@ -80,7 +85,7 @@ export function startSample(
   change: (sample: Sample) => void = () => undefined,
 ): Promise<RunningEnvoy> {
   const sample = readEnvoySample();
-  setTimeouts(sample, { check: '20s', oneTry: '5s' });
+  setTimeouts(sample, { check: 20, oneTry: 5 });
   change(sample);
   return startEnvoy(
     relocate(sample.document.toJS(), {
@@ -106,13 +111,13 @@ export async function withSample(
   }
 }
 
-/** @param oneTry Envoy takes the longest back-off between tries for this too. */
-export function setTimeouts(
-  { httpFilter }: Sample,
-  { check, oneTry }: { check: string; oneTry: string },
-): void {
-  httpFilter(EXT_AUTHZ).setIn(['grpc_service', 'timeout'], check);
-  httpFilter(EXT_AUTHZ).setIn(['grpc_service', 'retry_policy', 'retry_back_off', 'max_interval'], oneTry);
+/** Gives a check and each of its tries so many seconds; envoy.yaml says 0.2 and 0.1. */
+export function setTimeouts({ httpFilter }: Sample, seconds: { check: number; oneTry: number }): void {
+  const service = httpFilter(EXT_AUTHZ).get('grpc_service') as YAMLMap;
+  service.set('timeout', `${seconds.check}s`);
+  service.setIn(['initial_metadata', 0, 'value'], String(seconds.oneTry * 1000));
+  // Up to 1.40 Envoy takes this for the limit of a try as well, and 1.41 does not: what a test sees must not come of it.
+  service.setIn(['retry_policy', 'retry_back_off', 'max_interval'], '20s');
 }
 
 /** The service with the sample configuration and the tests' secret. */

@@ -10,7 +10,8 @@ import { readSample } from './sample-files.ts';
 import { SECRET } from './token.ts';
 
 /**
- * Runs the service with the configuration in the chart values of a folder of deploy/, and the tests' secret.
+ * Runs the service with the configuration in the chart values of a folder of deploy/, and the tests' secret. The values
+ * observe; here `limited` limits, as its users set it in the end.
  * @param address host:port of the gRPC listener.
  */
 export async function startConfiguredService(
@@ -21,7 +22,9 @@ export async function startConfiguredService(
   const [values] = readSample(folder, 'approov-values.yaml');
   const configFolder = mkdtempSync(join(tmpdir(), 'approov-config-'));
   const file = join(configFolder, 'config.yaml');
-  writeFileSync(file, stringify(values?.['config']));
+  const config = structuredClone(values?.['config']);
+  config.policies.limited.mode = 'limit';
+  writeFileSync(file, stringify(config));
   const variables = { APPROOV_BASE64_SECRET: SECRET, APPROOV_GRPC_LISTEN: address, ...env };
   const service = await startServe(variables, ['--config', file]);
   void service.ended.then(() => rmSync(configFolder, { recursive: true, force: true }));
