@@ -1,9 +1,15 @@
-/** Owns the connections that are accepted: how many at a time, and that all of them end in the end. */
+/** Accepts the connections of the gRPC listener, and ends all of them when it closes. */
 import { createServer, type Socket } from 'node:net';
+import { limitConnections } from './connections.ts';
 import { type ListenerOptions, type ListenTarget, listen } from './listener.ts';
 
+/** The client's connection preface: 24 bytes and a SETTINGS frame, which may be empty (RFC 9113 §3.4). */
+const OPENING = { bytes: 24 + 9, seconds: 5 };
+/** The server sends a PING every 10 s, and a peer that is there answers it (RFC 9113 §6.7). */
+const SILENCE_SECONDS = 20;
+
 export interface AcceptorOptions extends ListenerOptions {
-  /** One more is closed at once. */
+  /** One more takes the place of an idle connection, or is closed at once. */
   readonly maxConnections: number;
   readonly onConnection: (socket: Socket) => void;
 }
@@ -17,16 +23,13 @@ export interface Acceptor {
 
 export function createAcceptor(options: AcceptorOptions): Acceptor {
   const { maxConnections, onConnection } = options;
-  const sockets = new Set<Socket>();
   const server = createServer({ noDelay: true }, (socket: Socket) => {
-    // Not by `server.maxConnections`: workers that are all full would hand a connection round for ever.
-    if (sockets.size >= maxConnections) {
-      socket.destroy();
-      return;
-    }
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-    onConnection(socket);
+    if (!socket.destroyed) onConnection(socket);
+  });
+  const sockets = limitConnections(server, {
+    maxConnections,
+    opening: OPENING,
+    silenceSeconds: SILENCE_SECONDS,
   });
 
   return {

@@ -35,7 +35,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'tls-files.ts': room(2, 'node:crypto node:tls', 'it checks a certificate and its key'),
   'listener.ts': room(2, 'node:fs node:net', 'it binds addresses'),
-  'acceptor.ts': room(2, 'listener.ts node:net', 'it lets connections in, whatever is said on them'),
+  'connections.ts': room(2, 'node:net', 'it counts connections and their bytes, whatever these say'),
+  'acceptor.ts': room(
+    2,
+    'connections.ts listener.ts node:net',
+    'it lets connections in, whatever is said on them',
+  ),
   'log.ts': room(
     2,
     'approov/ authz/ node:crypto node:timers/promises pino',
@@ -81,7 +86,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
     'acceptor.ts envoy/ envoy/reflection.ts listener.ts tls-files.ts node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
     'it alone knows the gRPC library, so that one file changes with it',
   ),
-  'admin-server.ts': room(3, 'listener.ts node:http node:net', 'it shows pages that others write'),
+  'admin-server.ts': room(
+    3,
+    'connections.ts listener.ts node:http node:net',
+    'it shows pages that others write',
+  ),
   'instance.ts': room(
     4,
     'config/ configuration.ts file-parts.ts key-store.ts listen-error.ts lookout.ts checker.ts envoy/authorization-server.ts admin-server.ts log.ts metrics.ts tls-files.ts node:perf_hooks node:timers/promises node:util',

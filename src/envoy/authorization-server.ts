@@ -24,8 +24,8 @@ const LOAD = { keepCase: true };
 const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
 
 /** A peer that is silent for so long is asked by a PING whether it is still there, and let go if it is not. */
-const KEEPALIVE_MS = 60_000;
-const KEEPALIVE_TIMEOUT_MS = 20_000;
+const KEEPALIVE_MS = 10_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
 /** By so much a timer, which runs on another clock, may end a call before its deadline has come. */
 const EARLY_TIMER_MS = 2;
 /** For calls in flight on a connection that has reached its age. */
