@@ -81,10 +81,15 @@ const ROOMS: Readonly<Record<string, Room>> = {
     'approov/ authz/ envoy/ log.ts metrics.ts node:perf_hooks',
     'it takes a check from message to answer, and has it counted and logged',
   ),
+  'envoy/call-interceptor.ts': room(
+    2,
+    'envoy/ @grpc/grpc-js',
+    'it sees every call as the gRPC library does, and answers none',
+  ),
   'envoy/authorization-server.ts': room(
     3,
-    'acceptor.ts envoy/ envoy/reflection.ts listener.ts tls-files.ts node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
-    'it alone knows the gRPC library, so that one file changes with it',
+    'acceptor.ts envoy/ envoy/call-interceptor.ts envoy/reflection.ts listener.ts tls-files.ts node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
+    'it serves by the gRPC library, which no other part of the house knows',
   ),
   'admin-server.ts': room(
     3,
