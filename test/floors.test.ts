@@ -123,7 +123,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'cli.ts': room(
     6,
-    'commands/ config/ listen-error.ts version.ts node:stream/consumers',
+    'commands/ config/ listen-error.ts version.ts node:stream/consumers node:timers/promises',
     'it is the process: arguments, environment, signals, exit code',
   ),
 };

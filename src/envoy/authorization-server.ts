@@ -1,6 +1,6 @@
 /** Owns the gRPC server that Envoy calls: Check, health, reflection. */
 import { fileURLToPath } from 'node:url';
-import { Server, ServerCredentials, type ServiceDefinition, status } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServiceDefinition, setLogger, status } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
@@ -25,6 +25,8 @@ const MAX_SESSION_MEGABYTES = 10;
 /** For calls in flight on a connection that has reached its age. */
 const CONNECTION_AGE_GRACE_MS = 10_000;
 
+// By itself grpc-js writes to stderr, and with GRPC_TRACE in the environment every header of a call.
+setLogger({});
 
 export interface AuthorizationServerOptions
   extends Omit<AcceptorOptions, 'onConnection'>,
