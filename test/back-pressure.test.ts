@@ -153,6 +153,13 @@ describe('the limit of', () => {
     session.destroy();
   });
 
+  test('headers holds before there is a message: a call that is held open holds no more', async () => {
+    const session = await connectClient();
+    const call = openCall(session, { 'x-long': 'a'.repeat(HEADER_BYTES) });
+    expect(await grpcStatusOf(call)).toBe(status.RESOURCE_EXHAUSTED);
+    session.destroy();
+  });
+
   test('connections holds with workers too: so many stay open, and no more', async () => {
     const many = await start('{workers: 2, limits: {connections: 1}}');
     const peers = await Promise.all(Array.from({ length: 6 }, () => connectRaw(many.grpc)));

@@ -1,9 +1,11 @@
-/** Follows each gRPC call from its headers to its end, and refuses those whose message is compressed. */
+/** Follows each gRPC call from its headers to its end, and refuses by its headers one that is compressed or too large. */
 import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import { hasExpired } from './check-call.ts';
 
 /** By so much a timer, which runs on another clock, may end a call before its deadline has come. */
 const EARLY_TIMER_MS = 2;
+/** Most bytes of headers that Node takes by itself; a call with more never reaches us. */
+const NODE_MAX_HEADER_BYTES = 65_535;
 
 export type NextCall = Parameters<ServerInterceptor>[1];
 type Listener = Parameters<NextCall['start']>[0];
@@ -13,6 +15,8 @@ export interface CallObserver {
   readonly onStarted: () => () => void;
   /** A check ended before it was answered: given up by the client (or not readable, or too large), or at its deadline. */
   readonly onCancelled: (cause: 'cancelled' | 'deadline') => void;
+  /** Most bytes of a call's HTTP/2 headers (RFC 9113 §10.5.1); a call with more ends as RESOURCE_EXHAUSTED. */
+  readonly maxHeaderBytes: number;
 }
 
 /** @param otherCalls gets every open call that is no check. */
@@ -21,31 +25,54 @@ export function createInterceptor(
   observer: CallObserver,
   otherCalls: Set<NextCall>,
 ): ServerInterceptor {
-  return ({ path }, call) => (path === checkPath ? new FollowedCall(call, observer) : kept(call, otherCalls));
+  return ({ path }, call) =>
+    path === checkPath ? new FollowedCall(call, observer) : kept(call, observer.maxHeaderBytes, otherCalls);
 }
 
 /** gRPC's compression guide has a server say what it accepts where it refuses. */
 const ACCEPTED = new Metadata();
 ACCEPTED.set('grpc-accept-encoding', 'identity');
 
+/** Answers a call that is refused, before anything of its message is read. */
+function isRefused(call: NextCall, metadata: Metadata, maxHeaderBytes: number): boolean {
+  if (isCompressed(call)) {
+    const details = 'only grpc-encoding identity is accepted';
+    call.sendStatus({ code: status.UNIMPLEMENTED, details, metadata: ACCEPTED });
+    return true;
+  }
+  // By its headers, as calls that are held open without a message hold them too.
+  if (isOverLimit(metadata, maxHeaderBytes)) {
+    call.sendStatus({ code: status.RESOURCE_EXHAUSTED, details: `headers of over ${maxHeaderBytes} bytes` });
+    return true;
+  }
+  return false;
+}
+
 /**
- * Answers a call whose message is compressed, and so never unpacks it: 150 messages of 4 KB could claim 1 GiB. Envoy
- * does not compress checks. grpc-js takes `grpc-encoding` out of the metadata, but keeps it in this field.
+ * Never unpacked: 150 messages of 4 KB could claim 1 GiB, and Envoy does not compress checks. grpc-js takes
+ * `grpc-encoding` out of the metadata, but keeps it in this field.
  */
-function isRefused(call: NextCall): boolean {
-  if ((call as { readonly incomingEncoding?: unknown }).incomingEncoding === 'identity') return false;
-  const details = 'only grpc-encoding identity is accepted';
-  call.sendStatus({ code: status.UNIMPLEMENTED, details, metadata: ACCEPTED });
-  return true;
+function isCompressed(call: NextCall): boolean {
+  return (call as { readonly incomingEncoding?: unknown }).incomingEncoding !== 'identity';
+}
+
+/** Sizes as RFC 9113 §10.5.1 counts them: 32 bytes for each field beside its text. */
+function isOverLimit(metadata: Metadata, maxHeaderBytes: number): boolean {
+  if (maxHeaderBytes >= NODE_MAX_HEADER_BYTES) return false;
+  let bytes = 0;
+  for (const [name, values] of Object.entries(metadata.toJSON())) {
+    for (const value of values) bytes += name.length + value.length + 32;
+  }
+  return bytes > maxHeaderBytes;
 }
 
 /** Puts the call among the open ones from its begin, which one that was reset at once does not have, to its end. */
-function kept(call: NextCall, open: Set<NextCall>): ServerInterceptingCall {
+function kept(call: NextCall, maxHeaderBytes: number, open: Set<NextCall>): ServerInterceptingCall {
   return new ServerInterceptingCall(call, {
     start: (next) =>
       next({
         onReceiveMetadata(metadata, receive) {
-          if (isRefused(call)) return;
+          if (isRefused(call, metadata, maxHeaderBytes)) return;
           open.add(call);
           receive(metadata);
         },
@@ -82,7 +109,7 @@ class FollowedCall extends ServerInterceptingCall implements Listener {
 
   onReceiveMetadata(metadata: Parameters<Listener['onReceiveMetadata']>[0]): void {
     this.#onEnded = this.#observer.onStarted();
-    if (isRefused(this.#call)) return;
+    if (isRefused(this.#call, metadata, this.#observer.maxHeaderBytes)) return;
     this.#handler?.onReceiveMetadata(metadata);
   }
 
