@@ -38,7 +38,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'connections.ts': room(2, 'node:net', 'it counts connections and their bytes, whatever these say'),
   'acceptor.ts': room(
     2,
-    'connections.ts listener.ts node:net',
+    'connections.ts listener.ts tls-files.ts node:net node:tls',
     'it lets connections in, whatever is said on them',
   ),
   'log.ts': room(

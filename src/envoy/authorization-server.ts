@@ -38,7 +38,6 @@ export interface AuthorizationServerOptions
   readonly maxConnectionAgeSeconds: number;
   /** Largest CheckRequest in bytes; a larger one ends as RESOURCE_EXHAUSTED. */
   readonly maxMessageBytes: number;
-  readonly tls: TlsMaterial | undefined;
 }
 
 export interface AuthorizationServer {
@@ -82,9 +81,8 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     server,
   );
 
-  // Connections are accepted by us and handed over, so that their number, the socket's mode and a change of the
-  // certificate are ours to rule.
-  let injector = server.createConnectionInjector(credentials(options.tls));
+  // Connections are accepted by us and handed over, so that their number, the socket's mode and TLS are ours to rule.
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const acceptor = createAcceptor({
     ...options,
     onConnection: (socket) => injector.injectConnection(socket),
@@ -99,9 +97,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       health.setStatus(AUTHORIZATION_SERVICE, state);
     },
 
-    useTls(tls) {
-      injector = server.createConnectionInjector(credentials(tls));
-    },
+    useTls: acceptor.useTls,
 
     async shutdown(graceMs) {
       // A drain waits for every call, and streams of health and reflection never end by themselves.
@@ -114,16 +110,6 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       await closed;
     },
   };
-}
-
-function credentials(tls: TlsMaterial | undefined): ServerCredentials {
-  if (tls === undefined) return ServerCredentials.createInsecure();
-  const { cert, key, clientCa } = tls;
-  return ServerCredentials.createSsl(
-    clientCa === undefined ? null : Buffer.from(clientCa),
-    [{ cert_chain: Buffer.from(cert), private_key: Buffer.from(key) }],
-    clientCa !== undefined,
-  );
 }
 
 /** Messages stay bytes: reading and writing them is the codec's, so that no odd message ends as an RPC error. */
