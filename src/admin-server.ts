@@ -1,10 +1,23 @@
 /** Owns the admin pages over plain HTTP: liveness, readiness, metrics, and the effective configuration. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { isIPv4 } from 'node:net';
+import type { Socket } from 'node:net';
+import { limitConnections } from './connections.ts';
 import { type ListenerOptions, type ListenTarget, listen } from './listener.ts';
 
-/** Those who ask are few: probes and Prometheus. One more is closed at once. */
+/** Clients are few: probes and Prometheus. One more takes the place of the one that has been idle longest. */
 const MAX_CONNECTIONS = 256;
+/** For a request to arrive, and for its headers: a probe sends both at once. */
+const REQUEST_TIMEOUT_MS = 5000;
+/** By default Node looks for requests that are late every 30 s only. */
+const CHECKING_INTERVAL_MS = 1000;
+/** A connection on which nothing moves for so long is closed, such as one whose client does not read its answer. */
+const INACTIVITY_MS = 30_000;
+
+const LOOPBACK_ADDRESS = /^(127\.0\.0\.1|::ffff:127\.0\.0\.1|::1)$/i;
+/** A page of another site that has its own name resolve to loopback sends that name (DNS rebinding). */
+const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
+/** A proxy on this machine adds one of them (RFC 9110 §7.6.3, RFC 7239), and its client may be anywhere. */
+const PROXY_HEADERS = ['via', 'x-forwarded-for', 'forwarded'];
 
 export interface Readiness {
   readonly isReady: boolean;
@@ -45,7 +58,7 @@ export function createAdminServer(pages: AdminPages): AdminServer {
       return { status: 200, contentType, body: text };
     },
     '/config': (request) =>
-      isLoopback(request.socket.remoteAddress)
+      isLocal(request)
         ? { status: 200, contentType: 'application/yaml; charset=utf-8', body: pages.configuration() }
         : textPage(403, 'loopback clients only'),
   };
@@ -58,7 +71,15 @@ export function createAdminServer(pages: AdminPages): AdminServer {
     return route(request);
   }
 
-  const server = createServer((request, response) => {
+  const timeouts = {
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: CHECKING_INTERVAL_MS,
+  };
+  const answering = new Set<Socket>();
+  const server = createServer(timeouts, (request, response) => {
+    answering.add(request.socket);
+    response.once('close', () => answering.delete(request.socket));
     answer(request)
       .catch((error: unknown) => {
         pages.onFault(error);
@@ -67,7 +88,11 @@ export function createAdminServer(pages: AdminPages): AdminServer {
       .then((page) => send(response, page));
   });
 
-  server.maxConnections = MAX_CONNECTIONS;
+  server.setTimeout(INACTIVITY_MS);
+  limitConnections(server, {
+    maxConnections: MAX_CONNECTIONS,
+    isInUse: (socket) => answering.has(socket),
+  });
 
   return {
     listen: (target) => listen(server, target, { socketMode: 0o600, onListenerError: pages.onListenerError }),
@@ -96,8 +121,13 @@ function jsonPage(status: number, value: unknown): Page {
   return { status, contentType: 'application/json', body: `${JSON.stringify(value, null, 2)}\n` };
 }
 
-/** 127.0.0.0/8 or ::1, the former also as it looks on a dual-stack socket. */
-function isLoopback(address: string | undefined): boolean {
-  const plain = address?.replace(/^::ffff:/i, '');
-  return plain === '::1' || (plain !== undefined && isIPv4(plain) && plain.startsWith('127.'));
+/** Whether a client on this machine asks, and no other one through it. */
+function isLocal({ socket, headersDistinct }: IncomingMessage): boolean {
+  const [host = '', ...otherHosts] = headersDistinct['host'] ?? [];
+  return (
+    LOOPBACK_ADDRESS.test(socket.remoteAddress ?? '') &&
+    LOOPBACK_HOST.test(host) &&
+    otherHosts.length === 0 &&
+    PROXY_HEADERS.every((name) => headersDistinct[name] === undefined)
+  );
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** Owns the process: its arguments, environment, signals and exit code. */
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, EXIT, GLOBAL_OPTIONS, type Io, Options, UsageError } from './commands/command.ts';
 import { ConfigError } from './config/config.ts';
 import { ListenError } from './listen-error.ts';
@@ -38,12 +39,40 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
 };
 
-// Whoever has read enough of what we say, as `head` does, is no fault of ours. This also has Node make a pipe
-// non-blocking: a reader that stalls must not stop checks.
+/** What may wait for a reader of stderr while the service runs; lines beyond it are dropped. */
+const MAX_STDERR_BYTES = 64 * 1024;
+const MAX_FLUSH_MS = 1000;
+let isServing = false;
+
+// A reader that has read enough, as `head` does, is no fault. This also has Node make a pipe non-blocking: a reader that
+// stalls must not stop checks.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code !== 'EPIPE' && !isServing) throw error;
   });
+}
+// Without a listener Node opens a debugger, through which keys can be read.
+process.on('SIGUSR1', () => undefined);
+
+const writeToStderr = process.stderr.write.bind(process.stderr);
+
+/** From now on only our own lines reach stderr: NODE_DEBUG and libraries write there what clients send. */
+function takeStreams(): void {
+  isServing = true;
+  process.stderr.write = () => true;
+  if (process.listenerCount('warning') === 0) return;
+  process.removeAllListeners('warning');
+  process.on('warning', ({ name, message }) => io.err(`${NAME}: ${name}: ${message}`));
+}
+
+function writeError(line: string): void {
+  if (isServing && process.stderr.writableLength > MAX_STDERR_BYTES) return;
+  try {
+    writeToStderr(`${escapeUnprintable(line)}\n`);
+  } catch (error) {
+    // A file is written at once, and Node 20 throws where the disk is full.
+    if (!isServing) throw error;
+  }
 }
 
 let signals = 0;
@@ -56,7 +85,7 @@ const stopRequest = new Promise<void>((resolve) => {
 const io: Io = {
   env: process.env,
   out: (line) => void process.stdout.write(`${line}\n`),
-  err: (line) => void process.stderr.write(`${escapeUnprintable(line)}\n`),
+  err: writeError,
   readStdin: () => text(process.stdin),
   nowSeconds: () => Date.now() / 1000,
   stopSignal: () => {
@@ -71,6 +100,7 @@ const io: Io = {
     return stopRequest;
   },
   stop: () => resolveStop(),
+  takeStreams,
   onReloadSignal: (reload) => void process.on('SIGHUP', reload),
 };
 
@@ -131,17 +161,28 @@ function fail(error: unknown): number {
     io.err(`${NAME}: ${error.message}`);
     return EXIT.fault;
   }
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  for (const line of text.split('\n')) io.err(line);
+  for (const line of describeFault(error).split('\n')) io.err(line);
   return EXIT.fault;
 }
 
-/** Resolves once all that was written has been read, or its reader is gone. */
-function flushed(stream: NodeJS.WriteStream): Promise<unknown> {
-  return new Promise((resolve) => stream.write('', resolve));
+/** A bug. While the service runs its message is left out, as it may quote a request. */
+function describeFault(error: unknown): string {
+  if (!(error instanceof Error)) return isServing ? 'fault' : String(error);
+  const { name, message, stack = message } = error;
+  if (!isServing) return stack;
+  const { code = '' } = error as NodeJS.ErrnoException;
+  const frames = stack.split('\n').filter((line) => /^\s+at /.test(line) && !message.includes(line));
+  return [`${name} ${code}`.trimEnd(), ...frames].join('\n');
+}
+
+/** Resolves once all that was written has been read, or its reader is gone; a service does not wait long for it. */
+function flushed(): Promise<unknown> {
+  const writes = [process.stdout.write.bind(process.stdout), writeToStderr];
+  const all = Promise.all(writes.map((write) => new Promise((resolve) => write('', resolve))));
+  return isServing ? Promise.race([all, sleep(MAX_FLUSH_MS)]) : all;
 }
 
 process.on('uncaughtException', (error) => process.exit(fail(error)));
 const code = await main(process.argv.slice(2)).catch(fail);
-await Promise.all([process.stdout, process.stderr].map(flushed));
+await flushed();
 process.exit(code);

@@ -138,7 +138,6 @@ export async function startInstance({
 
   function useCertificate(): void {
     const next = renewed(tls, files.current().tls);
-    // The server keeps every certificate that it was ever given.
     if (isDeepStrictEqual(next, tls) || next === undefined) return;
     tls = next;
     server.useTls(next);

@@ -6,10 +6,12 @@ import { connect } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type AdminPages, type AdminServer, createAdminServer } from '../src/admin-server.ts';
 import type { ListenTarget } from '../src/listener.ts';
 
+/** Half of what Node takes by default to close a connection with half a request. */
+const PATIENCE = { timeout: 20_000, interval: 20 };
 const LOOPBACK: ListenTarget = { kind: 'tcp', host: '127.0.0.1', port: 0 };
 
 let server: AdminServer | undefined;
@@ -134,7 +136,6 @@ describe('/config', () => {
 
   test.each<[host: string, client: string]>([
     ['127.0.0.1', '127.0.0.1'],
-    ['127.0.0.2', '127.0.0.2'],
     ['0.0.0.0', '127.0.0.1'],
   ])('answers a loopback client (listening on %s, asked at %s)', async (host, client) => {
     const where = await start({ kind: 'tcp', host, port: 0 });
@@ -150,6 +151,58 @@ describe('/config', () => {
       }
     },
   );
+
+  test('does not answer another address of 127.0.0.0/8, which a proxy may send from', async () => {
+    const where = await start({ kind: 'tcp', host: '127.0.0.1', port: 0 });
+    const asked = await get(where, '/config', { localAddress: '127.0.0.6' });
+    expect(asked).toMatchObject(refused);
+    expect((await get(where, '/livez', { localAddress: '127.0.0.6' })).status).toBe(200);
+  });
+
+  test.each(['localhost', 'LOCALHOST:9002', '127.0.0.1', '127.0.0.1:9002', '[::1]', '[::1]:9002'])(
+    'answers the Host %s',
+    async (host) => {
+      expect((await get(await start(LOOPBACK), '/config', { headers: { host } })).status).toBe(200);
+    },
+  );
+
+  test.each([
+    'rebound.example',
+    'rebound.example:9002',
+    'localhost.rebound.example',
+    '127.0.0.1.nip.io',
+    'x@127.0.0.1',
+    '127.0.0.1:',
+    '127.0.0.2',
+    '::1',
+  ])('does not answer the Host "%s", which a name that resolves to loopback brings', async (host) => {
+    const where = await start(LOOPBACK);
+    expect(await get(where, '/config', { headers: { host } })).toMatchObject(refused);
+    expect((await get(where, '/livez', { headers: { host } })).status).toBe(200);
+  });
+
+  test('does not answer a request with two Hosts, or with none', async () => {
+    const where = await start(LOOPBACK);
+    const ask = async (head: string): Promise<string> => {
+      const peer = connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1');
+      peer.write(`GET /config HTTP/1.0\r\n${head}\r\n`);
+      return text(peer);
+    };
+    expect(await ask('Host: localhost\r\n')).toContain('listen: {}');
+    for (const head of ['Host: localhost\r\nHost: rebound.example\r\n', '']) {
+      expect(await ask(head)).not.toContain('listen: {}');
+    }
+  });
+
+  test.each([
+    ['x-forwarded-for', '127.0.0.1'],
+    ['X-Forwarded-For', ''],
+    ['via', '1.1 proxy'],
+    ['forwarded', 'for=127.0.0.1'],
+  ])('does not answer a proxy on this machine (%s: %s)', async (name, value) => {
+    const headers = { host: 'localhost', [name]: value };
+    expect(await get(await start(LOOPBACK), '/config', { headers })).toMatchObject(refused);
+  });
 
   test('answers nobody whose address is not known', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'admin-'));
@@ -189,15 +242,50 @@ describe('the server', () => {
     await expect(get(where, '/livez')).rejects.toThrow('ECONNREFUSED');
   });
 
-  test('has room for so many connections, and closes one more at once', async () => {
+  test('that is full closes its oldest idle connection, and answers the new one', async () => {
     const where = await start(LOOPBACK);
-    const open = () => connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1').on('error', () => {});
-    const peers = Array.from({ length: 256 }, open);
-    await Promise.all(peers.map((peer) => once(peer, 'connect')));
-    const last = open();
-    await new Promise((resolve) => last.resume().once('close', resolve));
-    expect(peers.filter((peer) => peer.destroyed)).toEqual([]);
-    for (const peer of peers) peer.destroy();
+    const open = () =>
+      connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1')
+        .on('error', () => {})
+        .resume();
+    const first = open();
+    await once(first, 'connect');
+    const others = Array.from({ length: 255 }, open);
+    await Promise.all(others.map((peer) => once(peer, 'connect')));
+    for (const peer of others) peer.write('GET /livez HTTP/1.1\r\nhost: x\r\n');
+    expect((await get(where, '/livez')).status).toBe(200);
+    await vi.waitFor(() => expect(first.closed).toBe(true), PATIENCE);
+    for (const peer of others) peer.destroy();
+  });
+
+  test('that is full of requests being answered closes a new connection', async () => {
+    let [asked, release] = [0, (): void => undefined];
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const where = await start(LOOPBACK, {
+      async metrics() {
+        asked++;
+        await held;
+        return { contentType: 'text/plain', text: '' };
+      },
+    });
+    const waiting = Array.from({ length: 256 }, () => get(where, '/metrics'));
+    await vi.waitFor(() => expect(asked).toBe(256), PATIENCE);
+    await expect(get(where, '/livez')).rejects.toThrow();
+    release();
+    expect(new Set((await Promise.all(waiting)).map(({ status }) => status))).toEqual(new Set([200]));
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['half of its headers', 'GET /livez HTTP/1.1\r\nhost: x\r\n'],
+    ['half of its body', 'POST /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1'],
+  ])('closes a connection that sends %s and no more', async (_name, begin) => {
+    const where = await start(LOOPBACK);
+    const peer = connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1').on('error', () => {});
+    peer.resume().write(begin);
+    await vi.waitFor(() => expect(peer.closed).toBe(true), PATIENCE);
   });
 
   test('outlives a client that sends rubbish', async () => {

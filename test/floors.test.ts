@@ -42,7 +42,12 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'tls-files.ts': room(2, 'node:crypto node:tls', 'it checks a certificate and its key'),
   'listener.ts': room(2, 'node:fs node:net', 'it binds addresses'),
-  'acceptor.ts': room(2, 'listener.ts node:net', 'it lets connections in, whatever is said on them'),
+  'connections.ts': room(2, 'node:net', 'it counts connections and their bytes, whatever these say'),
+  'acceptor.ts': room(
+    2,
+    'connections.ts listener.ts tls-files.ts node:net node:tls',
+    'it lets connections in, whatever is said on them',
+  ),
   'log.ts': room(
     2,
     'approov/ authz/ printable.ts node:crypto node:timers/promises pino',
@@ -84,12 +89,21 @@ const ROOMS: Readonly<Record<string, Room>> = {
     'approov/ authz/ envoy/ log.ts metrics.ts token-opener.ts node:perf_hooks',
     'it takes a check from message to answer, and has it counted and logged',
   ),
+  'envoy/call-interceptor.ts': room(
+    2,
+    'envoy/ @grpc/grpc-js',
+    'it sees every call as the gRPC library does, and answers none',
+  ),
   'envoy/authorization-server.ts': room(
     3,
-    'acceptor.ts envoy/ envoy/reflection.ts listener.ts tls-files.ts node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
-    'it alone knows the gRPC library, so that one file changes with it',
+    'acceptor.ts envoy/ envoy/call-interceptor.ts envoy/reflection.ts listener.ts tls-files.ts node:url @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check',
+    'it serves by the gRPC library, which no other part of the house knows',
   ),
-  'admin-server.ts': room(3, 'listener.ts node:http node:net', 'it shows pages that others write'),
+  'admin-server.ts': room(
+    3,
+    'connections.ts listener.ts node:http node:net',
+    'it shows pages that others write',
+  ),
   'instance.ts': room(
     4,
     'config/ configuration.ts file-parts.ts key-store.ts listen-error.ts lookout.ts checker.ts envoy/authorization-server.ts admin-server.ts log.ts metrics.ts tls-files.ts node:perf_hooks node:timers/promises node:util',
@@ -117,7 +131,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   ),
   'cli.ts': room(
     6,
-    'commands/ config/ listen-error.ts printable.ts version.ts node:stream/consumers',
+    'commands/ config/ listen-error.ts printable.ts version.ts node:stream/consumers node:timers/promises',
     'it is the process: arguments, environment, signals, exit code',
   ),
 };

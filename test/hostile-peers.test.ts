@@ -32,8 +32,12 @@ const PATIENCE = { timeout: 20_000, interval: 20 };
 
 const folder = mkdtempSync(join(tmpdir(), 'hostile-'));
 const config = join(folder, 'config.yaml');
+/** On Node 20 a connection that has broken HTTP/2 is closed once nothing has come on it for 20 s. */
+const CLOSING = { timeout: 60_000, interval: 500 };
+
 let service: RunningService;
 let watch: Watch;
+let openFiles: number;
 
 beforeAll(async () => {
   writeFileSync(
@@ -42,6 +46,7 @@ beforeAll(async () => {
   );
   service = await startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', config]);
   watch = watchService(service);
+  openFiles = await watch.openFiles();
 });
 afterAll(async () => {
   await service.kill();
@@ -66,6 +71,14 @@ const HEADER_BOMB = Buffer.concat([
   literal('x'),
   literal('a'.repeat(3900)),
   Buffer.alloc(16_000, 0xbe),
+]);
+
+/** 256 calls that are held open, each with 62 kB of headers in 100 bytes: the HTTP/2 bomb (CVE-2026-49975). */
+const HELD_BOMBS = Buffer.concat([
+  headersFrames(1, Buffer.concat([CHECK_HEADERS, Buffer.of(0x40), literal('x'), literal('a'.repeat(3900))])),
+  times(255, (index) =>
+    headersFrames(streamNumber(index + 1), Buffer.concat([CHECK_HEADERS, Buffer.alloc(15, 0xbe)])),
+  ),
 ]);
 
 /** Thousands of frames, the same ones or each of a stream of its own. */
@@ -137,6 +150,11 @@ const ATTACKS: readonly Attack[] = [
     send: (peer) => peer.write(headersFrames(1, HEADER_BOMB)),
   },
   {
+    name: 'calls with 62 kB of headers each that it never ends',
+    end: 'kept',
+    send: (peer) => peer.write(HELD_BOMBS),
+  },
+  {
     name: 'empty DATA frames',
     end: 'ended',
     send: after(
@@ -193,6 +211,11 @@ describe('a peer that sends', () => {
     });
     expect(reasons).toEqual(new Set(['ok']));
   });
+});
+
+test('every connection that is gone gives its descriptor back', async () => {
+  await vi.waitFor(async () => expect(await watch.openFiles()).toBeLessThanOrEqual(openFiles), CLOSING);
+  expect(await watch.inFlight()).toBe(0);
 });
 
 test('the service drains and exits 0 while connections lie broken', async () => {

@@ -1,6 +1,7 @@
 /** Owns the proof that the service is reached, and only by whom it should be, over TLS, mTLS, unix sockets and IPv6. */
 import { once } from 'node:events';
 import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
@@ -115,6 +116,27 @@ describe('with TLS', () => {
     expect(await check(grpc)).toBe(REFUSED);
     await expect(openTls(grpc, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1' })).rejects.toThrow();
     expect(await check(grpc, ssl())).toBe('ok');
+  });
+
+  test('a client that stops in its handshake, or after it, is cut off, and one that does not is kept', async () => {
+    const { grpc } = await startTls();
+    const [host = '', port] = grpc.split(':');
+    const kept = createCheckClient(grpc, ssl());
+    const silent = connectTcp(Number(port), host).resume();
+    const hello = connectTcp(Number(port), host).resume();
+    // The head of a ClientHello that never comes, and more bytes than a preface has.
+    hello.write(Buffer.concat([Buffer.from('16030102000100', 'hex'), Buffer.alloc(100)]));
+    const secure = (await openTls(grpc)).resume();
+    const request = requestWith({ 'approov-token': freshToken() });
+    try {
+      await vi.waitFor(async () => {
+        expect(metadataOf(await kept.check(request))['approov_reason']).toBe('ok');
+        expect([silent.closed, hello.closed, secure.closed]).toEqual([true, true, true]);
+      }, PATIENCE);
+    } finally {
+      kept.close();
+      for (const socket of [silent, hello, secure]) socket.destroy();
+    }
   });
 
   test('a client that trusts another CA turns away', async () => {

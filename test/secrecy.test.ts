@@ -1,6 +1,8 @@
 /** Owns the hunt for what must never be seen: planted secrets, tokens, bound headers and queries, in all that is put out. */
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -13,6 +15,7 @@ import {
   requestWith,
 } from './support/grpc-client.ts';
 import { type Finished, type RunningService, runCli, startServe } from './support/process.ts';
+import { CHECK_PATH, EMPTY_MESSAGE } from './support/raw-http2.ts';
 import { base64url, freshToken, mintToken } from './support/token.ts';
 
 const SECRET_BYTES = randomBytes(64);
@@ -77,6 +80,23 @@ log: {level: trace, checks: all}
 `,
 );
 
+/** What makes Node and grpc-js tell on stderr what they do. */
+const TRACED = {
+  GRPC_TRACE: 'all',
+  GRPC_VERBOSITY: 'DEBUG',
+  NODE_DEBUG: 'http,http2,net,stream,tls',
+  NODE_DEBUG_NATIVE: 'http2session,http2stream',
+};
+
+/** Headers of the call itself, as Envoy adds `tracestate` from the client's request; one is no ASCII. */
+const METADATA = {
+  authorization: `${BEARER}\u0080`,
+  cookie: COOKIE,
+  tracestate: `a=${SESSION}`,
+  'x-query': QUERY,
+  'x-secret-bin': Buffer.from(SECRET_BYTES).toString('base64'),
+};
+
 test('the hunt finds what is there', () => {
   // A neighbour from the secret's own alphabet would by chance be the secret's next character.
   expect(leaksIn(`!${SECRET.slice(3, 19)}!`)).toEqual([`secret: ${SECRET.slice(3, 19)}`]);
@@ -91,7 +111,7 @@ describe('the running service', () => {
   const answers: ResponseJson[] = [];
 
   beforeAll(async () => {
-    service = await startServe({}, ['--config', CONFIG]);
+    service = await startServe(TRACED, ['--config', CONFIG]);
     client = createCheckClient(service.grpc);
     const texts = [...Object.values(TOKENS), `${TOKENS.valid},${TOKENS.bound}`, `Bearer ${TOKENS.valid}`, ''];
     const common = {
@@ -132,7 +152,23 @@ describe('the running service', () => {
       const broken = Buffer.concat([Buffer.from(text), Buffer.from([0xff])]);
       answers.push(await client.checkBytes(broken));
     }
+    await callWith(METADATA);
   });
+
+  /** Calls Check with headers that gRPC's own client would not send. */
+  async function callWith(metadata: Readonly<Record<string, string>>): Promise<void> {
+    const session = connect(`http://${service.grpc}`);
+    const call = session.request({
+      ':method': 'POST',
+      ':path': CHECK_PATH,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      ...metadata,
+    });
+    const [headers] = await once(call.resume().end(EMPTY_MESSAGE), 'response');
+    expect(headers).toMatchObject({ ':status': 200 });
+    session.destroy();
+  }
 
   afterAll(async () => {
     client.close();
@@ -171,6 +207,17 @@ describe('the running service', () => {
     );
     expect(service.logLines().length).toBeGreaterThan(40);
     expect(leaksIn(service.output())).toEqual([]);
+  });
+
+  test('leaves stderr to its own lines, whatever Node and grpc-js trace', () => {
+    // What Node's own C++ code traces names sessions and streams, and passes by JavaScript.
+    const lines = service
+      .errors()
+      .split('\n')
+      .filter((line) => line !== '' && !/^Http(2|Stream)/.test(line));
+    expect(lines).toEqual([
+      expect.stringMatching(/^approov-ext-authz: Warning: Setting the NODE_DEBUG environment variable/),
+    ]);
   });
 
   test.each(['/metrics', '/config', '/readyz', '/livez', '/none'])(

@@ -13,6 +13,8 @@ export interface Io {
   /** Resolves once the process is asked to end, by a signal or by {@link stop}. */
   readonly stopSignal: () => Promise<void>;
   readonly stop: () => void;
+  /** From now on only {@link err} writes to standard error, and no error of a stream ends the process. */
+  readonly takeStreams: () => void;
   readonly onReloadSignal: (reload: () => void) => void;
 }
 

@@ -8,6 +8,7 @@ export const serve: Command = {
   help: ['SIGTERM or SIGINT drains and ends it, a second one ends it at once; SIGHUP reloads files now'],
   options: {},
   async run(options, io) {
+    io.takeStreams();
     const isAsked = io.stopSignal();
     const starting = openConfiguration(configFile(options, io), io.env).then((files) =>
       startService(files, io.stop),

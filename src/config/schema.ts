@@ -107,11 +107,11 @@ const DRAIN = z.strictObject({ delaySeconds: seconds.default(5), timeoutSeconds:
 
 const CONNECTION = z.strictObject({
   maxAgeSeconds: seconds.default(600),
-  maxConcurrentStreams: count.default(4096),
+  maxConcurrentStreams: count.default(256),
 });
 
 const LIMITS = z.strictObject({
-  messageBytes: z.int().min(1024).max(0x7fff_ffff).default(4_194_304),
+  messageBytes: z.int().min(1024).max(0x7fff_ffff).default(262_144),
   headerBytes: z.int().min(1024).max(65_536).default(65_536),
   connections: count.default(10_000),
 });

@@ -1,20 +1,14 @@
-/** Owns the gRPC server that Envoy calls: Check, health, reflection. The only file that knows the gRPC library. */
+/** Owns the gRPC server that Envoy calls: Check, health, reflection. */
 import { fileURLToPath } from 'node:url';
-import {
-  Server,
-  ServerCredentials,
-  ServerInterceptingCall,
-  type ServerInterceptor,
-  type ServiceDefinition,
-  status,
-} from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServiceDefinition, setLogger, status } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { type AcceptorOptions, createAcceptor } from '../acceptor.ts';
 import type { ListenTarget } from '../listener.ts';
 import type { TlsMaterial } from '../tls-files.ts';
-import { type CheckCallOptions, createCheckHandler, hasExpired } from './check-call.ts';
+import { type CallObserver, createInterceptor, type NextCall } from './call-interceptor.ts';
+import { type CheckCallOptions, createCheckHandler } from './check-call.ts';
 import { mendDescriptors } from './reflection.ts';
 
 const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
@@ -24,25 +18,26 @@ const LOAD = { keepCase: true };
 const PROTO_FOLDER = fileURLToPath(new URL('../../proto', import.meta.url));
 
 /** A peer that is silent for so long is asked by a PING whether it is still there, and let go if it is not. */
-const KEEPALIVE_MS = 60_000;
-const KEEPALIVE_TIMEOUT_MS = 20_000;
-/** By so much a timer, which runs on another clock, may end a call before its deadline has come. */
-const EARLY_TIMER_MS = 2;
+const KEEPALIVE_MS = 10_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
+/** What node:http2 may keep for one connection: its own default, which grpc-js takes away. */
+const MAX_SESSION_MEGABYTES = 10;
 /** For calls in flight on a connection that has reached its age. */
 const CONNECTION_AGE_GRACE_MS = 10_000;
 
-export interface AuthorizationServerOptions extends Omit<AcceptorOptions, 'onConnection'>, CheckCallOptions {
-  /** A call has arrived; the function that it returns is called when it has ended. */
-  readonly onStarted: () => () => void;
-  /** A call ended before it was answered: given up by the client (or not readable, or too large), or at its deadline. */
-  readonly onCancelled: (cause: 'cancelled' | 'deadline') => void;
+// By itself grpc-js writes to stderr, and with GRPC_TRACE in the environment every header of a call.
+setLogger({});
+
+export interface AuthorizationServerOptions
+  extends Omit<AcceptorOptions, 'onConnection'>,
+    CheckCallOptions,
+    CallObserver {
   /** Concurrent calls per connection. */
   readonly maxConcurrentStreams: number;
   /** A connection is closed by GOAWAY after about so long (±10 %), so that load spreads to new instances; 0: never. */
   readonly maxConnectionAgeSeconds: number;
   /** Largest CheckRequest in bytes; a larger one ends as RESOURCE_EXHAUSTED. */
   readonly maxMessageBytes: number;
-  readonly tls: TlsMaterial | undefined;
 }
 
 export interface AuthorizationServer {
@@ -61,6 +56,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
   const server = new Server({
     'grpc.max_concurrent_streams': options.maxConcurrentStreams,
     'grpc.max_receive_message_length': options.maxMessageBytes,
+    'grpc-node.max_session_memory': MAX_SESSION_MEGABYTES,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     ...(options.maxConnectionAgeSeconds === 0
@@ -70,7 +66,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
           'grpc.max_connection_age_grace_ms': CONNECTION_AGE_GRACE_MS,
         }),
     'grpc.enable_channelz': 0,
-    interceptors: [interceptor(options, otherCalls)],
+    interceptors: [createInterceptor(CHECK_PATH, options, otherCalls)],
   });
   const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
     ...LOAD,
@@ -85,9 +81,8 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
     server,
   );
 
-  // Connections are accepted by us and handed over, so that their number, the socket's mode and a change of the
-  // certificate are ours to rule.
-  let injector = server.createConnectionInjector(credentials(options.tls));
+  // Connections are accepted by us and handed over, so that their number, the socket's mode and TLS are ours to rule.
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const acceptor = createAcceptor({
     ...options,
     onConnection: (socket) => injector.injectConnection(socket),
@@ -102,9 +97,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       health.setStatus(AUTHORIZATION_SERVICE, state);
     },
 
-    useTls(tls) {
-      injector = server.createConnectionInjector(credentials(tls));
-    },
+    useTls: acceptor.useTls,
 
     async shutdown(graceMs) {
       // A drain waits for every call, and streams of health and reflection never end by themselves.
@@ -117,16 +110,6 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
       await closed;
     },
   };
-}
-
-function credentials(tls: TlsMaterial | undefined): ServerCredentials {
-  if (tls === undefined) return ServerCredentials.createInsecure();
-  const { cert, key, clientCa } = tls;
-  return ServerCredentials.createSsl(
-    clientCa === undefined ? null : Buffer.from(clientCa),
-    [{ cert_chain: Buffer.from(cert), private_key: Buffer.from(key) }],
-    clientCa !== undefined,
-  );
 }
 
 /** Messages stay bytes: reading and writing them is the codec's, so that no odd message ends as an RPC error. */
@@ -144,92 +127,4 @@ function rawService(service: ServiceDefinition): ServiceDefinition {
       },
     ]),
   );
-}
-
-type NextCall = Parameters<ServerInterceptor>[1];
-type Listener = Parameters<NextCall['start']>[0];
-
-type CallObserver = Pick<AuthorizationServerOptions, 'onStarted' | 'onCancelled'>;
-
-function interceptor(observer: CallObserver, otherCalls: Set<NextCall>): ServerInterceptor {
-  return ({ path }, call) =>
-    path === CHECK_PATH ? new FollowedCall(call, observer) : kept(call, otherCalls);
-}
-
-/** Puts the call among the open ones from its begin, which one that was reset at once does not have, to its end. */
-function kept(call: NextCall, open: Set<NextCall>): ServerInterceptingCall {
-  return new ServerInterceptingCall(call, {
-    start: (next) =>
-      next({
-        onReceiveMetadata(metadata, receive) {
-          open.add(call);
-          receive(metadata);
-        },
-        onCancel: () => void open.delete(call),
-      }),
-  });
-}
-
-/**
- * Follows each check from its headers to its end: many a call that is given up never comes to the handler, as its
- * message is not whole. Stands between library and handler in both directions itself: the closures that its parent
- * makes cost CPU.
- */
-class FollowedCall extends ServerInterceptingCall implements Listener {
-  readonly #call: NextCall;
-  readonly #observer: CallObserver;
-  #handler: Listener | undefined;
-  #onEnded: (() => void) | undefined;
-  #isWhole = false;
-  #isAnswered = false;
-
-  constructor(call: NextCall, observer: CallObserver) {
-    super(call);
-    this.#call = call;
-    this.#observer = observer;
-  }
-
-  override start(handler: Listener): void {
-    this.#handler = handler;
-    this.#call.start(this);
-    // Reset in the packet that brought it: grpc-js does not begin with it.
-    if (this.#onEnded === undefined) this.#observer.onCancelled('cancelled');
-  }
-
-  onReceiveMetadata(metadata: Parameters<Listener['onReceiveMetadata']>[0]): void {
-    this.#onEnded = this.#observer.onStarted();
-    this.#handler?.onReceiveMetadata(metadata);
-  }
-
-  onReceiveMessage(message: unknown): void {
-    this.#isWhole = true;
-    this.#handler?.onReceiveMessage(message);
-  }
-
-  onReceiveHalfClose(): void {
-    this.#handler?.onReceiveHalfClose();
-  }
-
-  /** grpc-js calls this at the end of every call, whether it was cancelled or not. */
-  onCancel(): void {
-    this.#onEnded?.();
-    // grpc-js ends a call at its deadline by itself.
-    if (!this.#isAnswered)
-      this.#observer.onCancelled(hasExpired(this.#call, EARLY_TIMER_MS) ? 'deadline' : 'cancelled');
-    this.#handler?.onCancel();
-  }
-
-  override sendMetadata(metadata: Parameters<NextCall['sendMetadata']>[0]): void {
-    this.#call.sendMetadata(metadata);
-  }
-
-  override sendMessage(message: unknown, callback: () => void): void {
-    this.#call.sendMessage(message, callback);
-  }
-
-  override sendStatus(status: Parameters<NextCall['sendStatus']>[0]): void {
-    // grpc-js also answers a call that was reset before its message was whole, as one without a message.
-    this.#isAnswered = this.#isWhole;
-    this.#call.sendStatus(status);
-  }
 }

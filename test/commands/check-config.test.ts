@@ -113,8 +113,8 @@ describe('a good configuration: exit 0', () => {
       log: { level: 'info', checks: 'failures' },
       verdictCache: { maxEntries: 10_000 },
       drain: { delaySeconds: 5, timeoutSeconds: 20 },
-      connection: { maxAgeSeconds: 600, maxConcurrentStreams: 4096 },
-      limits: { messageBytes: 4_194_304, headerBytes: 65_536, connections: 10_000 },
+      connection: { maxAgeSeconds: 600, maxConcurrentStreams: 256 },
+      limits: { messageBytes: 262_144, headerBytes: 65_536, connections: 10_000 },
       workers: 1,
     });
   });

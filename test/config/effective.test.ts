@@ -73,9 +73,9 @@ drain:
   timeoutSeconds: 20
 connection:
   maxAgeSeconds: 600
-  maxConcurrentStreams: 4096
+  maxConcurrentStreams: 256
 limits:
-  messageBytes: 4194304
+  messageBytes: 262144
   headerBytes: 65536
   connections: 10000
 workers: 1

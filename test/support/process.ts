@@ -35,6 +35,8 @@ export interface RunningService {
   logLines(): readonly Readonly<Record<string, unknown>>[];
   /** All of stdout and stderr so far. */
   output(): string;
+  /** All of stderr so far. */
+  errors(): string;
   signal(name: NodeJS.Signals): void;
   /** Resolves with the exit code. */
   readonly ended: Promise<number | null>;
@@ -76,6 +78,7 @@ export async function startServe(
     pid: Number(child.pid),
     logLines: lines,
     output: () => stdout() + stderr(),
+    errors: stderr,
     signal: (name) => void child.kill(name),
     ended,
     async kill() {

@@ -17,13 +17,16 @@ export function checkMessage(headers: Readonly<Record<string, string>>): Buffer 
   return Check.requestSerialize(requestWith(headers));
 }
 
+/** Of the client that is watched. */
+const MIN_ANSWERS = 20;
+
 export interface Watch {
   inFlight(): Promise<number>;
   /** Resident bytes. */
   memory(): Promise<number>;
   openFiles(): Promise<number>;
   cancelled(cause: 'cancelled' | 'deadline'): Promise<number>;
-  /** The reasons that another client is given, who asks with valid tokens all the while that something happens. */
+  /** The reasons that another client is given, who asks with valid tokens all the while that something happens, and 20 times at least. */
   reasonsDuring(something: () => Promise<void>): Promise<ReadonlySet<string | undefined>>;
 }
 
@@ -48,7 +51,7 @@ export function watchService(service: RunningService): Watch {
       };
       let isOver = false;
       const asking = (async () => {
-        while (!isOver) await ask(client);
+        for (let asked = 0; !isOver || asked < MIN_ANSWERS; asked++) await ask(client);
       })();
       await something().finally(() => {
         isOver = true;
