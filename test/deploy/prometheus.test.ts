@@ -245,7 +245,7 @@ describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${no
     try {
       // Rates want a rise between two scrapes.
       await eventually(`${share} is there`, async () => {
-        await client.check(requestWith({ 'approov-token': 'garbage' }));
+        await client.check(requestWith({ 'approov-token': 'not.a.token' }));
         return (await query(`${share}{policy="default"}`))[0];
       });
     } finally {

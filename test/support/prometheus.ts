@@ -218,7 +218,7 @@ export async function startSeasonedService(configFile: string): Promise<RunningS
   const client = createCheckClient(service.grpc);
   try {
     const now = Math.floor(Date.now() / 1000);
-    const tokens = [freshToken(), freshToken(), 'garbage', mintToken({ exp: now - 60 }), ''];
+    const tokens = [freshToken(), freshToken(), 'not.a.token', mintToken({ exp: now - 60 }), ''];
     for (const policy of ['default', 'trial', 'search', 'open', 'not-configured']) {
       for (const token of tokens) {
         const request = requestWith({ 'approov-token': token, 'approov-status': 'no_network' });
