@@ -14,13 +14,13 @@ import type { DeniedResponse } from './authz/denied-response.ts';
 import { headersReadUnder } from './authz/headers-read.ts';
 import { choosePolicies, type PolicyChoice, type PolicyTable } from './authz/policy.ts';
 import { presentedTokens } from './authz/token-header.ts';
+import { createTokenOpener, MAX_DECRYPTIONS } from './authz/token-opener.ts';
 import { VerdictCache } from './authz/verdict-cache.ts';
 import { decodeCheckRequest } from './envoy/check-codec.ts';
 import { encodeCheckResponse } from './envoy/check-response.ts';
 import { WireError } from './envoy/wire.ts';
-import type { Log } from './log.ts';
-import type { Metrics } from './metrics.ts';
-import { createTokenOpener, MAX_DECRYPTIONS } from './token-opener.ts';
+import type { Log } from './telemetry/log.ts';
+import type { Metrics } from './telemetry/metrics.ts';
 
 /** What checks are judged by; replaced as a whole, so that no check sees half of a change. */
 export interface CheckRules {

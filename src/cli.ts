@@ -4,8 +4,8 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, EXIT, GLOBAL_OPTIONS, type Io, Options, UsageError } from './commands/command.ts';
 import { ConfigError } from './config/config.ts';
-import { ListenError } from './listen-error.ts';
-import { escapeUnprintable } from './printable.ts';
+import { ListenError } from './server/listen-error.ts';
+import { escapeUnprintable } from './telemetry/printable.ts';
 import { VERSION } from './version.ts';
 
 const NAME = 'approov-ext-authz';

@@ -1,8 +1,8 @@
 /** Owns `check-config`: shows what `serve` would run with. */
 import { formatConfig } from '../config/effective.ts';
 import { findWarnings } from '../config/warnings.ts';
-import { decryptionWarnings, loadConfiguration } from '../configuration.ts';
-import { keyWarnings } from '../key-store.ts';
+import { decryptionWarnings, loadConfiguration } from '../sources/configuration.ts';
+import { keyWarnings } from '../sources/key-store.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 
 export const checkConfig: Command = {

@@ -13,9 +13,9 @@ import { type Ambiguity, choosePolicies, type Policy, type PolicyTable } from '.
 import { REASONS, STEPS, type Step } from '../authz/reason.ts';
 import { presentedTokens } from '../authz/token-header.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
-import { type Configuration, loadConfiguration } from '../configuration.ts';
-import { fetchKeyset } from '../key-store.ts';
-import { clipAll, escapeUnprintable } from '../printable.ts';
+import { type Configuration, loadConfiguration } from '../sources/configuration.ts';
+import { fetchKeyset } from '../sources/key-store.ts';
+import { clipAll, escapeUnprintable } from '../telemetry/printable.ts';
 import { type Command, configFile, EXIT, type Io, type Options, UsageError } from './command.ts';
 
 export const explain: Command = {

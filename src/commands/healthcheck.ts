@@ -6,7 +6,7 @@ import { formatAddress, type ListenAddress } from '../config/address.ts';
 import { ConfigError } from '../config/config.ts';
 import type { ListenSettings } from '../config/listen.ts';
 import { parseListen } from '../config/parse-listen.ts';
-import { readTextFile } from '../files.ts';
+import { readTextFile } from '../sources/files.ts';
 import { type Command, configFile, EXIT, type Io, type Options } from './command.ts';
 
 const TIMEOUT_MS = 2000;

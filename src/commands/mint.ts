@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { VerificationKey } from '../approov/keyset.ts';
 import { Secret } from '../approov/secret.ts';
 import { payClaim } from '../approov/token-binding.ts';
-import { loadConfiguration } from '../configuration.ts';
+import { loadConfiguration } from '../sources/configuration.ts';
 import { type Command, configFile, EXIT, type Options, UsageError } from './command.ts';
 import { parseDurationSeconds } from './duration.ts';
 

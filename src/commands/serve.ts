@@ -1,7 +1,8 @@
 /** Owns `serve`: runs the service until a signal ends it. */
-import { openConfiguration } from '../configuration.ts';
-import { startService } from '../service.ts';
-import { WorkerError } from '../workers.ts';
+
+import { startService } from '../server/service.ts';
+import { WorkerError } from '../server/workers.ts';
+import { openConfiguration } from '../sources/configuration.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 
 export const serve: Command = {

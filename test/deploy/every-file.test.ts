@@ -14,7 +14,7 @@ const SECRETS = 'secrets/';
  * a folder: it is only for a test that asks the folder itself which files it has, so that a new one is read as well.
  */
 const READ_BY: Readonly<Record<string, readonly [test: string, words: string]>> = {
-  'config/config.yaml': ['samples.test.ts', "readFileSync(SERVICE_CONFIG, 'utf8')"],
+  'config/config.yaml': ['deploy/samples.test.ts', "readFileSync(SERVICE_CONFIG, 'utf8')"],
   'docker-compose.yaml': ['platform/compose.test.ts', "join(ROOT, 'deploy/docker-compose.yaml')"],
   'docker-compose.ratelimit.yaml': [
     'platform/ratelimit.test.ts',

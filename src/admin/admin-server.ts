@@ -1,0 +1,133 @@
+/** Owns the admin pages over plain HTTP: liveness, readiness, metrics, and the effective configuration. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { limitConnections } from '../net/connections.ts';
+import { type ListenerOptions, type ListenTarget, listen } from '../net/listener.ts';
+
+/** Clients are few: probes and Prometheus. One more takes the place of the one that has been idle longest. */
+const MAX_CONNECTIONS = 256;
+/** For a request to arrive, and for its headers: a probe sends both at once. */
+const REQUEST_TIMEOUT_MS = 5000;
+/** By default Node looks for requests that are late every 30 s only. */
+const CHECKING_INTERVAL_MS = 1000;
+/** A connection on which nothing moves for so long is closed, such as one whose client does not read its answer. */
+const INACTIVITY_MS = 30_000;
+
+const LOOPBACK_ADDRESS = /^(127\.0\.0\.1|::ffff:127\.0\.0\.1|::1)$/i;
+/** A page of another site that has its own name resolve to loopback sends that name (DNS rebinding). */
+const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
+/** A proxy on this machine adds one of them (RFC 9110 §7.6.3, RFC 7239), and its client may be anywhere. */
+const PROXY_HEADERS = ['via', 'x-forwarded-for', 'forwarded'];
+
+export interface Readiness {
+  readonly isReady: boolean;
+  /** The state of each part, in words. */
+  readonly components: Readonly<Record<string, unknown>>;
+}
+
+export interface AdminPages {
+  readonly readiness: () => Readiness;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** The effective configuration without secrets, as YAML. */
+  readonly configuration: () => string;
+  readonly onFault: (error: unknown) => void;
+  readonly onListenerError: ListenerOptions['onListenerError'];
+}
+
+export interface AdminServer {
+  listen(target: ListenTarget): Promise<ListenTarget>;
+  close(): Promise<void>;
+}
+
+interface Page {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+  readonly allow?: string;
+}
+
+export function createAdminServer(pages: AdminPages): AdminServer {
+  const routes: Readonly<Record<string, (request: IncomingMessage) => Page | Promise<Page>>> = {
+    '/livez': () => textPage(200, 'ok'),
+    '/readyz': () => {
+      const { isReady, components } = pages.readiness();
+      return jsonPage(isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', components });
+    },
+    '/metrics': async () => {
+      const { contentType, text } = await pages.metrics();
+      return { status: 200, contentType, body: text };
+    },
+    '/config': (request) =>
+      isLocal(request)
+        ? { status: 200, contentType: 'application/yaml; charset=utf-8', body: pages.configuration() }
+        : textPage(403, 'loopback clients only'),
+  };
+
+  async function answer(request: IncomingMessage): Promise<Page> {
+    const path = (request.url ?? '').replace(/\?.*$/s, '');
+    const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+    if (route === undefined) return textPage(404, `there are: ${Object.keys(routes).join(' ')}`);
+    if (request.method !== 'GET') return { ...textPage(405, 'GET only'), allow: 'GET' };
+    return route(request);
+  }
+
+  const timeouts = {
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: CHECKING_INTERVAL_MS,
+  };
+  const answering = new Set<Socket>();
+  const server = createServer(timeouts, (request, response) => {
+    answering.add(request.socket);
+    response.once('close', () => answering.delete(request.socket));
+    answer(request)
+      .catch((error: unknown) => {
+        pages.onFault(error);
+        return textPage(500, 'internal error');
+      })
+      .then((page) => send(response, page));
+  });
+
+  server.setTimeout(INACTIVITY_MS);
+  limitConnections(server, {
+    maxConnections: MAX_CONNECTIONS,
+    isInUse: (socket) => answering.has(socket),
+  });
+
+  return {
+    listen: (target) => listen(server, target, { socketMode: 0o600, onListenerError: pages.onListenerError }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function send(response: ServerResponse, { status, contentType, body, allow }: Page): void {
+  response.writeHead(status, {
+    'content-type': contentType,
+    'cache-control': 'no-store',
+    ...(allow === undefined ? {} : { allow }),
+  });
+  response.end(body);
+}
+
+function textPage(status: number, text: string): Page {
+  return { status, contentType: 'text/plain; charset=utf-8', body: `${text}\n` };
+}
+
+function jsonPage(status: number, value: unknown): Page {
+  return { status, contentType: 'application/json', body: `${JSON.stringify(value, null, 2)}\n` };
+}
+
+/** Whether a client on this machine asks, and no other one through it. */
+function isLocal({ socket, headersDistinct }: IncomingMessage): boolean {
+  const [host = '', ...otherHosts] = headersDistinct['host'] ?? [];
+  return (
+    LOOPBACK_ADDRESS.test(socket.remoteAddress ?? '') &&
+    LOOPBACK_HOST.test(host) &&
+    otherHosts.length === 0 &&
+    PROXY_HEADERS.every((name) => headersDistinct[name] === undefined)
+  );
+}

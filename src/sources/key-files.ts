@@ -1,0 +1,143 @@
+/** Owns what key files hold: secrets, PEM, JWK Sets and private keys become the keys that the configuration describes. */
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import {
+  algorithmsFor,
+  type DecryptionAlgorithm,
+  ENCRYPTIONS,
+  isFitFor,
+  keyTypeOf,
+  secretLengths,
+} from '../approov/decryption-algorithm.ts';
+import { type DecryptionKey, PrivateKeyError, parsePrivateKey } from '../approov/encrypted-token.ts';
+import {
+  createAsymmetricKey,
+  createSymmetricKey,
+  type KeyDescription,
+  type VerificationKey,
+} from '../approov/keyset.ts';
+import { PublicKeyError, parseJwks, parsePem, thumbprint } from '../approov/public-key.ts';
+import { type LengthRule, Secret, SecretError, signingLength } from '../approov/secret.ts';
+import { matchesHost, normalizeHost, readHost } from '../authz/host.ts';
+import type { DecryptionKeySource, KeySource } from '../config/config.ts';
+
+/** What is wrong with a key's content; holds nothing of it. */
+export class KeyError extends Error {
+  override readonly name = 'KeyError';
+}
+
+/** A key as the configuration describes it, wherever its content comes from. */
+type DescribedKey = Omit<KeySource, 'path'>;
+type DescribedDecryptionKey = Omit<DecryptionKeySource, 'file' | 'path'>;
+
+/** The id and hosts that every key of a source has. */
+export function describeKey({ id, hosts }: Pick<KeySource, 'id' | 'hosts'>): KeyDescription {
+  const patterns = hosts?.map(normalizeHost);
+  if (patterns === undefined) return { id };
+  return {
+    id,
+    isForHost(host) {
+      const compared = readHost(host);
+      return compared !== undefined && patterns.some((pattern) => matchesHost(pattern, compared));
+    },
+  };
+}
+
+/** What a source of keys holds, and what its owner should know of it. */
+export interface ParsedKeys {
+  /** Several for a JWK Set, else one. */
+  readonly keys: readonly VerificationKey[];
+  /** Holds nothing of a key. */
+  readonly warnings: readonly string[];
+}
+
+/** @throws {KeyError} what is wrong with the content. */
+export function parseKeys(source: DescribedKey, text: string): ParsedKeys {
+  const description = describeKey(source);
+  const { kid, algorithms } = source;
+  return withKeyError(() => {
+    switch (source.source) {
+      case 'secret': {
+        const rule = signingLength(algorithms ?? DEFAULT_ALGORITHMS);
+        return keysOfSecret(source, Secret.parse(text, rule));
+      }
+      case 'pem': {
+        const key = parsePem(text, algorithms ?? []);
+        return { keys: [createAsymmetricKey(description, key, kid)], warnings: [] };
+      }
+      case 'jwks': {
+        const set = parseJwks(text, { allowed: algorithms, isStrict: 'file' in source.from });
+        return {
+          keys: set.keys.map((key) => createAsymmetricKey(description, key)),
+          warnings: set.warnings,
+        };
+      }
+    }
+  });
+}
+
+const DEFAULT_ALGORITHMS = ['HS256'] as const;
+
+/** What a secret is, wherever it comes from: a file, or the environment. */
+export function keysOfSecret(source: DescribedKey, secret: Secret): ParsedKeys {
+  const algorithms = source.algorithms ?? DEFAULT_ALGORITHMS;
+  const key = createSymmetricKey(describeKey(source), source.kid, algorithms, secret);
+  return { keys: [key], warnings: secret.warning === undefined ? [] : [secret.warning] };
+}
+
+/** @throws {KeyError} what is wrong with the content. */
+export function parseDecryptionKey(source: DescribedDecryptionKey, text: string): DecryptionKey {
+  const { id, kid, isNested } = source;
+  return withKeyError(() => {
+    const secret = source.source === 'secret' ? Secret.parse(text, decryptionLength(source)) : undefined;
+    const key = secret?.toKeyObject() ?? parsePrivateKey(text);
+    const named = allowedAlgorithms(key, source.algorithms);
+    const encryptions = (source.encryptions ?? ENCRYPTIONS).filter((encryption) =>
+      named.some((algorithm) => isFitFor(key, algorithm, encryption)),
+    );
+    const algorithms = named.filter((algorithm) =>
+      encryptions.some((encryption) => isFitFor(key, algorithm, encryption)),
+    );
+    const fingerprint = secret?.fingerprint ?? thumbprint(createPublicKey(key));
+    return { id, kid, key, fingerprint, algorithms, encryptions, isNested, warning: secret?.warning };
+  });
+}
+
+/** Decryption takes secrets of an exact length (RFC 7518 §4.4, §4.5 and §4.7), but a password may have any. */
+function decryptionLength({ algorithms = [], encryptions }: DescribedDecryptionKey): LengthRule {
+  const exact = secretLengths(algorithms, encryptions);
+  const [[bytesOfFirst, first] = []] = exact;
+  const possible =
+    first === undefined ? secretLengths(UNNAMED_ALGORITHMS, encryptions ?? ENCRYPTIONS) : exact;
+  const isPassword = algorithms.length > 0 && algorithms.every((algorithm) => algorithm.startsWith('PBES2'));
+  return (bytes) => {
+    if (isPassword || possible.has(bytes)) return undefined;
+    if (first !== undefined) return `${first} needs exactly ${bytesOfFirst}`;
+    return `decryption needs exactly ${[...possible.keys()].sort((a, b) => a - b).join(' or ')}`;
+  };
+}
+
+/** The algorithms of a secret that names none, one for each length. */
+const UNNAMED_ALGORITHMS = ['A128KW', 'A192KW', 'A256KW', 'dir'] as const;
+
+/** What is named; else every algorithm that works with the key, save those by password, which a key is not. */
+function allowedAlgorithms(
+  key: KeyObject,
+  named: readonly DecryptionAlgorithm[] | undefined,
+): readonly DecryptionAlgorithm[] {
+  const type = keyTypeOf(key);
+  const fitting = algorithmsFor(type);
+  if (fitting.length === 0) throw new KeyError(`a key of type ${type} opens no token`);
+  const unfit = named?.find((algorithm) => !fitting.includes(algorithm));
+  if (unfit !== undefined) throw new KeyError(`${unfit} does not work with a key of type ${type}`);
+  return named ?? fitting.filter((algorithm) => !algorithm.startsWith('PBES2'));
+}
+
+function withKeyError<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    const isAboutKey =
+      error instanceof SecretError || error instanceof PublicKeyError || error instanceof PrivateKeyError;
+    throw isAboutKey ? new KeyError(error.message) : error;
+  }
+}

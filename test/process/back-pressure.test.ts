@@ -1,0 +1,284 @@
+/** Holds the limits, and that a peer which is slow, silent, broken or hostile costs bounded memory and no other peer its answers. */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { status } from '@grpc/grpc-js';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type RunningService, startServe } from '../support/process.ts';
+import {
+  CHECK_HEADERS,
+  CHECK_PATH,
+  connectRaw,
+  EMPTY_MESSAGE,
+  FLAG,
+  FRAME,
+  frame,
+  headersFrames,
+  PREFACE,
+  type RawPeer,
+  SETTINGS,
+  streamNumber,
+  times,
+} from '../support/raw-http2.ts';
+import { freshToken, SECRET } from '../support/token.ts';
+import { checkMessage, type Watch, watchService } from '../support/watch.ts';
+
+const MIB = 2 ** 20;
+const CONNECTIONS = 300;
+const STREAMS = 500;
+const MESSAGE_BYTES = 100_000;
+const HEADER_BYTES = 8192;
+/** Far above what an attack here costs, far below what its bytes or calls would cost if they were kept. */
+const MEMORY_BOUND = 128 * MIB;
+/** RFC 9113 §7. */
+const REFUSED_STREAM = 7;
+const CANCEL = 8;
+const PATIENCE = { timeout: 20_000, interval: 20 };
+
+const folder = mkdtempSync(join(tmpdir(), 'back-pressure-'));
+let service: RunningService;
+let watch: Watch;
+
+beforeAll(async () => {
+  service = await start(
+    `limits: {connections: ${CONNECTIONS}, messageBytes: ${MESSAGE_BYTES}, headerBytes: ${HEADER_BYTES}}\n` +
+      `connection: {maxConcurrentStreams: ${STREAMS}}\n`,
+  );
+  watch = watchService(service);
+});
+afterAll(async () => {
+  await service.kill();
+  rmSync(folder, { recursive: true });
+});
+
+async function start(config: string): Promise<RunningService> {
+  const file = join(folder, 'config.yaml');
+  writeFileSync(file, config);
+  return startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', file]);
+}
+
+/** Opens a call of Check, without a body yet. */
+function openCall(
+  session: ClientHttp2Session,
+  headers: Readonly<Record<string, string>> = {},
+): ClientHttp2Stream {
+  const all = {
+    ':method': 'POST',
+    ':path': CHECK_PATH,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...headers,
+  };
+  return session.request(all).on('error', () => undefined);
+}
+
+async function connectClient(): Promise<ClientHttp2Session> {
+  const session = connectHttp2(`http://${service.grpc}`).on('error', () => undefined);
+  await once(session, 'connect');
+  return session;
+}
+
+/** gRPC's framing of a message. */
+function framed(message: Buffer, { isCompressed = false, bytes = message.length } = {}): Buffer {
+  const head = Buffer.alloc(5);
+  head[0] = isCompressed ? 1 : 0;
+  head.writeUInt32BE(bytes, 1);
+  return Buffer.concat([head, message]);
+}
+
+/** How a call ended: the status that gRPC gave it. */
+async function grpcStatusOf(call: ClientHttp2Stream): Promise<number> {
+  call.resume();
+  return new Promise((resolve) => {
+    const look = (headers: object): void => {
+      const value = (headers as Record<string, unknown>)['grpc-status'];
+      if (value !== undefined) resolve(Number(value));
+    };
+    call.on('response', look).on('trailers', look);
+  });
+}
+
+const reset = (stream: number): Buffer => frame(FRAME.rstStream, 0, stream, Buffer.of(0, 0, 0, CANCEL));
+
+describe('the limit of', () => {
+  test('concurrent calls holds: one more is refused, and those that are open are answered', async () => {
+    const peer = await connectRaw(service.grpc);
+    await peer.write(
+      PREFACE,
+      SETTINGS,
+      times(STREAMS, (index) => headersFrames(streamNumber(index), CHECK_HEADERS)),
+    );
+    await vi.waitFor(async () => expect(await watch.inFlight()).toBe(STREAMS), PATIENCE);
+    await peer.write(headersFrames(streamNumber(STREAMS), CHECK_HEADERS));
+    await vi.waitFor(() => {
+      const resets = peer
+        .received(FRAME.rstStream)
+        .map(({ stream, payload }) => [stream, payload.readUInt32BE()]);
+      expect(resets).toEqual([[streamNumber(STREAMS), REFUSED_STREAM]]);
+    }, PATIENCE);
+    await peer.write(frame(FRAME.data, FLAG.endStream, 1, EMPTY_MESSAGE));
+    await vi.waitFor(() => expect(peer.received(FRAME.data)).toMatchObject([{ stream: 1 }]), PATIENCE);
+    peer.destroy();
+    await vi.waitFor(async () => expect(await watch.inFlight()).toBe(0), PATIENCE);
+  });
+
+  test('a message holds before the message is there, and a compressed one is never unpacked', async () => {
+    const session = await connectClient();
+    const announced = openCall(session);
+    announced.write(framed(Buffer.alloc(0), { bytes: 2 ** 32 - 1 }));
+    expect(await grpcStatusOf(announced)).toBe(status.RESOURCE_EXHAUSTED);
+    const before = await watch.memory();
+    const packed = gzipSync(Buffer.alloc(80 * MIB));
+    expect(packed.length).toBeLessThan(MESSAGE_BYTES);
+    const bombs = Array.from({ length: 10 }, () => openCall(session, { 'grpc-encoding': 'gzip' }));
+    for (const bomb of bombs) bomb.end(framed(packed, { isCompressed: true }));
+    const statuses = await Promise.all(bombs.map(grpcStatusOf));
+    expect(new Set(statuses)).toEqual(new Set([status.UNIMPLEMENTED]));
+    expect((await watch.memory()) - before).toBeLessThan(MEMORY_BOUND);
+    session.destroy();
+  });
+
+  test.each([
+    ['is answered', HEADER_BYTES - 1000, status.OK],
+    ['is RESOURCE_EXHAUSTED', HEADER_BYTES, status.RESOURCE_EXHAUSTED],
+  ])('headers holds: a call with a header that %s', async (_name, bytes, expected) => {
+    const session = await connectClient();
+    const call = openCall(session, { 'x-long': 'a'.repeat(bytes) });
+    call.end(EMPTY_MESSAGE);
+    expect(await grpcStatusOf(call)).toBe(expected);
+    session.destroy();
+  });
+
+  test('headers holds before there is a message: a call that is held open holds no more', async () => {
+    const session = await connectClient();
+    const call = openCall(session, { 'x-long': 'a'.repeat(HEADER_BYTES) });
+    expect(await grpcStatusOf(call)).toBe(status.RESOURCE_EXHAUSTED);
+    session.destroy();
+  });
+
+  test('connections holds with workers too: so many stay open, and no more', async () => {
+    const many = await start('{workers: 2, limits: {connections: 1}}');
+    const peers = await Promise.all(Array.from({ length: 6 }, () => connectRaw(many.grpc)));
+    try {
+      await vi.waitFor(
+        () => expect(peers.filter(({ isClosed }) => isClosed).length).toBeGreaterThanOrEqual(4),
+        PATIENCE,
+      );
+    } finally {
+      for (const peer of peers) peer.destroy();
+      await many.kill();
+    }
+  });
+});
+
+describe('a call that is given up', () => {
+  test('at its deadline is counted so, whether its message came late or never', async () => {
+    const before = await watch.cancelled('deadline');
+    const session = await connectClient();
+    const never = openCall(session, { 'grpc-timeout': '1m' });
+    expect(await grpcStatusOf(never)).toBe(status.DEADLINE_EXCEEDED);
+    const late = openCall(session, { 'grpc-timeout': '0n' });
+    late.end(EMPTY_MESSAGE);
+    expect(await grpcStatusOf(late)).toBe(status.DEADLINE_EXCEEDED);
+    await vi.waitFor(async () => expect(await watch.cancelled('deadline')).toBe(before + 2), PATIENCE);
+    session.destroy();
+  });
+
+  test('by the client is counted so, each one, even in the packet that brings it', async () => {
+    const before = await watch.cancelled('cancelled');
+    const peer = await connectRaw(service.grpc);
+    await peer.write(PREFACE, SETTINGS);
+    for (let index = 0; index < 100; index++) {
+      await peer.write(
+        Buffer.concat([headersFrames(streamNumber(index), CHECK_HEADERS), reset(streamNumber(index))]),
+      );
+    }
+    for (let index = 100; index < 200; index++) {
+      await peer.write(headersFrames(streamNumber(index), CHECK_HEADERS));
+      await peer.write(reset(streamNumber(index)));
+    }
+    await vi.waitFor(async () => expect(await watch.cancelled('cancelled')).toBe(before + 200), PATIENCE);
+    expect(await watch.inFlight()).toBe(0);
+    peer.destroy();
+  });
+
+  test('with its connection is in flight no more, though its answer was never taken', async () => {
+    const peer = await connectRaw(service.grpc);
+    const SETTING_NO_WINDOW = Buffer.of(0, 4, 0, 0, 0, 0);
+    await peer.write(PREFACE, frame(FRAME.settings, 0, 0, SETTING_NO_WINDOW));
+    await peer.write(
+      times(STREAMS, (index) =>
+        Buffer.concat([
+          headersFrames(streamNumber(index), CHECK_HEADERS),
+          frame(FRAME.data, FLAG.endStream, streamNumber(index), EMPTY_MESSAGE),
+        ]),
+      ),
+    );
+    await vi.waitFor(() => expect(peer.received(FRAME.headers)).toHaveLength(STREAMS), PATIENCE);
+    expect(await watch.inFlight()).toBe(STREAMS);
+    peer.destroy();
+    await vi.waitFor(async () => expect(await watch.inFlight()).toBe(0), PATIENCE);
+  });
+});
+
+describe('a slow peer', () => {
+  test('that sends its message byte by byte is answered like any other, and holds up nobody', async () => {
+    const message = framed(checkMessage({ 'approov-token': freshToken() }));
+    const answer: Buffer[] = [];
+    const reasons = await watch.reasonsDuring(async () => {
+      const session = await connectClient();
+      const call = openCall(session);
+      call.on('data', (chunk: Buffer) => answer.push(chunk));
+      for (const byte of message) {
+        call.write(Buffer.of(byte));
+        await sleep(0);
+      }
+      call.end();
+      await once(call, 'end');
+      session.destroy();
+    });
+    expect(reasons).toEqual(new Set(['ok']));
+    expect(Buffer.concat(answer).includes('verified')).toBe(true);
+  });
+
+  test('that stops in the midst of many messages holds what it has sent, and no more', async () => {
+    const before = await watch.memory();
+    const peer = await connectRaw(service.grpc);
+    await peer.write(PREFACE, SETTINGS);
+    const reasons = await watch.reasonsDuring(async () => {
+      for (let index = 0; index < STREAMS; index++) {
+        const half = framed(Buffer.alloc(8000), { bytes: MESSAGE_BYTES });
+        const stream = streamNumber(index);
+        await peer.write(headersFrames(stream, CHECK_HEADERS), frame(FRAME.data, 0, stream, half));
+      }
+      await vi.waitFor(async () => expect(await watch.inFlight()).toBeGreaterThanOrEqual(STREAMS), PATIENCE);
+    });
+    expect(reasons).toEqual(new Set(['ok']));
+    expect((await watch.memory()) - before).toBeLessThan(MEMORY_BOUND);
+    peer.destroy();
+    await vi.waitFor(async () => expect(await watch.inFlight()).toBe(0), PATIENCE);
+  });
+
+  test.each([
+    ['nothing', Buffer.alloc(0)],
+    ['the preface and no more', PREFACE],
+    ['the preface and its settings', Buffer.concat([PREFACE, SETTINGS])],
+  ])('that sends %s, 100 times over, holds up nobody', async (_name, bytes) => {
+    const before = await watch.memory();
+    const peers: RawPeer[] = [];
+    const reasons = await watch.reasonsDuring(async () => {
+      for (let count = 0; count < 100; count++) {
+        const peer = await connectRaw(service.grpc);
+        await peer.write(bytes);
+        peers.push(peer);
+      }
+    });
+    expect(reasons).toEqual(new Set(['ok']));
+    expect((await watch.memory()) - before).toBeLessThan(MEMORY_BOUND);
+    for (const peer of peers) peer.destroy();
+  });
+});

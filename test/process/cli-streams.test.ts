@@ -1,0 +1,101 @@
+/** Proves that `serve` runs on whatever becomes of its stdout and stderr, and that no signal opens a debugger. */
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { collect, startServe } from '../support/process.ts';
+import { SECRET } from '../support/token.ts';
+import { readyWorkers } from '../support/workers.ts';
+
+const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+const PATIENCE = { timeout: 30_000, interval: 50 };
+/** Their log alone is more than a pipe holds (64 KiB on Linux). */
+const CHECKS = 200;
+
+const folder = mkdtempSync(join(tmpdir(), 'streams-'));
+const socket = join(folder, 'authz.sock');
+const config = join(folder, 'config.yaml');
+let child: ChildProcess | undefined;
+afterEach(() => {
+  child?.kill('SIGKILL');
+  child = undefined;
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Starts `serve` with all that can be traced; it is reached by a socket, as what it prints may be lost. */
+function start(stdio: StdioOptions): ChildProcess {
+  child = spawn(process.execPath, [CLI], {
+    stdio,
+    env: {
+      APPROOV_BASE64_SECRET: SECRET,
+      APPROOV_GRPC_LISTEN: `unix:${socket}`,
+      APPROOV_ADMIN_LISTEN: '127.0.0.1:0',
+      GRPC_TRACE: 'all',
+      GRPC_VERBOSITY: 'DEBUG',
+      NODE_DEBUG: 'http2,net,stream',
+      LOG_LEVEL: 'trace',
+    },
+  });
+  return child;
+}
+
+async function expectServedAndDrained(serve: ChildProcess): Promise<void> {
+  const client = createCheckClient(`unix:${socket}`);
+  const ended = once(serve, 'exit');
+  await vi.waitFor(() => client.check(requestWith({})), PATIENCE);
+  for (let asked = 0; asked < CHECKS; asked++) {
+    const answer = await client.check(requestWith({ 'user-agent': 'x'.repeat(200) }));
+    expect(metadataOf(answer)['approov_reason']).toBe('missing_approov_token');
+  }
+  client.close();
+  serve.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
+}
+
+describe('serve answers and drains', () => {
+  test('with its output on a full disk', async () => {
+    const full = openSync('/dev/full', 'w');
+    const serve = start(['ignore', full, full]);
+    closeSync(full);
+    await expectServedAndDrained(serve);
+  });
+
+  test('with nobody at the other end of its pipes', async () => {
+    const serve = start(['ignore', 'pipe', 'pipe']);
+    serve.stdout?.destroy();
+    serve.stderr?.destroy();
+    await expectServedAndDrained(serve);
+  });
+
+  test('with pipes that nobody reads, and puts nothing by for stderr', async () => {
+    const serve = start(['ignore', 'pipe', 'pipe']);
+    await expectServedAndDrained(serve);
+    const errors = collect(serve.stderr);
+    serve.stdout?.resume();
+    await once(serve, 'close');
+    expect(errors()).toBe('');
+  });
+});
+
+test('SIGUSR1 opens no debugger, in a worker either', async () => {
+  writeFileSync(config, 'workers: 2');
+  const service = await startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', config]);
+  const client = createCheckClient(service.grpc);
+  try {
+    const pids = [service.pid, ...(await readyWorkers(service))];
+    for (const pid of pids) process.kill(pid, 'SIGUSR1');
+    for (let asked = 0; asked < CHECKS; asked++) {
+      expect(metadataOf(await client.check(requestWith({})))['approov_reason']).toBe('missing_approov_token');
+    }
+    // Where a debugger opens, or finds its port taken, Node says so.
+    expect(service.errors()).toBe('');
+    expect([service.pid, ...(await readyWorkers(service))]).toEqual(pids);
+  } finally {
+    client.close();
+    await service.kill();
+  }
+});

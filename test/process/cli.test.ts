@@ -1,0 +1,316 @@
+/** Owns the command line as a person or a script meets it: exit codes, help, and mistakes in one readable line each. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { type Finished, type RunningService, runCli, startServe } from '../support/process.ts';
+import { SECRET } from '../support/token.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+const started: RunningService[] = [];
+const servers: Server[] = [];
+afterEach(async () => {
+  for (const service of started.splice(0)) await service.kill();
+  for (const server of servers.splice(0)) await new Promise((done) => server.close(done));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const ENV = {
+  APPROOV_BASE64_SECRET: SECRET,
+  APPROOV_GRPC_LISTEN: '127.0.0.1:0',
+  APPROOV_ADMIN_LISTEN: '127.0.0.1:0',
+};
+const COMMANDS = ['serve', 'check-config', 'explain', 'mint', 'healthcheck'];
+const VERSION = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
+
+function fileWith(content: string, name = 'config.yaml'): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+test('what cannot be written is a fault, and no success that nobody can read', () => {
+  const full = openSync('/dev/full', 'w');
+  const args = [fileURLToPath(new URL('../../dist/cli.js', import.meta.url)), '--version'];
+  const { status, stderr } = spawnSync(process.execPath, args, { stdio: ['ignore', full, 'pipe'] });
+  closeSync(full);
+  expect(status).toBe(1);
+  expect(stderr.toString()).toContain('ENOSPC');
+});
+
+/** One line per error on stderr, each with the program's name, and nothing that only a developer could read. */
+function errorsOf({ stderr }: Finished): string[] {
+  const lines = stderr.split('\n');
+  expect(lines.pop()).toBe('');
+  for (const line of lines) expect(line).toMatch(/^approov-ext-authz: \S/);
+  expect(stderr).not.toMatch(/^\s+at |Error:|node:internal/m);
+  return lines.map((line) => line.slice('approov-ext-authz: '.length));
+}
+
+describe('--help and --version', () => {
+  test.each(['--help', '--version'])(
+    '%s goes to stdout with exit 0, whatever is configured',
+    async (option) => {
+      const finished = await runCli([option], { APPROOV_CONFIG: '/nowhere', APPROOV_MODE: 'bad' });
+      expect(finished).toMatchObject({ code: 0, stderr: '' });
+      expect(finished.stdout).toContain(VERSION);
+    },
+  );
+
+  test('--version is the version alone', async () => {
+    expect((await runCli(['--version'])).stdout).toBe(`${VERSION}\n`);
+    expect((await runCli(['mint', '--version'])).stdout).toBe(`${VERSION}\n`);
+  });
+
+  test('--help names each command', async () => {
+    const { stdout } = await runCli(['--help']);
+    for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command} +\\S`, 'm'));
+  });
+
+  test.each(COMMANDS)('%s --help is about that command', async (command) => {
+    const finished = await runCli([command, '--help']);
+    expect(finished).toMatchObject({ code: 0, stderr: '' });
+    expect(finished.stdout).toContain(`usage: approov-ext-authz ${command} [--config FILE]`);
+  });
+
+  test.each<[command: string, options: string[]]>([
+    ['explain', ['--token', '--header', '--host', '--path', '--method', '--policy', '--at', '--json']],
+    ['mint', ['--expires-in', '--bind', '--claim', '--key-id', '--invalid']],
+  ])('%s --help names each of its options', async (command, options) => {
+    const { stdout } = await runCli([command, '--help']);
+    for (const option of options) expect(stdout).toMatch(new RegExp(`${option}\\b`));
+  });
+});
+
+describe('bad usage is exit 2', () => {
+  test.each<[args: string[], message: string]>([
+    [['frobnicate'], 'no such command; there are: serve, check-config, explain, mint, healthcheck'],
+    [['toString'], 'no such command'],
+    [['--frobnicate'], "Unknown option '--frobnicate'"],
+    [['serve', '--token', 'x'], "Unknown option '--token'"],
+    [['serve', '-x'], "Unknown option '-x'"],
+    [['check-config', '--config'], "'--config <value>' argument missing"],
+    [['mint', '--invalid=yes'], "'--invalid' does not take an argument"],
+    [['explain', '--token', '-x'], '--token'],
+    [['explain', '--header', 'no colon'], '--header'],
+    [['explain', '--at', 'yesterday'], '--at'],
+    [['mint', '--expires-in', 'soon'], '--expires-in'],
+    [['mint', '--claim', 'novalue'], '--claim'],
+    [['mint', '--key-id', 'other'], '--key-id'],
+  ])('%j', async (args, message) => {
+    const finished = await runCli(args, ENV);
+    expect(finished).toMatchObject({ code: 2, stdout: '' });
+    expect(errorsOf(finished)).toEqual([expect.stringContaining(message)]);
+  });
+
+  test.each(COMMANDS)(
+    '%s with an argument that is no option does not repeat it: it may be a token',
+    async (command) => {
+      const finished = await runCli([command, 'planted.planted.planted'], ENV);
+      expect(finished).toMatchObject({ code: command === 'healthcheck' ? 1 : 2, stdout: '' });
+      expect(errorsOf(finished)).toHaveLength(1);
+      expect(finished.stderr).not.toContain('planted');
+    },
+  );
+
+  test('a token where the command belongs is not repeated', async () => {
+    const finished = await runCli(['planted.planted.planted'], ENV);
+    expect(finished.code).toBe(2);
+    expect(finished.stderr).not.toContain('planted.planted');
+  });
+});
+
+describe('a bad configuration is exit 2, one line per error with its path', () => {
+  test('every error at once, of the file, the environment and the keys', async () => {
+    const config = `
+keys: [{id: A, secretFile: ${folder}/none}, {id: b, secretFile: ${fileWith('c2hvcnQ=', 'short')}}]
+listen: {grpc: nowhere}
+policies: {default: {mode: maybe, extra: 1}}
+routes: [{policy: gone}]
+`;
+    const finished = await runCli(['--config', fileWith(config)], { LOG_LEVEL: 'loud' });
+    expect(finished).toMatchObject({ code: 2, stdout: '' });
+    const paths = errorsOf(finished).map((line) => line.slice(0, line.indexOf(': ')));
+    const expected = [
+      'keys[0].id',
+      'keys[1].secretFile',
+      'listen.grpc',
+      'log.level',
+      'policies.default.extra',
+      'policies.default.mode',
+      'routes[0].policy',
+    ];
+    expect(paths.sort()).toEqual(expected);
+  });
+
+  test.each<[name: string, env: Readonly<Record<string, string>>, message: string]>([
+    [
+      'no key',
+      {},
+      'keys: no key: set APPROOV_BASE64_SECRET, APPROOV_BASE64_SECRET_FILE, or keys in the file',
+    ],
+    ['an empty secret', { APPROOV_BASE64_SECRET: '   ' }, 'APPROOV_BASE64_SECRET: the secret is empty'],
+    [
+      'a secret of 31 bytes',
+      { APPROOV_BASE64_SECRET: Buffer.alloc(31, 7).toString('base64') },
+      'APPROOV_BASE64_SECRET: the secret decodes to 31 bytes; at least 32 are needed for HS256',
+    ],
+    [
+      'a secret with other characters',
+      { APPROOV_BASE64_SECRET: `${SECRET}!` },
+      'APPROOV_BASE64_SECRET: the secret (89 characters) is neither base64 nor base64url',
+    ],
+    [
+      'both variables',
+      { APPROOV_BASE64_SECRET: SECRET, APPROOV_BASE64_SECRET_FILE: fileWith(SECRET, 'good') },
+      'APPROOV_BASE64_SECRET: set together with APPROOV_BASE64_SECRET_FILE: give one',
+    ],
+    [
+      'a file that is not there',
+      { APPROOV_BASE64_SECRET_FILE: '/nowhere/x' },
+      'APPROOV_BASE64_SECRET_FILE: /nowhere/x: no such file',
+    ],
+    [
+      'a folder for a file',
+      { APPROOV_BASE64_SECRET_FILE: '/' },
+      'APPROOV_BASE64_SECRET_FILE: /: is a directory',
+    ],
+    [
+      'a file below a file',
+      { APPROOV_BASE64_SECRET_FILE: '/etc/passwd/x' },
+      'APPROOV_BASE64_SECRET_FILE: /etc/passwd/x: a part of the path is no directory',
+    ],
+    ['a bad mode', { APPROOV_BASE64_SECRET: SECRET, APPROOV_MODE: 'strict' }, 'policies.default.mode: '],
+    [
+      'a bad address',
+      { APPROOV_BASE64_SECRET: SECRET, APPROOV_GRPC_LISTEN: '9001' },
+      'listen.grpc: must be host:port, [v6]:port or unix:/path (set by APPROOV_GRPC_LISTEN)',
+    ],
+    [
+      'a configuration that is not there',
+      { APPROOV_CONFIG: '/nowhere/c.yaml' },
+      ': /nowhere/c.yaml: no such file',
+    ],
+  ])('%s', async (_name, env, message) => {
+    const finished = await runCli(['serve'], env);
+    expect(finished).toMatchObject({ code: 2, stdout: '' });
+    expect(errorsOf(finished)).toEqual([expect.stringContaining(message)]);
+  });
+
+  test.each<[name: string, content: string]>([
+    ['no YAML', 'a: [1'],
+    ['a list', '- a'],
+    ['a name over two lines', '"a\\nb": 1'],
+    ['bytes that steer a terminal', '"a\\e[2Jb": 1'],
+  ])('%s', async (_name, content) => {
+    const finished = await runCli(['--config', fileWith(content)], ENV);
+    expect(finished).toMatchObject({ code: 2, stdout: '' });
+    expect(errorsOf(finished)).toHaveLength(1);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there.
+    expect(finished.stderr.trimEnd()).not.toMatch(/[\u0000-\u001f]/);
+  });
+});
+
+describe('a listener that cannot bind is exit 1, in one line', () => {
+  async function takenPort(): Promise<string> {
+    const server = createServer().listen(0, '127.0.0.1');
+    servers.push(server);
+    await once(server, 'listening');
+    return `127.0.0.1:${(server.address() as { port: number }).port}`;
+  }
+
+  test.each(['APPROOV_GRPC_LISTEN', 'APPROOV_ADMIN_LISTEN'])('%s is taken', async (variable) => {
+    const address = await takenPort();
+    const finished = await runCli(['serve'], { ...ENV, [variable]: address });
+    expect(finished.code).toBe(1);
+    expect(errorsOf(finished)).toEqual([`cannot listen on ${address}: EADDRINUSE`]);
+  });
+
+  test('a unix socket that another service answers on; that one serves on', async () => {
+    const socket = `unix:${join(folder, 'live.sock')}`;
+    const first = await startServe({ ...ENV, APPROOV_GRPC_LISTEN: socket });
+    started.push(first);
+    const finished = await runCli(['serve'], { ...ENV, APPROOV_GRPC_LISTEN: socket });
+    expect(finished.code).toBe(1);
+    expect(errorsOf(finished)).toEqual([`cannot listen on ${socket}: EADDRINUSE`]);
+    expect((await runCli(['healthcheck'], { ...ENV, APPROOV_GRPC_LISTEN: socket })).code).toBe(0);
+  });
+
+  test('a file that is no socket; the file stays as it was', async () => {
+    const path = fileWith('precious', 'precious');
+    const finished = await runServeBriefly(`unix:${path}`);
+    expect(readFileSync(path, 'utf8')).toBe('precious');
+    expect(finished.code).toBe(1);
+    expect(errorsOf(finished)).toHaveLength(1);
+  });
+
+  test('a folder that is not there, or is a socket’s place', async () => {
+    mkdirSync(join(folder, 'folder'), { recursive: true });
+    for (const path of [join(folder, 'none/a.sock'), join(folder, 'folder')]) {
+      const finished = await runServeBriefly(`unix:${path}`);
+      expect(finished.code).toBe(1);
+      expect(errorsOf(finished)).toEqual([expect.stringContaining(`cannot listen on unix:${path}: `)]);
+    }
+  });
+
+  /** Ends a service that serves against expectation. */
+  async function runServeBriefly(grpc: string): Promise<Finished> {
+    const env = { ...ENV, APPROOV_GRPC_LISTEN: grpc };
+    const service = await startServe(env).catch(() => undefined);
+    await service?.kill();
+    return service === undefined
+      ? runCli(['serve'], env)
+      : { code: null, stdout: service.output(), stderr: '' };
+  }
+});
+
+describe('a unix socket that a killed service left behind', () => {
+  test('is replaced', async () => {
+    const path = join(folder, 'stale.sock');
+    const env = { ...ENV, APPROOV_GRPC_LISTEN: `unix:${path}` };
+    await (await startServe(env)).kill();
+    expect(existsSync(path)).toBe(true);
+    started.push(await startServe(env));
+    expect((await runCli(['healthcheck'], env)).code).toBe(0);
+  });
+});
+
+describe('the process', () => {
+  test('serves if no command is named', async () => {
+    const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
+    const child = spawn(process.execPath, [cli], {
+      env: { ...ENV, APPROOV_EXT_AUTHZ_SERVICE_HOST: '10.0.0.1' },
+    });
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    expect(JSON.parse(line.toString())).toMatchObject({ msg: 'serving', version: VERSION });
+  });
+
+  test('ends quietly if nobody reads what it prints', async () => {
+    const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
+    const child = spawn(process.execPath, [cli, 'check-config'], { env: ENV });
+    child.stdout.destroy();
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    await once(child, 'close');
+    expect(stderr).toBe('');
+  });
+});

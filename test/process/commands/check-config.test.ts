@@ -1,0 +1,285 @@
+/** Owns the proof that `check-config` shows what would run, and from where, without a secret; or everything that is wrong. */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, describe, expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { ENCRYPTIONS } from '../../../src/approov/decryption-algorithm.ts';
+import { createKeyPair, generateKeyPair } from '../../support/key-pair.ts';
+import { collect, type Finished, runCli, spawnCli, startServe } from '../../support/process.ts';
+import { OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../../support/token.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'check-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function fileWith(name: string, content: string): string {
+  writeFileSync(join(folder, name), content);
+  return join(folder, name);
+}
+
+function fingerprint(secret: Buffer): string {
+  return createHash('sha256').update(secret).digest('hex').slice(0, 12);
+}
+
+function checkConfig(config?: string, env: Readonly<Record<string, string>> = {}): Promise<Finished> {
+  return runCli(
+    ['check-config', ...(config === undefined ? [] : ['--config', fileWith('config.yaml', config)])],
+    env,
+  );
+}
+
+test('says what is wrong without a character that steers a terminal, wherever it stood', async () => {
+  const { code, stderr } = await checkConfig('"a\u202eb\u009b\u2028": 1\n', {
+    APPROOV_BASE64_SECRET: SECRET,
+  });
+  expect(code).toBe(2);
+  expect(stderr).toBe('approov-ext-authz: a\\u202eb\\u009b\\u2028: unknown field\n');
+});
+
+describe('a good configuration: exit 0', () => {
+  test('warns of secrets that were encoded twice, wherever they come from, and shows nothing of them', async () => {
+    const twice = (text: string): string => Buffer.from(text).toString('base64');
+    const secret = twice(SECRET);
+    const warned = 'the secret decodes to text that is itself base64: it was probably encoded twice';
+    const fromEnvironment = await checkConfig(undefined, { APPROOV_BASE64_SECRET: secret });
+    expect(fromEnvironment).toMatchObject({
+      code: 0,
+      stderr: `warning: APPROOV_BASE64_SECRET: ${warned}\n`,
+    });
+    const fromFiles = await checkConfig(
+      stringify({
+        keys: [{ id: 'a', secretFile: fileWith('twice', secret) }],
+        decryptionKeys: [
+          {
+            id: 'b',
+            secretFile: fileWith('hex-twice', twice('0f'.repeat(32))),
+            algorithms: ['dir'],
+            encryptions: ['A256CBC-HS512'],
+          },
+        ],
+      }),
+    );
+    expect(fromFiles.code).toBe(0);
+    expect(fromFiles.stderr.split('\n')).toEqual([
+      `warning: keys[0].secretFile: ${warned}`,
+      `warning: decryptionKeys[0].secretFile: ${warned.replace('base64', 'hex')}`,
+      '',
+    ]);
+    for (const { stdout, stderr } of [fromEnvironment, fromFiles]) {
+      expect(stdout + stderr).not.toContain(secret.slice(0, 12));
+      expect(stdout + stderr).not.toContain(SECRET.slice(0, 12));
+    }
+  });
+
+  test('is shown to its end, however slowly it is read', async () => {
+    const names = Array.from({ length: 3000 }, (_, index) => `policy-${index}`);
+    const policies = Object.fromEntries(names.map((name) => [name, {}]));
+    const config = fileWith('large.yaml', stringify({ policies }));
+    const child = spawnCli(['check-config', '--config', config], { APPROOV_BASE64_SECRET: SECRET });
+    const exit = once(child, 'exit');
+    // Nobody reads before it has had time to say all and end.
+    await Promise.race([exit, sleep(1500)]);
+    const stdout = collect(child.stdout);
+    await once(child, 'close');
+    expect(Object.keys(parse(stdout()).policies)).toEqual([...names, 'default']);
+  });
+
+  test('shows the defaults of the contract where nothing is said', async () => {
+    const finished = await checkConfig(undefined, { APPROOV_BASE64_SECRET: SECRET });
+    expect(finished).toMatchObject({ code: 0, stderr: '' });
+    expect(parse(finished.stdout)).toMatchObject({
+      listen: { grpc: '0.0.0.0:9001', admin: '127.0.0.1:9002', socketMode: '0660' },
+      keys: [{ id: 'env', fingerprint: fingerprint(SECRET_BYTES), algorithms: ['HS256'] }],
+      defaultPolicy: 'default',
+      policies: {
+        default: {
+          mode: 'enforce',
+          tokenHeader: 'approov-token',
+          tokenPrefix: '',
+          binding: null,
+          issuer: null,
+          audience: null,
+          clockToleranceSeconds: 0,
+          allowCorsPreflight: true,
+          forwardToken: true,
+          forwardClaims: [],
+        },
+      },
+      routes: [],
+      denied: { status: 401, body: '{}', contentType: 'application/json', exposeReason: false },
+      log: { level: 'info', checks: 'failures' },
+      verdictCache: { maxEntries: 10_000 },
+      drain: { delaySeconds: 5, timeoutSeconds: 20 },
+      connection: { maxAgeSeconds: 600, maxConcurrentStreams: 256 },
+      limits: { messageBytes: 262_144, headerBytes: 65_536, connections: 10_000 },
+      workers: 1,
+    });
+  });
+
+  test('shows keys by id and fingerprint, from which file, with which kid and algorithms', async () => {
+    const [first, second] = [fileWith('first', SECRET), fileWith('second', OTHER_SECRET)];
+    const { stdout } = await checkConfig(
+      `keys: [{id: current, secretFile: ${first}}, {id: next, secretFile: ${second}, kid: k2, algorithms: [HS384, HS512]}]`,
+    );
+    expect(parse(stdout)['keys']).toEqual([
+      { id: 'current', fingerprint: fingerprint(SECRET_BYTES), secretFile: first, algorithms: ['HS256'] },
+      {
+        id: 'next',
+        fingerprint: fingerprint(OTHER_SECRET_BYTES),
+        secretFile: second,
+        kid: 'k2',
+        algorithms: ['HS384', 'HS512'],
+      },
+    ]);
+  });
+
+  test('shows decryption keys by id and fingerprint as well', async () => {
+    const bytes = Buffer.alloc(32, 'opener');
+    const file = fileWith('opener', bytes.toString('base64'));
+    const { stdout } = await checkConfig(`decryptionKeys: [{id: open, secretFile: ${file}}]`, {
+      APPROOV_BASE64_SECRET: SECRET,
+    });
+    expect(parse(stdout)['decryptionKeys']).toMatchObject([
+      {
+        id: 'open',
+        fingerprint: fingerprint(bytes),
+        secretFile: file,
+        algorithms: ['dir', 'A256KW', 'A256GCMKW'],
+        encryptions: ENCRYPTIONS,
+      },
+    ]);
+  });
+
+  test('warns of each member of a JWK Set that is skipped, and shows nothing of a key', async () => {
+    const [good, weak] = [createKeyPair('good'), generateKeyPair('rsa', { modulusLength: 2048 })];
+    const encrypting = { ...weak.publicKey.export({ format: 'jwk' }), kid: 'enc', use: 'enc' };
+    const curve = { kty: 'EC', crv: 'BP-256', x: good.jwk.x, y: good.jwk.y };
+    const file = fileWith('jwks', JSON.stringify({ keys: [curve, good.jwk, encrypting] }));
+    const { code, stdout, stderr } = await checkConfig(`keys: [{id: set, jwksFile: ${file}}]`);
+    expect(code).toBe(0);
+    expect(parse(stdout)['keys'][0].jwks).toMatchObject([{ kid: 'good', algorithms: ['ES256'] }]);
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      'warning: keys[0].jwksFile: keys[0] has an unsupported crv BP-256; it is skipped',
+      'warning: keys[0].jwksFile: keys[2] (kid "enc") is not for signatures: use enc; it is skipped',
+    ]);
+    for (const text of [good.jwk.x, encrypting.n]) expect(stdout + stderr).not.toContain(text);
+  });
+
+  test('marks each value that came from the environment, and no other', async () => {
+    const env = {
+      APPROOV_BASE64_SECRET: SECRET,
+      APPROOV_MODE: 'observe',
+      APPROOV_BINDING_HEADER: 'authorization',
+      APPROOV_GRPC_LISTEN: 'unix:/run/a.sock',
+      APPROOV_ADMIN_LISTEN: '[::1]:9',
+      LOG_LEVEL: 'debug',
+    };
+    const { code, stdout } = await checkConfig('policies: {default: {mode: limit}, other: {}}', env);
+    expect(code).toBe(0);
+    const marked = stdout
+      .split('\n')
+      .filter((line) => line.includes('#'))
+      .map((line) => line.trim());
+    expect(marked).toEqual([
+      'grpc: unix:/run/a.sock # from APPROOV_GRPC_LISTEN',
+      'admin: "[::1]:9" # from APPROOV_ADMIN_LISTEN',
+      'mode: observe # from APPROOV_MODE',
+      expect.stringContaining('# from APPROOV_BINDING_HEADER'),
+      'level: debug # from LOG_LEVEL',
+      '- id: env # from APPROOV_BASE64_SECRET',
+    ]);
+    expect(parse(stdout)['policies']['default']['binding']).toEqual({
+      headers: ['authorization'],
+      when: 'if-present',
+    });
+  });
+
+  test('warns of each route that is stricter than the default policy', async () => {
+    const { code, stderr, stdout } = await checkConfig(
+      `defaultPolicy: open
+policies: {open: {mode: observe}, strict: {}, off: {mode: off}, bound: {mode: observe, issuer: approov.io}}
+routes: [{pathPrefix: /public, policy: off}, {pathPrefix: /orders, policy: strict}, {pathPrefix: /b, policy: bound}]`,
+      { APPROOV_BASE64_SECRET: SECRET },
+    );
+    expect(code).toBe(0);
+    expect(parse(stdout)['defaultPolicy']).toBe('open');
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      'warning: routes[1].policy: strict is stricter than the default policy open: a request that an upstream ' +
+        'routes here though its path does not match escapes it; make the strictest policy the default',
+    ]);
+  });
+
+  test('shows nothing of a secret', async () => {
+    const { stdout } = await checkConfig(`keys: [{id: a, secretFile: ${fileWith('secret', SECRET)}}]`);
+    for (let start = 0; start + 8 <= SECRET.length; start += 4)
+      expect(stdout).not.toContain(SECRET.slice(start, start + 8));
+  });
+
+  test('shows what the running service shows on /config', async () => {
+    const config = fileWith(
+      'same.yaml',
+      `keys: [{id: a, secretFile: ${fileWith('secret', SECRET)}}]
+decryptionKeys: [{id: open, secretFile: ${fileWith('opener', OTHER_SECRET)}}]
+policies: {b: {mode: off}}`,
+    );
+    const addresses = { APPROOV_GRPC_LISTEN: '127.0.0.1:0', APPROOV_ADMIN_LISTEN: '127.0.0.1:0' };
+    const service = await startServe(addresses, ['--config', config]);
+    const page = await (await fetch(`http://${service.admin}/config`)).text();
+    await service.kill();
+    expect((await runCli(['check-config', '--config', config], addresses)).stdout).toBe(page);
+  });
+});
+
+describe('a bad configuration: exit 2', () => {
+  test('tells every error with its path, and shows no configuration', async () => {
+    const short = fileWith('short', Buffer.alloc(31, 1).toString('base64'));
+    const finished = await checkConfig(
+      `keys: [{id: a, secretFile: ${short}}, {id: a, secretFile: /nowhere}]
+policies: {default: {mode: on, tokenHeader: Host}, unknown: {}, Big: {}}
+routes: [{host: "a b", policy: none}]
+denied: {status: 418}
+verdictCache: {maxEntries: -1}
+other: 1
+`,
+    );
+    expect(finished).toMatchObject({ code: 2, stdout: '' });
+    const lines = finished.stderr
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replace('approov-ext-authz: ', ''));
+    expect(lines.map((line) => line.slice(0, line.indexOf(': '))).sort()).toEqual([
+      'denied.status',
+      'keys[0].secretFile',
+      'keys[1].id',
+      'keys[1].secretFile',
+      'other',
+      'policies.Big',
+      'policies.default.mode',
+      'policies.default.tokenHeader',
+      'policies.unknown',
+      'routes[0].host',
+      'routes[0].policy',
+      'verdictCache.maxEntries',
+    ]);
+    expect(lines).toContain(
+      `keys[0].secretFile: ${short}: the secret decodes to 31 bytes; at least 32 are needed for HS256`,
+    );
+  });
+
+  test('tells of every file of TLS that cannot be read, beside every other error', async () => {
+    const finished = await checkConfig(
+      'listen: {tls: {certFile: /no.crt, keyFile: /no.key, clientCaFile: /no.ca}}\nother: 1',
+      { APPROOV_BASE64_SECRET: SECRET },
+    );
+    expect(finished).toMatchObject({ code: 2, stdout: '' });
+    expect(finished.stderr.replaceAll('approov-ext-authz: ', '').trimEnd().split('\n')).toEqual([
+      'other: unknown field',
+      'listen.tls: /no.crt: no such file',
+      'listen.tls: /no.key: no such file',
+      'listen.tls: /no.ca: no such file',
+    ]);
+  });
+});

@@ -1,0 +1,233 @@
+/** Holds that known abuse of HTTP/2, and bytes that are none, end at most the connection that they come on. */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type RunningService, startServe } from '../support/process.ts';
+import {
+  CHECK_HEADERS,
+  checkHeaders,
+  connectRaw,
+  FRAME,
+  frame,
+  headersFrames,
+  literal,
+  PREFACE,
+  type RawPeer,
+  SETTINGS,
+  streamNumber,
+  times,
+} from '../support/raw-http2.ts';
+import { SECRET } from '../support/token.ts';
+import { type Watch, watchService } from '../support/watch.ts';
+
+const STREAMS = 500;
+const THOUSAND = 1000;
+/** Frames in a flood. */
+const FLOOD = 20 * THOUSAND;
+/** Far above what an attack here costs, far below what it would if all that it sends were kept. */
+const MEMORY_BOUND = 128 * 2 ** 20;
+const PATIENCE = { timeout: 20_000, interval: 20 };
+
+const folder = mkdtempSync(join(tmpdir(), 'hostile-'));
+const config = join(folder, 'config.yaml');
+/** On Node 20 a connection that has broken HTTP/2 is closed once nothing has come on it for 20 s. */
+const CLOSING = { timeout: 60_000, interval: 500 };
+
+let service: RunningService;
+let watch: Watch;
+let openFiles: number;
+
+beforeAll(async () => {
+  writeFileSync(
+    config,
+    `{connection: {maxConcurrentStreams: ${STREAMS}}, drain: {delaySeconds: 0, timeoutSeconds: 1}}`,
+  );
+  service = await startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', config]);
+  watch = watchService(service);
+  openFiles = await watch.openFiles();
+});
+afterAll(async () => {
+  await service.kill();
+  rmSync(folder, { recursive: true });
+});
+
+interface Attack {
+  readonly name: string;
+  /** Is its connection ended, or kept? Where that depends on how many frames come at a time, either is right. */
+  readonly end: 'ended' | 'kept' | 'either';
+  /** After preface and settings. */
+  readonly send: (peer: RawPeer) => Promise<void>;
+}
+
+const RESET = Buffer.of(0, 0, 0, 8);
+const OPAQUE = Buffer.alloc(8, 'opaque');
+const EMPTY = Buffer.alloc(0);
+/** A field of 3.9 kB, and 16,000 references to it: 62 MB of headers in 20 kB. */
+const HEADER_BOMB = Buffer.concat([
+  CHECK_HEADERS,
+  Buffer.of(0x40),
+  literal('x'),
+  literal('a'.repeat(3900)),
+  Buffer.alloc(16_000, 0xbe),
+]);
+
+/** 256 calls that are held open, each with 62 kB of headers in 100 bytes: the HTTP/2 bomb (CVE-2026-49975). */
+const HELD_BOMBS = Buffer.concat([
+  headersFrames(1, Buffer.concat([CHECK_HEADERS, Buffer.of(0x40), literal('x'), literal('a'.repeat(3900))])),
+  times(255, (index) =>
+    headersFrames(streamNumber(index + 1), Buffer.concat([CHECK_HEADERS, Buffer.alloc(15, 0xbe)])),
+  ),
+]);
+
+/** Thousands of frames, the same ones or each of a stream of its own. */
+function flood(make: (stream: number) => Buffer): Attack['send'] {
+  return async (peer) => {
+    for (let from = 0; from < FLOOD; from += THOUSAND) {
+      await peer.write(times(THOUSAND, (index) => make(streamNumber(from + index))));
+    }
+  };
+}
+
+function after(first: Buffer, send: Attack['send']): Attack['send'] {
+  return async (peer) => {
+    await peer.write(first);
+    await send(peer);
+  };
+}
+
+/** From a peer that takes no answer. */
+function unread(send: Attack['send']): Attack['send'] {
+  return async (peer) => {
+    peer.stopReading();
+    await send(peer);
+  };
+}
+
+const pings = flood(() => frame(FRAME.ping, 0, 0, OPAQUE));
+const settings = flood(() => SETTINGS);
+const unendedHeaders = frame(FRAME.headers, 0, 1, CHECK_HEADERS);
+
+const ATTACKS: readonly Attack[] = [
+  { name: 'rubbish for frames', end: 'ended', send: (peer) => peer.write(randomBytes(2 ** 20)) },
+  {
+    name: `${FLOOD} calls that stop at their headers`,
+    end: 'ended',
+    send: flood((stream) => headersFrames(stream, CHECK_HEADERS)),
+  },
+  {
+    name: `${FLOOD} calls that are reset as soon as they are made`,
+    end: 'ended',
+    send: flood((stream) =>
+      Buffer.concat([headersFrames(stream, CHECK_HEADERS), frame(FRAME.rstStream, 0, stream, RESET)]),
+    ),
+  },
+  {
+    name: 'headers that go on and on',
+    end: 'ended',
+    send: after(
+      unendedHeaders,
+      flood(() => frame(FRAME.continuation, 0, 1, Buffer.concat([Buffer.of(0), literal('x'), literal('y')]))),
+    ),
+  },
+  {
+    name: 'headers that go on and on with nothing',
+    end: 'ended',
+    send: after(
+      unendedHeaders,
+      flood(() => frame(FRAME.continuation, 0, 1, EMPTY)),
+    ),
+  },
+  {
+    name: 'headers that are beyond all measure',
+    end: 'ended',
+    send: (peer) => peer.write(headersFrames(1, checkHeaders({ x: 'a'.repeat(200_000) }))),
+  },
+  {
+    name: 'headers that unpack to 62 MB',
+    end: 'kept',
+    send: (peer) => peer.write(headersFrames(1, HEADER_BOMB)),
+  },
+  {
+    name: 'calls with 62 kB of headers each that it never ends',
+    end: 'kept',
+    send: (peer) => peer.write(HELD_BOMBS),
+  },
+  {
+    name: 'empty DATA frames',
+    end: 'ended',
+    send: after(
+      headersFrames(1, CHECK_HEADERS),
+      flood(() => frame(FRAME.data, 0, 1, EMPTY)),
+    ),
+  },
+  { name: 'PINGs', end: 'either', send: pings },
+  { name: 'PINGs whose answers it does not read', end: 'either', send: unread(pings) },
+  { name: 'SETTINGS', end: 'either', send: settings },
+  { name: 'SETTINGS whose answers it does not read', end: 'either', send: unread(settings) },
+  {
+    name: 'WINDOW_UPDATEs',
+    end: 'kept',
+    send: flood(() => frame(FRAME.windowUpdate, 0, 0, Buffer.of(0, 0, 0, 1))),
+  },
+];
+
+async function expectEnd(peer: RawPeer, end: Attack['end']): Promise<void> {
+  if (end === 'either') return;
+  if (end === 'kept') await peer.write(frame(FRAME.ping, 0, 0, OPAQUE));
+  await vi.waitFor(() => {
+    if (end === 'kept') expect(peer.received(FRAME.ping)).toHaveLength(1);
+    // A reset may overtake the GOAWAY.
+    else expect(peer.isClosed || peer.received(FRAME.goaway).length > 0).toBe(true);
+  }, PATIENCE);
+}
+
+describe('a peer that sends', () => {
+  test.each(ATTACKS.map((attack) => [attack.name, attack] as const))(
+    '%s is noticed by nobody else',
+    async (_name, { end, send }) => {
+      const before = await watch.memory();
+      const peer = await connectRaw(service.grpc);
+      const reasons = await watch.reasonsDuring(async () => {
+        await peer.write(PREFACE, SETTINGS);
+        await send(peer);
+        await expectEnd(peer, end);
+      });
+      expect(reasons).toEqual(new Set(['ok']));
+      expect(await watch.inFlight()).toBeLessThanOrEqual(STREAMS);
+      expect((await watch.memory()) - before).toBeLessThan(MEMORY_BOUND);
+      peer.destroy();
+    },
+  );
+
+  test('no HTTP/2 at all is cut off, and noticed by nobody else', async () => {
+    const reasons = await watch.reasonsDuring(async () => {
+      for (const bytes of [randomBytes(2 ** 20), Buffer.from('GET / HTTP/1.1\r\nhost: x\r\n\r\n')]) {
+        const peer = await connectRaw(service.grpc);
+        await peer.write(bytes);
+        await vi.waitFor(() => expect(peer.isClosed).toBe(true), PATIENCE);
+      }
+    });
+    expect(reasons).toEqual(new Set(['ok']));
+  });
+});
+
+test('every connection that is gone gives its descriptor back', async () => {
+  await vi.waitFor(async () => expect(await watch.openFiles()).toBeLessThanOrEqual(openFiles), CLOSING);
+  expect(await watch.inFlight()).toBe(0);
+});
+
+test('the service drains and exits 0 while connections lie broken', async () => {
+  const peers: RawPeer[] = [];
+  for (const { send } of ATTACKS) {
+    const peer = await connectRaw(service.grpc);
+    await peer.write(PREFACE, SETTINGS);
+    await send(peer);
+    peers.push(peer);
+  }
+  service.signal('SIGTERM');
+  expect(await service.ended).toBe(0);
+  expect(service.logLines().filter(({ level }) => Number(level) >= 40)).toEqual([]);
+  for (const peer of peers) peer.destroy();
+});

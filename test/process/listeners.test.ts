@@ -1,0 +1,415 @@
+/** Owns the proof that the service is reached, and only by whom it should be, over TLS, mTLS, unix sockets and IPv6. */
+import { once } from 'node:events';
+import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { stringify } from 'yaml';
+import { readMetrics, readReadyz } from '../support/admin-pages.ts';
+import { type Certificate, createCa, issueCertificate } from '../support/certificate.ts';
+import { createScratch } from '../support/checked-service.ts';
+import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { type Finished, type RunningService, runCli, startServe } from '../support/process.ts';
+import { freshToken, OTHER_SECRET, SECRET } from '../support/token.ts';
+
+const scratch = createScratch('listeners');
+const CONFIG = scratch.path('config.yaml');
+const ca = createCa(scratch.folder, 'ca');
+const otherCa = createCa(scratch.folder, 'other-ca');
+const first = issueCertificate(scratch.folder, 'first', ca);
+const second = issueCertificate(scratch.folder, 'second', ca);
+const envoy = issueCertificate(scratch.folder, 'envoy', ca);
+const stranger = issueCertificate(scratch.folder, 'stranger', otherCa);
+afterAll(() => scratch.remove());
+
+const PATIENCE = { timeout: 20_000, interval: 50 };
+const ENV = { APPROOV_BASE64_SECRET: SECRET };
+const HAS_IPV6 = Object.values(networkInterfaces()).some((list) =>
+  list?.some(({ address }) => address === '::1'),
+);
+
+let service: RunningService | undefined;
+afterEach(async () => {
+  await service?.kill();
+  service = undefined;
+});
+
+const FILES = { certFile: scratch.path('server.crt'), keyFile: scratch.path('server.key') };
+const CLIENT_CA = { clientCaFile: scratch.path('client-ca.crt') };
+
+function lay({ cert, key }: Certificate): void {
+  writeFileSync(FILES.certFile, cert);
+  writeFileSync(FILES.keyFile, key);
+}
+
+async function start(listen: object, grpc = '127.0.0.1:0'): Promise<RunningService> {
+  writeFileSync(CONFIG, stringify({ listen }));
+  service = await startServe({ ...ENV, APPROOV_GRPC_LISTEN: grpc }, ['--config', CONFIG]);
+  return service;
+}
+
+async function startTls(more: object = {}, grpc?: string): Promise<RunningService> {
+  lay(first);
+  return start({ tls: { ...FILES, ...more } }, grpc);
+}
+
+function ssl(client?: Certificate, trusted = ca): ChannelCredentials {
+  return credentials.createSsl(
+    Buffer.from(trusted.cert),
+    client && Buffer.from(client.key),
+    client && Buffer.from(client.cert),
+  );
+}
+
+/** Checks on a connection of its own: the reason of the decision, or how the call failed. */
+async function check(grpc: string, channel?: ChannelCredentials): Promise<string> {
+  const client = createCheckClient(grpc.replace('[::]', '[::1]'), channel);
+  try {
+    const answer = await client.check(requestWith({ 'approov-token': freshToken() }));
+    return String(metadataOf(answer)['approov_reason']);
+  } catch (error) {
+    return `failed with status ${(error as { code?: number }).code}`;
+  } finally {
+    client.close();
+  }
+}
+
+/** Asks at the address that the service has found, with the configuration that it was started with. */
+function healthcheck(running: RunningService): Promise<Finished> {
+  return runCli(['healthcheck', '--config', CONFIG], {
+    ...ENV,
+    APPROOV_GRPC_LISTEN: running.grpc,
+    APPROOV_ADMIN_LISTEN: running.admin,
+  });
+}
+
+const SERVING = { code: 0, stdout: '', stderr: '' };
+/** gRPC's UNAVAILABLE: there was no connection. */
+const REFUSED = 'failed with status 14';
+
+async function openTls(grpc: string, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  const [host = '', port] = grpc.split(':');
+  const socket = connect({ host, port: Number(port), ca: ca.cert, ALPNProtocols: ['h2'], ...options });
+  await once(socket, 'secureConnect');
+  return socket;
+}
+
+/** The common name of the certificate that a new connection gets. */
+async function servedName(grpc: string, options?: ConnectionOptions): Promise<string> {
+  const socket = await openTls(grpc, options);
+  const { subject } = socket.getPeerCertificate();
+  socket.destroy();
+  return String(subject.CN);
+}
+
+describe('with TLS', () => {
+  test('a client that trusts the CA is answered, and the health check finds the service', async () => {
+    const running = await startTls();
+    expect(await check(running.grpc, ssl())).toBe('ok');
+    expect(await healthcheck(running)).toEqual(SERVING);
+  });
+
+  test('a client in plain text is not answered, nor is one by an old version of TLS', async () => {
+    const { grpc } = await startTls();
+    expect(await check(grpc)).toBe(REFUSED);
+    await expect(openTls(grpc, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1' })).rejects.toThrow();
+    expect(await check(grpc, ssl())).toBe('ok');
+  });
+
+  test('a client that stops in its handshake, or after it, is cut off, and one that does not is kept', async () => {
+    const { grpc } = await startTls();
+    const [host = '', port] = grpc.split(':');
+    const kept = createCheckClient(grpc, ssl());
+    const silent = connectTcp(Number(port), host).resume();
+    const hello = connectTcp(Number(port), host).resume();
+    // The head of a ClientHello that never comes, and more bytes than a preface has.
+    hello.write(Buffer.concat([Buffer.from('16030102000100', 'hex'), Buffer.alloc(100)]));
+    const secure = (await openTls(grpc)).resume();
+    const request = requestWith({ 'approov-token': freshToken() });
+    try {
+      await vi.waitFor(async () => {
+        expect(metadataOf(await kept.check(request))['approov_reason']).toBe('ok');
+        expect([silent.closed, hello.closed, secure.closed]).toEqual([true, true, true]);
+      }, PATIENCE);
+    } finally {
+      kept.close();
+      for (const socket of [silent, hello, secure]) socket.destroy();
+    }
+  });
+
+  test('a client that trusts another CA turns away', async () => {
+    expect(await check((await startTls()).grpc, ssl(undefined, otherCa))).toBe(REFUSED);
+  });
+
+  test.each<[what: string, cert: string, key: string, message: string]>([
+    ['a key of another certificate', first.cert, second.key, 'not a certificate and its key in PEM'],
+    ['an empty certificate', '', first.key, 'no certificate in PEM'],
+  ])('%s is an error at the start', async (_what, cert, key, message) => {
+    writeFileSync(FILES.certFile, cert);
+    writeFileSync(FILES.keyFile, key);
+    writeFileSync(CONFIG, stringify({ listen: { tls: FILES } }));
+    const finished = await runCli(['serve', '--config', CONFIG], ENV);
+    expect(finished).toMatchObject({ code: 2, stdout: '' });
+    expect(finished.stderr).toMatch(/^approov-ext-authz: listen\.tls: [^\n]+\n$/);
+    expect(finished.stderr).toContain(message);
+  });
+});
+
+describe('a certificate that is renewed', () => {
+  const renewals = {
+    'in place': () => lay(second),
+    'by rename': () => {
+      for (const [file, text] of [
+        [FILES.certFile, second.cert],
+        [FILES.keyFile, second.key],
+      ] as const) {
+        writeFileSync(`${file}.new`, text);
+        renameSync(`${file}.new`, file);
+      }
+    },
+  };
+
+  test.each(Object.entries(renewals))(
+    '%s is given to new connections, while old ones live on',
+    async (_how, renew) => {
+      const { grpc, admin } = await startTls();
+      expect(await servedName(grpc)).toBe('first');
+      const old = createCheckClient(grpc, ssl());
+      const ask = async () => {
+        const answer = await old.check(requestWith({ 'approov-token': freshToken() }));
+        return metadataOf(answer)['approov_reason'];
+      };
+      const idle = await openTls(grpc);
+      expect(await ask()).toBe('ok');
+      renew();
+      await vi.waitFor(async () => expect(await servedName(grpc)).toBe('second'), PATIENCE);
+      expect(await ask()).toBe('ok');
+      expect(idle.readyState).toBe('open');
+      expect(await check(grpc, ssl())).toBe('ok');
+      old.close();
+      idle.destroy();
+      const metrics = await readMetrics(admin);
+      expect(metrics.get('approov_reload_total{source="tls",outcome="success"}')).toBe(1);
+    },
+  );
+
+  test('alone is: another file that changes leaves it, and with it the sessions that clients resume', async () => {
+    lay(first);
+    const secretFile = scratch.write('secret', SECRET);
+    const keys = [{ id: 'current', secretFile }];
+    writeFileSync(CONFIG, stringify({ keys, listen: { tls: FILES } }));
+    service = await startServe({}, ['--config', CONFIG]);
+    const { grpc, admin, signal } = service;
+    const ticketOf = async (): Promise<Buffer> => {
+      const socket = await openTls(grpc);
+      const [ticket] = (await once(socket, 'session')) as [Buffer];
+      socket.destroy();
+      return ticket;
+    };
+    const isResumed = async (session: Buffer): Promise<boolean> => {
+      const socket = await openTls(grpc, { session });
+      const isReused = socket.isSessionReused();
+      socket.destroy();
+      return isReused;
+    };
+    const ticket = await ticketOf();
+    scratch.write('secret', OTHER_SECRET);
+    signal('SIGHUP');
+    const reloads = (source: string) =>
+      vi.waitFor(async () => {
+        const metrics = await readMetrics(admin);
+        expect(metrics.get(`approov_reload_total{source="${source}",outcome="success"}`)).toBe(1);
+      }, PATIENCE);
+    await reloads('keys');
+    expect(await isResumed(ticket)).toBe(true);
+    lay(second);
+    await reloads('tls');
+    expect(await isResumed(ticket)).toBe(false);
+  });
+
+  test('by one that is no good leaves the last good one, which is told, until both files are good', async () => {
+    const { grpc, admin, signal } = await startTls();
+    writeFileSync(FILES.certFile, '');
+    writeFileSync(FILES.keyFile, '');
+    signal('SIGHUP');
+    await vi.waitFor(async () => {
+      const { status, components } = await readReadyz(admin);
+      expect([status, components.files?.['tls']]).toEqual([
+        200,
+        [`listen.tls: ${FILES.certFile}, ${FILES.keyFile}: no certificate in PEM`],
+      ]);
+    }, PATIENCE);
+    expect(await servedName(grpc)).toBe('first');
+    expect(await check(grpc, ssl())).toBe('ok');
+    lay(second);
+    signal('SIGHUP');
+    await vi.waitFor(async () => expect(await servedName(grpc)).toBe('second'), PATIENCE);
+    expect((await readReadyz(admin)).components.files?.['tls']).toBe('ok');
+    const metrics = await readMetrics(admin);
+    expect(metrics.get('approov_reload_total{source="tls",outcome="failure"}')).toBe(1);
+  });
+});
+
+describe('with a client CA', () => {
+  test('only clients with a certificate that it signed are answered', async () => {
+    writeFileSync(CLIENT_CA.clientCaFile, ca.cert);
+    const { grpc } = await startTls(CLIENT_CA);
+    expect(await check(grpc, ssl(envoy))).toBe('ok');
+    expect(await check(grpc, ssl())).toBe(REFUSED);
+    expect(await check(grpc, ssl(stranger))).toBe(REFUSED);
+    expect(await check(grpc)).toBe(REFUSED);
+    expect(await check(grpc, ssl(envoy))).toBe('ok');
+  });
+
+  test('the health check asks the admin page: that the service serves, and that it drains', async () => {
+    writeFileSync(CLIENT_CA.clientCaFile, ca.cert);
+    lay(first);
+    writeFileSync(
+      CONFIG,
+      stringify({ listen: { tls: { ...FILES, ...CLIENT_CA } }, drain: { delaySeconds: 3600 } }),
+    );
+    const running = await startServe(ENV, ['--config', CONFIG]);
+    service = running;
+    expect(await healthcheck(running)).toEqual(SERVING);
+    running.signal('SIGTERM');
+    await vi.waitFor(async () => expect((await readReadyz(running.admin)).status).toBe(503), PATIENCE);
+    expect(await healthcheck(running)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/: NOT_SERVING\n$/),
+    });
+  });
+
+  test.each([
+    ['once it is configured no more, until the next start', CLIENT_CA, {}, REFUSED],
+    ['although it is configured now, from the next start on only', {}, CLIENT_CA, 'ok'],
+  ])(
+    'is asked for a certificate %s; the one of the listener is renewed all the same',
+    async (_when, before, after, uncertified) => {
+      writeFileSync(CLIENT_CA.clientCaFile, ca.cert);
+      const { grpc, logLines } = await startTls(before);
+      const own = { cert: envoy.cert, key: envoy.key };
+      expect(await servedName(grpc, own)).toBe('first');
+      writeFileSync(CONFIG, stringify({ listen: { tls: { ...FILES, ...after } } }));
+      await vi.waitFor(
+        () => expect(logLines()).toContainEqual(expect.objectContaining({ field: 'listen', level: 40 })),
+        PATIENCE,
+      );
+      lay(second);
+      await vi.waitFor(async () => expect(await servedName(grpc, own)).toBe('second'), PATIENCE);
+      expect(await check(grpc, ssl())).toBe(uncertified);
+      expect(await check(grpc, ssl(envoy))).toBe('ok');
+    },
+  );
+
+  test('that is renewed decides about new connections', async () => {
+    writeFileSync(CLIENT_CA.clientCaFile, ca.cert);
+    const { grpc, admin, signal } = await startTls(CLIENT_CA);
+    expect(await check(grpc, ssl(stranger))).toBe(REFUSED);
+    writeFileSync(CLIENT_CA.clientCaFile, otherCa.cert);
+    signal('SIGHUP');
+    await vi.waitFor(async () => expect(await check(grpc, ssl(stranger))).toBe('ok'), PATIENCE);
+    expect(await check(grpc, ssl(envoy))).toBe(REFUSED);
+    writeFileSync(CLIENT_CA.clientCaFile, '');
+    signal('SIGHUP');
+    await vi.waitFor(async () => {
+      expect((await readReadyz(admin)).components.files?.['tls']).toEqual([
+        expect.stringContaining('the client CA holds no certificate in PEM'),
+      ]);
+    }, PATIENCE);
+    // A file that is emptied must neither let everybody in nor shut everybody out.
+    expect(await check(grpc, ssl(stranger))).toBe('ok');
+    expect(await check(grpc, ssl())).toBe(REFUSED);
+  });
+});
+
+describe('a unix socket', () => {
+  const path = scratch.path('authz.sock');
+  const grpc = `unix:${path}`;
+
+  test.each([
+    ['0660, if nothing is said', {}, 0o660],
+    ['as configured: 0600', { socketMode: '0600' }, 0o600],
+    ['as configured: 0666', { socketMode: '666' }, 0o666],
+  ])('has the mode %s', async (_what, listen, mode) => {
+    const running = await start(listen, grpc);
+    expect(running.grpc).toBe(grpc);
+    expect(statSync(path).mode & 0o7777).toBe(mode);
+    expect(await check(grpc)).toBe('ok');
+    expect(await healthcheck(running)).toEqual(SERVING);
+  });
+
+  test('that a killed service left behind is replaced; one that ends in order takes it away', async () => {
+    await (await start({}, grpc)).kill();
+    expect(existsSync(path)).toBe(true);
+    writeFileSync(CONFIG, stringify({ listen: { socketMode: '0600' }, drain: { delaySeconds: 0 } }));
+    const running = await startServe({ ...ENV, APPROOV_GRPC_LISTEN: grpc }, ['--config', CONFIG]);
+    service = running;
+    expect(await check(grpc)).toBe('ok');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    running.signal('SIGTERM');
+    expect(await running.ended).toBe(0);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test('that another service answers on, or a file in its place, is an error: exit 1, one line', async () => {
+    const running = await start({}, grpc);
+    const expectRefusal = async (where: string): Promise<void> => {
+      const finished = await runCli(['serve'], {
+        ...ENV,
+        APPROOV_GRPC_LISTEN: where,
+        APPROOV_ADMIN_LISTEN: '127.0.0.1:0',
+      });
+      expect(finished).toMatchObject({
+        code: 1,
+        stderr: `approov-ext-authz: cannot listen on ${where}: EADDRINUSE\n`,
+      });
+    };
+    await expectRefusal(grpc);
+    expect(await check(running.grpc)).toBe('ok');
+    const file = scratch.write('precious', 'text');
+    await expectRefusal(`unix:${file}`);
+    expect(existsSync(file)).toBe(true);
+  });
+
+  test('speaks TLS too', async () => {
+    const running = await startTls({}, grpc);
+    const socket = connect({ path, ca: ca.cert, servername: 'localhost', ALPNProtocols: ['h2'] });
+    await once(socket, 'secureConnect');
+    expect(socket.alpnProtocol).toBe('h2');
+    socket.destroy();
+    expect(await healthcheck(running)).toEqual(SERVING);
+  });
+});
+
+if (!HAS_IPV6)
+  process.stderr.write('listeners.test.ts: this machine has no IPv6, so five tests are left out\n');
+
+describe.runIf(HAS_IPV6)('IPv6', () => {
+  test.each(['[::1]:0', '[::]:0'])('is listened on at %s', async (address) => {
+    const running = await start({}, address);
+    expect(running.grpc).toMatch(/^\[::1?\]:[1-9]\d*$/);
+    expect(await check(running.grpc)).toBe('ok');
+    expect(await healthcheck(running)).toEqual(SERVING);
+  });
+
+  test('takes IPv4 as well at [::], which pods with either or both listen on', async () => {
+    service = await startServe({ ...ENV, APPROOV_GRPC_LISTEN: '[::]:0', APPROOV_ADMIN_LISTEN: '[::]:0' });
+    expect(await check(service.grpc.replace('[::]', '127.0.0.1'))).toBe('ok');
+    expect((await readReadyz(service.admin.replace('[::]', '127.0.0.1'))).status).toBe(200);
+  });
+
+  test('speaks TLS too', async () => {
+    const running = await startTls({}, '[::1]:0');
+    expect(await check(running.grpc, ssl())).toBe('ok');
+    expect(await healthcheck(running)).toEqual(SERVING);
+  });
+
+  test('serves the admin pages', async () => {
+    service = await startServe({ ...ENV, APPROOV_ADMIN_LISTEN: '[::1]:0' });
+    expect(service.admin).toMatch(/^\[::1\]:\d+$/);
+    expect((await readReadyz(service.admin)).status).toBe(200);
+    expect((await fetch(`http://${service.admin}/config`)).status).toBe(200);
+  });
+});

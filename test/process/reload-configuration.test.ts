@@ -1,0 +1,280 @@
+/** Owns the proof that the configuration changes while the service runs, and that a bad one changes nothing. */
+import { rmSync } from 'node:fs';
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { readReadyz } from '../support/admin-pages.ts';
+import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
+import { metadataOf } from '../support/grpc-client.ts';
+import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET } from '../support/token.ts';
+
+const scratch = createScratch('reload-configuration');
+const secretFile = scratch.write('secret', SECRET);
+const keys = [{ id: 'current', secretFile }];
+afterAll(() => scratch.remove());
+
+const PATIENCE = { timeout: 20_000, interval: 50 };
+
+let service: CheckedService;
+beforeEach(() => {
+  scratch.write('secret', SECRET);
+});
+afterEach(() => service.kill());
+
+async function start(more: object = {}): Promise<void> {
+  service = await startChecked(scratch, { keys, ...more });
+}
+
+/** Writes another configuration, and has the service look at it. */
+function change(config: object | string): void {
+  service.writeConfig(typeof config === 'string' ? config : { keys, ...config });
+  service.signal('SIGHUP');
+}
+
+function eventually(assert: () => Promise<void>): Promise<void> {
+  return vi.waitFor(assert, PATIENCE);
+}
+
+async function successes(): Promise<number | undefined> {
+  return service.metric('approov_reload_total{source="config",outcome="success"}');
+}
+
+async function metadata(path = '/'): Promise<Readonly<Record<string, string | undefined>>> {
+  return metadataOf(await service.ask(undefined, { path }));
+}
+
+function warnings(): readonly Readonly<Record<string, unknown>>[] {
+  return service.logLines().filter(({ level }) => level === 40);
+}
+
+describe('what changes without a restart', () => {
+  test('is seen by itself, without a signal', async () => {
+    await start();
+    service.writeConfig({ keys, policies: { default: { mode: 'observe' } } });
+    await eventually(async () => expect((await metadata())['approov_mode']).toBe('observe'));
+  });
+
+  test('are the modes: each below enforce is told again, and the metric of the old mode is gone', async () => {
+    await start({ policies: { default: {}, other: { mode: 'off' } } });
+    expect(await metadata()).toMatchObject({ approov_mode: 'enforce', approov_action: 'deny' });
+    expect(warnings()).toMatchObject([{ policy: 'other', mode: 'off' }]);
+    change({ policies: { default: { mode: 'limit' }, other: { mode: 'observe' } } });
+    await eventually(async () =>
+      expect(await metadata()).toMatchObject({ approov_mode: 'limit', approov_action: 'limit' }),
+    );
+    await eventually(async () =>
+      expect(warnings().slice(1)).toMatchObject([
+        { policy: 'default', mode: 'limit' },
+        { policy: 'other', mode: 'observe' },
+      ]),
+    );
+    const mode = (name: string) => service.metric(`approov_policy_mode{policy="default",mode="${name}"}`);
+    expect([await mode('enforce'), await mode('limit')]).toEqual([undefined, 1]);
+    change({});
+    await eventually(async () => expect((await metadata())['approov_mode']).toBe('enforce'));
+    expect(warnings()).toHaveLength(3);
+  });
+
+  test('are the policies, the routes, and which policy is the default', async () => {
+    const policies = { default: {}, open: { mode: 'off' } };
+    await start({ policies });
+    expect((await metadata('/healthz'))['approov_policy']).toBe('default');
+    change({ policies, routes: [{ pathPrefix: '/healthz', policy: 'open' }] });
+    await eventually(async () => expect((await metadata('/healthz'))['approov_policy']).toBe('open'));
+    expect((await metadata('/orders'))['approov_policy']).toBe('default');
+    change({ policies: { ...policies, strict: {} }, defaultPolicy: 'strict' });
+    await eventually(async () => expect((await metadata('/healthz'))['approov_policy']).toBe('strict'));
+  });
+
+  test('are the headers that a policy reads', async () => {
+    await start();
+    const token = freshToken();
+    expect(await service.reasonOf(undefined, { headers: { 'x-token': `Bearer ${token}` } })).toBe(
+      'missing_approov_token',
+    );
+    change({ policies: { default: { tokenHeader: 'x-token', tokenPrefix: 'Bearer ' } } });
+    await eventually(async () =>
+      expect(await service.reasonOf(undefined, { headers: { 'x-token': `Bearer ${token}` } })).toBe('ok'),
+    );
+    expect(await service.reasonOf(token)).toBe('missing_approov_token');
+  });
+
+  test('is the answer of a refusal', async () => {
+    await start();
+    expect((await service.ask(undefined)).denied_response).toMatchObject({
+      status: { code: 401 },
+      body: '{}',
+    });
+    change({ denied: { status: 403, body: 'no', contentType: 'text/plain', exposeReason: true } });
+    await eventually(async () => {
+      const { denied_response: denied } = await service.ask(undefined);
+      expect(denied).toMatchObject({ status: { code: 403 }, body: 'no' });
+      const headers = denied?.headers.map(({ header }) => [header.key, header.value]);
+      expect(Object.fromEntries(headers ?? [])).toMatchObject({
+        'content-type': 'text/plain',
+        'x-approov-reason': 'missing_approov_token',
+      });
+    });
+  });
+
+  test('are the level of the log and which checks it has', async () => {
+    await start({ log: { checks: 'all' } });
+    const lines = () => service.logLines().filter(({ msg }) => /^check /.test(String(msg))).length;
+    await service.reasonOf(freshToken());
+    await eventually(async () => expect(lines()).toBe(1));
+    change({ log: { level: 'error', checks: 'all' } });
+    await eventually(async () => expect(await successes()).toBe(1));
+    await service.ask(undefined);
+    expect(lines()).toBe(1);
+    change({ log: { level: 'info', checks: 'none' } });
+    await eventually(async () => expect(await successes()).toBe(2));
+    const before = lines();
+    await service.ask(undefined);
+    change({ log: { level: 'info' } });
+    await eventually(async () => expect(await successes()).toBe(3));
+    expect(lines()).toBe(before);
+  });
+
+  test('is the verdict cache', async () => {
+    await start({ verdictCache: { maxEntries: 0 } });
+    const token = freshToken();
+    const hits = () => service.metric('approov_verdict_cache_total{outcome="hit"}');
+    for (let checks = 0; checks < 3; checks++) await service.reasonOf(token);
+    expect(await hits()).toBe(0);
+    change({});
+    await eventually(async () => {
+      await service.reasonOf(token);
+      expect(await hits()).toBeGreaterThan(0);
+    });
+  });
+
+  test('is what the admin page shows', async () => {
+    await start();
+    change({ policies: { default: { issuer: 'example.approov.io' } } });
+    await eventually(async () =>
+      expect(await (await fetch(`http://${service.admin}/config`)).text()).toContain('example.approov.io'),
+    );
+  });
+
+  test('is the drain', async () => {
+    await start({ drain: { delaySeconds: 3600 } });
+    change({ drain: { delaySeconds: 0 } });
+    await eventually(async () => expect(await successes()).toBe(1));
+    service.signal('SIGTERM');
+    expect(await service.ended).toBe(0);
+  });
+});
+
+describe('what is bound at the start', () => {
+  test.each<[field: string, config: object]>([
+    ['listen', { listen: { socketMode: '0600' } }],
+    ['connection', { connection: { maxAgeSeconds: 5 } }],
+    ['limits', { limits: { connections: 5 } }],
+    ['workers', { workers: 2 }],
+  ])('%s: a change is told to need a restart, and the rest of it is taken', async (field, config) => {
+    await start();
+    change({ ...config, denied: { body: 'new' } });
+    await eventually(async () => expect((await service.ask(undefined)).denied_response?.body).toBe('new'));
+    await eventually(async () =>
+      expect(warnings()).toMatchObject([{ field, msg: 'change takes effect at the next start' }]),
+    );
+    expect(await service.reasonOf(freshToken())).toBe('ok');
+  });
+});
+
+describe('a configuration that is bad', () => {
+  const good = { policies: { default: { mode: 'observe' } } };
+
+  test.each<[what: string, breakIt: () => void, problem: string]>([
+    ['with an unknown field', () => change({ extra: 1 }), 'extra: unknown field'],
+    ['with a value that is none', () => change({ log: { level: 'loud' } }), 'log.level: '],
+    ['that is no YAML', () => change('{'), 'not valid YAML'],
+    ['that is empty', () => change(''), 'keys: no key'],
+    ['without keys', () => change({ keys: [] }), 'keys: must name at least one key'],
+    [
+      'that names no policy',
+      () => change({ policies: { default: {} }, defaultPolicy: 'x' }),
+      'defaultPolicy: names no policy',
+    ],
+    [
+      'with a new key whose file is not there',
+      () => change({ keys: [...keys, { id: 'next', secretFile: scratch.path('none') }] }),
+      `keys[1].secretFile: ${scratch.path('none')}: no such file`,
+    ],
+    ['that is gone', () => rmSync(service.configFile), 'no such file'],
+  ])(
+    '%s keeps the old one, and is told, counted and shown until it is mended',
+    async (_what, breakIt, problem) => {
+      await start(good);
+      breakIt();
+      service.signal('SIGHUP');
+      await eventually(async () => {
+        const { status, components } = await readReadyz(service.admin);
+        expect([status, components.files]).toEqual([
+          200,
+          expect.objectContaining({ config: [expect.stringContaining(problem)], keys: 'ok' }),
+        ]);
+      });
+      expect((await metadata())['approov_mode']).toBe('observe');
+      expect(await service.metric('approov_reload_total{source="config",outcome="failure"}')).toBe(1);
+      const told = service.logLines().filter(({ level }) => level === 50);
+      expect(told.map((line) => `${line['path']}: ${line['problem']}`)).toEqual([
+        expect.stringContaining(problem),
+      ]);
+      change({ policies: { default: { mode: 'limit' } } });
+      await eventually(async () => expect((await metadata())['approov_mode']).toBe('limit'));
+      expect((await readReadyz(service.admin)).components.files).toMatchObject({ config: 'ok' });
+      expect(await successes()).toBe(1);
+    },
+  );
+
+  test('tells every problem', async () => {
+    await start();
+    change({ a: 1, b: 2 });
+    await eventually(async () =>
+      expect((await readReadyz(service.admin)).components.files?.['config']).toEqual([
+        'a: unknown field',
+        'b: unknown field',
+      ]),
+    );
+  });
+
+  test('and is put back as it was counts as a success', async () => {
+    await start(good);
+    change({ extra: 1 });
+    await eventually(async () =>
+      expect((await readReadyz(service.admin)).components.files?.['config']).toEqual([
+        'extra: unknown field',
+      ]),
+    );
+    change(good);
+    await eventually(async () =>
+      expect((await readReadyz(service.admin)).components.files).toMatchObject({ config: 'ok' }),
+    );
+    expect(await successes()).toBe(1);
+  });
+
+  test('does not keep the secrets of the old one from being rotated', async () => {
+    await start(good);
+    change({ extra: 1 });
+    scratch.write('secret', OTHER_SECRET);
+    service.signal('SIGHUP');
+    await eventually(async () =>
+      expect(await service.reasonOf(freshToken({}, { secret: OTHER_SECRET_BYTES }))).toBe('ok'),
+    );
+    expect((await metadata())['approov_mode']).toBe('observe');
+  });
+
+  test('becomes good when the file that it names is there', async () => {
+    await start();
+    const next = scratch.path('next');
+    change({ keys: [...keys, { id: 'next', secretFile: next }] });
+    await eventually(async () =>
+      expect((await readReadyz(service.admin)).components.files?.['config']).toHaveLength(1),
+    );
+    scratch.write('next', OTHER_SECRET);
+    service.signal('SIGHUP');
+    await eventually(async () =>
+      expect(await service.reasonOf(freshToken({}, { secret: OTHER_SECRET_BYTES }))).toBe('ok'),
+    );
+    expect(await service.reasonOf(freshToken())).toBe('ok');
+  });
+});

@@ -1,0 +1,358 @@
+/** Owns the proof that keys change while the service runs: with every way to replace a file, and never by a bad one. */
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CompactEncrypt } from 'jose';
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { readMetrics, readReadyz } from '../support/admin-pages.ts';
+import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
+import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { createKeyPair, jwkSet } from '../support/key-pair.ts';
+import { startServe } from '../support/process.ts';
+import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../support/token.ts';
+
+const scratch = createScratch('reload');
+afterAll(() => scratch.remove());
+
+const PATIENCE = { timeout: 20_000, interval: 50 };
+const OLD = { secret: SECRET_BYTES };
+const NEW = { secret: OTHER_SECRET_BYTES };
+
+let service: CheckedService;
+beforeEach(() => {
+  scratch.write('old', SECRET);
+  scratch.write('new', OTHER_SECRET);
+});
+afterEach(() => service.kill());
+
+const keyOf = (id: string, secretFile: string): object => ({ id, secretFile });
+
+async function start(keys: readonly object[], more: object = {}): Promise<void> {
+  service = await startChecked(scratch, { keys, ...more });
+}
+
+function expectReason(token: string, reason: string): Promise<unknown> {
+  return vi.waitFor(async () => expect(await service.reasonOf(token)).toBe(reason), PATIENCE);
+}
+
+/** Waits until the service has looked at every file: at one that nothing else depends on. */
+let looks = 0;
+async function waitForLook(keys: readonly object[]): Promise<void> {
+  looks += 1;
+  const series = 'approov_reload_total{source="config",outcome="success"}';
+  const before = (await service.metric(series)) ?? 0;
+  service.writeConfig({ keys, denied: { body: `look ${looks}` } });
+  service.signal('SIGHUP');
+  await vi.waitFor(async () => expect(await service.metric(series)).toBeGreaterThan(before), PATIENCE);
+}
+
+test('a secret that was probably encoded twice is warned of once, whether it is there at the start or comes later', async () => {
+  const secretFile = scratch.write('twice', Buffer.from(SECRET).toString('base64'));
+  const later = scratch.write('later', SECRET);
+  const keys = [keyOf('twice', secretFile), keyOf('later', later)];
+  const warnings = () =>
+    service.logLines().flatMap(({ warning }) => (warning === undefined ? [] : [warning]));
+  const warned =
+    'secretFile: the secret decodes to text that is itself base64: it was probably encoded twice';
+  await start(keys);
+  await vi.waitFor(() => expect(warnings()).toEqual([`keys[0].${warned}`]), PATIENCE);
+  scratch.write('later', Buffer.from(OTHER_SECRET).toString('base64'));
+  await waitForLook(keys);
+  await vi.waitFor(() => expect(warnings()).toEqual([`keys[0].${warned}`, `keys[1].${warned}`]), PATIENCE);
+});
+
+describe('a secret is seen', () => {
+  interface Way {
+    readonly name: string;
+    /** Lays the file as it is at the start; @returns where it is. */
+    lay(folder: string): string;
+    replace(folder: string): void;
+  }
+  const WAYS: readonly Way[] = [
+    {
+      name: 'written anew in place',
+      lay: (folder) => write(join(folder, 'secret'), SECRET),
+      replace: (folder) => void write(join(folder, 'secret'), OTHER_SECRET),
+    },
+    {
+      name: 'replaced by rename',
+      lay: (folder) => write(join(folder, 'secret'), SECRET),
+      replace: (folder) =>
+        renameSync(write(join(folder, '.secret.tmp'), OTHER_SECRET), join(folder, 'secret')),
+    },
+    {
+      name: 'swapped behind ..data, as Kubernetes does it',
+      lay(folder) {
+        mkdirSync(join(folder, '..2026_01'));
+        write(join(folder, '..2026_01', 'secret'), SECRET);
+        symlinkSync('..2026_01', join(folder, '..data'));
+        symlinkSync('..data/secret', join(folder, 'secret'));
+        return join(folder, 'secret');
+      },
+      replace(folder) {
+        mkdirSync(join(folder, '..2026_02'));
+        write(join(folder, '..2026_02', 'secret'), OTHER_SECRET);
+        symlinkSync('..2026_02', join(folder, '..data_tmp'));
+        renameSync(join(folder, '..data_tmp'), join(folder, '..data'));
+        rmSync(join(folder, '..2026_01'), { recursive: true });
+      },
+    },
+  ];
+
+  function write(file: string, content: string): string {
+    writeFileSync(file, content);
+    return file;
+  }
+
+  for (const [index, { name, lay, replace }] of WAYS.entries()) {
+    for (const how of ['by itself', 'on SIGHUP']) {
+      test(`${name}: ${how}`, async () => {
+        const folder = scratch.path(`${index}-${how}`);
+        mkdirSync(folder);
+        await start([keyOf('current', lay(folder))]);
+        const [old, next] = [freshToken({}, OLD), freshToken({}, NEW)];
+        expect([await service.reasonOf(old), await service.reasonOf(next)]).toEqual([
+          'ok',
+          'invalid_token_signature',
+        ]);
+        replace(folder);
+        if (how === 'on SIGHUP') service.signal('SIGHUP');
+        await expectReason(next, 'ok');
+        // It was verified before and remembered; its key is gone.
+        expect(await service.reasonOf(old)).toBe('invalid_token_signature');
+        const metrics = await readMetrics(service.admin);
+        expect(metrics.get('approov_reload_total{source="keys",outcome="success"}')).toBe(1);
+        expect(metrics.get('approov_reload_total{source="keys",outcome="failure"}')).toBe(0);
+        expect(service.logLines()).toContainEqual(
+          expect.objectContaining({ level: 30, source: 'keys', msg: 'reloaded' }),
+        );
+      });
+    }
+  }
+
+  test('that the environment names: by itself', async () => {
+    const file = scratch.write('from-env', SECRET);
+    const running = await startServe({ APPROOV_BASE64_SECRET_FILE: file });
+    const client = createCheckClient(running.grpc);
+    service = { ...service, kill: () => running.kill() };
+    scratch.write('from-env', OTHER_SECRET);
+    await vi.waitFor(async () => {
+      const answer = await client.check(requestWith({ 'approov-token': freshToken({}, NEW) }));
+      expect(metadataOf(answer)['approov_reason']).toBe('ok');
+    }, PATIENCE);
+    client.close();
+  });
+});
+
+describe('a secret that is no good', () => {
+  const place = (): string => scratch.path('secret');
+  const laid = [keyOf('current', scratch.path('secret'))];
+  const clear = (): void => rmSync(place(), { recursive: true, force: true });
+
+  function makeFolder(): void {
+    clear();
+    mkdirSync(place());
+  }
+
+  test.each<[what: string, breakIt: () => unknown, problem: string]>([
+    ['gone', clear, 'no such file'],
+    ['empty', () => scratch.write('secret', ''), 'the secret is empty'],
+    [
+      'no base64',
+      () => scratch.write('secret', '?'),
+      'the secret (1 characters) is neither base64 nor base64url',
+    ],
+    [
+      'too short',
+      () => scratch.write('secret', 'c2hvcnQ='),
+      'the secret decodes to 5 bytes; at least 32 are needed for HS256',
+    ],
+    ['a folder', makeFolder, 'is a directory'],
+  ])(
+    'because it is %s leaves the last good one, told once, counted once, shown until it is mended',
+    async (_what, breakIt, problem) => {
+      clear();
+      scratch.write('secret', SECRET);
+      await start(laid);
+      const cached = freshToken({}, OLD);
+      expect(await service.reasonOf(cached)).toBe('ok');
+      breakIt();
+      const message = expect.stringContaining(`${place()}: ${problem}`);
+      service.signal('SIGHUP');
+      await vi.waitFor(async () => {
+        const { components } = await readReadyz(service.admin);
+        expect(components.files).toMatchObject({ config: 'ok', keys: [message] });
+      }, PATIENCE);
+      await waitForLook(laid);
+      await waitForLook(laid);
+      expect(await readReadyz(service.admin)).toMatchObject({
+        status: 200,
+        components: { files: { keys: [message] } },
+      });
+      expect([await service.reasonOf(cached), await service.reasonOf(freshToken({}, OLD))]).toEqual([
+        'ok',
+        'ok',
+      ]);
+      expect(service.logLines().filter(({ level }) => level === 50)).toEqual([
+        expect.objectContaining({
+          source: 'keys',
+          path: 'keys[0].secretFile',
+          problem: message,
+          msg: 'not reloaded: the last good state serves',
+        }),
+      ]);
+      expect(await reloads()).toEqual({ success: 0, failure: 1 });
+
+      clear();
+      scratch.write('secret', OTHER_SECRET);
+      service.signal('SIGHUP');
+      await expectReason(freshToken({}, NEW), 'ok');
+      expect((await readReadyz(service.admin)).components.files).toMatchObject({ keys: 'ok' });
+      expect(await reloads()).toEqual({ success: 1, failure: 1 });
+    },
+  );
+
+  test('and is put back as it was counts as a success, or an alert on failures would never end', async () => {
+    clear();
+    scratch.write('secret', SECRET);
+    await start(laid);
+    clear();
+    service.signal('SIGHUP');
+    await vi.waitFor(async () => expect(await reloads()).toEqual({ success: 0, failure: 1 }), PATIENCE);
+    const failedAt = Date.now() / 1000;
+    scratch.write('secret', SECRET);
+    service.signal('SIGHUP');
+    await vi.waitFor(async () => {
+      expect((await readReadyz(service.admin)).components.files).toMatchObject({ keys: 'ok' });
+    }, PATIENCE);
+    expect(await reloads()).toEqual({ success: 1, failure: 1 });
+    const series = 'approov_reload_last_success_timestamp_seconds{source="keys"}';
+    expect(await service.metric(series)).toBeGreaterThanOrEqual(failedAt - 1);
+  });
+
+  test('keeps no other from being taken', async () => {
+    clear();
+    scratch.write('secret', SECRET);
+    await start([...laid, keyOf('next', scratch.path('new'))]);
+    clear();
+    scratch.write('new', Buffer.alloc(64, 'third').toString('base64'));
+    service.signal('SIGHUP');
+    await expectReason(freshToken({}, { secret: Buffer.alloc(64, 'third') }), 'ok');
+    expect(await service.reasonOf(freshToken({}, OLD))).toBe('ok');
+  });
+
+  async function reloads(): Promise<{ success: number | undefined; failure: number | undefined }> {
+    const metrics = await readMetrics(service.admin);
+    const count = (outcome: string) =>
+      metrics.get(`approov_reload_total{source="keys",outcome="${outcome}"}`);
+    return { success: count('success'), failure: count('failure') };
+  }
+});
+
+describe('a leaked secret', () => {
+  test('is revoked by taking its key out of keys: tokens that were cached are refused too', async () => {
+    const both = [keyOf('old', scratch.path('old')), keyOf('new', scratch.path('new'))];
+    await start(both);
+    const token = freshToken({}, OLD);
+    expect([await service.reasonOf(token), await service.reasonOf(token)]).toEqual(['ok', 'ok']);
+    service.writeConfig({ keys: both.slice(1) });
+    service.signal('SIGHUP');
+    await expectReason(token, 'invalid_token_signature');
+    expect(await service.reasonOf(freshToken({}, NEW))).toBe('ok');
+    expect((await readReadyz(service.admin)).components.keys?.loaded).toMatchObject([{ id: 'new' }]);
+  });
+
+  test('is not revoked by deleting its file', async () => {
+    const keys = [keyOf('old', scratch.path('old')), keyOf('new', scratch.path('new'))];
+    await start(keys);
+    rmSync(scratch.path('old'));
+    service.signal('SIGHUP');
+    await vi.waitFor(async () => {
+      expect((await readReadyz(service.admin)).components.files?.['keys']).toHaveLength(1);
+    }, PATIENCE);
+    expect(await service.reasonOf(freshToken({}, OLD))).toBe('ok');
+  });
+});
+
+test('the metrics of a key tell how often it was used and when last; those of a key that is gone go', async () => {
+  const both = [keyOf('old', scratch.path('old')), keyOf('new', scratch.path('new'))];
+  await start(both);
+  const series = async (id: string) => [
+    await service.metric(`approov_key_used_total{key_id="${id}"}`),
+    await service.metric(`approov_key_last_used_timestamp_seconds{key_id="${id}"}`),
+  ];
+  expect([await series('old'), await series('new')]).toEqual([
+    [0, 0],
+    [0, 0],
+  ]);
+  const token = freshToken({}, OLD);
+  const startSeconds = Date.now() / 1000;
+  for (let checks = 0; checks < 3; checks++) expect(await service.reasonOf(token)).toBe('ok');
+  const [used, lastUsed] = await series('old');
+  expect(used).toBe(3);
+  expect(lastUsed).toBeGreaterThanOrEqual(startSeconds - 0.01);
+  expect(lastUsed).toBeLessThanOrEqual(Date.now() / 1000 + 0.01);
+  expect(await series('new')).toEqual([0, 0]);
+  service.writeConfig({ keys: both.slice(1) });
+  service.signal('SIGHUP');
+  await expectReason(token, 'invalid_token_signature');
+  expect([await series('old'), await series('new')]).toEqual([
+    [undefined, undefined],
+    [0, 0],
+  ]);
+});
+
+describe('a file of another kind', () => {
+  const [a, b] = [createKeyPair('a'), createKeyPair('b')];
+
+  test('is seen when it is a JWK Set, counted as one, and a bad one leaves the last', async () => {
+    scratch.write('jwks', jwkSet(a));
+    await start([{ id: 'set', jwksFile: scratch.path('jwks') }]);
+    const token = await a.sign();
+    expect(await service.reasonOf(token)).toBe('ok');
+    scratch.write('jwks', jwkSet(b));
+    service.signal('SIGHUP');
+    await expectReason(await b.sign(), 'ok');
+    expect(await service.reasonOf(token)).toBe('unknown_key_id');
+    scratch.write('jwks', JSON.stringify({ keys: [a.privateKey.export({ format: 'jwk' })] }));
+    service.signal('SIGHUP');
+    await vi.waitFor(async () => {
+      expect((await readReadyz(service.admin)).components.files).toMatchObject({
+        keys: 'ok',
+        jwks: [expect.stringContaining('keys[0] is private')],
+      });
+    }, PATIENCE);
+    expect(await service.reasonOf(await b.sign())).toBe('ok');
+    expect(await service.metric('approov_reload_total{source="jwks",outcome="success"}')).toBe(1);
+    expect(await service.metric('approov_reload_total{source="jwks",outcome="failure"}')).toBe(1);
+  });
+
+  test('is seen when it is a public key in PEM', async () => {
+    scratch.write('pem', a.pem);
+    await start([{ id: 'pem', pemFile: scratch.path('pem'), algorithms: ['ES256'] }]);
+    expect(await service.reasonOf(await a.sign())).toBe('ok');
+    scratch.write('pem', b.pem);
+    service.signal('SIGHUP');
+    await expectReason(await b.sign(), 'ok');
+    expect(await service.reasonOf(await a.sign())).toBe('invalid_token_signature');
+  });
+
+  test('is seen when it opens encrypted tokens: what it opened before, it opens no more', async () => {
+    const [one, two] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+    const encrypt = (key: Buffer) =>
+      new CompactEncrypt(Buffer.from(freshToken({}, OLD)))
+        .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+        .encrypt(key);
+    scratch.write('opener', one.toString('base64'));
+    const decryptionKeys = [{ id: 'opener', secretFile: scratch.path('opener'), encryptions: ['A256GCM'] }];
+    await start([keyOf('old', scratch.path('old'))], { decryptionKeys });
+    const token = await encrypt(one);
+    expect([await service.reasonOf(token), await service.reasonOf(token)]).toEqual(['ok', 'ok']);
+    scratch.write('opener', two.toString('base64'));
+    service.signal('SIGHUP');
+    await expectReason(await encrypt(two), 'ok');
+    expect(await service.reasonOf(token)).toBe('unsupported_token_algorithm');
+    service.writeConfig({ keys: [keyOf('old', scratch.path('old'))] });
+    service.signal('SIGHUP');
+    await expectReason(await encrypt(two), 'unsupported_token_algorithm');
+  });
+});

@@ -1,0 +1,356 @@
+/** Owns the hunt for what must never be seen: planted secrets, tokens, bound headers and queries, in all that is put out. */
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:http2';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import {
+  type CheckClient,
+  createCheckClient,
+  metadataOf,
+  type RequestJson,
+  type ResponseJson,
+  requestWith,
+} from '../support/grpc-client.ts';
+import { type Finished, type RunningService, runCli, startServe } from '../support/process.ts';
+import { CHECK_PATH, EMPTY_MESSAGE } from '../support/raw-http2.ts';
+import { base64url, freshToken, mintToken } from '../support/token.ts';
+
+const SECRET_BYTES = randomBytes(64);
+const OTHER_BYTES = randomBytes(64);
+const BEARER = `Bearer ${randomBytes(24).toString('hex')}`;
+const SESSION = randomBytes(24).toString('hex');
+const QUERY = randomBytes(24).toString('hex');
+const COOKIE = randomBytes(24).toString('hex');
+const SHORT = randomBytes(31);
+
+const pay = createHash('sha256').update(BEARER).update(SESSION).digest('base64');
+const TOKENS = {
+  valid: freshToken({ did: 'D' }, { secret: SECRET_BYTES }),
+  bound: freshToken({ did: 'D', pay }, { secret: SECRET_BYTES }),
+  wronglyBound: freshToken({ did: 'D', pay: randomBytes(32).toString('base64') }, { secret: SECRET_BYTES }),
+  forged: freshToken({ did: 'D', arc: 'ARC' }, { secret: OTHER_BYTES }),
+  expired: mintToken({ exp: 1_000_000_000, jti: randomBytes(9).toString('hex') }, { secret: SECRET_BYTES }),
+  odd: `${base64url('{"alg":"HS256","kid":{"a":[]}}')}.${base64url(randomBytes(40).toString('hex'))}.${randomBytes(32).toString('base64url')}`,
+  broken: `${base64url('{"alg":"HS256"}')}.${randomBytes(30).toString('base64url')}.!`,
+};
+
+/** What must not be seen: of each, any 16 characters in a row. A token's header is no secret; what follows it is. */
+const PLANTED: Readonly<Record<string, readonly string[]>> = {
+  secret: [SECRET_BYTES, OTHER_BYTES, SHORT].flatMap((bytes) =>
+    ['base64', 'base64url', 'hex'].map((form) => bytes.toString(form as BufferEncoding)),
+  ),
+  token: Object.values(TOKENS).map((token) => token.slice(token.indexOf('.') + 1)),
+  'bound header': [BEARER, SESSION],
+  query: [QUERY],
+  cookie: [COOKIE],
+};
+const PIECES = Object.entries(PLANTED).flatMap(([what, texts]) => {
+  const pieces = texts.flatMap((text) =>
+    Array.from({ length: Math.max(1, text.length - 15) }, (_, at) => text.slice(at, at + 16)),
+  );
+  return [...new Set(pieces)].map((piece) => ({ what, piece }));
+});
+
+function leaksIn(output: string, except: readonly string[] = []): string[] {
+  return PIECES.filter(({ what, piece }) => !except.includes(what) && output.includes(piece)).map(
+    ({ what, piece }) => `${what}: ${piece}`,
+  );
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'secrecy-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+function fileWith(name: string, content: string): string {
+  writeFileSync(join(folder, name), content);
+  return join(folder, name);
+}
+const SECRET = SECRET_BYTES.toString('base64');
+const CONFIG = fileWith(
+  'config.yaml',
+  `keys: [{id: current, secretFile: ${fileWith('current', SECRET)}}, {id: next, kid: k, secretFile: ${fileWith('next', randomBytes(32).toString('base64url'))}}]
+policies:
+  default: {binding: {headers: [authorization, x-session]}}
+  observe: {mode: observe, forwardClaims: [did, arc]}
+  agent: {tokenHeader: x-request-id, binding: {headers: [user-agent], when: required}}
+routes: [{pathPrefix: /observe, policy: observe}]
+denied: {exposeReason: true}
+log: {level: trace, checks: all}
+`,
+);
+
+/** What makes Node and grpc-js tell on stderr what they do. */
+const TRACED = {
+  GRPC_TRACE: 'all',
+  GRPC_VERBOSITY: 'DEBUG',
+  NODE_DEBUG: 'http,http2,net,stream,tls',
+  NODE_DEBUG_NATIVE: 'http2session,http2stream',
+};
+
+/** Headers of the call itself, as Envoy adds `tracestate` from the client's request; one is no ASCII. */
+const METADATA = {
+  authorization: `${BEARER}\u0080`,
+  cookie: COOKIE,
+  tracestate: `a=${SESSION}`,
+  'x-query': QUERY,
+  'x-secret-bin': Buffer.from(SECRET_BYTES).toString('base64'),
+};
+
+test('the hunt finds what is there', () => {
+  // A neighbour from the secret's own alphabet would by chance be the secret's next character.
+  expect(leaksIn(`!${SECRET.slice(3, 19)}!`)).toEqual([`secret: ${SECRET.slice(3, 19)}`]);
+  expect(leaksIn(`!${SECRET.slice(3, 18)}!`)).toEqual([]);
+  for (const token of Object.values(TOKENS)) expect(leaksIn(token).length).toBeGreaterThan(0);
+  expect(leaksIn(`/?a=${QUERY}`)).toHaveLength(33);
+});
+
+describe('the running service', () => {
+  let service: RunningService;
+  let client: CheckClient;
+  const answers: ResponseJson[] = [];
+
+  beforeAll(async () => {
+    service = await startServe(TRACED, ['--config', CONFIG]);
+    client = createCheckClient(service.grpc);
+    const texts = [...Object.values(TOKENS), `${TOKENS.valid},${TOKENS.bound}`, `Bearer ${TOKENS.valid}`, ''];
+    const common = {
+      authorization: BEARER,
+      'x-session': SESSION,
+      cookie: COOKIE,
+      'approov-status': TOKENS.valid,
+      origin: BEARER,
+    };
+    for (const text of texts) {
+      const headers = { ...common, 'approov-token': text };
+      const raw = Object.entries(headers).map(([key, value]) => ({ key, raw_value: Buffer.from(value) }));
+      const http = { method: 'GET', host: 'api.example.com' };
+      const requests: RequestJson[] = [
+        requestWith(headers, { path: `/a?q=${QUERY}` }),
+        requestWith(headers, { path: `/observe#q=${QUERY}?${QUERY}` }),
+        requestWith(
+          {},
+          { ...http, path: `/a/../b?q=${QUERY}`, header_map: { headers: [...raw, ...raw.slice(0, 1)] } },
+        ),
+        requestWith({}, { ...http, path: `?${QUERY}`, header_map: { headers: raw } }),
+        {
+          attributes: {
+            context_extensions: { approov_policy: TOKENS.valid },
+            request: { http: { headers } },
+          },
+        },
+        {
+          attributes: {
+            context_extensions: { approov_policy: 'agent' },
+            request: { http: { headers: { 'x-request-id': text, 'user-agent': BEARER } } },
+          },
+        },
+      ];
+      for (const request of requests) answers.push(await client.check(request));
+    }
+    for (const text of texts) {
+      const broken = Buffer.concat([Buffer.from(text), Buffer.from([0xff])]);
+      answers.push(await client.checkBytes(broken));
+    }
+    await callWith(METADATA);
+  });
+
+  /** Calls Check with headers that gRPC's own client would not send. */
+  async function callWith(metadata: Readonly<Record<string, string>>): Promise<void> {
+    const session = connect(`http://${service.grpc}`);
+    const call = session.request({
+      ':method': 'POST',
+      ':path': CHECK_PATH,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      ...metadata,
+    });
+    const [headers] = await once(call.resume().end(EMPTY_MESSAGE), 'response');
+    expect(headers).toMatchObject({ ':status': 200 });
+    session.destroy();
+  }
+
+  afterAll(async () => {
+    client.close();
+    await service.kill();
+  });
+
+  test('was asked for every kind of answer', () => {
+    const reasons = new Set(answers.map((answer) => metadataOf(answer)['approov_reason']));
+    const expected = [
+      'ok',
+      'binding_mismatch',
+      'invalid_token_signature',
+      'token_expired',
+      'invalid_token_format',
+    ];
+    const others = [
+      'duplicate_approov_token',
+      'missing_approov_token',
+      'policy_unknown',
+      'missing_pay_claim',
+      'internal_error',
+    ];
+    expect([...reasons]).toEqual(expect.arrayContaining([...expected, ...others]));
+  });
+
+  test('gives nothing away in its answers', () => {
+    expect(leaksIn(JSON.stringify(answers))).toEqual([]);
+    // Bytes of a message that does not decode must not come back either, in whatever form.
+    expect(JSON.stringify(answers)).not.toContain('"type":"Buffer"');
+  });
+
+  test('gives nothing away in its log, on stdout or on stderr', async () => {
+    await vi.waitFor(
+      () => expect(service.logLines().filter(({ reason }) => reason === 'internal_error')).not.toEqual([]),
+      10_000,
+    );
+    expect(service.logLines().length).toBeGreaterThan(40);
+    expect(leaksIn(service.output())).toEqual([]);
+  });
+
+  test('leaves stderr to its own lines, whatever Node and grpc-js trace', () => {
+    // What Node's own C++ code traces names sessions and streams, and passes by JavaScript.
+    const lines = service
+      .errors()
+      .split('\n')
+      .filter((line) => line !== '' && !/^Http(2|Stream)/.test(line));
+    expect(lines).toEqual([
+      expect.stringMatching(/^approov-ext-authz: Warning: Setting the NODE_DEBUG environment variable/),
+    ]);
+  });
+
+  test.each(['/metrics', '/config', '/readyz', '/livez', '/none'])(
+    'gives nothing away on %s',
+    async (page) => {
+      const response = await fetch(`http://${service.admin}${page}?${QUERY}`);
+      expect(leaksIn(`${[...response.headers]} ${await response.text()}`)).toEqual([]);
+    },
+  );
+
+  test('gives nothing away in errors of a call', async () => {
+    const { code, details } = (await client
+      .checkBytes(Buffer.alloc(5_000_000, SECRET))
+      .catch((error: { code: number; details: string }) => error)) as { code: number; details: string };
+    expect(code).toBe(8);
+    expect(leaksIn(details)).toEqual([]);
+  });
+
+  test('gives nothing away when it drains', async () => {
+    const quick = fileWith('quick.yaml', 'drain: {delaySeconds: 0}');
+    const other = await startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', quick]);
+    other.signal('SIGINT');
+    await other.ended;
+    expect(leaksIn(other.output())).toEqual([]);
+  });
+});
+
+describe('a command', () => {
+  const env = { APPROOV_CONFIG: CONFIG };
+  const bare = { APPROOV_BASE64_SECRET: SECRET };
+
+  function outputOf({ stdout, stderr }: Finished): string {
+    expect(stdout + stderr).not.toBe('');
+    return stdout + stderr;
+  }
+
+  const headers = [
+    '--header',
+    `authorization: ${BEARER}`,
+    '--header',
+    `x-session: ${SESSION}`,
+    '--header',
+    `cookie: ${COOKIE}`,
+  ];
+  const request = ['--path', `/a?${QUERY}`, ...headers];
+
+  test.each<[name: string, args: string[], environment: Readonly<Record<string, string>>]>([
+    ['check-config with a file', ['check-config'], env],
+    ['check-config with a secret in the environment', ['check-config'], bare],
+    ...Object.entries(TOKENS).map(([name, token]): [string, string[], typeof env] => [
+      `explain of the ${name} token`,
+      ['explain', '--token', token, ...request],
+      env,
+    ]),
+    ['explain as JSON', ['explain', '--json', '--token', TOKENS.bound, ...request], env],
+    [
+      'explain of two tokens',
+      ['explain', '--token', TOKENS.valid, '--header', `approov-token: ${TOKENS.bound}`],
+      env,
+    ],
+    ['explain of a policy that is none', ['explain', '--policy', TOKENS.valid], env],
+    ['explain with a token for a time', ['explain', '--at', TOKENS.valid], env],
+    ['explain with a header without colon', ['explain', '--header', COOKIE], env],
+    ['explain with a token where none belongs', ['explain', TOKENS.valid], env],
+    ['explain with a token behind a wrong option', ['explain', `--tokn=${TOKENS.valid}`], env],
+    ['mint with a claim without value', ['mint', '--claim', COOKIE], env],
+    ['mint bound to a value without quotes', ['mint', '--bind', 'Bearer', BEARER.slice(7)], env],
+    ['mint by a key that is none', ['mint', '--key-id', SECRET], env],
+    ['mint for a time that is none', ['mint', '--expires-in', SECRET], env],
+    ['a token for a command', [TOKENS.valid], env],
+    ['healthcheck', ['healthcheck'], { ...env, APPROOV_GRPC_LISTEN: '127.0.0.1:1' }],
+  ])('gives nothing away: %s', async (_name, args, environment) => {
+    expect(leaksIn(outputOf(await runCli(args, environment)))).toEqual([]);
+  });
+
+  test('mint gives away a token and neither its secret nor what it is bound to', async () => {
+    for (const more of [[], ['--invalid']]) {
+      const finished = await runCli(['mint', '--bind', BEARER, '--bind', SESSION, ...more], env);
+      const decoded = finished.stdout
+        .split('.')
+        .map((part) => Buffer.from(part, 'base64url').toString('latin1'));
+      expect(leaksIn(outputOf(finished) + decoded.join(' '), ['token'])).toEqual([]);
+    }
+  });
+
+  test('explain gives nothing away of a token from stdin', async () => {
+    expect(
+      leaksIn(outputOf(await runCli(['explain', '--token', '-', ...request], env, TOKENS.forged))),
+    ).toEqual([]);
+  });
+});
+
+describe('a secret that stands in the wrong place, or is wrong itself, is not repeated', () => {
+  const yaml = (content: string): Readonly<Record<string, string>> => ({
+    APPROOV_CONFIG: fileWith(`${randomBytes(4).toString('hex')}.yaml`, content),
+  });
+
+  test.each<[name: string, environment: Readonly<Record<string, string>>]>([
+    ['one character too many', { APPROOV_BASE64_SECRET: `${SECRET}!` }],
+    ['white space inside', { APPROOV_BASE64_SECRET: `note: ${SECRET}` }],
+    ['two alphabets', { APPROOV_BASE64_SECRET: `-/${SECRET}` }],
+    ['too short', { APPROOV_BASE64_SECRET: SHORT.toString('base64') }],
+    ['too short, in a file', { APPROOV_BASE64_SECRET_FILE: fileWith('short', SHORT.toString('base64')) }],
+    ['not base64, in a file', { APPROOV_BASE64_SECRET_FILE: fileWith('bad', `${SECRET}\n${SECRET}`) }],
+    ['together with another', { APPROOV_BASE64_SECRET: SECRET, APPROOV_BASE64_SECRET_FILE: '/x' }],
+    ['for the name of its file', { APPROOV_BASE64_SECRET_FILE: SECRET }],
+    ['for the name of its file, in the configuration', yaml(`keys: [{id: a, secretFile: "${SECRET}"}]`)],
+    ['for a long name of its file', { APPROOV_BASE64_SECRET_FILE: SECRET.repeat(60) }],
+    ['for the configuration', { APPROOV_CONFIG: fileWith('current.yaml', SECRET) }],
+    ['for the configuration’s name', { APPROOV_CONFIG: SECRET }],
+    ['for a mode', { APPROOV_BASE64_SECRET: SECRET, APPROOV_MODE: SECRET }],
+    ['for a header', { APPROOV_BASE64_SECRET: SECRET, APPROOV_BINDING_HEADER: SECRET }],
+    [
+      'for an address',
+      { APPROOV_BASE64_SECRET: SECRET, APPROOV_GRPC_LISTEN: SECRET, APPROOV_ADMIN_LISTEN: SECRET },
+    ],
+    ['for a level', { APPROOV_BASE64_SECRET: SECRET, LOG_LEVEL: SECRET }],
+    ['in the configuration', yaml(`keys: [{id: a, secret: "${SECRET}"}]`)],
+    ['in the configuration in place of keys', yaml(`keys: "${SECRET}"`)],
+    [
+      'as a key’s id, kid and algorithm',
+      yaml(`keys: [{id: "${SECRET}", kid: ["${SECRET}"], algorithms: ["${SECRET}"]}]`),
+    ],
+    [
+      'as a policy to go to',
+      yaml(`defaultPolicy: "${SECRET}"\nroutes: [{policy: "${SECRET}", host: "${SECRET}"}]`),
+    ],
+    ['in a configuration that is no YAML', yaml(`keys: [{id: a, secret: "${SECRET}`)],
+    ['behind an alias that is none', yaml(`keys: [{id: a, secret: *${SECRET.replaceAll(/\W/g, 'x')}}]`)],
+  ])('%s', async (_name, environment) => {
+    const finished = await runCli(['APPROOV_CONFIG' in environment ? 'check-config' : 'serve'], environment);
+    expect(finished.code).toBe(2);
+    expect(finished.stderr).not.toBe('');
+    expect(leaksIn(finished.stdout + finished.stderr)).toEqual([]);
+  });
+});

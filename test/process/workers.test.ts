@@ -1,0 +1,395 @@
+/** Owns the proof that several workers serve as one: one port, one set of metrics, one reload, one drain, and a death that costs little. */
+import { once } from 'node:events';
+import { statSync } from 'node:fs';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import { createServer } from 'node:net';
+import { availableParallelism } from 'node:os';
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { stringify } from 'yaml';
+import { readMetrics, readReadyz } from '../support/admin-pages.ts';
+import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
+import { type CheckClient, createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { runCli } from '../support/process.ts';
+import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET } from '../support/token.ts';
+import { isAlive, readyWorkers } from '../support/workers.ts';
+
+const scratch = createScratch('workers');
+const secretFile = scratch.path('secret');
+const keys = [{ id: 'current', secretFile }];
+afterAll(() => scratch.remove());
+
+const PATIENCE = { timeout: 25_000, interval: 100 };
+
+let service: CheckedService | undefined;
+let clients: CheckClient[] = [];
+beforeEach(() => {
+  scratch.write('secret', SECRET);
+});
+afterEach(async () => {
+  for (const client of clients) client.close();
+  clients = [];
+  await service?.kill();
+  service = undefined;
+});
+
+async function start(more: object = {}, env: Readonly<Record<string, string>> = {}): Promise<CheckedService> {
+  const config = { keys, workers: 2, log: { checks: 'all' }, drain: { delaySeconds: 0 }, ...more };
+  service = await startChecked(scratch, config, env);
+  return service;
+}
+
+async function startTwo(more: object = {}, env: Readonly<Record<string, string>> = {}) {
+  const running = await start(more, env);
+  return { running, pids: await readyWorkers(running) };
+}
+
+/** A client on a connection of its own, and the worker at its other end: as the log says. */
+async function connectTo(running: CheckedService): Promise<{ client: CheckClient; pid: number }> {
+  const client = createCheckClient(running.grpc);
+  clients.push(client);
+  const did = `device-${clients.length}-${Math.random()}`;
+  await client.check(requestWith({ 'approov-token': freshToken({ did }) }));
+  const line = await vi.waitFor(() => {
+    const found = running.logLines().find((each) => each['did'] === did);
+    expect(found).toBeDefined();
+    return found;
+  }, PATIENCE);
+  return { client, pid: Number(line?.['pid']) };
+}
+
+/** A client of each worker. */
+async function connectToEach(
+  running: CheckedService,
+  pids: readonly number[],
+): Promise<Map<number, CheckClient>> {
+  const found = new Map<number, CheckClient>();
+  while (!pids.every((pid) => found.has(pid))) {
+    const { client, pid } = await connectTo(running);
+    found.set(pid, client);
+  }
+  return found;
+}
+
+async function reasonBy(client: CheckClient, token = freshToken()): Promise<string> {
+  return String(metadataOf(await client.check(requestWith({ 'approov-token': token })))['approov_reason']);
+}
+
+const OK_CHECKS =
+  'approov_checks_total{policy="default",mode="enforce",verdict="verified",action="allow",reason="ok"}';
+const CANNOT_START = 'worker cannot start: a file is bad';
+const USED = 'approov_key_used_total{key_id="current"}';
+
+describe('two workers', () => {
+  test('answer on one port, each its connections', async () => {
+    const { running, pids } = await startTwo();
+    expect(pids).not.toContain(running.pid);
+    const each = await connectToEach(running, pids);
+    expect([...each.keys()].sort()).toEqual([...pids].sort());
+    for (const client of each.values()) expect(await reasonBy(client)).toBe('ok');
+  });
+
+  test('are shown in one /metrics, which adds up what counts and not what is the same in each', async () => {
+    const { running, pids } = await startTwo();
+    const each = await connectToEach(running, pids);
+    const before = clients.length;
+    for (const client of each.values()) {
+      for (let checks = 0; checks < 10; checks++) expect(await reasonBy(client)).toBe('ok');
+    }
+    const metrics = await vi.waitFor(async () => {
+      // A worker that is slow to tell is shown as it told last.
+      const shown = await readMetrics(running.admin);
+      expect(shown.get(OK_CHECKS)).toBe(before + 20);
+      expect(shown.get('approov_checks_in_flight')).toBe(0);
+      return shown;
+    }, PATIENCE);
+    expect(metrics.get(USED)).toBe(before + 20);
+    expect(metrics.get('approov_check_duration_seconds_count{action="allow"}')).toBe(before + 20);
+    expect(metrics.get('approov_policy_mode{policy="default",mode="enforce"}')).toBe(1);
+    expect([...metrics].find(([name]) => name.startsWith('approov_build_info'))?.[1]).toBe(1);
+    expect(metrics.get('approov_worker_restarts_total')).toBe(0);
+    expect(metrics.get('process_start_time_seconds')).toBeGreaterThan(1e9);
+    expect(metrics.get('approov_key_last_used_timestamp_seconds{key_id="current"}')).toBeGreaterThan(1e9);
+  });
+
+  test('are asked for their metrics again and again without a word of complaint', async () => {
+    const { running } = await startTwo();
+    for (let scrapes = 0; scrapes < 15; scrapes++) await readMetrics(running.admin);
+    expect(running.output()).not.toContain('Warning');
+  });
+
+  test('share a unix socket', async () => {
+    const path = scratch.path('shared.sock');
+    const { running, pids } = await startTwo({}, { APPROOV_GRPC_LISTEN: `unix:${path}` });
+    expect(running.grpc).toBe(`unix:${path}`);
+    expect(statSync(path).mode & 0o777).toBe(0o660);
+    const each = await connectToEach(running, pids);
+    for (const client of each.values()) expect(await reasonBy(client)).toBe('ok');
+    process.kill(pids[0] ?? 0, 'SIGKILL');
+    await vi.waitFor(async () => expect(await readyWorkers(running)).not.toContain(pids[0]), PATIENCE);
+    await connectToEach(running, await readyWorkers(running));
+    expect(statSync(path).mode & 0o777).toBe(0o660);
+  });
+
+  test('take the place of a socket that a killed service left behind', async () => {
+    const env = { APPROOV_GRPC_LISTEN: `unix:${scratch.path('stale.sock')}` };
+    const killed = await startTwo({}, env);
+    await killed.running.kill();
+    await vi.waitFor(() => expect(killed.pids.filter(isAlive)).toEqual([]), PATIENCE);
+    const { running, pids } = await startTwo({}, env);
+    await connectToEach(running, pids);
+    expect(await running.metric('approov_worker_restarts_total')).toBe(0);
+  });
+
+  test('take a change of the files each, on SIGHUP to the primary', async () => {
+    const { running, pids } = await startTwo();
+    const each = await connectToEach(running, pids);
+    scratch.write('secret', OTHER_SECRET);
+    running.signal('SIGHUP');
+    const token = freshToken({}, { secret: OTHER_SECRET_BYTES });
+    for (const client of each.values()) {
+      await vi.waitFor(async () => expect(await reasonBy(client, token)).toBe('ok'), PATIENCE);
+    }
+    running.writeConfig({ keys, workers: 2, policies: { default: { mode: 'observe' } } });
+    running.signal('SIGHUP');
+    for (const client of each.values()) {
+      await vi.waitFor(async () => {
+        expect(metadataOf(await client.check(requestWith({})))['approov_mode']).toBe('observe');
+      }, PATIENCE);
+    }
+    await vi.waitFor(async () => {
+      const metrics = await readMetrics(running.admin);
+      expect(metrics.get('approov_reload_total{source="keys",outcome="success"}')).toBe(1);
+      expect(metrics.get('approov_policy_mode{policy="default",mode="observe"}')).toBe(1);
+      expect(await (await fetch(`http://${running.admin}/config`)).text()).toContain('mode: observe');
+    }, PATIENCE);
+    expect(running.logLines().filter(({ msg }) => msg === 'policy does not enforce')).toHaveLength(1);
+  });
+});
+
+/** Gauges may fall; prom-client calls one of its own `_total`. */
+const COUNTS = /^(approov|process_cpu|nodejs_gc)_.*(_total|_count|_bucket)\b/;
+
+describe('a worker that is killed', () => {
+  test('is replaced and counted, and no metric falls', async () => {
+    const { running, pids } = await startTwo();
+    const each = await connectToEach(running, pids);
+    for (const client of each.values()) for (let checks = 0; checks < 5; checks++) await reasonBy(client);
+    const before = await readMetrics(running.admin);
+    process.kill(pids[0] ?? 0, 'SIGKILL');
+    const seen: number[] = [];
+    await vi.waitFor(async () => {
+      const now = await readMetrics(running.admin);
+      for (const [name, value] of before) {
+        if (COUNTS.test(name)) expect([name, now.get(name)]).toEqual([name, atLeast(value)]);
+      }
+      seen.push(now.get(OK_CHECKS) ?? 0);
+      expect(now.get('approov_worker_restarts_total')).toBe(1);
+    }, PATIENCE);
+    expect(Math.min(...seen)).toBe(before.get(OK_CHECKS));
+    expect(await running.metric('approov_key_last_used_timestamp_seconds{key_id="current"}')).toBeGreaterThan(
+      1e9,
+    );
+    const after = await readyWorkers(running);
+    expect(after).toContain(pids[1]);
+    expect(after).not.toContain(pids[0]);
+    expect(running.logLines()).toContainEqual(
+      expect.objectContaining({ level: 50, worker: pids[0], signal: 'SIGKILL', msg: 'worker died' }),
+    );
+  });
+
+  function atLeast(least: number): { asymmetricMatch(value: unknown): boolean } {
+    return { asymmetricMatch: (value) => typeof value === 'number' && value >= least };
+  }
+
+  test('loses the calls that it had, and no other', async () => {
+    const { running, pids } = await startTwo();
+    const calls = new Map<number, OpenCall>();
+    while (!pids.every((pid) => calls.has(pid))) {
+      const call = await openCheck(running);
+      calls.set(call.pid, call);
+    }
+    const [lost, kept] = [calls.get(pids[0] ?? 0), calls.get(pids[1] ?? 0)];
+    process.kill(pids[0] ?? 0, 'SIGKILL');
+    expect(await lost?.answered).toBe('closed');
+    kept?.take();
+    expect(await kept?.answered).toBe('grpc-status 0');
+    for (const { session } of calls.values()) session.destroy();
+    expect(await running.reasonOf(freshToken())).toBe('ok');
+  });
+
+  test('again and again comes back later and later', async () => {
+    const { running, pids } = await startTwo();
+    const [survivor, victim] = pids;
+    let next = victim;
+    for (let deaths = 0; deaths < 3; deaths++) {
+      process.kill(next ?? 0, 'SIGKILL');
+      const gone = next;
+      await vi.waitFor(async () => {
+        next = (await readyWorkers(running)).find((pid) => pid !== survivor);
+        expect(next).not.toBe(gone);
+      }, PATIENCE);
+    }
+    const delays = running.logLines().filter(({ msg }) => msg === 'worker died');
+    expect(delays.map((line) => line['restart_in_ms'])).toEqual([200, 400, 800]);
+    expect(await running.metric('approov_worker_restarts_total')).toBe(3);
+  });
+
+  test('while a file is bad comes back once it is good, and the other serves meanwhile', async () => {
+    const { running, pids } = await startTwo();
+    scratch.write('secret', 'x');
+    process.kill(pids[0] ?? 0, 'SIGKILL');
+    await vi.waitFor(async () => {
+      const { status, components } = await readReadyz(running.admin);
+      expect(status).toBe(200);
+      expect(components.files?.['keys']).toEqual([expect.stringContaining('keys[0].secretFile: ')]);
+      expect(Object.values(components.workers ?? {}).sort()).toEqual(['ready', CANNOT_START]);
+    }, PATIENCE);
+    expect(await running.reasonOf(freshToken())).toBe('ok');
+    scratch.write('secret', SECRET);
+    expect(await readyWorkers(running)).toContain(pids[1]);
+    expect(running.logLines()).toContainEqual(
+      expect.objectContaining({ level: 50, code: 2, signal: null, msg: CANNOT_START }),
+    );
+  });
+
+  test('as the last one while a file is bad leaves the service not ready until it is good', async () => {
+    // Not port 0, for which another one would be found then.
+    const { running, pids } = await startTwo({}, { APPROOV_GRPC_LISTEN: `unix:${scratch.path('all.sock')}` });
+    scratch.write('secret', 'x');
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    await vi.waitFor(async () => {
+      const { status, components } = await readReadyz(running.admin);
+      expect(status).toBe(503);
+      expect(components.files?.['keys']).toEqual([expect.stringContaining('keys[0].secretFile: ')]);
+      expect(Object.values(components.workers ?? {})).toEqual([CANNOT_START, CANNOT_START]);
+    }, PATIENCE);
+    scratch.write('secret', SECRET);
+    await readyWorkers(running);
+    const { client } = await connectTo(running);
+    expect(await reasonBy(client)).toBe('ok');
+  });
+
+  test('while metrics are asked for does not end the service', async () => {
+    const { running, pids } = await startTwo();
+    const { client } = await connectTo(running);
+    process.kill(pids[0] ?? 0, 'SIGSTOP');
+    // It does not tell, so it is taken by what it told last; then it dies while it is asked.
+    expect((await readMetrics(running.admin)).get('approov_worker_restarts_total')).toBe(0);
+    const scrapes = Array.from({ length: 5 }, () => readMetrics(running.admin));
+    process.kill(pids[0] ?? 0, 'SIGKILL');
+    for (const metrics of await Promise.all(scrapes)) expect(metrics.get(USED)).toBeGreaterThanOrEqual(0);
+    expect(await readyWorkers(running)).toHaveLength(2);
+    client.close();
+  });
+});
+
+interface OpenCall {
+  readonly session: ClientHttp2Session;
+  readonly pid: number;
+  readonly answered: Promise<string>;
+  take(): void;
+}
+
+/** A check that is decided, but whose answer the client does not take yet. */
+async function openCheck(running: CheckedService): Promise<OpenCall> {
+  const session = connectHttp2(`http://${running.grpc}`, { settings: { initialWindowSize: 0 } });
+  session.on('error', () => {});
+  const before = running.logLines().filter(({ reason }) => reason === 'internal_error').length;
+  const call = session.request({
+    ':method': 'POST',
+    ':path': '/envoy.service.auth.v3.Authorization/Check',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  call.on('error', () => {});
+  call.on('data', () => {});
+  const answered = new Promise<string>((resolve) => {
+    call.on('trailers', (trailers) => resolve(`grpc-status ${trailers['grpc-status']}`));
+    call.on('close', () => resolve('closed'));
+  });
+  // A field of wire type 7, which there is not: a message that cannot be read, whose line tells the worker.
+  call.end(Buffer.from([0, 0, 0, 0, 1, 0x0f]));
+  await once(call, 'response');
+  const line = await vi.waitFor(() => {
+    const lines = running.logLines().filter(({ reason }) => reason === 'internal_error');
+    expect(lines).toHaveLength(before + 1);
+    return lines.at(-1);
+  }, PATIENCE);
+  return {
+    session,
+    pid: Number(line?.['pid']),
+    answered,
+    take: () => session.settings({ initialWindowSize: 65_535 }),
+  };
+}
+
+describe('the end', () => {
+  test('by SIGTERM reaches every worker: calls are answered, GOAWAY is sent, exit 0, nobody is left', async () => {
+    const { running, pids } = await startTwo({ drain: { delaySeconds: 0, timeoutSeconds: 3600 } });
+    const calls = new Map<number, OpenCall>();
+    while (!pids.every((pid) => calls.has(pid))) {
+      const call = await openCheck(running);
+      calls.get(call.pid)?.session.destroy();
+      calls.set(call.pid, call);
+    }
+    const goaways = [...calls.values()].map(({ session }) => once(session, 'goaway'));
+    running.signal('SIGTERM');
+    for (const [code] of await Promise.all(goaways)) expect(code).toBe(0);
+    expect((await readReadyz(running.admin)).status).toBe(503);
+    for (const call of calls.values()) {
+      call.take();
+      expect(await call.answered).toBe('grpc-status 0');
+    }
+    expect(await running.ended).toBe(0);
+    const draining = running.logLines().filter(({ msg }) => msg === 'draining');
+    expect(draining.map(({ pid }) => pid).sort()).toEqual([...pids].sort());
+    expect(running.logLines().filter(({ msg }) => msg === 'worker died')).toEqual([]);
+    expect(pids.filter(isAlive)).toEqual([]);
+  });
+
+  test('of the primary by SIGKILL leaves no worker behind', async () => {
+    const { running, pids } = await startTwo();
+    await running.kill();
+    await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), PATIENCE);
+  });
+
+  test('of a worker by SIGTERM is no end: it is replaced', async () => {
+    const { running, pids } = await startTwo();
+    process.kill(pids[0] ?? 0, 'SIGTERM');
+    await vi.waitFor(async () => expect(await readyWorkers(running)).not.toContain(pids[0]), PATIENCE);
+  });
+});
+
+describe('a service that cannot start', () => {
+  const serve = (config: object) =>
+    runCli(['serve', '--config', scratch.write('config.yaml', stringify({ keys, workers: 2, ...config }))]);
+
+  test('on the port of another: exit 1, one line', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const address = `127.0.0.1:${(taken.address() as { port: number }).port}`;
+    const grpc = await serve({ listen: { grpc: address, admin: '127.0.0.1:0' } });
+    const admin = await serve({
+      listen: { grpc: '127.0.0.1:0', admin: address },
+      drain: { delaySeconds: 0 },
+    });
+    for (const { code, stderr } of [grpc, admin]) {
+      expect([code, stderr]).toEqual([1, `approov-ext-authz: cannot listen on ${address}: EADDRINUSE\n`]);
+    }
+    taken.close();
+  });
+
+  test('by a secret that is no good: exit 2, one line', async () => {
+    scratch.write('secret', 'x');
+    const { code, stdout, stderr } = await serve({});
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^approov-ext-authz: keys\[0\]\.secretFile: [^\n]+\n$/);
+  });
+});
+
+test('auto is as many workers as there is parallelism', async () => {
+  const running = await start({ workers: 'auto' });
+  const count = availableParallelism();
+  if (count === 1) expect((await readReadyz(running.admin)).components.workers).toBeUndefined();
+  else expect(await readyWorkers(running, count)).toHaveLength(count);
+});

@@ -1,0 +1,308 @@
+/** Owns the proof that the admin pages say what is promised, to whom it is promised. */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type IncomingMessage, type RequestOptions, request } from 'node:http';
+import { connect } from 'node:net';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { type AdminPages, type AdminServer, createAdminServer } from '../../../src/admin/admin-server.ts';
+import type { ListenTarget } from '../../../src/net/listener.ts';
+
+/** Half of what Node takes by default to close a connection with half a request. */
+const PATIENCE = { timeout: 20_000, interval: 20 };
+const LOOPBACK: ListenTarget = { kind: 'tcp', host: '127.0.0.1', port: 0 };
+
+let server: AdminServer | undefined;
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+});
+
+async function start(target: ListenTarget, pages: Partial<AdminPages> = {}): Promise<ListenTarget> {
+  server = createAdminServer({
+    readiness: () => ({
+      isReady: true,
+      components: { process: 'serving', keys: { current: '0123456789ab' } },
+    }),
+    metrics: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'a_metric 1\n' }),
+    configuration: () => 'listen: {}\n',
+    onFault: () => {},
+    onListenerError: () => {},
+    ...pages,
+  });
+  return server.listen(target);
+}
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+async function get(where: ListenTarget, path: string, options: RequestOptions = {}): Promise<Answer> {
+  const place = where.kind === 'unix' ? { socketPath: where.path } : { host: where.host, port: where.port };
+  const sent = request({ ...place, path, agent: false, ...options }).end();
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  return { status: response.statusCode, headers: response.headers, body: await text(response) };
+}
+
+describe('a page', () => {
+  test('/livez says ok', async () => {
+    const answer = await get(await start(LOOPBACK), '/livez');
+    expect(answer).toMatchObject({
+      status: 200,
+      body: 'ok\n',
+      headers: { 'content-type': 'text/plain; charset=utf-8' },
+    });
+  });
+
+  test('/readyz says ready, by component', async () => {
+    const answer = await get(await start(LOOPBACK), '/readyz');
+    expect(answer).toMatchObject({ status: 200, headers: { 'content-type': 'application/json' } });
+    const components = { process: 'serving', keys: { current: '0123456789ab' } };
+    expect(JSON.parse(answer.body)).toEqual({ status: 'ready', components });
+  });
+
+  test('/readyz is 503 if the service is not ready, and says why', async () => {
+    const readiness = () => ({ isReady: false, components: { process: 'draining' } });
+    const answer = await get(await start(LOOPBACK, { readiness }), '/readyz');
+    expect(answer.status).toBe(503);
+    expect(JSON.parse(answer.body)).toEqual({ status: 'not ready', components: { process: 'draining' } });
+  });
+
+  test('/metrics is the exposition', async () => {
+    const answer = await get(await start(LOOPBACK), '/metrics');
+    expect(answer).toMatchObject({
+      status: 200,
+      body: 'a_metric 1\n',
+      headers: { 'content-type': 'text/plain; version=0.0.4' },
+    });
+  });
+
+  test('/config is YAML', async () => {
+    const answer = await get(await start(LOOPBACK), '/config');
+    expect(answer).toMatchObject({
+      status: 200,
+      body: 'listen: {}\n',
+      headers: { 'content-type': 'application/yaml; charset=utf-8' },
+    });
+  });
+
+  test.each(['/livez', '/readyz', '/metrics', '/config', '/'])(
+    '%s is never stored by a cache',
+    async (path) => {
+      expect((await get(await start(LOOPBACK), path)).headers['cache-control']).toBe('no-store');
+    },
+  );
+
+  test('has its query ignored', async () => {
+    expect((await get(await start(LOOPBACK), '/livez?a=/b')).status).toBe(200);
+  });
+
+  test.each(['/', '/livez/', '/LIVEZ', '//livez', '/toString', '/__proto__', '/constructor', '/%6civez'])(
+    'that is not there (%s) is 404, and the pages that are there are named',
+    async (path) => {
+      const answer = await get(await start(LOOPBACK), path);
+      expect(answer).toMatchObject({ status: 404, body: 'there are: /livez /readyz /metrics /config\n' });
+    },
+  );
+
+  test.each(['POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS'])('is for GET only, not for %s', async (method) => {
+    const answer = await get(await start(LOOPBACK), '/livez', { method });
+    expect(answer).toMatchObject({ status: 405, headers: { allow: 'GET' } });
+  });
+
+  test('that fails is 500 without a word of why, and the fault is handed on', async () => {
+    const faults: unknown[] = [];
+    const fault = new Error('planted');
+    const where = await start(LOOPBACK, {
+      metrics: () => Promise.reject(fault),
+      configuration: () => {
+        throw fault;
+      },
+      onFault: (error) => void faults.push(error),
+    });
+    for (const path of ['/metrics', '/config']) {
+      expect(await get(where, path)).toMatchObject({ status: 500, body: 'internal error\n' });
+    }
+    expect(faults).toEqual([fault, fault]);
+  });
+});
+
+describe('/config', () => {
+  const refused = { status: 403, body: 'loopback clients only\n' };
+
+  test.each<[host: string, client: string]>([
+    ['127.0.0.1', '127.0.0.1'],
+    ['0.0.0.0', '127.0.0.1'],
+  ])('answers a loopback client (listening on %s, asked at %s)', async (host, client) => {
+    const where = await start({ kind: 'tcp', host, port: 0 });
+    expect((await get({ ...where, host: client } as ListenTarget, '/config')).status).toBe(200);
+  });
+
+  test.runIf(hasIpv6())(
+    'answers a loopback client by IPv6 (this machine has it), also on a socket for both',
+    async () => {
+      const where = await start({ kind: 'tcp', host: '::', port: 0 });
+      for (const client of ['::1', '127.0.0.1']) {
+        expect((await get({ ...where, host: client } as ListenTarget, '/config')).status).toBe(200);
+      }
+    },
+  );
+
+  test('does not answer another address of 127.0.0.0/8, which a proxy may send from', async () => {
+    const where = await start({ kind: 'tcp', host: '127.0.0.1', port: 0 });
+    const asked = await get(where, '/config', { localAddress: '127.0.0.6' });
+    expect(asked).toMatchObject(refused);
+    expect((await get(where, '/livez', { localAddress: '127.0.0.6' })).status).toBe(200);
+  });
+
+  test.each(['localhost', 'LOCALHOST:9002', '127.0.0.1', '127.0.0.1:9002', '[::1]', '[::1]:9002'])(
+    'answers the Host %s',
+    async (host) => {
+      expect((await get(await start(LOOPBACK), '/config', { headers: { host } })).status).toBe(200);
+    },
+  );
+
+  test.each([
+    'rebound.example',
+    'rebound.example:9002',
+    'localhost.rebound.example',
+    '127.0.0.1.nip.io',
+    'x@127.0.0.1',
+    '127.0.0.1:',
+    '127.0.0.2',
+    '::1',
+  ])('does not answer the Host "%s", which a name that resolves to loopback brings', async (host) => {
+    const where = await start(LOOPBACK);
+    expect(await get(where, '/config', { headers: { host } })).toMatchObject(refused);
+    expect((await get(where, '/livez', { headers: { host } })).status).toBe(200);
+  });
+
+  test('does not answer a request with two Hosts, or with none', async () => {
+    const where = await start(LOOPBACK);
+    const ask = async (head: string): Promise<string> => {
+      const peer = connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1');
+      peer.write(`GET /config HTTP/1.0\r\n${head}\r\n`);
+      return text(peer);
+    };
+    expect(await ask('Host: localhost\r\n')).toContain('listen: {}');
+    for (const head of ['Host: localhost\r\nHost: rebound.example\r\n', '']) {
+      expect(await ask(head)).not.toContain('listen: {}');
+    }
+  });
+
+  test.each([
+    ['x-forwarded-for', '127.0.0.1'],
+    ['X-Forwarded-For', ''],
+    ['via', '1.1 proxy'],
+    ['forwarded', 'for=127.0.0.1'],
+  ])('does not answer a proxy on this machine (%s: %s)', async (name, value) => {
+    const headers = { host: 'localhost', [name]: value };
+    expect(await get(await start(LOOPBACK), '/config', { headers })).toMatchObject(refused);
+  });
+
+  test('answers nobody whose address is not known', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'admin-'));
+    const where = await start({ kind: 'unix', path: join(folder, 'admin.sock') });
+    expect(await get(where, '/config')).toMatchObject(refused);
+    expect((await get(where, '/livez')).status).toBe(200);
+    rmSync(folder, { recursive: true });
+  });
+
+  test.runIf(outerAddress() !== undefined)(
+    'answers no other client (needs an address besides loopback)',
+    async () => {
+      const where = await start({ kind: 'tcp', host: '0.0.0.0', port: 0 });
+      const headers = { 'x-forwarded-for': '127.0.0.1', forwarded: 'for=127.0.0.1', host: 'localhost' };
+      expect(
+        await get({ ...where, host: outerAddress() } as ListenTarget, '/config', { headers }),
+      ).toMatchObject(refused);
+      expect((await get({ ...where, host: outerAddress() } as ListenTarget, '/metrics')).status).toBe(200);
+    },
+  );
+});
+
+describe('the server', () => {
+  test('tells the port that it found', async () => {
+    expect(await start(LOOPBACK)).toMatchObject({ kind: 'tcp', host: '127.0.0.1', port: expect.any(Number) });
+  });
+
+  test('closes although a client keeps its connection open', async () => {
+    const where = await start(LOOPBACK);
+    const peer = connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1');
+    await once(peer, 'connect');
+    peer.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n');
+    await once(peer, 'data');
+    await server?.close();
+    server = undefined;
+    await once(peer, 'close');
+    await expect(get(where, '/livez')).rejects.toThrow('ECONNREFUSED');
+  });
+
+  test('that is full closes its oldest idle connection, and answers the new one', async () => {
+    const where = await start(LOOPBACK);
+    const open = () =>
+      connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1')
+        .on('error', () => {})
+        .resume();
+    const first = open();
+    await once(first, 'connect');
+    const others = Array.from({ length: 255 }, open);
+    await Promise.all(others.map((peer) => once(peer, 'connect')));
+    for (const peer of others) peer.write('GET /livez HTTP/1.1\r\nhost: x\r\n');
+    expect((await get(where, '/livez')).status).toBe(200);
+    await vi.waitFor(() => expect(first.closed).toBe(true), PATIENCE);
+    for (const peer of others) peer.destroy();
+  });
+
+  test('that is full of requests being answered closes a new connection', async () => {
+    let [asked, release] = [0, (): void => undefined];
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const where = await start(LOOPBACK, {
+      async metrics() {
+        asked++;
+        await held;
+        return { contentType: 'text/plain', text: '' };
+      },
+    });
+    const waiting = Array.from({ length: 256 }, () => get(where, '/metrics'));
+    await vi.waitFor(() => expect(asked).toBe(256), PATIENCE);
+    await expect(get(where, '/livez')).rejects.toThrow();
+    release();
+    expect(new Set((await Promise.all(waiting)).map(({ status }) => status))).toEqual(new Set([200]));
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['half of its headers', 'GET /livez HTTP/1.1\r\nhost: x\r\n'],
+    ['half of its body', 'POST /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1'],
+  ])('closes a connection that sends %s and no more', async (_name, begin) => {
+    const where = await start(LOOPBACK);
+    const peer = connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1').on('error', () => {});
+    peer.resume().write(begin);
+    await vi.waitFor(() => expect(peer.closed).toBe(true), PATIENCE);
+  });
+
+  test('outlives a client that sends rubbish', async () => {
+    const where = await start(LOOPBACK);
+    const peer = connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1').on('error', () => {});
+    peer.write(Buffer.from('160301\xff\r\n\r\n', 'latin1'));
+    expect(await text(peer)).toContain('400 Bad Request');
+    expect((await get(where, '/livez')).status).toBe(200);
+  });
+});
+
+/** An address of this machine that is not loopback. */
+function outerAddress(): string | undefined {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+}
+
+function hasIpv6(): boolean {
+  return Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1'));
+}

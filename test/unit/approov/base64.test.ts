@@ -1,0 +1,87 @@
+/** Owns the proof that a base64 text names exactly one byte string or is refused. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decodeBase64, decodeBase64Url } from '../../../src/approov/base64.ts';
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+const REFUSED_BY_BOTH = [
+  { name: 'a single character', text: 'A' },
+  { name: 'a length of one too many', text: 'QUJDA' },
+  { name: 'spare bits set with two characters', text: 'QR' },
+  { name: 'spare bits set with three characters', text: 'QUF' },
+  { name: 'a space inside', text: 'QU JD' },
+  { name: 'a line end', text: 'QUJD\n' },
+  { name: 'a tab before', text: '\tQUJD' },
+  { name: 'a dot', text: 'QU.D' },
+  { name: 'a letter outside ASCII', text: 'QUJé' },
+  { name: 'a NUL', text: 'QUJ\0' },
+];
+
+describe('decodeBase64Url', () => {
+  it.each([
+    { name: 'nothing', text: '', expected: '' },
+    { name: 'one byte', text: 'QQ', expected: '41' },
+    { name: 'two bytes', text: 'QUI', expected: '4142' },
+    { name: 'three bytes', text: 'QUJD', expected: '414243' },
+    { name: 'its own two characters', text: '-_-_', expected: 'fbffbf' },
+    { name: 'its own character last, spare bits zero', text: '_w', expected: 'ff' },
+  ])('reads $name', ({ text, expected }) => {
+    expect(decodeBase64Url(text)?.toString('hex')).toBe(expected);
+  });
+
+  it.each([
+    ...REFUSED_BY_BOTH,
+    { name: 'padding', text: 'QQ==' },
+    { name: 'the other alphabet', text: '+/+/' },
+  ])('refuses $name', ({ text }) => {
+    expect(decodeBase64Url(text)).toBeUndefined();
+  });
+
+  it('reads back whatever bytes were written, and no text but the one that was written', () => {
+    const almostBase64Url = fc.string({ unit: fc.constantFrom(...ALPHABET, '=', '+', ' '), maxLength: 8 });
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), almostBase64Url, (bytes, text) => {
+        expect(decodeBase64Url(Buffer.from(bytes).toString('base64url'))).toEqual(Buffer.from(bytes));
+        const decoded = decodeBase64Url(text);
+        if (decoded !== undefined) expect(decoded.toString('base64url')).toBe(text);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('gives each of the 64 last characters a byte only where its spare bits are zero', () => {
+    const accepted = (before: string): string =>
+      [...ALPHABET].filter((last) => decodeBase64Url(before + last) !== undefined).join('');
+    expect(accepted('A')).toBe('AQgw');
+    expect(accepted('AA')).toBe('AEIMQUYcgkosw048');
+    expect(accepted('AAA')).toBe(ALPHABET);
+  });
+});
+
+describe('decodeBase64', () => {
+  it.each([
+    { name: 'nothing', text: '', expected: '' },
+    { name: 'base64 with padding', text: '+/8=', expected: 'fbff' },
+    { name: 'base64 without padding', text: '+/8', expected: 'fbff' },
+    { name: 'base64url without padding', text: '-_8', expected: 'fbff' },
+    { name: 'base64url with padding', text: '-_8=', expected: 'fbff' },
+    { name: 'two characters of padding', text: 'QQ==', expected: '41' },
+    { name: 'a text of neither alphabet alone', text: 'QUJD', expected: '414243' },
+  ])('reads $name', ({ text, expected }) => {
+    expect(decodeBase64(text)?.toString('hex')).toBe(expected);
+  });
+
+  it.each([
+    ...REFUSED_BY_BOTH,
+    { name: 'a mix of the alphabets', text: '+_8=' },
+    { name: 'too little padding', text: 'QQ=' },
+    { name: 'padding where none belongs', text: 'QUJD=' },
+    { name: 'a whole group of padding', text: 'QUJD====' },
+    { name: 'three characters of padding', text: 'Q===' },
+    { name: 'padding alone', text: '==' },
+    { name: 'padding inside', text: 'QQ==QQ==' },
+  ])('refuses $name', ({ text }) => {
+    expect(decodeBase64(text)).toBeUndefined();
+  });
+});

@@ -1,0 +1,453 @@
+/** Owns the proof that encrypted tokens made by jose open with the right key alone, within limits, to what is inside. */
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { CompactEncrypt, type CompactJWEHeaderParameters } from 'jose';
+import { describe, expect, it } from 'vitest';
+import {
+  DECRYPTION_ALGORITHMS,
+  type DecryptionAlgorithm,
+  ENCRYPTIONS,
+  type Encryption,
+} from '../../../src/approov/decryption-algorithm.ts';
+import {
+  type DecryptionKey,
+  isEncryptedToken,
+  isSameChoice,
+  openToken,
+  PrivateKeyError,
+  parsePrivateKey,
+  verifyOpenedToken,
+} from '../../../src/approov/encrypted-token.ts';
+import { hasClaims, MAX_TOKEN_BYTES } from '../../../src/approov/token.ts';
+import { KEYSET } from '../../support/check.ts';
+import { generateKeyPair } from '../../support/key-pair.ts';
+import { base64url, mintToken, OTHER_SECRET_BYTES } from '../../support/token.ts';
+
+interface Pair {
+  /** Encrypts. */
+  readonly publicKey: KeyObject;
+  /** Opens. */
+  readonly privateKey: KeyObject;
+}
+
+const RSA = generateKeyPair('rsa', { modulusLength: 2048 });
+const P256 = generateKeyPair('ec', { namedCurve: 'P-256' });
+const X25519 = generateKeyPair('x25519');
+const CLAIMS = { exp: 4_000_000_000, did: 'D' };
+const INNER = mintToken(CLAIMS);
+
+function secretOf(bytes: number): Pair {
+  const key = createSecretKey(randomBytes(bytes));
+  return { publicKey: key, privateKey: key };
+}
+
+const SECRET = secretOf(32);
+
+function keyFor(pair: Pair, fields: Partial<DecryptionKey> = {}): DecryptionKey {
+  return {
+    id: 'opener',
+    kid: undefined,
+    key: pair.privateKey,
+    fingerprint: '0123456789ab',
+    algorithms: DECRYPTION_ALGORITHMS,
+    encryptions: ENCRYPTIONS,
+    isNested: true,
+    ...fields,
+  };
+}
+
+interface Encrypting {
+  readonly pair?: Pair;
+  readonly header?: Partial<CompactJWEHeaderParameters>;
+  readonly text?: string | Buffer;
+  readonly p2c?: number;
+}
+
+function encrypt({ pair = SECRET, header = {}, text = INNER, p2c }: Encrypting = {}): Promise<string> {
+  const encrypting = new CompactEncrypt(Buffer.from(text)).setProtectedHeader({
+    alg: 'dir',
+    enc: 'A256GCM',
+    ...header,
+  });
+  if (p2c !== undefined) encrypting.setKeyManagementParameters({ p2c });
+  return encrypting.encrypt(pair.publicKey);
+}
+
+/** Opens and judges, and says what came of it. */
+async function outcome(token: string, ...keys: readonly DecryptionKey[]): Promise<string> {
+  const opened = new Map([[token, await openToken(token, keys)]]);
+  const result = verifyOpenedToken(token, opened, KEYSET, 'api.example.com');
+  if (typeof result === 'string') return result;
+  return `${result.keyId}: ${hasClaims(result) ? JSON.stringify(result.claims) : 'no claims'}`;
+}
+
+const VERIFIED = `current: ${JSON.stringify(CLAIMS)}`;
+
+describe('a token that jose encrypted opens', () => {
+  const symmetric = (alg: DecryptionAlgorithm, bytes: number, enc: Encryption = 'A256GCM') => ({
+    alg,
+    enc,
+    pair: secretOf(bytes),
+    kind: `a secret of ${bytes} bytes`,
+  });
+  it.each([
+    symmetric('dir', 16, 'A128GCM'),
+    symmetric('dir', 24, 'A192GCM'),
+    symmetric('dir', 32, 'A256GCM'),
+    symmetric('dir', 32, 'A128CBC-HS256'),
+    symmetric('dir', 48, 'A192CBC-HS384'),
+    symmetric('dir', 64, 'A256CBC-HS512'),
+    symmetric('A128KW', 16),
+    symmetric('A192KW', 24),
+    symmetric('A256KW', 32),
+    symmetric('A256KW', 32, 'A256CBC-HS512'),
+    symmetric('A128GCMKW', 16),
+    symmetric('A192GCMKW', 24),
+    symmetric('A256GCMKW', 32),
+    symmetric('PBES2-HS256+A128KW', 32),
+    symmetric('PBES2-HS384+A192KW', 32),
+    symmetric('PBES2-HS512+A256KW', 32),
+    { alg: 'RSA-OAEP', enc: 'A256GCM', pair: RSA, kind: 'an RSA key' },
+    { alg: 'RSA-OAEP-256', enc: 'A128CBC-HS256', pair: RSA, kind: 'an RSA key' },
+    { alg: 'RSA-OAEP-384', enc: 'A256GCM', pair: RSA, kind: 'an RSA key' },
+    { alg: 'RSA-OAEP-512', enc: 'A256GCM', pair: RSA, kind: 'an RSA key' },
+    { alg: 'ECDH-ES', enc: 'A256GCM', pair: P256, kind: 'a P-256 key' },
+    { alg: 'ECDH-ES', enc: 'A128CBC-HS256', pair: X25519, kind: 'an X25519 key' },
+    { alg: 'ECDH-ES+A128KW', enc: 'A128GCM', pair: P256, kind: 'a P-256 key' },
+    { alg: 'ECDH-ES+A192KW', enc: 'A256GCM', pair: X25519, kind: 'an X25519 key' },
+    { alg: 'ECDH-ES+A256KW', enc: 'A256GCM', pair: P256, kind: 'a P-256 key' },
+  ] as const)('by $alg and $enc with $kind', async ({ alg, enc, pair }) => {
+    const token = await encrypt({ pair, header: { alg, enc } });
+    expect(await outcome(token, keyFor(pair, { algorithms: [alg], encryptions: [enc] }))).toBe(VERIFIED);
+  });
+
+  it('by the key that its alg and enc ask for', async () => {
+    expect(await outcome(await encrypt(), keyFor(RSA), keyFor(P256), keyFor(SECRET))).toBe(VERIFIED);
+    const others = [keyFor(secretOf(64)), keyFor(secretOf(16)), keyFor(SECRET, { algorithms: ['A256KW'] })];
+    expect(await outcome(await encrypt(), ...others, keyFor(SECRET))).toBe(VERIFIED);
+  });
+
+  it('if it was compressed', async () => {
+    const token = await encrypt({ header: { zip: 'DEF' } });
+    expect(await outcome(token, keyFor(SECRET))).toBe(VERIFIED);
+  });
+
+  it('up to the longest that a token may be', async () => {
+    const pad = (length: number) => encrypt({ text: mintToken({ ...CLAIMS, pad: 'x'.repeat(length) }) });
+    const token = await pad(4000);
+    expect(token.length).toBeLessThanOrEqual(MAX_TOKEN_BYTES);
+    expect(await outcome(token, keyFor(SECRET))).toContain('current: ');
+  });
+});
+
+describe('the key that decrypts', () => {
+  const one = secretOf(32);
+  const two = secretOf(32);
+  const tried = async (header: object, pair: Pair, ...keys: readonly DecryptionKey[]) =>
+    outcome(await encrypt({ pair, header }), ...keys);
+
+  it('is the one that declares the kid, else one that declares none', async () => {
+    const keys = [keyFor(one, { kid: 'one' }), keyFor(two, { kid: 'two' }), keyFor(SECRET)];
+    expect(await tried({ kid: 'one' }, one, ...keys)).toBe(VERIFIED);
+    expect(await tried({ kid: 'two' }, two, ...keys)).toBe(VERIFIED);
+    expect(await tried({ kid: 'three' }, SECRET, ...keys)).toBe(VERIFIED);
+    expect(await tried({}, SECRET, ...keys)).toBe(VERIFIED);
+    expect(await tried({ kid: 'two' }, one, ...keys)).toBe('unsupported_token_algorithm');
+    expect(await tried({ kid: 'three' }, SECRET, keys[0] as DecryptionKey)).toBe(
+      'unsupported_token_algorithm',
+    );
+  });
+
+  it('is one that declares a kid, if the token has none and every key does', async () => {
+    expect(await tried({}, one, keyFor(one, { kid: 'one' }), keyFor(two, { kid: 'two' }))).toBe(VERIFIED);
+  });
+
+  it('is the one on the curve of the ephemeral key', async () => {
+    const keys = [keyFor(P256), keyFor(X25519)];
+    expect(await tried({ alg: 'ECDH-ES' }, P256, ...keys)).toBe(VERIFIED);
+    expect(await tried({ alg: 'ECDH-ES' }, X25519, ...keys)).toBe(VERIFIED);
+  });
+
+  it('is a single one: no other is tried if it fails', async () => {
+    expect(await tried({}, two, keyFor(one), keyFor(two))).toBe('unsupported_token_algorithm');
+  });
+
+  it.each([
+    ['two secrets of a length', keyFor(one), keyFor(two), true],
+    [
+      'two secrets of different lengths',
+      keyFor(one),
+      keyFor(secretOf(16), { algorithms: ['dir', 'A128KW'] }),
+      false,
+    ],
+    ['two with different kids', keyFor(one, { kid: 'one' }), keyFor(two, { kid: 'two' }), false],
+    ['two with the same kid', keyFor(one, { kid: 'one' }), keyFor(two, { kid: 'one' }), true],
+    ['one with a kid and one without', keyFor(one, { kid: 'one' }), keyFor(two), false],
+    [
+      'different algorithms',
+      keyFor(one, { algorithms: ['dir'] }),
+      keyFor(two, { algorithms: ['A256KW'] }),
+      false,
+    ],
+    [
+      'different encryptions',
+      keyFor(one, { encryptions: ['A256GCM'] }),
+      keyFor(two, { encryptions: ['A128GCM'] }),
+      false,
+    ],
+    ['a secret and an RSA key', keyFor(one), keyFor(RSA), false],
+    ['two RSA keys', keyFor(RSA), keyFor(RSA), true],
+    ['keys on different curves', keyFor(P256), keyFor(X25519), false],
+  ])('%s: the same choice %s', (_what, first, second, expected) => {
+    expect(isSameChoice(first, second)).toBe(expected);
+    expect(isSameChoice(second, first)).toBe(expected);
+  });
+});
+
+it('a token that was not tried, as too many were being decrypted, is our own fault', () => {
+  const opened = new Map([['t', { kind: 'overloaded' } as const]]);
+  expect(verifyOpenedToken('t', opened, KEYSET, 'h')).toBe('internal_error');
+});
+
+describe('what is inside', () => {
+  const nested = keyFor(SECRET);
+  const plain = keyFor(SECRET, { isNested: false });
+
+  it('is verified as any other token', async () => {
+    const forged = mintToken(CLAIMS, { secret: OTHER_SECRET_BYTES });
+    expect(await outcome(await encrypt({ text: forged }), nested)).toBe('invalid_token_signature');
+    const unknown = mintToken(CLAIMS, { header: { alg: 'RS256' } });
+    expect(await outcome(await encrypt({ text: unknown }), nested)).toBe('unsupported_token_algorithm');
+    const unsigned = `${base64url('{"alg":"none"}')}.${base64url(JSON.stringify(CLAIMS))}.`;
+    expect(await outcome(await encrypt({ text: unsigned }), nested)).toBe('unsupported_token_algorithm');
+  });
+
+  it.each([
+    ['claims', JSON.stringify(CLAIMS)],
+    ['nothing', ''],
+    ['words', 'no token'],
+    ['a token and a line end', `${INNER}\n`],
+    ['a token after a byte order mark', `\ufeff${INNER}`],
+    ['bytes that are no text', Buffer.from([0xff, 0xfe])],
+  ])('is no token if it is %s', async (_what, text) => {
+    expect(await outcome(await encrypt({ text }), nested)).toBe('invalid_token_format');
+  });
+
+  it('is not opened a second time', async () => {
+    const twice = await encrypt({ text: await encrypt() });
+    expect(await outcome(twice, nested)).toBe('unsupported_token_algorithm');
+  });
+
+  it('is the claims where the key says so, and the key that opened vouches for them', async () => {
+    const token = await encrypt({ text: JSON.stringify(CLAIMS) });
+    expect(await outcome(token, plain)).toBe(`opener: ${JSON.stringify(CLAIMS)}`);
+  });
+
+  it.each([
+    ['a list', '[]'],
+    ['a text', '"x"'],
+    ['null', 'null'],
+    ['no JSON', '{'],
+    ['nothing', ''],
+    ['JSON that is not UTF-8', Buffer.from('{"did":"\xff"}', 'latin1')],
+    ['a signed token', INNER],
+  ])('is no claims if it is %s', async (_what, text) => {
+    expect(await outcome(await encrypt({ text }), plain)).toBe('opener: no claims');
+  });
+});
+
+describe('a token is not supported', () => {
+  const unsupported = 'unsupported_token_algorithm';
+
+  it('without keys', async () => {
+    expect(await outcome(await encrypt())).toBe(unsupported);
+    expect(verifyOpenedToken(await encrypt(), new Map(), KEYSET, 'h')).toBe(unsupported);
+  });
+
+  it('by another key', async () => {
+    expect(await outcome(await encrypt(), keyFor(secretOf(32)))).toBe(unsupported);
+    const other = generateKeyPair('rsa', { modulusLength: 2048 });
+    const token = await encrypt({ pair: RSA, header: { alg: 'RSA-OAEP-256' } });
+    expect(await outcome(token, keyFor(other))).toBe(unsupported);
+  });
+
+  it('whose alg is not allowed', async () => {
+    const token = await encrypt({ header: { alg: 'A256KW' } });
+    expect(await outcome(token, keyFor(SECRET, { algorithms: ['A256KW'] }))).toBe(VERIFIED);
+    expect(await outcome(token, keyFor(SECRET, { algorithms: ['dir', 'A256GCMKW'] }))).toBe(unsupported);
+  });
+
+  it('whose enc is not allowed', async () => {
+    const token = await encrypt({ header: { enc: 'A128CBC-HS256' } });
+    expect(await outcome(token, keyFor(SECRET, { encryptions: ['A128CBC-HS256'] }))).toBe(VERIFIED);
+    expect(await outcome(token, keyFor(SECRET, { encryptions: ['A256GCM', 'A256CBC-HS512'] }))).toBe(
+      unsupported,
+    );
+  });
+
+  it('by a public key whose owner allows another alg', async () => {
+    const token = await encrypt({ pair: RSA, header: { alg: 'RSA-OAEP' } });
+    expect(await outcome(token, keyFor(RSA, { algorithms: ['RSA-OAEP-256'] }))).toBe(unsupported);
+  });
+
+  it('that asks for more rounds of PBES2 than 10,000', async () => {
+    const header = { alg: 'PBES2-HS256+A128KW' };
+    expect(await outcome(await encrypt({ header, p2c: 10_000 }), keyFor(SECRET))).toBe(VERIFIED);
+    expect(await outcome(await encrypt({ header, p2c: 10_001 }), keyFor(SECRET))).toBe(unsupported);
+    const [first, ...rest] = (await encrypt({ header, p2c: 1000 })).split('.');
+    const costly = { ...JSON.parse(Buffer.from(first ?? '', 'base64url').toString()), p2c: 2 ** 31 };
+    expect(await outcome([base64url(JSON.stringify(costly)), ...rest].join('.'), keyFor(SECRET))).toBe(
+      unsupported,
+    );
+  });
+
+  it('that grows beyond 64 KiB when it is inflated', async () => {
+    const grown = (bytes: number) =>
+      encrypt({
+        header: { zip: 'DEF' },
+        text: `{"exp":4000000000,"pad":"${'x'.repeat(bytes - 27)}"}`,
+      });
+    const key = keyFor(SECRET, { isNested: false });
+    expect(await outcome(await grown(65_536), key)).toContain('opener: ');
+    expect(await outcome(await grown(65_537), key)).toBe(unsupported);
+    const bomb = await grown(4 * 1024 * 1024);
+    expect(bomb.length).toBeLessThan(MAX_TOKEN_BYTES);
+    expect(await outcome(bomb, key)).toBe(unsupported);
+  });
+
+  it('with a critical extension', async () => {
+    const token = await new CompactEncrypt(Buffer.from(INNER))
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', crit: ['x'], x: 1 })
+      .encrypt(SECRET.publicKey, { crit: { x: true } });
+    expect(await outcome(token, keyFor(SECRET))).toBe(unsupported);
+  });
+
+  it.each([0, 1, 2, 3, 4])('if a bit of part %i was changed', async (part) => {
+    const parts = (await encrypt({ header: { alg: 'A256KW' } })).split('.');
+    const bytes = Buffer.from(parts[part] ?? '', 'base64url');
+    bytes[bytes.length - 3] = (bytes.at(-3) ?? 0) ^ 1;
+    parts[part] = bytes.toString('base64url');
+    expect(await outcome(parts.join('.'), keyFor(SECRET))).not.toContain('current');
+  });
+});
+
+describe('a token has no valid form', () => {
+  it('over 8 KiB, though a key would open it', async () => {
+    for (const header of [{ pad: 'x'.repeat(6200) }, { pad: 'x'.repeat(60_000) }]) {
+      const token = await encrypt({ header });
+      expect(token.length).toBeGreaterThan(MAX_TOKEN_BYTES);
+      expect(await outcome(token, keyFor(SECRET))).toBe('invalid_token_format');
+    }
+  });
+
+  it('if a part is base64 in another way than JOSE demands', async () => {
+    const token = await encrypt();
+    const parts = token.split('.');
+    const withPart = (index: number, change: (part: string) => string): string =>
+      parts.map((part, at) => (at === index ? change(part) : part)).join('.');
+    const odd = {
+      padded: `${token}==`,
+      blank: withPart(3, (part) => `${part.slice(0, 8)} ${part.slice(8)}`),
+      'a line end': withPart(3, (part) => `${part.slice(0, 8)}\n${part.slice(8)}`),
+      'spare bits': withPart(4, (part) => part.slice(0, -1) + nextCharacter(part)),
+    };
+    for (const [what, changed] of Object.entries(odd)) {
+      expect([what, await outcome(changed, keyFor(SECRET))]).toEqual([what, 'invalid_token_format']);
+    }
+  });
+
+  /** A tag's last character has four bits to spare, which are zero: the next one names the same bytes loosely. */
+  function nextCharacter(part: string): string {
+    return String.fromCharCode(part.charCodeAt(part.length - 1) + 1);
+  }
+});
+
+describe('whatever a token holds', () => {
+  const keys = [keyFor(SECRET), keyFor(RSA), keyFor(P256), keyFor(X25519)];
+  const text = fc.oneof(fc.constant(''), fc.base64String({ maxLength: 40 }), fc.string({ maxLength: 12 }));
+  const header = fc.record(
+    {
+      alg: fc.oneof(fc.constantFrom(...DECRYPTION_ALGORITHMS), fc.jsonValue()),
+      enc: fc.oneof(fc.constantFrom(...ENCRYPTIONS), fc.jsonValue()),
+      epk: fc.oneof(
+        fc.record({
+          kty: fc.constantFrom('EC', 'OKP', 'oct'),
+          crv: fc.constantFrom('P-256', 'X25519', 'P-9'),
+        }),
+        fc.constant({ kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) }),
+        fc.constant({ kty: 'OKP', crv: 'X25519', x: 'A'.repeat(43) }),
+        fc.jsonValue(),
+      ),
+      iv: fc.oneof(text, fc.jsonValue()),
+      tag: fc.oneof(text, fc.jsonValue()),
+      p2s: fc.oneof(text, fc.jsonValue()),
+      p2c: fc.oneof(fc.constantFrom(-1, 0, 1, 1000), fc.jsonValue()),
+      apu: fc.jsonValue(),
+      zip: fc.constantFrom('DEF', 'X'),
+      crit: fc.jsonValue(),
+    },
+    { requiredKeys: ['alg', 'enc'] },
+  );
+
+  it('it stays unopened, and nothing is thrown', async () => {
+    const rubbish = fc
+      .tuple(header, text, text, text, text)
+      .map(([first, ...rest]) => [base64url(JSON.stringify(first)), ...rest].join('.'));
+    await fc.assert(
+      fc.asyncProperty(rubbish, async (token) => {
+        expect(await openToken(token, keys)).toEqual({ kind: 'unopened' });
+      }),
+      { numRuns: 400 },
+    );
+  });
+});
+
+const HEADER = base64url('{"alg":"dir"}');
+
+it.each([
+  [`${HEADER}....`, true],
+  [`${HEADER}.AA.AA.AA.AA`, true],
+  ['....', false],
+  ['AA.AA.AA.AA.AA', false],
+  [`${HEADER}.AA.AA`, false],
+  [`${HEADER}.AA.AA.AA`, false],
+  [`${HEADER}.AA.AA.AA.AA.AA`, false],
+  [`${HEADER}.AA.AA.A.AA`, false],
+  ['', false],
+])('isEncryptedToken(%j) is %s', (token, expected) => {
+  expect(isEncryptedToken(token)).toBe(expected);
+});
+
+describe('parsePrivateKey', () => {
+  const pem = (key: KeyObject, options = {}): string =>
+    key.export({ type: 'pkcs8', format: 'pem', ...options }).toString();
+
+  it.each([
+    ['RSA', RSA],
+    ['P-256', P256],
+    ['X25519', X25519],
+  ] as const)('reads a private key of %s', (_what, { privateKey }) => {
+    expect(parsePrivateKey(pem(privateKey)).equals(privateKey)).toBe(true);
+  });
+
+  it.each([
+    ['no PEM', 'x', 'no private key in PEM'],
+    [
+      'a public key',
+      RSA.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+      'no private key in PEM',
+    ],
+    [
+      'a key under a pass phrase',
+      pem(RSA.privateKey, { cipher: 'aes-256-cbc', passphrase: 'x' }),
+      'no private key in PEM',
+    ],
+    [
+      'an RSA key of 1024 bits',
+      pem(generateKeyPair('rsa', { modulusLength: 1024 }).privateKey),
+      'an RSA key of 1024 bits; at least 2048 are needed',
+    ],
+  ])('refuses %s', (_what, text, expected) => {
+    expect(() => parsePrivateKey(text)).toThrow(new PrivateKeyError(expected));
+  });
+});

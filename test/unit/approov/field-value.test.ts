@@ -1,0 +1,24 @@
+/** Owns the proof that field values lose the blanks around them and nothing else. */
+import { describe, expect, it } from 'vitest';
+import { trimBlanks } from '../../../src/approov/field-value.ts';
+
+describe('trimBlanks', () => {
+  it.each([
+    { name: 'leaves a value as it is', value: 'abc', expected: 'abc' },
+    { name: 'cuts spaces and tabs on both sides', value: ' \t abc\t \t', expected: 'abc' },
+    { name: 'keeps what is inside', value: ' Bearer \t abc ', expected: 'Bearer \t abc' },
+    { name: 'makes nothing of blanks', value: ' \t\t ', expected: '' },
+    { name: 'makes nothing of nothing', value: '', expected: '' },
+    {
+      name: 'keeps line ends and no-break spaces, which are no blanks',
+      value: '\n\u00a0a\r',
+      expected: '\n\u00a0a\r',
+    },
+  ])('$name', ({ value, expected }) => {
+    expect(trimBlanks(Buffer.from(value)).toString()).toBe(expected);
+  });
+
+  it('keeps bytes that are no UTF-8', () => {
+    expect(trimBlanks(Buffer.from([0x20, 0xff, 0x00, 0xfe, 0x09]))).toEqual(Buffer.from([0xff, 0x00, 0xfe]));
+  });
+});

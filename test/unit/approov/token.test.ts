@@ -1,0 +1,291 @@
+/** Owns the proof of which token is verified, and of what is said of one that is not. */
+import { createHmac } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import type { VerificationKey } from '../../../src/approov/keyset.ts';
+import {
+  hasClaims,
+  MAX_TOKEN_BYTES,
+  readUnverifiedToken,
+  startAttempts,
+  type VerifiedToken,
+  verifyToken,
+} from '../../../src/approov/token.ts';
+import { keysetOf, symmetricKey, verify } from '../../support/check.ts';
+import {
+  base64url,
+  mintToken,
+  OTHER_SECRET,
+  OTHER_SECRET_BYTES,
+  SECRET,
+  SECRET_BYTES,
+} from '../../support/token.ts';
+
+const CLAIMS = { exp: 1, did: 'a device' };
+const TOKEN = mintToken(CLAIMS);
+const [HEADER = '', PAYLOAD = '', SIGNATURE = ''] = TOKEN.split('.');
+const JWE_HEADER = base64url('{"alg":"dir","enc":"A256GCM"}');
+
+describe('the public keys that a check tries', () => {
+  let tried = 0;
+  const publicKey = (verifies: boolean): VerificationKey => ({
+    ...symmetricKey({ id: 'public', algorithms: ['ES256'] }),
+    verify: () => {
+      tried += 1;
+      return verifies;
+    },
+  });
+  const others = (count: number) => Array.from({ length: count }, () => publicKey(false));
+  const token = sign('{"alg":"ES256"}', '{"a":1}');
+  const outcome = (keys: readonly VerificationKey[], attempts = startAttempts()) => {
+    tried = 0;
+    const result = verifyToken(token, keysetOf(...keys), 'a.test', attempts);
+    return [typeof result === 'string' ? result : result.keyId, tried];
+  };
+
+  it('are eight at most; where there are more, nothing is known of the token', () => {
+    expect(outcome([...others(7), publicKey(true)])).toEqual(['public', 8]);
+    expect(outcome(others(8))).toEqual(['invalid_token_signature', 8]);
+    expect(outcome([...others(8), publicKey(true)])).toEqual(['internal_error', 8]);
+    expect(outcome(others(100))).toEqual(['internal_error', 8]);
+  });
+
+  it('are eight for all tokens of one check', () => {
+    const attempts = startAttempts();
+    expect(outcome(others(5), attempts)).toEqual(['invalid_token_signature', 5]);
+    expect(outcome(others(5), attempts)).toEqual(['internal_error', 3]);
+    expect(outcome(others(5), attempts)).toEqual(['internal_error', 0]);
+  });
+
+  it('are not counted together with secrets, which cost little', () => {
+    const secrets = Array.from({ length: 20 }, () => symmetricKey({ id: 'other', secret: OTHER_SECRET }));
+    expect(verify(TOKEN, keysetOf(...secrets, symmetricKey()))).toMatchObject({ keyId: 'current' });
+  });
+});
+
+describe('verifyToken', () => {
+  it('gives the claims and the key that signed, whatever the claims hold', () => {
+    expect(verify(TOKEN)).toEqual({ keyId: 'current', claims: CLAIMS });
+  });
+
+  it.each([
+    { name: 'claims without a lifetime', token: mintToken({}), expected: {} },
+    { name: 'a header without typ', token: sign('{"alg":"HS256"}', '{"a":1}'), expected: { a: 1 } },
+    { name: 'any typ', token: mintToken({ a: 1 }, { header: { typ: 'at+jwt' } }), expected: { a: 1 } },
+    {
+      name: 'header fields that it does not know',
+      token: mintToken({ a: 1 }, { header: { b64: false, x: [] } }),
+      expected: { a: 1 },
+    },
+    {
+      name: 'JSON with white space',
+      token: sign(' {"alg" : "HS256"}\n', '\t{ "a" : 1 }'),
+      expected: { a: 1 },
+    },
+    {
+      name: 'the last of two claims of a name',
+      token: sign('{"alg":"HS256"}', '{"a":1,"a":2}'),
+      expected: { a: 2 },
+    },
+    {
+      name: 'a kid, where the key declares none',
+      token: mintToken({ a: 1 }, { header: { kid: 'x' } }),
+      expected: { a: 1 },
+    },
+  ])('takes $name', ({ token, expected }) => {
+    expect(verify(token)).toMatchObject({ claims: expected });
+  });
+
+  it.each(['HS256', 'HS384', 'HS512'] as const)(
+    'verifies %s by a key that allows it, and by no other',
+    (alg) => {
+      const token = mintToken(CLAIMS, { header: { alg } });
+      const others = (['HS256', 'HS384', 'HS512'] as const).filter((other) => other !== alg);
+      expect(verify(token, keysetOf(symmetricKey({ algorithms: [alg] })))).toMatchObject({ claims: CLAIMS });
+      expect(verify(token, keysetOf(symmetricKey({ algorithms: others })))).toBe(
+        'unsupported_token_algorithm',
+      );
+    },
+  );
+
+  it('tries every key that the header allows and names the one that signed', () => {
+    const keys = keysetOf(symmetricKey({ id: 'old', secret: OTHER_SECRET }), symmetricKey({ id: 'new' }));
+    expect(verify(TOKEN, keys)).toMatchObject({ keyId: 'new' });
+    expect(verify(mintToken(CLAIMS, { secret: OTHER_SECRET_BYTES }), keys)).toMatchObject({
+      keyId: 'old',
+    });
+  });
+
+  it('tries no key but those of the kid, though another signed', () => {
+    const keys = keysetOf(
+      symmetricKey({ id: 'named', kid: 'k', secret: OTHER_SECRET }),
+      symmetricKey({ id: 'nameless' }),
+    );
+    expect(verify(mintToken(CLAIMS, { header: { kid: 'k' } }), keys)).toBe('invalid_token_signature');
+    expect(verify(TOKEN, keys)).toMatchObject({ keyId: 'nameless' });
+  });
+
+  it.each([
+    { name: 'no dot', token: 'adasdasdsadasd' },
+    { name: 'nothing', token: '' },
+    { name: 'dots alone', token: '..' },
+    { name: 'one dot', token: `${HEADER}.${PAYLOAD}` },
+    { name: 'four parts', token: `${TOKEN}.${SIGNATURE}` },
+    { name: 'four parts, the last empty', token: `${TOKEN}.` },
+    { name: 'six parts', token: `${JWE_HEADER}.a.a.a.a.a`.replaceAll('.a', '.QQ') },
+    { name: 'thousands of dots', token: '.'.repeat(8000) },
+    { name: 'an empty header', token: `.${PAYLOAD}.${SIGNATURE}` },
+    { name: 'an empty payload', token: `${HEADER}..${SIGNATURE}` },
+    { name: 'an empty payload with a signature that fits', token: sign('{"alg":"HS256"}', '') },
+    { name: 'padding', token: `${TOKEN}=` },
+    { name: 'a space before it', token: ` ${TOKEN}` },
+    { name: 'a line end after it', token: `${TOKEN}\n` },
+    { name: 'a prefix', token: `Bearer ${TOKEN}` },
+    { name: 'a character of the other alphabet', token: `${HEADER}.${PAYLOAD}.+${SIGNATURE.slice(1)}` },
+    { name: 'a character outside ASCII', token: `${HEADER}.${PAYLOAD}.é${SIGNATURE.slice(1)}` },
+    {
+      name: 'spare bits set in its last character',
+      token: TOKEN.replace(/.$/, (last) => nextCharacter(last)),
+    },
+    { name: 'a header that is no JSON', token: sign('alg=HS256', '{}') },
+    { name: 'a header that is a list', token: sign('["HS256"]', '{}') },
+    { name: 'a header that is null', token: sign('null', '{}') },
+    { name: 'a header that is text', token: sign('"HS256"', '{}') },
+    { name: 'a header with a byte order mark', token: sign('\ufeff{"alg":"HS256"}', '{}') },
+    {
+      name: 'a header that is no UTF-8',
+      token: sign(Buffer.from('{"alg":"HS256","a":"\xff"}', 'latin1'), '{}'),
+    },
+    { name: 'a five-part token whose header is no JSON', token: 'QQ.QQ.QQ.QQ.QQ' },
+    { name: 'an empty signature', token: `${HEADER}.${PAYLOAD}.` },
+    {
+      name: 'an empty signature and an alg that no key allows',
+      token: `${base64url('{"alg":"RS256"}')}.${PAYLOAD}.`,
+    },
+  ])('finds no token in $name', ({ token }) => {
+    expect(verify(token)).toBe('invalid_token_format');
+  });
+
+  it.each([
+    { name: 'is no JSON', token: sign('{"alg":"HS256"}', '{') },
+    { name: 'is a list', token: mintToken([1]) },
+    { name: 'is null', token: mintToken(null) },
+    { name: 'is text', token: mintToken('exp') },
+    { name: 'is no UTF-8', token: sign('{"alg":"HS256"}', Buffer.from('{"a":"\xff"}', 'latin1')) },
+  ])('knows who signed a payload that $name, and finds no claims in it', ({ token }) => {
+    const verified = verify(token) as VerifiedToken;
+    expect(verified).toEqual({ keyId: 'current', claims: {} });
+    expect(hasClaims(verified)).toBe(false);
+  });
+
+  it('finds claims in an object without any', () => {
+    expect(hasClaims(verify(mintToken({})) as VerifiedToken)).toBe(true);
+  });
+
+  it.each([
+    { name: 'alg none without signature', token: `${base64url('{"alg":"none"}')}.${PAYLOAD}.` },
+    { name: 'alg none with one', token: mintToken(CLAIMS, { header: { alg: 'none' } }) },
+    { name: 'alg None', token: mintToken(CLAIMS, { header: { alg: 'None' } }) },
+    { name: 'alg in lower case', token: mintToken(CLAIMS, { header: { alg: 'hs256' } }) },
+    { name: 'no alg', token: sign('{"typ":"JWT"}', '{}') },
+    { name: 'an alg that is a list', token: sign('{"alg":["HS256"]}', '{}') },
+    {
+      name: 'an alg that is a member of every object',
+      token: sign('{"alg":"constructor"}', '{}'),
+    },
+    { name: 'the last of two algs', token: sign('{"alg":"HS256","alg":"none"}', '{}') },
+    { name: 'an asymmetric alg', token: mintToken(CLAIMS, { header: { alg: 'RS256' } }) },
+    { name: 'crit', token: mintToken(CLAIMS, { header: { crit: ['exp'] } }) },
+    { name: 'crit for b64', token: mintToken(CLAIMS, { header: { crit: ['b64'], b64: true } }) },
+    { name: 'crit that is empty', token: mintToken(CLAIMS, { header: { crit: [] } }) },
+    { name: 'crit that is null', token: mintToken(CLAIMS, { header: { crit: null } }) },
+    { name: 'a JWE', token: `${JWE_HEADER}.QQ.QQ.QQ.QQ` },
+    { name: 'a JWE without an encrypted key', token: `${JWE_HEADER}..QQ.QQ.QQ` },
+    { name: 'five parts that claim HS256', token: `${HEADER}.QQ.QQ.QQ.QQ` },
+    { name: 'five parts with every part but the first empty', token: `${JWE_HEADER}....` },
+  ])('has no algorithm for $name', ({ token }) => {
+    expect(verify(token)).toBe('unsupported_token_algorithm');
+  });
+
+  it.each([
+    { name: 'signed with another secret', token: mintToken(CLAIMS, { secret: OTHER_SECRET_BYTES }) },
+    {
+      name: 'signed with the base64 text of the secret',
+      token: mintToken(CLAIMS, { secret: Buffer.from(SECRET) }),
+    },
+    { name: 'with a signature of another length', token: `${HEADER}.${PAYLOAD}.${SIGNATURE.slice(0, 40)}` },
+    { name: 'with another payload', token: `${HEADER}.${base64url('{"exp":2}')}.${SIGNATURE}` },
+    { name: 'with another header', token: `${base64url('{"alg":"HS256"}')}.${PAYLOAD}.${SIGNATURE}` },
+    { name: 'with a payload that is no JSON', token: `${HEADER}.QQ.${SIGNATURE}` },
+    {
+      name: 'with the signature of another alg',
+      token: `${HEADER}.${PAYLOAD}.${hmac('sha512', `${HEADER}.${PAYLOAD}`)}`,
+    },
+  ])('finds no signature of ours on a token $name', ({ token }) => {
+    expect(verify(token)).toBe('invalid_token_signature');
+  });
+
+  it('takes a token of 8 KiB and none with a byte more', () => {
+    const longest = tokenOfLength(MAX_TOKEN_BYTES);
+    expect([MAX_TOKEN_BYTES, longest.length]).toEqual([8192, 8192]);
+    expect(verify(longest)).toMatchObject({ keyId: 'current' });
+    expect(verify(tokenOfLength(MAX_TOKEN_BYTES + 1))).toBe('invalid_token_format');
+  });
+});
+
+describe('readUnverifiedToken', () => {
+  it.each([
+    {
+      name: 'a token that is not ours',
+      token: mintToken(CLAIMS, { secret: OTHER_SECRET_BYTES }),
+      expected: { header: { alg: 'HS256', typ: 'JWT' }, claims: CLAIMS },
+    },
+    {
+      name: 'a header though the payload is no JSON',
+      token: `${HEADER}.QQ.${SIGNATURE}`,
+      expected: { header: { alg: 'HS256', typ: 'JWT' }, claims: undefined },
+    },
+    {
+      name: 'a token without signature',
+      token: `${HEADER}.${PAYLOAD}.`,
+      expected: { header: { alg: 'HS256', typ: 'JWT' }, claims: CLAIMS },
+    },
+    {
+      name: 'the header of a JWE',
+      token: `${JWE_HEADER}..QQ.QQ.QQ`,
+      expected: { header: { alg: 'dir', enc: 'A256GCM' }, claims: undefined },
+    },
+    { name: 'nothing in what is no token', token: 'adasdasdsadasd', expected: undefined },
+    { name: 'nothing in what is too long', token: tokenOfLength(MAX_TOKEN_BYTES + 1), expected: undefined },
+  ])('reads $name', ({ token, expected }) => {
+    expect(readUnverifiedToken(token)).toEqual(expected);
+  });
+});
+
+/** Signs with HS256 whatever stands where header and payload belong. */
+function sign(header: string | Buffer, payload: string | Buffer): string {
+  const signingInput = [header, payload]
+    .map((part) => Buffer.from(part as string).toString('base64url'))
+    .join('.');
+  return `${signingInput}.${hmac('sha256', signingInput)}`;
+}
+
+function hmac(hash: string, signingInput: string): string {
+  return createHmac(hash, SECRET_BYTES).update(signingInput).digest('base64url');
+}
+
+function tokenOfLength(length: number): string {
+  // Base64 has no text of every length: with one padding or the other in the header, one of these fits.
+  for (const typ of ['', 'x', 'xx']) {
+    for (let pad = Math.floor(length * 0.7); pad < length * 0.75; pad++) {
+      const token = mintToken({ pad: 'x'.repeat(pad) }, { header: { typ } });
+      if (token.length === length) return token;
+    }
+  }
+  throw new Error(`no token of ${length} characters`);
+}
+
+/** The character whose value is one higher: with 32 bytes of signature, the lowest two bits of the last are spare. */
+function nextCharacter(character: string): string {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  return alphabet.charAt(alphabet.indexOf(character) + 1);
+}

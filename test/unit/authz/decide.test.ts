@@ -1,0 +1,322 @@
+/** Owns the proof that the steps of a check are taken in the contract's order, and of the decision that follows. */
+import { describe, expect, it } from 'vitest';
+import type { VerifiedToken } from '../../../src/approov/token.ts';
+import { type Decision, decide, decideUnreadable, type TokenVerifier } from '../../../src/authz/decide.ts';
+import { choosePolicies, type PolicyTable } from '../../../src/authz/policy.ts';
+import { REASON_NAMES, REASONS } from '../../../src/authz/reason.ts';
+import { actionFor, type Mode } from '../../../src/authz/verdict.ts';
+import {
+  checkRequest,
+  NOW,
+  policy,
+  policyTable,
+  type RequestFields,
+  route,
+  verify,
+} from '../../support/check.ts';
+import { DECISION_CASES, type DecisionCase, KEYSET } from '../../support/decision-cases.ts';
+import { mintToken, OTHER_SECRET_BYTES } from '../../support/token.ts';
+
+const verifyByOurs: TokenVerifier = (token) => verify(token, KEYSET);
+const GOOD = mintToken({ exp: NOW + 300, did: 'a device' });
+const FORGED = mintToken({ exp: NOW + 300 }, { secret: OTHER_SECRET_BYTES });
+
+function decideOn(
+  request: RequestFields,
+  table: PolicyTable = policyTable(policy()),
+  by = verifyByOurs,
+): Decision {
+  return decideAt(request, table, by, NOW);
+}
+
+function decideAt(request: RequestFields, table: PolicyTable, by: TokenVerifier, now: number): Decision {
+  const asked = checkRequest(request);
+  return decide(asked, choosePolicies(asked, table), by, now);
+}
+
+function decideCase({ token, request = {}, policy: fields = {} }: DecisionCase, mode: Mode): Decision {
+  const headers = { ...(token === undefined ? {} : { 'approov-token': token }), ...request.headers };
+  return decideOn({ ...request, headers }, policyTable(policy({ mode, ...fields })));
+}
+
+describe.each(Object.entries(DECISION_CASES))('step %s', (_, cases) => {
+  it.each(cases)('gives for $name: $reason', (each) => {
+    expect(decideCase(each, 'enforce').reason).toBe(each.reason);
+  });
+});
+
+describe('the reason', () => {
+  const cases = Object.values(DECISION_CASES).flat();
+
+  it('is each of the table at least once in the cases above, but for a fault of ours', () => {
+    const given = new Set(cases.map(({ reason }) => reason));
+    expect(REASON_NAMES.filter((name) => !given.has(name))).toEqual(['internal_error']);
+  });
+
+  it('is the same in every mode that looks at tokens; only the action follows the mode', () => {
+    for (const each of cases) {
+      for (const mode of ['observe', 'limit', 'enforce'] as const) {
+        const { reason, verdict, action, mode: decided } = decideCase(each, mode);
+        const expectedMode = each.reason === 'policy_unknown' ? 'unknown' : (each.policy?.mode ?? mode);
+        expect({ name: each.name, reason, verdict, action, decided }).toEqual({
+          name: each.name,
+          reason: each.reason,
+          verdict: REASONS[each.reason].verdict,
+          action: actionFor(expectedMode, REASONS[each.reason].verdict, false),
+          decided: expectedMode,
+        });
+      }
+    }
+  });
+});
+
+describe('the action', () => {
+  const kinds = {
+    verified: (mode: Mode) => decideOn({ headers: { 'approov-token': GOOD } }, modeTable(mode)),
+    unverified: (mode: Mode) => decideOn({ headers: { 'approov-token': FORGED } }, modeTable(mode)),
+    fault: (mode: Mode) =>
+      decideOn({ headers: { 'approov-token': GOOD } }, modeTable(mode), () => 'internal_error'),
+    skipped: (mode: Mode) =>
+      decideOn(
+        { method: 'OPTIONS', headers: { origin: 'x', 'access-control-request-method': 'GET' } },
+        modeTable(mode),
+      ),
+  };
+
+  it.each([
+    {
+      mode: 'observe',
+      expected: { verified: 'allow', unverified: 'allow', fault: 'allow', skipped: 'allow' },
+    },
+    { mode: 'limit', expected: { verified: 'allow', unverified: 'limit', fault: 'deny', skipped: 'allow' } },
+    { mode: 'enforce', expected: { verified: 'allow', unverified: 'deny', fault: 'deny', skipped: 'allow' } },
+    { mode: 'off', expected: { verified: 'allow', unverified: 'allow', fault: 'allow', skipped: 'allow' } },
+  ] as const)('under $mode', ({ mode, expected }) => {
+    const actions = Object.entries(kinds).map(([kind, run]) => [kind, run(mode).action]);
+    expect(Object.fromEntries(actions)).toEqual(expected);
+  });
+
+  it('is to deny where Envoy names a policy that is not configured, whatever the others are', () => {
+    expect(
+      decideOn({ policyName: 'nobody', headers: { 'approov-token': GOOD } }, modeTable('off')),
+    ).toMatchObject({
+      policy: undefined,
+      mode: 'unknown',
+      verdict: 'unverified',
+      action: 'deny',
+      reason: 'policy_unknown',
+    });
+  });
+
+  it('is to deny a message that cannot be read', () => {
+    expect(decideUnreadable()).toEqual({
+      policy: undefined,
+      mode: 'unknown',
+      verdict: 'unverified',
+      action: 'deny',
+      reason: 'internal_error',
+      presentedToken: undefined,
+      verifiedToken: undefined,
+      sdkStatus: undefined,
+      ambiguous: undefined,
+    });
+  });
+
+  it('after a fault of ours comes with internal_error, unverified, in every mode', () => {
+    for (const mode of ['observe', 'limit', 'enforce'] as const)
+      expect(kinds.fault(mode)).toMatchObject({ reason: 'internal_error', verdict: 'unverified', mode });
+  });
+});
+
+describe('a decision', () => {
+  it('holds the policy, the token as it was presented, and the token once a key has verified it', () => {
+    const judged = policy({ tokenPrefix: 'bearer ' });
+    const decision = decideOn({ headers: { 'approov-token': `Bearer ${GOOD}` } }, policyTable(judged));
+    expect(decision).toMatchObject({ policy: judged, presentedToken: GOOD });
+    expect(decision.verifiedToken).toMatchObject({ keyId: 'current', claims: { did: 'a device' } });
+  });
+
+  it('keeps the verified token where a later step failed', () => {
+    const decision = decideOn({ headers: { 'approov-token': mintToken({ exp: 1 }) } });
+    expect(decision).toMatchObject({ reason: 'token_expired', verifiedToken: { keyId: 'current' } });
+  });
+
+  it('knows the key where what it signed is no JSON object', () => {
+    const decision = decideOn({ headers: { 'approov-token': mintToken([]) } });
+    expect(decision).toMatchObject({ reason: 'invalid_token_format', verifiedToken: { keyId: 'current' } });
+  });
+
+  it('holds no verified token where no key verified it', () => {
+    const decision = decideOn({ headers: { 'approov-token': FORGED } });
+    expect(decision).toMatchObject({ presentedToken: FORGED, verifiedToken: undefined });
+  });
+
+  it('asks for no verification where no token is looked for', () => {
+    const never: TokenVerifier = () => {
+      throw new Error('asked');
+    };
+    const headers = { 'approov-token': GOOD };
+    expect(decideOn({ headers }, modeTable('off'), never).reason).toBe('policy_off');
+    expect(decideOn({ headers: { 'approov-token': [GOOD, GOOD] } }, modeTable('enforce'), never).reason).toBe(
+      'duplicate_approov_token',
+    );
+  });
+
+  it.each([
+    { name: 'nothing', headers: {}, expected: undefined },
+    { name: 'a word in Approov-Status', headers: { 'approov-status': 'no_network' }, expected: 'no_network' },
+    {
+      name: 'a word in any case, trimmed',
+      headers: { 'approov-status': ' REJECTED ' },
+      expected: 'rejected',
+    },
+    { name: 'a word that is not known', headers: { 'approov-status': 'sunny' }, expected: 'other' },
+    { name: 'two words', headers: { 'approov-status': ['rejected', 'rejected'] }, expected: 'other' },
+    { name: 'an empty header', headers: { 'approov-status': ' ' }, expected: undefined },
+    { name: 'a word in place of the token', headers: { 'approov-token': 'BAD_URL' }, expected: 'bad_url' },
+    {
+      name: 'a word beside a token',
+      headers: { 'approov-token': GOOD, 'approov-status': 'success' },
+      expected: 'success',
+    },
+    {
+      name: 'a word in both, of which the header’s own counts',
+      headers: { 'approov-token': 'BAD_URL', 'approov-status': 'rejected' },
+      expected: 'rejected',
+    },
+  ])('holds what the SDK says of itself: $name', ({ headers, expected }) => {
+    expect(decideOn({ headers }).sdkStatus).toBe(expected);
+  });
+
+  it('holds what the SDK says even where Envoy names an unknown policy or the policy is off', () => {
+    const request = { headers: { 'approov-status': 'rejected' } };
+    expect(decideOn({ ...request, policyName: 'nobody' }).sdkStatus).toBe('rejected');
+    expect(decideOn(request, modeTable('off')).sdkStatus).toBe('rejected');
+  });
+});
+
+describe('an ambiguous path', () => {
+  const inMode = (mode: Mode) => policy({ name: mode, mode });
+  const off = inMode('off');
+  const observe = inMode('observe');
+  const limit = inMode('limit');
+  const enforce = inMode('enforce');
+
+  it.each([
+    { name: 'an open default gives way to a strict route', table: [off, enforce], expected: 'enforce deny' },
+    { name: 'a strict default gives way to no open route', table: [enforce, off], expected: 'enforce deny' },
+    { name: 'deny wins over limit', table: [limit, observe, enforce], expected: 'enforce deny' },
+    { name: 'limit wins over allow', table: [observe, off, limit], expected: 'limit limit' },
+    { name: 'the default wins a tie', table: [observe, off], expected: 'observe allow' },
+    {
+      name: 'the first route wins a tie with a later one',
+      table: [off, limit, { ...limit, name: 'later' }],
+      expected: 'limit limit',
+    },
+    { name: 'the default alone, where no route is', table: [limit], expected: 'limit limit' },
+  ])('gets the strictest outcome for a request without token: $name', ({ table, expected }) => {
+    const [byDefault = off, ...routed] = table;
+    const routes = routed.map((each) => route(each, { pathPrefix: '/nowhere' }));
+    const decision = decideOn({ path: '/a/../b' }, policyTable(byDefault, routes));
+    expect(`${decision.policy?.name} ${decision.action}`).toBe(expected);
+  });
+
+  it('gets for a valid token the outcome of the first of the policies that it satisfies', () => {
+    const table = policyTable(limit, [route(enforce), route(observe)]);
+    const decision = decideOn({ path: '/a;b', headers: { 'approov-token': GOOD } }, table);
+    expect(decision).toMatchObject({ action: 'allow', reason: 'ok', policy: { name: 'limit' } });
+  });
+
+  it('proves nothing by a valid token where a policy that could apply looks for none', () => {
+    const table = policyTable(limit, [route(enforce), route(off)]);
+    const decision = decideOn({ path: '/a;b', headers: { 'approov-token': GOOD } }, table);
+    expect(decision).toMatchObject({ action: 'allow', reason: 'policy_off', policy: { name: 'off' } });
+  });
+
+  it('is not judged more weakly because Envoy named a weaker policy', () => {
+    const table = policyTable(enforce, [], [observe]);
+    const decided = ['/search', '/search/%2e%2e;/orders'].map((path) =>
+      decideOn({ path, policyName: 'observe' }, table),
+    );
+    expect(decided).toMatchObject([
+      { action: 'allow', policy: { name: 'observe' }, ambiguous: undefined },
+      { action: 'deny', policy: { name: 'enforce' }, ambiguous: 'path' },
+    ]);
+  });
+
+  it('leaves a policy that is not configured unknown', () => {
+    expect(decideOn({ path: '/a;b', policyName: 'nobody' }, policyTable(off))).toMatchObject({
+      action: 'deny',
+      reason: 'policy_unknown',
+      policy: undefined,
+      mode: 'unknown',
+    });
+  });
+
+  it('is refused by the one policy that demands more', () => {
+    const bound = policy({ name: 'bound', binding: { headers: ['authorization'], when: 'required' } });
+    const table = policyTable(policy(), [route(bound, { pathPrefix: '/pay' })]);
+    const headers = { 'approov-token': GOOD };
+    expect(decideOn({ path: '/%70ay', headers }, table)).toMatchObject({
+      action: 'deny',
+      reason: 'missing_pay_claim',
+      policy: { name: 'bound' },
+    });
+    expect(decideOn({ path: '/free', headers }, table)).toMatchObject({ action: 'allow', reason: 'ok' });
+  });
+});
+
+describe('an ambiguous host', () => {
+  const table = policyTable(policy({ mode: 'observe' }), [
+    route(policy({ name: 'strict' }), { host: 'api.example.com' }),
+  ]);
+
+  it.each(['u@api.example.com', 'api.example.com:abc', 'api.example.com,x', 'api\u2024example.com', ''])(
+    'does not escape the routes that name a host: %j',
+    (host) => {
+      expect(decideOn({ host }, table)).toMatchObject({
+        action: 'deny',
+        policy: { name: 'strict' },
+        ambiguous: 'host',
+      });
+    },
+  );
+
+  it('is no audience, and has none of the keys that serve some hosts only', () => {
+    const hosts: string[] = [];
+    const audienceIsHost = policyTable(policy({ audience: 'host' }));
+    const headers = { 'approov-token': mintToken({ exp: NOW + 300, aud: 'key.example.com' }) };
+    const by: TokenVerifier = (token, host) => {
+      hosts.push(host);
+      return verify(token, KEYSET);
+    };
+    expect(decideOn({ host: 'Key.example.com:443', headers }, audienceIsHost, by).reason).toBe('ok');
+    expect(decideOn({ host: '\u212aey.example.com', headers }, audienceIsHost, by).reason).toBe(
+      'claim_mismatch',
+    );
+    expect(hosts).toEqual(['key.example.com', '']);
+  });
+});
+
+describe('the clock', () => {
+  it('is the one that is given, and its fractions count', () => {
+    const request = { headers: { 'approov-token': mintToken({ exp: 100.5 }) } };
+    const reasonAt = (now: number) => decideAt(request, modeTable('enforce'), verifyByOurs, now).reason;
+    expect(reasonAt(100.49)).toBe('ok');
+    expect(reasonAt(100.5)).toBe('token_expired');
+  });
+
+  it('is not looked at for a signature, so a remembered token is judged anew', () => {
+    const remembered = verify(mintToken({ exp: NOW }), KEYSET) as VerifiedToken;
+    const decision = decideOn(
+      { headers: { 'approov-token': 'x.y.z' } },
+      modeTable('enforce'),
+      () => remembered,
+    );
+    expect(decision.reason).toBe('token_expired');
+  });
+});
+
+function modeTable(mode: Mode): PolicyTable {
+  return policyTable(policy({ mode }));
+}

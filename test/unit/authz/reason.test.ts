@@ -1,0 +1,66 @@
+/** Owns the proof that the table of reasons is the contract's, row by row. */
+import { describe, expect, it } from 'vitest';
+import { REASON_NAMES, REASONS, STEPS } from '../../../src/authz/reason.ts';
+
+describe('the reasons', () => {
+  it('are the contract’s, each with its verdict and step', () => {
+    const rows = Object.entries(REASONS).map(([name, { verdict, step }]) => [name, verdict, step]);
+    expect(rows).toEqual([
+      ['ok', 'verified', undefined],
+      ['policy_off', 'skipped', 'policy'],
+      ['cors_preflight', 'skipped', 'policy'],
+      ['policy_unknown', 'unverified', 'policy'],
+      ['missing_approov_token', 'unverified', 'token'],
+      ['duplicate_approov_token', 'unverified', 'token'],
+      ['invalid_token_format', 'unverified', 'token'],
+      ['unsupported_token_algorithm', 'unverified', 'key'],
+      ['unknown_key_id', 'unverified', 'key'],
+      ['invalid_token_signature', 'unverified', 'signature'],
+      ['missing_expiry', 'unverified', 'lifetime'],
+      ['token_expired', 'unverified', 'lifetime'],
+      ['token_not_yet_valid', 'unverified', 'lifetime'],
+      ['claim_mismatch', 'unverified', 'claims'],
+      ['missing_pay_claim', 'unverified', 'binding'],
+      ['missing_binding_header', 'unverified', 'binding'],
+      ['binding_mismatch', 'unverified', 'binding'],
+      ['internal_error', 'unverified', undefined],
+    ]);
+  });
+
+  it('are listed by name for metrics and documentation', () => {
+    expect(REASON_NAMES).toEqual(Object.keys(REASONS));
+  });
+
+  it.each(REASON_NAMES)('say in sentences what %s means and what to do', (name) => {
+    const { meaning, remedy } = REASONS[name];
+    expect(meaning).toMatch(/^[`A-Z].+\.$/);
+    expect(remedy).toMatch(/^[A-Z].+\.$/);
+  });
+
+  it('never tell a failed attestation from a forgery, which cannot be told apart', () => {
+    for (const { meaning, remedy } of Object.values(REASONS)) {
+      const text = `${meaning} ${remedy}`;
+      expect(/attestation/.test(text), text).toBe(/forg/.test(text));
+    }
+    expect(REASONS.invalid_token_signature.meaning).toContain('a failed attestation or a forgery');
+  });
+});
+
+describe('the steps', () => {
+  it('are taken in the contract’s order', () => {
+    expect(Object.keys(STEPS)).toEqual([
+      'policy',
+      'token',
+      'key',
+      'signature',
+      'lifetime',
+      'claims',
+      'binding',
+    ]);
+  });
+
+  it('each give a reason', () => {
+    const used = new Set(Object.values(REASONS).map((row) => row.step));
+    expect(Object.keys(STEPS).filter((step) => !used.has(step as keyof typeof STEPS))).toEqual([]);
+  });
+});

@@ -1,0 +1,430 @@
+/** Owns the proof that a check is read, judged, counted, logged and answered, and that nothing in it ever throws. */
+
+import { createSecretKey, randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
+import { CompactEncrypt } from 'jose';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { DecryptionKey } from '../../src/approov/encrypted-token.ts';
+import type { Keyset } from '../../src/approov/keyset.ts';
+import { headersReadUnder } from '../../src/authz/headers-read.ts';
+import type { Policy } from '../../src/authz/policy.ts';
+import { MAX_DECRYPTIONS } from '../../src/authz/token-opener.ts';
+import { type CheckRules, createChecker } from '../../src/checker.ts';
+import { describeKey } from '../../src/sources/key-files.ts';
+import { createLog, type Log } from '../../src/telemetry/log.ts';
+import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
+import { KEYSET, NOW, policy, policyTable, route, symmetricKey } from '../support/check.ts';
+import { metadataOf, type RequestJson, type ResponseJson, requestWith } from '../support/grpc-client.ts';
+import { mintToken, OTHER_SECRET_BYTES } from '../support/token.ts';
+
+const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
+  includeDirs: [fileURLToPath(new URL('../../proto', import.meta.url))],
+  keepCase: true,
+});
+const CHECK = (definition['envoy.service.auth.v3.Authorization'] as ServiceDefinition)['Check'];
+const DENIED = { status: 401, body: '{}', contentType: 'application/json', exposeReason: false, headers: {} };
+
+let log: Log | undefined;
+afterEach(() => log?.close());
+
+/** Parts of the outside that break. */
+interface Faults {
+  readonly logCheck: Log['check'];
+  readonly checkDecided: Metrics['checkDecided'];
+}
+
+/** A real checker whose log lines and metrics can be read. */
+function start(rules: Partial<CheckRules> = {}, clock = { now: NOW }, faults: Partial<Faults> = {}) {
+  const lines: Record<string, unknown>[] = [];
+  log = createLog({
+    settings: { level: 'info', checks: 'all' },
+    destination: { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+    nowMs: () => 0,
+    onSuppressed: () => {},
+  });
+  const metrics = createMetrics('0');
+  const unknownKids: string[] = [];
+  const all = {
+    policyTable: policyTable(policy()),
+    keyset: KEYSET,
+    denied: DENIED,
+    verdictCacheEntries: 10,
+    decryptionKeys: [],
+    ...rules,
+  };
+  const checker = createChecker({
+    rules: all,
+    metrics: { ...metrics, ...(faults.checkDecided && { checkDecided: faults.checkDecided }) },
+    log: { ...log, ...(faults.logCheck && { check: faults.logCheck }) },
+    nowSeconds: () => clock.now,
+    onUnknownKid: () => void unknownKids.push('one'),
+  });
+  // Where nothing has to be decrypted, the answer is there at once.
+  const read = (answer: Buffer | Promise<Buffer>): ResponseJson =>
+    CHECK?.responseDeserialize(answer as Buffer) as ResponseJson;
+  return {
+    lines,
+    unknownKids,
+    checker,
+    rules: all,
+    checkBytes: (message: Buffer) => read(checker.check(message, undefined)),
+    check: (request: RequestJson) =>
+      read(checker.check(CHECK?.requestSerialize(request) as Buffer, undefined)),
+    checkLater: async (request: RequestJson) =>
+      read(await checker.check(CHECK?.requestSerialize(request) as Buffer, undefined)),
+    async metric(line: string): Promise<number> {
+      const found = (await metrics.registry.metrics())
+        .split('\n')
+        .find((each) => each.startsWith(`${line} `));
+      return Number(found?.slice(line.length));
+    },
+  };
+}
+
+function bearing(token: string): RequestJson {
+  return requestWith({ 'approov-token': token });
+}
+
+function outcome(answer: ResponseJson): unknown[] {
+  const { approov_reason, approov_action } = metadataOf(answer);
+  return [answer.status?.code, approov_action, approov_reason];
+}
+
+const TOKEN = mintToken({ exp: NOW + 300, did: 'device' });
+
+function verifyWithBug(): boolean {
+  throw new Error(`a bug that quotes ${TOKEN}`);
+}
+
+/** The usual keyset with another way to verify. */
+function keysetOf(verify: () => boolean): Keyset {
+  return { ...KEYSET, keys: KEYSET.keys.map((key) => ({ ...key, verify })) };
+}
+
+describe('a check', () => {
+  test('is answered, counted and logged', async () => {
+    const { check, metric, lines } = start();
+    expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
+    const labels = 'policy="default",mode="enforce",verdict="verified",action="allow",reason="ok"';
+    expect(await metric(`approov_checks_total{${labels}}`)).toBe(1);
+    expect(await metric('approov_check_duration_seconds_count{action="allow"}')).toBe(1);
+    expect(lines).toMatchObject([{ msg: 'check passed', reason: 'ok', path: '/', level: 30 }]);
+  });
+
+  test('that does not decode is denied as our own fault, counted and logged as an error', async () => {
+    const { checkBytes, metric, lines } = start();
+    expect(outcome(checkBytes(Buffer.from([0x0a, 0x7f])))).toEqual([14, 'deny', 'internal_error']);
+    const labels =
+      'policy="unknown",mode="unknown",verdict="unverified",action="deny",reason="internal_error"';
+    expect(await metric(`approov_checks_total{${labels}}`)).toBe(1);
+    expect(lines).toMatchObject([{ msg: 'check failed', reason: 'internal_error', level: 50 }]);
+  });
+
+  test.each<[mode: Policy['mode'], code: number, action: string]>([
+    ['observe', 0, 'allow'],
+    ['limit', 14, 'deny'],
+    ['enforce', 14, 'deny'],
+  ])('in which a bug shows ends as internal_error, under %s with code %d', async (mode, code, action) => {
+    const table = policyTable(policy({ mode }));
+    const { check, metric, lines } = start({ policyTable: table, keyset: keysetOf(verifyWithBug) });
+    expect(outcome(check(bearing(TOKEN)))).toEqual([code, action, 'internal_error']);
+    const labels = `policy="default",mode="${mode}",verdict="unverified",action="${action}",reason="internal_error"`;
+    expect(await metric(`approov_checks_total{${labels}}`)).toBe(1);
+    expect(lines.map(({ msg, level }) => [msg, level])).toEqual([
+      ['fault', 50],
+      ['check failed', 50],
+    ]);
+    expect(JSON.stringify(lines)).not.toContain(TOKEN);
+  });
+
+  test.each(['log', 'metrics'] as const)(
+    'lets its decision stand, and does not throw, when the bug is in the %s',
+    (part) => {
+      const fault = (): never => {
+        throw new Error('a bug');
+      };
+      const parts: Partial<Faults> = part === 'log' ? { logCheck: fault } : { checkDecided: fault };
+      const { check, lines } = start(
+        { policyTable: policyTable(policy({ mode: 'observe' })) },
+        { now: NOW },
+        parts,
+      );
+      expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
+      expect(lines).toContainEqual(expect.objectContaining({ msg: 'fault', error: 'Error' }));
+    },
+  );
+
+  test('of an ambiguous path looks its token up once, however many policies judge it', async () => {
+    const [a, b] = [policy({ name: 'a', mode: 'observe' }), policy({ name: 'b', mode: 'limit' })];
+    const { check, metric } = start({ policyTable: policyTable(policy(), [route(a), route(b)]) });
+    const ambiguous = requestWith({ 'approov-token': TOKEN }, { path: '/a/../b' });
+    expect(outcome(check(ambiguous))).toEqual([0, 'allow', 'ok']);
+    expect(await metric('approov_verdict_cache_total{outcome="miss"}')).toBe(1);
+    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(0);
+  });
+});
+
+test('an ambiguous request is counted by its path, else by its host, and the log says so', async () => {
+  const { check, metric, lines } = start();
+  const ask = (http: RequestJson): unknown => check(requestWith({ 'approov-token': TOKEN }, http));
+  for (const http of [{ path: '/a//b' }, { path: '/a;b', host: '' }, { host: 'u@api.example.com' }, {}])
+    ask(http);
+  expect(await metric('approov_ambiguous_requests_total{cause="path"}')).toBe(2);
+  expect(await metric('approov_ambiguous_requests_total{cause="host"}')).toBe(1);
+  expect(lines.map(({ ambiguous }) => ambiguous)).toEqual(['path', 'path', 'host', undefined]);
+});
+
+test('a check verifies with at most eight public keys, whatever the number of its tokens', () => {
+  let tried = 0;
+  const publicKeys = Array.from({ length: 20 }, (_, index) => ({
+    ...symmetricKey({ id: `k${index}` }),
+    secret: undefined,
+    algorithms: ['RS256'],
+    verify: () => {
+      tried++;
+      return false;
+    },
+  }));
+  const other = policy({ name: 'other', mode: 'limit', tokenHeader: 'x-token' });
+  const { check } = start({
+    policyTable: policyTable(policy({ mode: 'observe' }), [route(other)]),
+    keyset: { keys: publicKeys as unknown as Keyset['keys'], missing: [] },
+  });
+  const header = { alg: 'RS256' };
+  const tokens = {
+    'approov-token': mintToken({ exp: NOW + 300 }, { header }),
+    'x-token': mintToken({ exp: NOW + 301 }, { header }),
+  };
+  expect(outcome(check(requestWith(tokens, { path: '/a//b' })))).toEqual([14, 'deny', 'internal_error']);
+  expect(tried).toBe(8);
+  check(requestWith(tokens));
+  expect(tried).toBe(16);
+});
+
+describe('the verdict cache', () => {
+  test('answers a token that it knows, and the check counts like any other', async () => {
+    const { check, metric, lines } = start();
+    for (let count = 0; count < 3; count++) check(bearing(TOKEN));
+    expect(await metric('approov_verdict_cache_total{outcome="miss"}')).toBe(1);
+    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(2);
+    expect(await metric('approov_key_used_total{key_id="current"}')).toBe(3);
+    expect(await metric('approov_key_last_used_timestamp_seconds{key_id="current"}')).toBe(NOW);
+    expect(await metric('approov_token_remaining_seconds_count')).toBe(3);
+    expect(await metric('approov_token_remaining_seconds_sum')).toBe(900);
+    const labels = 'policy="default",mode="enforce",verdict="verified",action="allow",reason="ok"';
+    expect(await metric(`approov_checks_total{${labels}}`)).toBe(3);
+    expect(lines).toHaveLength(3);
+    expect(lines[2]).toMatchObject({ reason: 'ok', key_id: 'current', did: 'device' });
+  });
+
+  test('does not know failures', async () => {
+    const { check, metric } = start();
+    const forged = bearing(mintToken({ exp: NOW + 300 }, { secret: OTHER_SECRET_BYTES }));
+    expect([check(forged), check(forged)].map(outcome)).toEqual(
+      Array(2).fill([16, 'deny', 'invalid_token_signature']),
+    );
+    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(0);
+  });
+
+  test('does not outlive the token: the lifetime is judged on each check', () => {
+    const clock = { now: NOW };
+    const { check } = start({}, clock);
+    expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
+    clock.now = NOW + 299.999;
+    expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
+    clock.now = NOW + 300;
+    expect(outcome(check(bearing(TOKEN)))).toEqual([16, 'deny', 'token_expired']);
+  });
+
+  test('does not spare the steps after the signature', () => {
+    const table = policyTable(policy(), [], [policy({ name: 'claims', issuer: ['approov.io'] })]);
+    const { check } = start({ policyTable: table });
+    const { attributes } = bearing(TOKEN) as { attributes: object };
+    const elsewhere = { attributes: { ...attributes, context_extensions: { approov_policy: 'claims' } } };
+    expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
+    expect(outcome(check(elsewhere))).toEqual([16, 'deny', 'claim_mismatch']);
+  });
+
+  test('forgets everything when the rules change, so that a key that is gone verifies nothing more', () => {
+    const { check, checker, rules } = start();
+    expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
+    checker.use({ ...rules, keyset: keysetOf(() => false) });
+    expect(outcome(check(bearing(TOKEN)))).toEqual([16, 'deny', 'invalid_token_signature']);
+  });
+
+  test('is kept when the rules change and the keys do not', async () => {
+    const { check, checker, rules, metric } = start();
+    check(bearing(TOKEN));
+    checker.use({ ...rules, policyTable: policyTable(policy({ mode: 'observe' })), keyset: { ...KEYSET } });
+    expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
+    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(1);
+    checker.use({ ...rules, decryptionKeys: [OPENER] });
+    check(bearing(TOKEN));
+    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(1);
+  });
+
+  test('of no entries is no cache', async () => {
+    const { check, metric } = start({ verdictCacheEntries: 0 });
+    for (let count = 0; count < 2; count++)
+      expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
+    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(0);
+  });
+
+  test('keeps hosts apart where a key serves some hosts only', () => {
+    const { isForHost } = describeKey({ id: 'current', hosts: ['a.example.com'] });
+    const { check } = start({
+      keyset: { ...KEYSET, keys: KEYSET.keys.map((key) => ({ ...key, isForHost })) },
+    });
+    const at = (host: string): unknown[] => outcome(check(requestWith({ 'approov-token': TOKEN }, { host })));
+    expect(at('A.example.com:443')).toEqual([0, 'allow', 'ok']);
+    expect(at('b.example.com')).toEqual([16, 'deny', 'unknown_key_id']);
+    expect(at('a.example.com')).toEqual([0, 'allow', 'ok']);
+  });
+});
+
+test('a kid that no key declares is reported, since its source may have changed; another failure is not', () => {
+  const { check, unknownKids } = start();
+  check(bearing(TOKEN));
+  check(bearing(mintToken({ exp: NOW + 300 }, { secret: OTHER_SECRET_BYTES })));
+  check(bearing('x'));
+  expect(unknownKids).toHaveLength(0);
+  check(bearing(mintToken({ exp: NOW + 300 }, { header: { kid: 'new' }, secret: OTHER_SECRET_BYTES })));
+  expect(unknownKids).toHaveLength(1);
+});
+
+const OPENING_KEY = createSecretKey(randomBytes(32));
+const OPENER: DecryptionKey = {
+  id: 'opener',
+  kid: undefined,
+  key: OPENING_KEY,
+  fingerprint: '0123456789ab',
+  algorithms: ['dir'],
+  encryptions: ['A256GCM'],
+  isNested: true,
+};
+
+function encrypt(text = TOKEN, header: object = {}): Promise<string> {
+  return new CompactEncrypt(Buffer.from(text))
+    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', ...header })
+    .encrypt(OPENING_KEY);
+}
+
+describe('an encrypted token', () => {
+  test('is decrypted once, and verified once however often it is encrypted again', async () => {
+    const { checkLater, check, metric } = start({ decryptionKeys: [OPENER] });
+    const [one, other] = [await encrypt(), await encrypt()];
+    expect(outcome(await checkLater(bearing(one)))).toEqual([0, 'allow', 'ok']);
+    // Without waiting: nothing is decrypted.
+    expect(outcome(check(bearing(one)))).toEqual([0, 'allow', 'ok']);
+    expect(outcome(await checkLater(bearing(other)))).toEqual([0, 'allow', 'ok']);
+    expect(outcome(check(bearing(other)))).toEqual([0, 'allow', 'ok']);
+    expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
+    expect(await metric('approov_verdict_cache_total{outcome="miss"}')).toBe(1);
+    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(4);
+    expect(await metric('approov_key_used_total{key_id="current"}')).toBe(5);
+  });
+
+  test('that is encrypted again and again pushes no other token out of the cache', async () => {
+    const { checkLater, check, metric } = start({ decryptionKeys: [OPENER], verdictCacheEntries: 2 });
+    check(bearing(mintToken({ exp: NOW + 300, did: 'another' })));
+    for (let count = 0; count < 4; count++) await checkLater(bearing(await encrypt()));
+    check(bearing(mintToken({ exp: NOW + 300, did: 'another' })));
+    expect(await metric('approov_verdict_cache_total{outcome="miss"}')).toBe(2);
+    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(4);
+  });
+
+  test('is judged by its lifetime on each check, and known no more once it is over', async () => {
+    const clock = { now: NOW };
+    const { checkLater } = start({ decryptionKeys: [OPENER] }, clock);
+    const token = await encrypt();
+    expect(outcome(await checkLater(bearing(token)))).toEqual([0, 'allow', 'ok']);
+    clock.now = NOW + 300;
+    expect(outcome(await checkLater(bearing(token)))).toEqual([16, 'deny', 'token_expired']);
+  });
+
+  test('is one at most in a request: others stay unopened', async () => {
+    const [a, b] = [
+      policy({ name: 'a', tokenHeader: 'token-a' }),
+      policy({ name: 'b', tokenHeader: 'token-b' }),
+    ];
+    const { checkLater } = start({
+      decryptionKeys: [OPENER],
+      policyTable: policyTable(a, [route(b)]),
+    });
+    const [one, other] = [await encrypt(), await encrypt()];
+    const odd = (headers: Record<string, string>) => checkLater(requestWith(headers, { path: '/a/../b' }));
+    expect(outcome(await odd({ 'token-a': one, 'token-b': one }))).toEqual([0, 'allow', 'ok']);
+    expect(outcome(await odd({ 'token-a': one, 'token-b': other }))).toEqual([0, 'allow', 'ok']);
+    const fresh = await Promise.all([
+      encrypt(mintToken({ exp: NOW + 9 })),
+      encrypt(mintToken({ exp: NOW + 8 })),
+    ]);
+    expect(outcome(await odd({ 'token-a': fresh[0], 'token-b': fresh[1] }))).toEqual([
+      16,
+      'deny',
+      'unsupported_token_algorithm',
+    ]);
+  });
+
+  test('beyond what is decrypted at a time is denied as our own fault, counted, and logged', async () => {
+    const { checkLater, metric, lines } = start({ decryptionKeys: [OPENER] });
+    const tokens = await Promise.all(
+      Array.from({ length: MAX_DECRYPTIONS + 2 }, (_, index) =>
+        encrypt(mintToken({ exp: NOW + 300, index })),
+      ),
+    );
+    const outcomes = (await Promise.all(tokens.map((token) => checkLater(bearing(token))))).map(outcome);
+    expect(outcomes.slice(0, MAX_DECRYPTIONS)).toEqual(Array(MAX_DECRYPTIONS).fill([0, 'allow', 'ok']));
+    expect(outcomes.slice(MAX_DECRYPTIONS)).toEqual(Array(2).fill([14, 'deny', 'internal_error']));
+    const labels =
+      'policy="default",mode="enforce",verdict="unverified",action="deny",reason="internal_error"';
+    expect(await metric(`approov_checks_total{${labels}}`)).toBe(2);
+    expect(lines.filter(({ level }) => level === 40)).toMatchObject([
+      { limit: MAX_DECRYPTIONS, msg: 'decryption limit reached: checks are answered internal_error' },
+    ]);
+    expect(outcome(await checkLater(bearing(tokens.at(-1) ?? '')))).toEqual([0, 'allow', 'ok']);
+  });
+
+  test('is no sign of new keys by its own kid, but by that of the token inside', async () => {
+    const declared = { ...KEYSET, keys: KEYSET.keys.map((key) => ({ ...key, kid: 'known' })) };
+    const { checkLater, unknownKids } = start({ decryptionKeys: [OPENER], keyset: declared });
+    await checkLater(bearing(await encrypt('no token', { kid: 'unknown' })));
+    await checkLater(bearing(await encrypt(mintToken({}, { header: { kid: 'known' } }), { kid: 'unknown' })));
+    expect(unknownKids).toEqual([]);
+    await checkLater(bearing(await encrypt(mintToken({}, { header: { kid: 'unknown' } }))));
+    expect(unknownKids).toEqual(['one']);
+  });
+});
+
+describe('new rules', () => {
+  test('judge the next check by their policies, headers and answer', () => {
+    const { check, checker, rules } = start();
+    const request = requestWith({ 'x-token': TOKEN });
+    expect(outcome(check(request))).toEqual([16, 'deny', 'missing_approov_token']);
+    checker.use({ ...rules, policyTable: policyTable(policy({ tokenHeader: 'x-token' })) });
+    expect(outcome(check(request))).toEqual([0, 'allow', 'ok']);
+    checker.use({ ...rules, denied: { ...DENIED, status: 403 } });
+    expect(check(request).denied_response?.status.code).toBe(403);
+  });
+});
+
+test('the headers read are the closed list, and what each policy names', () => {
+  const bound = policy({
+    name: 'b',
+    tokenHeader: 'x-token',
+    binding: { headers: ['x-a', 'x-b'], when: 'required' },
+  });
+  expect([...headersReadUnder(policyTable(policy(), [], [bound]))].sort()).toEqual([
+    'access-control-request-method',
+    'approov-status',
+    'approov-token',
+    'origin',
+    'user-agent',
+    'x-a',
+    'x-b',
+    'x-envoy-external-address',
+    'x-request-id',
+    'x-token',
+  ]);
+});

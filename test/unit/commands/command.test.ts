@@ -1,0 +1,99 @@
+/** Owns the proof of how options are read, and of what is said of those that cannot be. */
+import { describe, expect, test } from 'vitest';
+import { configFile, EXIT, type Io, Options, UsageError } from '../../../src/commands/command.ts';
+
+const DECLARED = {
+  token: { type: 'string' },
+  header: { type: 'string', multiple: true },
+  json: { type: 'boolean' },
+} as const;
+
+function messageFor(args: readonly string[]): string {
+  try {
+    new Options(args, DECLARED);
+  } catch (error) {
+    expect(error).toBeInstanceOf(UsageError);
+    return (error as Error).message;
+  }
+  throw new Error('was taken');
+}
+
+describe('options', () => {
+  test('are read by their type', () => {
+    const options = new Options(['--token', 'a', '--header', 'b: c', '--header=d: e', '--json'], DECLARED);
+    expect(options.text('token')).toBe('a');
+    expect(options.texts('header')).toEqual(['b: c', 'd: e']);
+    expect(options.flag('json')).toBe(true);
+  });
+
+  test('that are not given are undefined, none, or false', () => {
+    const options = new Options([], DECLARED);
+    expect([options.text('token'), options.texts('header'), options.flag('json')]).toEqual([
+      undefined,
+      [],
+      false,
+    ]);
+  });
+
+  test('that are common need no declaration', () => {
+    const options = new Options(['--config', 'file', '--help', '--version'], {});
+    expect([options.text('config'), options.flag('help'), options.flag('version')]).toEqual([
+      'file',
+      true,
+      true,
+    ]);
+  });
+
+  test('may be empty, may begin with a dash after =, and the last of several counts', () => {
+    expect(new Options(['--token', ''], DECLARED).text('token')).toBe('');
+    expect(new Options(['--token=-'], DECLARED).text('token')).toBe('-');
+    expect(new Options(['--token', '-'], DECLARED).text('token')).toBe('-');
+    expect(new Options(['--token', 'a', '--token', 'b'], DECLARED).text('token')).toBe('b');
+  });
+
+  test.each<[args: string[], about: string]>([
+    [['--other'], '--other'],
+    [['-x'], '-x'],
+    [['--token'], '--token'],
+    [['--json=1'], '--json'],
+    [['--token', '--json'], '--token'],
+    [['--token', '-x'], '--token'],
+  ])('%j are a mistake, told in one line that names the option', (args, about) => {
+    expect(messageFor(args)).toContain(about);
+    expect(messageFor(args)).not.toContain('\n');
+  });
+
+  test('do not repeat what stands where none belongs: it may be a token', () => {
+    for (const args of [
+      ['planted'],
+      ['--', 'planted'],
+      ['--other=planted'],
+      ['--json=planted'],
+      ['--token', 'a', 'planted'],
+    ]) {
+      expect(messageFor(args)).not.toContain('planted');
+    }
+  });
+});
+
+describe('the configuration file', () => {
+  const io = (env: Io['env']): Io => ({ env }) as Io;
+
+  test.each<[args: string[], env: Io['env'], file: string | undefined]>([
+    [[], {}, undefined],
+    [[], { APPROOV_CONFIG: '' }, undefined],
+    [[], { APPROOV_CONFIG: 'a' }, 'a'],
+    [['--config', 'b'], { APPROOV_CONFIG: 'a' }, 'b'],
+  ])('for %j and %j is %j', (args, env, file) => {
+    expect(configFile(new Options(args, {}), io(env))).toBe(file);
+  });
+
+  test.each(['"a"', "'a'", 'a\r'])('is not named by a variable that holds %j', (APPROOV_CONFIG) => {
+    expect(() => configFile(new Options([], {}), io({ APPROOV_CONFIG }))).toThrow(/^APPROOV_CONFIG: /);
+    expect(configFile(new Options(['--config', 'b'], {}), io({ APPROOV_CONFIG }))).toBe('b');
+  });
+});
+
+test('the exit codes are those of the contract', () => {
+  expect(EXIT).toEqual({ ok: 0, fault: 1, usage: 2, refused: 3 });
+});

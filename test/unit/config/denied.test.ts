@@ -1,0 +1,115 @@
+/** Holds which refusals a configuration may give, for all and for one policy. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse as parseYaml } from 'yaml';
+import { parseConfig } from '../../../src/config/parse.ts';
+import { SECRET } from '../../support/token.ts';
+
+const parse = (text: string) => parseConfig(text, { APPROOV_BASE64_SECRET: SECRET });
+
+const VALUE = 'must be ASCII without control characters, and not empty';
+const OWN = 'must not be given: it is set in every refusal';
+const HOP = 'must not be given: it is about one connection, which is Envoy’s';
+const OURS = 'must not be a header that this service sets; for the reason there is exposeReason';
+const NAME = 'the name must be a header name';
+
+describe.each([
+  { place: 'denied', around: (denied: string) => `denied: ${denied}` },
+  {
+    place: 'policies.default.denied',
+    around: (denied: string) => `policies: {default: {denied: ${denied}}}`,
+  },
+])('$place', ({ place, around }) => {
+  it.each([
+    ['{"a b": x}', `a b: ${NAME}`],
+    ['{"": x}', `: ${NAME}`],
+    ['{":status": x}', `:status: ${NAME}`],
+    ['{é: x}', `é: ${NAME}`],
+    ['{retry-after: ""}', `retry-after: ${VALUE}`],
+    ['{retry-after: "a\\r\\nb: c"}', `retry-after: ${VALUE}`],
+    ['{retry-after: " 30"}', `retry-after: ${VALUE}`],
+    ['{retry-after: "ü"}', `retry-after: ${VALUE}`],
+    ['{Vary: a, vary: b}', 'vary: must not be given twice'],
+    ['{Content-Type: a/b}', 'Content-Type: must not be given here: it is contentType'],
+    ['{cache-control: public}', `cache-control: ${OWN}`],
+    ['{www-authenticate: Bearer}', `www-authenticate: ${OWN}`],
+    ['{content-length: "5"}', `content-length: ${OWN}`],
+    ['{x-approov-reason: a}', `x-approov-reason: ${OURS}`],
+    ['{X_Approov-Verdict: a}', `X_Approov-Verdict: ${OURS}`],
+    ['{Connection: a}', `Connection: ${HOP}`],
+    ['{keep-alive: a}', `keep-alive: ${HOP}`],
+    ['{proxy-connection: a}', `proxy-connection: ${HOP}`],
+    ['{te: a}', `te: ${HOP}`],
+    ['{trailer: a}', `trailer: ${HOP}`],
+    ['{Transfer-Encoding: chunked}', `Transfer-Encoding: ${HOP}`],
+    ['{upgrade: a}', `upgrade: ${HOP}`],
+  ])('has no headers %s', (headers, expected) => {
+    const { problems } = parse(around(`{headers: ${headers}}`));
+    expect(problems.map(({ path, message }) => `${path}: ${message}`)).toEqual([
+      `${place}.headers.${expected}`,
+    ]);
+  });
+
+  it.each([
+    [
+      '{status: 200}',
+      'status: must be a status that Envoy knows: 400-417, 421-424, 426, 428, 429, 431 or 500-508',
+    ],
+    ['{contentType: ""}', 'contentType: must be a media type'],
+    ['{text: a}', 'text: unknown field'],
+  ])('is not %s', (denied, expected) => {
+    const { problems } = parse(around(denied));
+    expect(problems.map(({ path, message }) => `${path}: ${message}`)).toEqual([`${place}.${expected}`]);
+  });
+});
+
+describe('the refusal of a policy', () => {
+  const policies = (text: string) => parse(text).config?.policyTable.policies;
+
+  it('is the one for all, unless the policy has its own', () => {
+    expect(policies('denied: {status: 403}')?.get('default')?.denied).toBeUndefined();
+  });
+
+  it('has from the one for all each field that the policy leaves out', () => {
+    const table = policies(`
+denied: {status: 403, body: all, headers: {Retry-After: "30"}}
+policies:
+  part: {denied: {body: own}}
+  headers: {denied: {headers: {Vary: "Origin, Accept"}}}
+  whole: {denied: {status: 429, body: "", contentType: text/plain, exposeReason: true, headers: {}}}
+`);
+    const forAll = { status: 403, contentType: 'application/json', exposeReason: false };
+    expect(table?.get('part')?.denied).toEqual({ ...forAll, body: 'own', headers: { 'retry-after': '30' } });
+    expect(table?.get('headers')?.denied).toEqual({
+      ...forAll,
+      body: 'all',
+      headers: { vary: 'Origin, Accept' },
+    });
+    expect(table?.get('whole')?.denied).toEqual({
+      status: 429,
+      body: '',
+      contentType: 'text/plain',
+      exposeReason: true,
+      headers: {},
+    });
+  });
+});
+
+it('that the Istio page gives for browsers is one that the service takes', () => {
+  const page = readFileSync(new URL('../../../docs/install/istio.md', import.meta.url), 'utf8');
+  const [, example = ''] = /```yaml\n( *config:\n.*?denied:.*?)```/s.exec(page) ?? [];
+  const { config } = parseYaml(example) as { config: object };
+  const { policyTable } = parse(JSON.stringify(config)).config ?? {};
+  expect(policyTable?.policies.get('web')?.denied).toEqual({
+    status: 401,
+    body: '{}',
+    contentType: 'application/json',
+    exposeReason: false,
+    headers: {
+      'access-control-allow-origin': 'https://app.example.com',
+      'access-control-expose-headers': 'retry-after',
+      vary: 'Origin',
+      'retry-after': '30',
+    },
+  });
+});

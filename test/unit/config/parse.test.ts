@@ -1,0 +1,503 @@
+/** Owns the proof that a file and the environment become the contract's configuration, or everything that is wrong with it. */
+import { describe, expect, it } from 'vitest';
+import { Secret } from '../../../src/approov/secret.ts';
+import type { Config } from '../../../src/config/config.ts';
+import type { Env } from '../../../src/config/env.ts';
+import { parseConfig } from '../../../src/config/parse.ts';
+import { SECRET } from '../../support/token.ts';
+
+const ENV: Env = { APPROOV_BASE64_SECRET: SECRET };
+const KEYS = 'keys: [{id: current, secretFile: /run/secrets/current}]\n';
+
+const DEFAULT_POLICY = {
+  mode: 'enforce',
+  tokenHeader: 'approov-token',
+  tokenPrefix: '',
+  binding: null,
+  issuer: null,
+  audience: null,
+  clockToleranceSeconds: 0,
+  allowCorsPreflight: true,
+  forwardToken: true,
+  forwardClaims: [],
+};
+const DEFAULTS = {
+  listen: {
+    grpc: { kind: 'tcp', host: '0.0.0.0', port: 9001 },
+    admin: { kind: 'tcp', host: '127.0.0.1', port: 9002 },
+    socketMode: '0660',
+  },
+  decryptionKeys: [],
+  defaultPolicy: 'default',
+  policies: { default: DEFAULT_POLICY },
+  routes: [],
+  denied: { status: 401, body: '{}', contentType: 'application/json', exposeReason: false, headers: {} },
+  log: { level: 'info', checks: 'failures' },
+  verdictCache: { maxEntries: 10_000 },
+  drain: { delaySeconds: 5, timeoutSeconds: 20 },
+  connection: { maxAgeSeconds: 600, maxConcurrentStreams: 256 },
+  limits: { messageBytes: 262_144, headerBytes: 65_536, connections: 10_000 },
+  workers: 1,
+};
+
+function configOf(text: string | undefined, env: Env = ENV): Config {
+  const { config, problems } = parseConfig(text, env);
+  expect(problems).toEqual([]);
+  return config as Config;
+}
+
+function problemsOf(text: string | undefined, env: Env = ENV): string[] {
+  const { config, problems } = parseConfig(text, env);
+  expect(config === undefined ? 'refused' : 'taken').toBe('refused');
+  return problems.map(({ path, message }) => `${path}: ${message}`);
+}
+
+describe('without a file', () => {
+  it('a secret alone gives the contract’s defaults and the key env', () => {
+    const { settings, keys, policyTable, origins } = configOf(undefined);
+    expect(settings).toEqual(DEFAULTS);
+    expect(keys).toEqual([
+      {
+        id: 'env',
+        source: 'secret',
+        from: { secret: expect.any(Secret) },
+        kid: undefined,
+        algorithms: undefined,
+        hosts: undefined,
+        path: 'APPROOV_BASE64_SECRET',
+      },
+    ]);
+    expect([...policyTable.policies]).toEqual([['default', { name: 'default', ...DEFAULT_POLICY }]]);
+    expect(policyTable.defaultPolicy).toBe(policyTable.policies.get('default'));
+    expect(policyTable.routes).toMatchObject([]);
+    expect(origins.size).toBe(0);
+  });
+
+  it('the secret is the one that the variable holds', () => {
+    const [key] = configOf(undefined).keys;
+    expect(key?.from).toMatchObject({ secret: { fingerprint: Secret.parse(SECRET).fingerprint } });
+  });
+
+  it('the secret may be in a file, which is not opened here', () => {
+    const { keys } = configOf(undefined, { APPROOV_BASE64_SECRET_FILE: '/nowhere/secret' });
+    expect(keys).toEqual([
+      {
+        id: 'env',
+        source: 'secret',
+        from: { file: '/nowhere/secret' },
+        kid: undefined,
+        algorithms: undefined,
+        hosts: undefined,
+        path: 'APPROOV_BASE64_SECRET_FILE',
+      },
+    ]);
+  });
+
+  it('every variable has its place', () => {
+    const { settings, origins } = configOf(undefined, {
+      ...ENV,
+      APPROOV_MODE: 'observe',
+      APPROOV_BINDING_HEADER: 'Authorization',
+      APPROOV_GRPC_LISTEN: 'unix:/run/authz.sock',
+      APPROOV_ADMIN_LISTEN: '[::1]:9002',
+      LOG_LEVEL: 'DEBUG',
+      APPROOV_EXT_AUTHZ_SERVICE_HOST: '10.0.0.1',
+    });
+    expect(settings).toEqual({
+      ...DEFAULTS,
+      listen: {
+        grpc: { kind: 'unix', path: '/run/authz.sock' },
+        admin: { kind: 'tcp', host: '::1', port: 9002 },
+        socketMode: '0660',
+      },
+      policies: {
+        default: {
+          ...DEFAULT_POLICY,
+          mode: 'observe',
+          binding: { headers: ['authorization'], when: 'if-present' },
+        },
+      },
+      log: { level: 'debug', checks: 'failures' },
+    });
+    expect([...origins.keys()].sort()).toEqual([
+      'listen.admin',
+      'listen.grpc',
+      'log.level',
+      'policies.default.binding',
+      'policies.default.mode',
+    ]);
+  });
+
+  it.each([
+    ['INFO', 'info'],
+    ['Warn', 'warn'],
+    ['warning', 'warn'],
+    ['WARNING', 'warn'],
+    ['Silent', 'silent'],
+  ])('the log level %s is %s, in the variable as in the file', (text, level) => {
+    expect(configOf(undefined, { ...ENV, LOG_LEVEL: text }).settings.log.level).toBe(level);
+    expect(configOf(`log: {level: ${text}}`).settings.log.level).toBe(level);
+  });
+
+  it('variables that are empty count as not set', () => {
+    const names = [
+      'APPROOV_BASE64_SECRET_FILE',
+      'APPROOV_MODE',
+      'APPROOV_BINDING_HEADER',
+      'APPROOV_GRPC_LISTEN',
+    ];
+    const empty = Object.fromEntries(
+      [...names, 'APPROOV_ADMIN_LISTEN', 'LOG_LEVEL'].map((name) => [name, '']),
+    );
+    expect(configOf(undefined, { ...ENV, ...empty }).settings).toEqual(DEFAULTS);
+  });
+
+  it.each([
+    {
+      name: 'no secret',
+      env: {},
+      expected: 'keys: no key: set APPROOV_BASE64_SECRET, APPROOV_BASE64_SECRET_FILE, or keys in the file',
+    },
+    {
+      name: 'an empty secret',
+      env: { APPROOV_BASE64_SECRET: '' },
+      expected: 'keys: no key: set APPROOV_BASE64_SECRET, APPROOV_BASE64_SECRET_FILE, or keys in the file',
+    },
+    {
+      name: 'a blank secret',
+      env: { APPROOV_BASE64_SECRET: ' \n' },
+      expected: 'APPROOV_BASE64_SECRET: the secret is empty',
+    },
+    {
+      name: 'a secret of 31 bytes',
+      env: { APPROOV_BASE64_SECRET: Buffer.alloc(31, 1).toString('base64') },
+      expected: 'APPROOV_BASE64_SECRET: the secret decodes to 31 bytes; at least 32 are needed for HS256',
+    },
+    {
+      name: 'a secret with another character',
+      env: { APPROOV_BASE64_SECRET: `${SECRET}!` },
+      expected: 'APPROOV_BASE64_SECRET: the secret (89 characters) is neither base64 nor base64url',
+    },
+    {
+      name: 'both variables',
+      env: { ...ENV, APPROOV_BASE64_SECRET_FILE: '/s' },
+      expected: 'APPROOV_BASE64_SECRET: set together with APPROOV_BASE64_SECRET_FILE: give one',
+    },
+    {
+      name: 'a mode that is none',
+      env: { ...ENV, APPROOV_MODE: 'on' },
+      expected:
+        'policies.default.mode: expected one of "off"|"observe"|"limit"|"enforce" (set by APPROOV_MODE)',
+    },
+    {
+      name: 'a bound header that is no name',
+      env: { ...ENV, APPROOV_BINDING_HEADER: 'Authorization:' },
+      expected: 'policies.default.binding.headers[0]: must be a header name (set by APPROOV_BINDING_HEADER)',
+    },
+    {
+      name: 'an address without port',
+      env: { ...ENV, APPROOV_GRPC_LISTEN: 'localhost' },
+      expected: 'listen.grpc: must be host:port, [v6]:port or unix:/path (set by APPROOV_GRPC_LISTEN)',
+    },
+    {
+      name: 'a socket for the admin pages',
+      env: { ...ENV, APPROOV_ADMIN_LISTEN: 'unix:/run/admin.sock' },
+      expected: 'listen.admin: must be host:port or [v6]:port (set by APPROOV_ADMIN_LISTEN)',
+    },
+    {
+      name: 'a log level that is none',
+      env: { ...ENV, LOG_LEVEL: 'loud' },
+      expected:
+        'log.level: expected one of "trace"|"debug"|"info"|"warn"|"error"|"fatal"|"silent" (set by LOG_LEVEL)',
+    },
+  ])('$name is an error', ({ env, expected }) => {
+    expect(problemsOf(undefined, env)).toEqual([expected]);
+  });
+});
+
+describe('the proxy', () => {
+  const AT_URL = 'keys: [{id: a, jwksUrl: "https://a.test/"}]';
+
+  it.each<[what: string, env: Record<string, string>, proxy: object | undefined]>([
+    ['a URL', { HTTPS_PROXY: 'http://u:p@proxy:3128' }, { url: 'http://u:p@proxy:3128', except: '' }],
+    ['a host and port', { HTTPS_PROXY: 'proxy:3128' }, { url: 'http://proxy:3128', except: '' }],
+    [
+      'one with exceptions',
+      { HTTPS_PROXY: 'https://proxy', NO_PROXY: 'a.test,.local' },
+      { url: 'https://proxy', except: 'a.test,.local' },
+    ],
+    [
+      'both cases',
+      { HTTPS_PROXY: 'http://A', https_proxy: 'http://b', NO_PROXY: 'C', no_proxy: 'd' },
+      { url: 'http://b', except: 'd' },
+    ],
+    ['nothing', { HTTPS_PROXY: '', NO_PROXY: 'a.test' }, undefined],
+    ['a proxy for plain http', { HTTP_PROXY: 'http://proxy' }, undefined],
+  ])('is what the environment says: %s', (_what, env, proxy) => {
+    expect(configOf(AT_URL, env).proxy).toEqual(proxy);
+  });
+
+  it('is no matter where no key is at a URL', () => {
+    expect(configOf(undefined, { ...ENV, HTTPS_PROXY: 'socks5://a.test' }).proxy).toBeUndefined();
+  });
+});
+
+describe('with a file', () => {
+  it('every field is taken over', () => {
+    const { settings, keys, decryptionKeys, policyTable } = configOf(
+      `
+listen: {grpc: "[::]:9001", admin: 127.0.0.1:0, socketMode: "0600", tls: {certFile: /c, keyFile: /k, clientCaFile: /a}}
+keys:
+  - {id: current, secretFile: /s}
+  - {id: next-1, secretFile: /n, kid: j3AWy6, algorithms: [HS384, HS512], hosts: ["*.Example.com", b.test]}
+  - {id: set, jwksFile: /j}
+  - {id: url, jwksUrl: "https://a.test/jwks", caFile: /ca}
+  - {id: pem, pemFile: /p, algorithms: [RS256, Ed25519]}
+decryptionKeys:
+  - {id: open, secretFile: /d}
+  - {id: own, kid: j3AWy7, privateKeyFile: /k, algorithms: [RSA-OAEP-256], encryptions: [A256GCM]}
+defaultPolicy: strict
+policies:
+  strict:
+    mode: limit
+    tokenHeader: Authorization
+    tokenPrefix: "Bearer "
+    binding: {headers: [X-Session, x-device], when: required}
+    issuer: acme.approov.io
+    audience: host
+    clockToleranceSeconds: 300
+    allowCorsPreflight: false
+    forwardToken: false
+    forwardClaims: [did, ip, arc, iss, aud, sub]
+  lists: {issuer: [a, b], audience: [c, d], binding: {headers: [x-session]}}
+  single: {audience: api.example.com}
+  open: {mode: off}
+routes:
+  - {host: API.example.com., pathPrefix: /healthz/, methods: [GET, HEAD], policy: open}
+  - {host: "*.Example.com:443", pathPrefix: /, policy: lists}
+  - {policy: single}
+denied: {status: 403, body: "<p>no</p>", contentType: text/html; charset=utf-8, exposeReason: true, headers: {Retry-After: "30"}}
+log: {level: silent, checks: all}
+verdictCache: {maxEntries: 0}
+drain: {delaySeconds: 0, timeoutSeconds: 1.5}
+connection: {maxAgeSeconds: 60, maxConcurrentStreams: 100}
+limits: {messageBytes: 1024, headerBytes: 2048, connections: 1}
+workers: auto
+`,
+      {},
+    );
+    expect(settings).toMatchObject({
+      listen: {
+        grpc: { host: '::', port: 9001 },
+        admin: { port: 0 },
+        socketMode: '0600',
+        tls: { certFile: '/c', keyFile: '/k', clientCaFile: '/a' },
+      },
+      denied: {
+        status: 403,
+        body: '<p>no</p>',
+        contentType: 'text/html; charset=utf-8',
+        exposeReason: true,
+        headers: { 'retry-after': '30' },
+      },
+      log: { level: 'silent', checks: 'all' },
+      verdictCache: { maxEntries: 0 },
+      drain: { delaySeconds: 0, timeoutSeconds: 1.5 },
+      connection: { maxAgeSeconds: 60, maxConcurrentStreams: 100 },
+      limits: { messageBytes: 1024, headerBytes: 2048, connections: 1 },
+      workers: 'auto',
+    });
+    const key = { kid: undefined, algorithms: undefined, hosts: undefined };
+    expect(keys).toEqual([
+      { ...key, id: 'current', source: 'secret', from: { file: '/s' }, path: 'keys[0].secretFile' },
+      {
+        id: 'next-1',
+        source: 'secret',
+        from: { file: '/n' },
+        kid: 'j3AWy6',
+        algorithms: ['HS384', 'HS512'],
+        hosts: ['*.Example.com', 'b.test'],
+        path: 'keys[1].secretFile',
+      },
+      { ...key, id: 'set', source: 'jwks', from: { file: '/j' }, path: 'keys[2].jwksFile' },
+      {
+        ...key,
+        id: 'url',
+        source: 'jwks',
+        from: { url: 'https://a.test/jwks', caFile: '/ca' },
+        path: 'keys[3].jwksUrl',
+      },
+      {
+        ...key,
+        id: 'pem',
+        source: 'pem',
+        from: { file: '/p' },
+        algorithms: ['RS256', 'EdDSA'],
+        path: 'keys[4].pemFile',
+      },
+    ]);
+    expect(decryptionKeys).toEqual([
+      {
+        id: 'open',
+        kid: undefined,
+        source: 'secret',
+        file: '/d',
+        algorithms: undefined,
+        encryptions: undefined,
+        isNested: true,
+        path: 'decryptionKeys[0].secretFile',
+      },
+      {
+        id: 'own',
+        kid: 'j3AWy7',
+        source: 'private',
+        file: '/k',
+        algorithms: ['RSA-OAEP-256'],
+        encryptions: ['A256GCM'],
+        isNested: true,
+        path: 'decryptionKeys[1].privateKeyFile',
+      },
+    ]);
+    const { strict, lists, single, open } = Object.fromEntries(policyTable.policies);
+    expect([...policyTable.policies.keys()]).toEqual(['strict', 'lists', 'single', 'open']);
+    expect(policyTable.defaultPolicy).toBe(strict);
+    expect(strict).toEqual({
+      name: 'strict',
+      mode: 'limit',
+      tokenHeader: 'authorization',
+      tokenPrefix: 'bearer ',
+      binding: { headers: ['x-session', 'x-device'], when: 'required' },
+      issuer: ['acme.approov.io'],
+      audience: 'host',
+      clockToleranceSeconds: 300,
+      allowCorsPreflight: false,
+      forwardToken: false,
+      forwardClaims: ['did', 'ip', 'arc', 'iss', 'aud', 'sub'],
+    });
+    expect(lists).toMatchObject({
+      issuer: ['a', 'b'],
+      audience: ['c', 'd'],
+      binding: { when: 'if-present' },
+    });
+    expect(single).toMatchObject({ audience: ['api.example.com'] });
+    expect(open).toEqual({ ...DEFAULT_POLICY, name: 'open', mode: 'off' });
+    expect(policyTable.routes).toMatchObject([
+      { host: 'api.example.com', pathPrefix: '/healthz', methods: ['GET', 'HEAD'], policy: open },
+      { host: '*.example.com', pathPrefix: '', methods: undefined, policy: lists },
+      { host: undefined, pathPrefix: undefined, methods: undefined, policy: single },
+    ]);
+  });
+
+  it.each([
+    { name: 'an empty file', text: '' },
+    { name: 'a comment', text: '# nothing' },
+    { name: 'an empty mapping', text: '{}' },
+    { name: 'empty policies', text: 'policies:' },
+    { name: 'policies that do not name the default', text: 'policies: {}' },
+  ])('$name says what no file says', ({ text }) => {
+    expect(configOf(text).settings).toEqual(DEFAULTS);
+  });
+
+  it('a default policy is there beside others, with the strict defaults', () => {
+    const { policyTable } = configOf('policies: {open: {mode: off}}');
+    expect(policyTable.defaultPolicy).toEqual({ ...DEFAULT_POLICY, name: 'default' });
+  });
+
+  it('variables override the same scalar, and of policies that which defaultPolicy names', () => {
+    const { settings, policyTable } = configOf(
+      `${KEYS}defaultPolicy: a\npolicies: {a: {mode: enforce, tokenHeader: t}, default: {}}\nlog: {level: warn}`,
+      { APPROOV_MODE: 'observe', APPROOV_BINDING_HEADER: 'x-session', LOG_LEVEL: 'error' },
+    );
+    expect(policyTable.policies.get('a')).toMatchObject({
+      mode: 'observe',
+      tokenHeader: 't',
+      binding: { headers: ['x-session'], when: 'if-present' },
+    });
+    expect(policyTable.policies.get('default')).toMatchObject({ mode: 'enforce', binding: null });
+    expect(settings.log.level).toBe('error');
+  });
+
+  it('a binding header from the environment replaces the file’s binding as a whole', () => {
+    const text = 'policies: {default: {binding: {headers: [a, b], when: required}}}';
+    const { policyTable } = configOf(text, { ...ENV, APPROOV_BINDING_HEADER: 'c' });
+    expect(policyTable.defaultPolicy.binding).toEqual({ headers: ['c'], when: 'if-present' });
+  });
+
+  it('a variable mends what the file has wrong in its place', () => {
+    expect(configOf('log: {level: loud}', { ...ENV, LOG_LEVEL: 'warn' }).settings.log.level).toBe('warn');
+  });
+});
+
+describe('a section whose every line is commented out', () => {
+  it.each([
+    'listen:',
+    'listen: {tls: }',
+    'decryptionKeys:',
+    'policies:',
+    'policies: {default: }',
+    'policies: {default: {binding: , denied: , issuer: , audience: }}',
+    'routes:',
+    'denied:',
+    'denied: {headers: }',
+    'log:',
+    'verdictCache:',
+    'drain:',
+    'connection:',
+    'limits:',
+    'keys: ~',
+  ])('is as if omitted: %s', (text) => {
+    expect(configOf(text).settings).toEqual(DEFAULTS);
+  });
+
+  it('takes what the variables say of it', () => {
+    const env = { ...ENV, APPROOV_MODE: 'observe', APPROOV_GRPC_LISTEN: '127.0.0.1:0', LOG_LEVEL: 'warn' };
+    const { settings } = configOf('policies:\n  default:\nlisten:\nlog:\n', env);
+    expect(settings.policies['default']?.mode).toBe('observe');
+    expect(settings.log.level).toBe('warn');
+    expect(settings.listen.grpc).toMatchObject({ port: 0 });
+  });
+
+  it('is the strict defaults where it is a policy that routes name', () => {
+    const { policyTable } = configOf(
+      'policies: {default: {mode: "off"}, strict: }\nroutes: [{policy: strict}]',
+    );
+    expect(policyTable.policies.get('strict')?.mode).toBe('enforce');
+  });
+});
+
+describe('a YAML merge key', () => {
+  it('brings the fields of another mapping, which those beside it override', () => {
+    const { settings } = configOf(`
+policies:
+  default: &base {mode: limit, tokenHeader: x-token, clockToleranceSeconds: 5}
+  strict:
+    <<: *base
+    mode: enforce
+`);
+    expect(settings.policies['strict']).toEqual({
+      ...DEFAULT_POLICY,
+      mode: 'enforce',
+      tokenHeader: 'x-token',
+      clockToleranceSeconds: 5,
+    });
+    expect(settings.policies['default']?.mode).toBe('limit');
+  });
+
+  it('brings those of several, of which the first wins', () => {
+    const { settings } = configOf(`
+policies:
+  default: &a {mode: limit}
+  b: &b {mode: observe, tokenHeader: x-b}
+  c: {<<: [*a, *b]}
+`);
+    expect(settings.policies['c']).toMatchObject({ mode: 'limit', tokenHeader: 'x-b' });
+  });
+
+  it('leaves a variable’s override to the policy that it is for', () => {
+    const { settings } = configOf('policies:\n  default: &base {mode: limit}\n  b: {<<: *base}', {
+      ...ENV,
+      APPROOV_MODE: 'observe',
+    });
+    expect([settings.policies['default']?.mode, settings.policies['b']?.mode]).toEqual(['observe', 'limit']);
+  });
+});

@@ -1,0 +1,544 @@
+/** Owns the proof that each wrong configuration is refused with the path and the words that help to mend it. */
+import { describe, expect, it } from 'vitest';
+import { ALGORITHM_NAMES } from '../../../src/approov/algorithm.ts';
+import { ConfigError } from '../../../src/config/config.ts';
+import type { Env } from '../../../src/config/env.ts';
+import { parseConfig } from '../../../src/config/parse.ts';
+import { SECRET, SECRET_BYTES } from '../../support/token.ts';
+
+const ENV: Env = { APPROOV_BASE64_SECRET: SECRET };
+
+function problemsOf(text: string, env: Env = ENV): string[] {
+  const { config, problems } = parseConfig(text, env);
+  expect(config === undefined ? 'refused' : 'taken').toBe('refused');
+  return problems.map(({ path, message }) => `${path}: ${message}`);
+}
+
+const MODES = 'expected one of "off"|"observe"|"limit"|"enforce"';
+const SOCKET_MODE = 'must be a text of octal digits in quotes, such as "0660"';
+const NAME = 'must be 1 to 32 of a-z, 0-9 and -';
+const HEADER = 'must be a header name';
+const HOST = 'must be a host such as api.example.com or *.example.com';
+const STATUS = 'must be a status that Envoy knows: 400-417, 421-424, 426, 428, 429, 431 or 500-508';
+const ONE_SOURCE = 'must have exactly one of secretFile, jwksFile, jwksUrl, pemFile';
+const LONG = 'x'.repeat(33);
+const HEX_SECRET = SECRET_BYTES.toString('hex');
+
+describe('a field outside keys', () => {
+  it.each([
+    ['extra: 1', 'extra: unknown field'],
+    ['listen: {grcp: "a:1"}', 'listen.grcp: unknown field'],
+    ['listen: {grpc: 9001}', 'listen.grpc: expected a text, received a number: quote it'],
+    ['listen: {grpc: "unix:authz.sock"}', 'listen.grpc: must be host:port, [v6]:port or unix:/path'],
+    ['listen: {admin: "unix:/a.sock"}', 'listen.admin: must be host:port or [v6]:port'],
+    ['listen: {socketMode: 0660}', `listen.socketMode: ${SOCKET_MODE}`],
+    ['listen: {socketMode: "0888"}', `listen.socketMode: ${SOCKET_MODE}`],
+    ['listen: {tls: {certFile: /c}}', 'listen.tls.keyFile: is required'],
+    ['listen: []', 'listen: expected object, received array'],
+    ['defaultPolicy: nope\npolicies: {open: {}}', 'defaultPolicy: names no policy; there are: open'],
+    [
+      'policies: {unknown: {}}',
+      'policies.unknown: the name must not be unknown, which metrics call no policy at all',
+    ],
+    ['policies: {Strict: {}}', `policies.Strict: the name ${NAME}`],
+    [`policies: {${LONG}: {}}`, `policies.${LONG}: the name ${NAME}`],
+    ['policies: {default: 5}', 'policies.default: expected object, received number'],
+    ['policies: {default: {modus: off}}', 'policies.default.modus: unknown field'],
+    ['policies: {default: {mode: on}}', `policies.default.mode: ${MODES}`],
+    ['policies: {default: {mode: false}}', `policies.default.mode: ${MODES}`],
+    ['policies: {default: {tokenHeader: Approov Token}}', `policies.default.tokenHeader: ${HEADER}`],
+    ['policies: {default: {tokenHeader: ":path"}}', `policies.default.tokenHeader: ${HEADER}`],
+    ['policies: {default: {tokenHeader: ""}}', `policies.default.tokenHeader: ${HEADER}`],
+    [
+      'policies: {default: {tokenHeader: host}}',
+      'policies.default.tokenHeader: must not be host: Envoy sends that apart from the headers',
+    ],
+    ...['x-approov-did', 'X-Approov-Did', 'x_approov-did', 'X_APPROOV_DID'].map((name) => [
+      `policies: {default: {tokenHeader: ${name}}}`,
+      'policies.default.tokenHeader: must not be a header that this service sets',
+    ]),
+    [
+      'policies: {default: {tokenHeader: Host}}',
+      'policies.default.tokenHeader: must not be host: Envoy sends that apart from the headers',
+    ],
+    // The Kelvin sign, whose lower case is an ASCII k.
+    ['policies: {default: {tokenHeader: to\u212aen}}', `policies.default.tokenHeader: ${HEADER}`],
+    ['policies: {default: {tokenPrefix: "é"}}', 'policies.default.tokenPrefix: must be ASCII'],
+    [
+      'policies: {default: {binding: authorization}}',
+      'policies.default.binding: expected object, received string',
+    ],
+    ['policies: {default: {binding: {}}}', 'policies.default.binding.headers: is required'],
+    [
+      'policies: {default: {binding: {headers: []}}}',
+      'policies.default.binding.headers: Too small: expected array to have >=1 items',
+    ],
+    ['policies: {default: {binding: {headers: [a b]}}}', `policies.default.binding.headers[0]: ${HEADER}`],
+    [
+      'policies: {default: {binding: {headers: [a, host]}}}',
+      'policies.default.binding.headers[1]: must not be host: Envoy sends that apart from the headers',
+    ],
+    [
+      'policies: {default: {binding: {headers: [x-approov-reason]}}}',
+      'policies.default.binding.headers[0]: must not be a header that this service sets',
+    ],
+    [
+      'policies: {default: {binding: {headers: [a, A]}}}',
+      'policies.default.binding.headers: must not name a header twice',
+    ],
+    [
+      'policies: {default: {binding: {headers: [a], when: always}}}',
+      'policies.default.binding.when: expected one of "if-present"|"required"',
+    ],
+    [
+      'policies: {default: {binding: {headers: [a, Approov-Token]}}}',
+      'policies.default.binding.headers: must not name the tokenHeader: no token can be bound to itself',
+    ],
+    [
+      'policies: {default: {issuer: ""}}',
+      'policies.default.issuer: must be a text that is not empty, or a list of such',
+    ],
+    [
+      'policies: {default: {issuer: 5}}',
+      'policies.default.issuer: must be a text that is not empty, or a list of such: quote a number',
+    ],
+    [
+      'policies: {default: {audience: 5}}',
+      'policies.default.audience: must be host, a text that is not empty, or a list of such: quote a number',
+    ],
+    [
+      'policies: {default: {clockToleranceSeconds: 301}}',
+      'policies.default.clockToleranceSeconds: Too big: expected number to be <=300',
+    ],
+    [
+      'policies: {default: {clockToleranceSeconds: -1}}',
+      'policies.default.clockToleranceSeconds: Too small: expected number to be >=0',
+    ],
+    [
+      'policies: {default: {allowCorsPreflight: yes}}',
+      'policies.default.allowCorsPreflight: expected boolean, received string',
+    ],
+    [
+      'policies: {default: {forwardToken: 1}}',
+      'policies.default.forwardToken: expected boolean, received number',
+    ],
+    [
+      'policies: {default: {forwardClaims: [pay]}}',
+      'policies.default.forwardClaims[0]: expected one of "did"|"ip"|"arc"|"iss"|"aud"|"sub"',
+    ],
+    ['routes: [{}]', 'routes[0].policy: is required'],
+    ['routes: [{policy: nope}]', 'routes[0].policy: names no policy; there are: default'],
+    ['routes: [{policy: default, path: /a}]', 'routes[0].path: unknown field'],
+    ['routes: [{policy: default, host: "a b"}]', `routes[0].host: ${HOST}`],
+    ['routes: [{policy: default, host: "*"}]', `routes[0].host: ${HOST}`],
+    ['routes: [{policy: default, host: "a.*.com"}]', `routes[0].host: ${HOST}`],
+    ['routes: [{policy: default, host: ""}]', `routes[0].host: ${HOST}`],
+    ['routes: [{policy: default, pathPrefix: a}]', 'routes[0].pathPrefix: must begin with /'],
+    ['routes: [{policy: default, pathPrefix: ""}]', 'routes[0].pathPrefix: must begin with /'],
+    ...['/a/../b', '/a//b', '/a;b', '/%61', '/%zz', '/a|%c0%ae', `/${'a'.repeat(8192)}`].map((path) => [
+      `routes: [{policy: default, pathPrefix: "${path}"}]`,
+      'routes[0].pathPrefix: would never match: a path that upstreams may read in different ways is compared with no prefix',
+    ]),
+    ...['/api/*', '/*', '/users/{id}', '/a}'].map((path) => [
+      `routes: [{policy: default, pathPrefix: "${path}"}]`,
+      'routes[0].pathPrefix: must not have *, { or }: it is compared literally, and matches every path below it without them',
+    ]),
+    ...['"*"', '"*.approov.io"', '"{tenant}.approov.io"', '[approov.io, "https://*/"]'].map((issuer) => [
+      `policies: {default: {issuer: ${issuer}}}`,
+      'policies.default.issuer: must not have *, { or }: it is compared literally',
+    ]),
+    [
+      'routes: [{policy: default, pathPrefix: "/a?b"}]',
+      'routes[0].pathPrefix: must not hold a query: it is compared without one',
+    ],
+    ...['/a b', '/é', '/a\\n'].map((path) => [
+      `routes: [{policy: default, pathPrefix: "${path}"}]`,
+      'routes[0].pathPrefix: would never match: write what is no ASCII, and blanks, percent-encoded as clients do',
+    ]),
+    [
+      'routes: [{policy: default, methods: [get]}]',
+      'routes[0].methods[0]: must be a method in upper case, as clients send it',
+    ],
+    [
+      'routes: [{policy: default, methods: []}]',
+      'routes[0].methods: Too small: expected array to have >=1 items',
+    ],
+    ['denied: {status: 200}', `denied.status: ${STATUS}`],
+    ['denied: {status: 418}', `denied.status: ${STATUS}`],
+    ['denied: {status: 509}', `denied.status: ${STATUS}`],
+    ['denied: {body: {}}', 'denied.body: expected string, received object'],
+    ['denied: {body: true}', 'denied.body: expected a text, received a boolean: quote it'],
+    [
+      'denied: {headers: {retry-after: 30}}',
+      'denied.headers.retry-after: expected a text, received a number: quote it',
+    ],
+    ['defaultPolicy: 1', 'defaultPolicy: expected a text, received a number: quote it'],
+    ['extra:', 'extra: unknown field'],
+    ['routs:\n  # - {policy: default}', 'routs: unknown field'],
+    ['policies: {default: {modus: }}', 'policies.default.modus: unknown field'],
+    ['denied: {contentType: ""}', 'denied.contentType: must be a media type'],
+    ['denied: {contentType: "a\\r\\nb"}', 'denied.contentType: must be a media type'],
+    ['denied: {exposeReason: 1}', 'denied.exposeReason: expected boolean, received number'],
+    ['log: {checks: some}', 'log.checks: expected one of "none"|"failures"|"all"'],
+    ['verdictCache: {maxEntries: -1}', 'verdictCache.maxEntries: Too small: expected number to be >=0'],
+    ['drain: {delaySeconds: -1}', 'drain.delaySeconds: Too small: expected number to be >=0'],
+    ['drain: {timeoutSeconds: 20s}', 'drain.timeoutSeconds: expected number, received string'],
+    [
+      'connection: {maxConcurrentStreams: 0}',
+      'connection.maxConcurrentStreams: Too small: expected number to be >=1',
+    ],
+    ['limits: {messageBytes: 1}', 'limits.messageBytes: Too small: expected number to be >=1024'],
+    ['limits: {connections: 0}', 'limits.connections: Too small: expected number to be >=1'],
+    ['workers: many', 'workers: must be a whole number from 1, or auto'],
+  ])('%s is refused', (text, expected) => {
+    expect(problemsOf(text)).toEqual([expected]);
+  });
+
+  it('takes as status of a refusal exactly those that the contract lists', () => {
+    const accepted = Array.from({ length: 700 }, (_, status) => status).filter(
+      (status) => parseConfig(`denied: {status: ${status}}`, ENV).config !== undefined,
+    );
+    const from = (first: number, last: number) =>
+      Array.from({ length: last - first + 1 }, (_, index) => first + index);
+    expect(accepted).toEqual([...from(400, 417), ...from(421, 424), 426, 428, 429, 431, ...from(500, 508)]);
+  });
+});
+
+describe('keys', () => {
+  it.each([
+    ['keys: 5', 'keys: expected array, received number'],
+    [
+      'keys: [{id: a, secretFile: /a, kid: 0001}]',
+      'keys[0].kid: expected a text, received a number: quote it',
+    ],
+    ['keys: [{id: 2026, secretFile: /a}]', 'keys[0].id: expected a text, received a number: quote it'],
+    ['keys: {}', 'keys: expected array, received object'],
+    ['keys: []', 'keys: must name at least one key'],
+    ['keys: [current]', 'keys[0]: expected object, received string'],
+    ['keys: [{secretFile: /a}]', 'keys[0].id: is required'],
+    ['keys: [{id: a}]', `keys[0]: ${ONE_SOURCE}`],
+    ['keys: [{id: a, secretFile: /a, pemFile: /b}]', `keys[0]: ${ONE_SOURCE}`],
+    ['keys: [{id: a, jwksUrl: "http://a.test"}]', 'keys[0].jwksUrl: must be a URL with https'],
+    ['keys: [{id: a, jwksUrl: "https://"}]', 'keys[0].jwksUrl: must be a URL with https'],
+    ...['https://u@a.test', 'https://:p@a.test', 'https:\\\\u:p@a.test', 'https:u:p@a.test'].map((url) => [
+      `keys: [{id: a, jwksUrl: "${url}"}]`,
+      'keys[0].jwksUrl: must not hold a user name or password: it is shown',
+    ]),
+    ['keys: [{id: a, pemFile: /a}]', 'keys[0].algorithms: is required with a pemFile'],
+    [
+      'keys: [{id: a, pemFile: /a, algorithms: [HS256]}]',
+      'keys[0].algorithms: HS256 does not go with a pemFile',
+    ],
+    [
+      'keys: [{id: a, secretFile: /a, algorithms: [HS256, RS256]}]',
+      'keys[0].algorithms: RS256 does not go with a secretFile',
+    ],
+    [
+      'keys: [{id: a, jwksFile: /a, kid: k}]',
+      'keys[0].kid: does not go with a JWK Set, whose keys declare their own',
+    ],
+    [
+      'keys: [{id: a, secretFile: /a, hosts: []}]',
+      'keys[0].hosts: Too small: expected array to have >=1 items',
+    ],
+    ['keys: [{id: a, secretFile: /a, hosts: ["a b"]}]', `keys[0].hosts[0]: ${HOST}`],
+    ['keys: [{id: A, secretFile: /a}]', `keys[0].id: ${NAME}`],
+    [`keys: [{id: ${LONG}, secretFile: /a}]`, `keys[0].id: ${NAME}`],
+    ['keys: [{id: a, secretFile: ""}]', 'keys[0].secretFile: must not be empty'],
+    ['keys: [{id: a, secretFile: /a, kid: ""}]', 'keys[0].kid: must not be empty'],
+    ['keys: [{id: a, secretFile: /a, kid: 5}]', 'keys[0].kid: expected a text, received a number: quote it'],
+    [
+      'keys: [{id: a, secretFile: /a, algorithms: []}]',
+      'keys[0].algorithms: Too small: expected array to have >=1 items',
+    ],
+    [
+      'keys: [{id: a, secretFile: /a, algorithms: [none]}]',
+      `keys[0].algorithms[0]: expected one of ${[...ALGORITHM_NAMES, 'Ed25519'].map((name) => `"${name}"`).join('|')}`,
+    ],
+    ['keys: [{id: a, secretFile: /a, secret: x}]', 'keys[0].secret: unknown field'],
+    ['keys: [{id: a, secretFile: /a}, {id: a, secretFile: /b}]', 'keys[1].id: is taken by keys[0]'],
+  ])('%s is refused', (text, expected) => {
+    expect(problemsOf(text, {})).toEqual([expected]);
+  });
+
+  it('have no id that a decryption key has too', () => {
+    const text = 'keys: [{id: a, secretFile: /a}]\ndecryptionKeys: [{id: a, secretFile: /b}]';
+    expect(problemsOf(text, {})).toEqual(['decryptionKeys[0].id: is taken by keys[0]']);
+  });
+
+  it.each(['APPROOV_BASE64_SECRET', 'APPROOV_BASE64_SECRET_FILE'])(
+    'together with %s are refused',
+    (variable) => {
+      expect(problemsOf('keys: [{id: a, secretFile: /a}]', { [variable]: SECRET })).toEqual([
+        `keys: set together with ${variable}: give one`,
+      ]);
+    },
+  );
+});
+
+describe('keys at a URL', () => {
+  const text = 'keys: [{id: a, jwksUrl: "https://a.test/"}]';
+
+  it.each(['HTTPS_PROXY', 'https_proxy'])(
+    '%s must be the URL of an HTTP proxy, and is not repeated',
+    (variable) => {
+      for (const url of ['socks5://user:planted@a.test', 'http://', 'http://a:planted'])
+        expect(problemsOf(text, { [variable]: url })).toEqual([
+          `${variable}: must be the URL of an HTTP proxy, such as http://proxy.example.com:3128`,
+        ]);
+    },
+  );
+
+  it('caFile goes with no other key', () => {
+    expect(problemsOf('keys: [{id: a, jwksFile: /a, caFile: /b}]', {})).toEqual([
+      'keys[0].caFile: goes with a jwksUrl only',
+    ]);
+  });
+});
+
+describe('decryption keys', () => {
+  it.each([
+    ['decryptionKeys: {}', 'decryptionKeys: expected array, received object'],
+    ['decryptionKeys: [{id: a}]', 'decryptionKeys[0]: must have exactly one of secretFile, privateKeyFile'],
+    [
+      'decryptionKeys: [{id: a, secretFile: /a, privateKeyFile: /b}]',
+      'decryptionKeys[0]: must have exactly one of secretFile, privateKeyFile',
+    ],
+    [
+      'decryptionKeys: [{id: a, privateKeyFile: /a, nested: false}]',
+      'decryptionKeys[0].nested: must be true with a privateKeyFile: anybody can encrypt to a public key',
+    ],
+    [
+      'decryptionKeys: [{id: a, secretFile: /a, algorithms: [A256KW, PBES2-HS256+A128KW, A128KW]}]',
+      'decryptionKeys[0].algorithms: A256KW takes a secret of 32 bytes and A128KW one of 16: give each a key of its own',
+    ],
+    [
+      'decryptionKeys: [{id: a, secretFile: /a, algorithms: [dir], encryptions: [A256GCM, A256CBC-HS512]}]',
+      'decryptionKeys[0].algorithms: dir with A256GCM takes a secret of 32 bytes and dir with A256CBC-HS512 one of 64: give each a key of its own',
+    ],
+    [
+      'decryptionKeys: [{id: a, secretFile: /a}, {id: a, secretFile: /b}]',
+      'decryptionKeys[1].id: is taken by decryptionKeys[0]',
+    ],
+    [
+      'decryptionKeys: [{id: env, secretFile: /a}]',
+      'decryptionKeys[0].id: is taken by the key of the environment',
+    ],
+  ])('%s is refused', (text, expected) => {
+    expect(problemsOf(text)).toEqual([expected]);
+  });
+});
+
+describe('a text that is not what it should be', () => {
+  it.each([
+    { name: 'no YAML', text: 'a: b: c', expected: 'line 1, column 4: not valid YAML: block as implicit key' },
+    {
+      name: 'a field given twice',
+      text: 'log: {}\nlog: {}',
+      expected: 'line 2, column 1: not valid YAML: duplicate key',
+    },
+    {
+      name: 'a name given twice, of which one looks like a number',
+      text: 'policies: {1: {}, "1": {mode: off}}',
+      expected: 'line 1, column 19: not valid YAML: duplicate key',
+    },
+    {
+      name: 'a name that is a list',
+      text: '[log]: {}',
+      expected: 'line 1, column 1: not valid YAML: non string key',
+    },
+    {
+      name: 'a tab where blanks belong',
+      text: 'log:\n\tlevel: info',
+      expected: 'line 2, column 1: not valid YAML: tab as indent',
+    },
+    {
+      name: 'brackets that are left open',
+      text: 'listen: {tls: {certFile: [',
+      expected: 'line 1, column 27: not valid YAML: bad indent',
+    },
+    {
+      name: 'two documents',
+      text: 'log: {}\n---\nlog: {}',
+      expected: 'line 2, column 1: not valid YAML: multiple docs',
+    },
+    {
+      name: 'an alias of nothing',
+      text: 'log: *nothing',
+      expected: 'line 1: not valid YAML: an alias or a merge key cannot be resolved',
+    },
+    { name: 'a list', text: '- log', expected: 'line 1: must be a mapping of fields' },
+    { name: 'a word', text: 'log', expected: 'line 1: must be a mapping of fields' },
+  ])('is refused: $name', ({ text, expected }) => {
+    expect(problemsOf(text)).toEqual([expected]);
+  });
+
+  it('does not grow without end by aliases of aliases', () => {
+    const levels = 'bcdefghi'.split('').map((name, index) => {
+      const before = 'abcdefgh'.charAt(index);
+      return `${name}: &${name} [${`*${before},`.repeat(9)}]`;
+    });
+    const text = ['a: &a [1]', ...levels].join('\n');
+    expect(problemsOf(text)).toEqual(['line 1: not valid YAML: an alias or a merge key cannot be resolved']);
+  });
+});
+
+describe('a merge key', () => {
+  it.each(['log: {<<: 5}', 'log: {<<: *nothing}', 'log: &log {<<: *log}'])('is refused: %s', (text) => {
+    expect(problemsOf(text)).toEqual(['line 1: not valid YAML: an alias or a merge key cannot be resolved']);
+  });
+
+  it('does not grow without end by merges of merges', () => {
+    const levels = 'bcdefghi'.split('').map((name, index) => {
+      const before = 'abcdefgh'.charAt(index);
+      return `${name}: &${name} {<<: [${Array(9).fill(`*${before}`).join(', ')}]}`;
+    });
+    expect(problemsOf(['a: &a {x: 1}', ...levels].join('\n'))).toEqual([
+      'line 1: not valid YAML: an alias or a merge key cannot be resolved',
+    ]);
+  });
+
+  it('brings no field that would be unknown where it stands', () => {
+    expect(problemsOf('log: &log {level: info}\ndrain: {<<: *log}')).toEqual(['drain.level: unknown field']);
+  });
+});
+
+describe('a value from the environment', () => {
+  it.each([
+    ['APPROOV_MODE', '"enforce"', 'stands in quotes: give it without them'],
+    [
+      'APPROOV_MODE',
+      'enforce\r',
+      'holds a carriage return, as a file with Windows line ends leaves it: remove it',
+    ],
+    ['APPROOV_BINDING_HEADER', "'authorization'", 'stands in quotes: give it without them'],
+    ['APPROOV_GRPC_LISTEN', '"0.0.0.0:9001"', 'stands in quotes: give it without them'],
+    [
+      'APPROOV_ADMIN_LISTEN',
+      '127.0.0.1:9002\r',
+      'holds a carriage return, as a file with Windows line ends leaves it: remove it',
+    ],
+    ['LOG_LEVEL', "'info'", 'stands in quotes: give it without them'],
+    [
+      'LOG_LEVEL',
+      '"info"\r',
+      'stands in quotes: give it without them; holds a carriage return, as a file with Windows line ends leaves it: remove it',
+    ],
+  ])('that an env file has left its syntax in is named once: %s=%j', (variable, value, expected) => {
+    expect(problemsOf('', { ...ENV, [variable]: value })).toEqual([`${variable}: ${expected}`]);
+  });
+
+  it('that names the file of the secret is named so too, with no advice beside it', () => {
+    expect(problemsOf('', { APPROOV_BASE64_SECRET_FILE: '"/run/secret"' })).toEqual([
+      'APPROOV_BASE64_SECRET_FILE: stands in quotes: give it without them',
+    ]);
+  });
+
+  it('that is the secret may end with a carriage return, but not stand in quotes', () => {
+    expect(parseConfig('', { APPROOV_BASE64_SECRET: `${SECRET}\r\n` }).problems).toEqual([]);
+    expect(problemsOf('', { APPROOV_BASE64_SECRET: `"${SECRET}"` })).toEqual([
+      'APPROOV_BASE64_SECRET: the secret (90 characters) is neither base64 nor base64url; it stands in quotes: give it without them',
+    ]);
+  });
+});
+
+describe('a name that policies are looked up by', () => {
+  it('must exist, even where a variable sets a field of that policy', () => {
+    expect(
+      problemsOf('defaultPolicy: strcit\npolicies: {strict: {}}', { ...ENV, APPROOV_MODE: 'observe' }),
+    ).toEqual(['defaultPolicy: names no policy; there are: strict']);
+  });
+
+  it.each(['__proto__', 'constructor'])('is not %s only because every object has that', (name) => {
+    expect(problemsOf(`defaultPolicy: ${name}\npolicies: {open: {}}`)).toEqual([
+      'defaultPolicy: names no policy; there are: open',
+    ]);
+  });
+
+  it('is refused where it is none, and never passed over in silence', () => {
+    expect(problemsOf('policies: {default: {}, __proto__: {}}')).toEqual(['__proto__: unknown field']);
+  });
+});
+
+describe('problems', () => {
+  const MANY = `
+listen: {grpc: nowhere}
+keys: [{id: A, secretFile: /a}, {id: b}]
+policies: {default: {mode: on, extra: 1}}
+routes: [{policy: nope, host: "a b"}]
+denied: {status: 200}
+log: {level: loud}
+`;
+  const EXPECTED = [
+    'denied.status',
+    'keys[0].id',
+    'keys[1]',
+    'listen.grpc',
+    'log.level',
+    'policies.default.extra',
+    'policies.default.mode',
+    'routes[0].host',
+    'routes[0].policy',
+  ];
+
+  it('are told all at once', () => {
+    const paths = parseConfig(MANY, {}).problems.map(({ path }) => path);
+    expect(paths.sort()).toEqual(EXPECTED);
+  });
+
+  it('of file and environment are told together', () => {
+    const paths = parseConfig(MANY, { APPROOV_BASE64_SECRET: 'short' }).problems.map(({ path }) => path);
+    expect(paths.sort()).toEqual([
+      'APPROOV_BASE64_SECRET',
+      ...EXPECTED.slice(0, 1),
+      'keys',
+      ...EXPECTED.slice(1),
+    ]);
+  });
+
+  it('of both secret variables and of keys beside them are told together', () => {
+    const env = { ...ENV, APPROOV_BASE64_SECRET_FILE: '/s' };
+    expect(
+      problemsOf('keys: [{id: a, secretFile: /a}]', env).map((problem) => problem.split(':')[0]),
+    ).toEqual(['APPROOV_BASE64_SECRET', 'keys']);
+  });
+
+  it('are one line each in the error that carries them', () => {
+    const { problems } = parseConfig(MANY, {});
+    const lines = new ConfigError(problems).message.split('\n');
+    expect(lines).toEqual(problems.map(({ path, message }) => `${path}: ${message}`));
+  });
+
+  it('leave the keys that are well described known, so that their files can be judged too', () => {
+    const { keys } = parseConfig('keys: [{id: A, secretFile: /a}, {id: b, secretFile: /b}]\nextra: 1', {});
+    expect(keys).toMatchObject([{ id: 'b', from: { file: '/b' }, path: 'keys[1].secretFile' }]);
+  });
+
+  it.each([
+    { name: 'in the variable, broken', text: '', env: { APPROOV_BASE64_SECRET: `${SECRET} note` } },
+    { name: 'where a mode belongs', text: '', env: { ...ENV, APPROOV_MODE: SECRET } },
+    { name: 'where an address belongs', text: '', env: { ...ENV, APPROOV_GRPC_LISTEN: SECRET } },
+    { name: 'in the file', text: `keys: [{id: a, secret: "${SECRET}"}]`, env: {} },
+    { name: 'where an id belongs', text: `keys: [{id: "${SECRET}", secretFile: /a}]`, env: {} },
+    { name: 'on a line that is no YAML', text: `secret: ${SECRET}: x`, env: ENV },
+    { name: 'twice', text: `log: ${SECRET}\nlog: ${SECRET}`, env: ENV },
+    { name: 'as the whole file', text: SECRET, env: {} },
+    { name: 'the name of a field', text: `"${SECRET}": /a`, env: ENV },
+    { name: 'the name of a field without a value', text: `? ${SECRET}`, env: ENV },
+    { name: 'the name of a key’s field', text: `keys: [{id: a, "${SECRET}": /a}]`, env: {} },
+    {
+      name: 'the name of a policy',
+      text: `policies: {"${SECRET}": {mode: on}}\nroutes: [{policy: b}]`,
+      env: ENV,
+    },
+    { name: 'the name of a header', text: `denied: {headers: {"${SECRET}": ""}}`, env: ENV },
+    { name: 'in hex, the name of a field', text: `"${HEX_SECRET}": /a`, env: ENV },
+    { name: 'too short, the name of a field', text: `"${SECRET.slice(0, 32)}": /a`, env: ENV },
+  ])('never hold a secret that is $name', ({ text, env }) => {
+    const told = problemsOf(text, env).join('\n');
+    expect(told).not.toBe('');
+    for (const secret of [SECRET, HEX_SECRET]) {
+      for (let at = 0; at + 8 <= secret.length; at += 4) expect(told).not.toContain(secret.slice(at, at + 8));
+    }
+  });
+});

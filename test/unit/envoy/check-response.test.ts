@@ -1,0 +1,220 @@
+/** Owns the proof that an answer holds exactly the fields that Envoy is promised: the stock protobuf library reads it. */
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import protobuf from 'protobufjs';
+import { describe, expect, test } from 'vitest';
+import type { VerifiedToken } from '../../../src/approov/token.ts';
+import type { Decision } from '../../../src/authz/decide.ts';
+import type { DeniedResponse } from '../../../src/authz/denied-response.ts';
+import type { ForwardableClaim, Policy } from '../../../src/authz/policy.ts';
+import { REASON_NAMES, REASONS, type Reason } from '../../../src/authz/reason.ts';
+import { RESULT_HEADER_ALIASES } from '../../../src/authz/result-header.ts';
+import type { Action, Mode } from '../../../src/authz/verdict.ts';
+import { encodeCheckResponse } from '../../../src/envoy/check-response.ts';
+
+const root = new protobuf.Root();
+root.resolvePath = (_origin, target) => fileURLToPath(new URL(`../../../proto/${target}`, import.meta.url));
+root.loadSync('envoy/service/auth/v3/external_auth.proto', { keepCase: true });
+const CheckResponse = root.lookupType('envoy.service.auth.v3.CheckResponse');
+
+const DENIED: DeniedResponse = {
+  status: 401,
+  body: '{}',
+  contentType: 'application/json',
+  exposeReason: false,
+  headers: {},
+};
+const CLAIMS = ['did', 'ip', 'arc', 'iss', 'aud', 'sub'] as const satisfies ForwardableClaim[];
+const NINE_NAMES = ['verdict', 'action', 'reason', ...CLAIMS].map((name) => `x-approov-${name}`);
+
+/** Few enough that answers for several outcomes are made for each. */
+const denied: fc.Arbitrary<DeniedResponse> = fc.constantFrom(
+  ...fc.sample(
+    fc.record({
+      status: fc.constantFrom(400, 401, 403, 429, 503),
+      body: fc.string({ unit: 'binary', maxLength: 300 }),
+      contentType: fc.constantFrom('application/json', 'text/plain; charset=utf-8'),
+      exposeReason: fc.boolean(),
+      headers: fc.dictionary(fc.constantFrom('retry-after', 'vary'), fc.constantFrom('30', 'Origin, Accept')),
+    }),
+    20,
+  ),
+  DENIED,
+);
+
+const policy: fc.Arbitrary<Policy> = fc
+  .record({
+    mode: fc.constantFrom('off', 'observe', 'limit', 'enforce'),
+    tokenHeader: fc.constantFrom('approov-token', 'authorization'),
+    forwardToken: fc.boolean(),
+    forwardClaims: fc.subarray([...CLAIMS]),
+    denied: fc.option(denied, { nil: undefined }),
+  })
+  .map((fields) => ({
+    ...fields,
+    // In a configuration a name means one policy, and an answer may be remembered by it.
+    name: JSON.stringify(fields),
+    tokenPrefix: '',
+    binding: null,
+    issuer: null,
+    audience: null,
+    clockToleranceSeconds: 0,
+    allowCorsPreflight: true,
+  }));
+
+const claim = fc.oneof(
+  fc.string({ minLength: 1, maxLength: 12 }).filter((text) => !text.includes(' ')),
+  fc.constantFrom('', ' a', 'a b', 'a\r\nx: y', 'é', '\u0000', '~'.repeat(1024), '!'.repeat(1025)),
+  fc.constantFrom(1, null, true, ['a'], { a: 1 }),
+);
+
+const verifiedToken = fc
+  .record({
+    keyId: fc.constantFrom('current', 'next'),
+    claims: fc.dictionary(fc.constantFrom(...CLAIMS), claim),
+  })
+  .map((token) => token as unknown as VerifiedToken);
+
+const decision: fc.Arbitrary<Decision> = fc
+  .record({
+    policy: fc.option(policy, { nil: undefined }),
+    reason: fc.constantFrom(...REASON_NAMES),
+    verifiedToken: fc.option(verifiedToken, { nil: undefined }),
+  })
+  .map((fields) => ({
+    ...fields,
+    mode: fields.policy?.mode ?? 'unknown',
+    verdict: REASONS[fields.reason].verdict,
+    action: actionOf(fields.policy?.mode, fields.reason),
+    presentedToken: 'the.presented.token',
+    sdkStatus: 'rejected',
+    ambiguous: undefined,
+  }));
+
+function actionOf(mode: Mode | undefined, reason: Reason): Action {
+  if (REASONS[reason].verdict !== 'unverified' || mode === 'observe') return 'allow';
+  return mode === 'limit' && reason !== 'internal_error' ? 'limit' : 'deny';
+}
+
+/** The promise, written down a second time. */
+function promised(made: Decision, forAll: DeniedResponse, aliases: readonly string[] = []): unknown {
+  const { status, body, contentType, exposeReason, headers: further } = made.policy?.denied ?? forAll;
+  const { action, reason, verdict } = made;
+  const claims = made.verifiedToken?.claims ?? {};
+  const dynamic_metadata = {
+    approov_verdict: verdict,
+    approov_action: action,
+    approov_reason: reason,
+    approov_policy: made.policy?.name ?? 'unknown',
+    approov_mode: made.mode,
+    ...(made.verifiedToken && { approov_key_id: made.verifiedToken.keyId }),
+    ...(verdict === 'verified' && typeof claims['did'] === 'string' && claims['did'] !== ''
+      ? { approov_did: claims['did'] }
+      : {}),
+  };
+  if (action === 'deny') {
+    const isFault = reason === 'internal_error';
+    const sent = isFault ? 503 : status;
+    return {
+      code: isFault ? 14 : 16,
+      denied: {
+        status: sent,
+        body,
+        headers: {
+          ...further,
+          'content-type': contentType,
+          'cache-control': 'no-store',
+          ...(sent === 401 && { 'www-authenticate': 'Approov' }),
+          ...(exposeReason && { 'x-approov-reason': reason }),
+        },
+      },
+      dynamic_metadata,
+    };
+  }
+  const forwarded = CLAIMS.filter((name) => {
+    const isAsked = verdict === 'verified' && made.policy?.forwardClaims.includes(name);
+    return isAsked && typeof claims[name] === 'string' && /^[!-~]{1,1024}$/.test(claims[name]);
+  });
+  const headers: Record<string, unknown> = {
+    'x-approov-verdict': verdict,
+    'x-approov-action': action,
+    ...(reason !== 'ok' && { 'x-approov-reason': reason }),
+    ...Object.fromEntries(forwarded.map((name) => [`x-approov-${name}`, claims[name]])),
+  };
+  const removed = NINE_NAMES.filter((name) => !Object.hasOwn(headers, name));
+  if (made.policy?.forwardToken === false) removed.push(made.policy.tokenHeader);
+  removed.push(...aliases);
+  return { code: 0, ok: { headers, removed: removed.sort() }, dynamic_metadata };
+}
+
+interface StockHeader {
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly append: unknown;
+  readonly append_action: string;
+}
+
+/** What the stock library reads. Each header must say in both ways that it overwrites. */
+function asStockReads(answer: Buffer): unknown {
+  const message = CheckResponse.decode(answer);
+  // The stock library forgets fields that it does not know: the same length means that there was none.
+  expect(CheckResponse.encode(message).finish()).toHaveLength(answer.length);
+  const response = CheckResponse.toObject(message, { enums: String });
+  const headers = (options: readonly StockHeader[]): unknown =>
+    Object.fromEntries(
+      options.map(({ header, ...how }) => {
+        expect(how).toEqual({ append: {}, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' });
+        return [header['key'], header['value']];
+      }),
+    );
+  const { status, ok_response: ok, denied_response: no, dynamic_metadata } = response;
+  return {
+    code: status.code,
+    ...(ok && { ok: { headers: headers(ok.headers), removed: [...ok.headers_to_remove].sort() } }),
+    ...(no && { denied: { status: no.status.code, body: no.body, headers: headers(no.headers) } }),
+    dynamic_metadata: Object.fromEntries(
+      Object.entries<Record<string, unknown>>(dynamic_metadata.fields).map(([key, value]) => [
+        key,
+        value['stringValue'],
+      ]),
+    ),
+  };
+}
+
+describe('a CheckResponse', () => {
+  test('holds what Envoy is promised and nothing else', () => {
+    fc.assert(
+      fc.property(decision, denied, (made, configured) => {
+        expect(asStockReads(encodeCheckResponse(made, configured))).toEqual(promised(made, configured));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test('removes each alias of our headers that the request carries, whatever lets it through', () => {
+    fc.assert(
+      fc.property(decision, fc.subarray([...RESULT_HEADER_ALIASES]), (made, aliases) => {
+        const answer = encodeCheckResponse(made, DENIED, new Set(aliases));
+        expect(asStockReads(answer)).toEqual(promised(made, DENIED, aliases));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('always says its code: an answer without status would let the request in', () => {
+    fc.assert(
+      fc.property(decision, (made) => {
+        const answer = encodeCheckResponse(made, DENIED);
+        expect(answer.subarray(0, 3).toString('hex')).toBe('0a0208');
+        expect(answer[3] === 0).toBe(made.action !== 'deny');
+      }),
+    );
+  });
+
+  test('never holds the presented token', () => {
+    fc.assert(
+      fc.property(decision, denied, (made, configured) => {
+        expect(encodeCheckResponse(made, configured).includes('the.presented.token')).toBe(false);
+      }),
+    );
+  });
+});

@@ -1,0 +1,226 @@
+/** Owns the proof that the wire format is read as protobuf defines it, and that nothing else passes for protobuf. */
+import fc from 'fast-check';
+import protobuf from 'protobufjs';
+import { describe, expect, test } from 'vitest';
+import {
+  bytesField,
+  lengthDelimited,
+  stringField,
+  varintField,
+  WireError,
+  WireReader,
+} from '../../../src/envoy/wire.ts';
+
+const { Reader, Writer } = protobuf;
+
+interface Seen {
+  readonly values: string[];
+  readonly inner: Seen[];
+}
+
+/** Reads field 1 as bytes and field 2 as a message of the same kind; passes over all else. */
+function read(message: Buffer): Seen {
+  return new WireReader(message).fields(readField, { values: [], inner: [] });
+}
+
+function readField(reader: WireReader, tag: number, into: Seen): void {
+  if (tag === lengthDelimited(1)) into.values.push(bytesOf(reader).toString('hex'));
+  else if (tag === lengthDelimited(2)) into.inner.push(reader.message(readField, { values: [], inner: [] }));
+  else reader.skip(tag);
+}
+
+function bytesOf(reader: WireReader): Buffer {
+  const span = { start: 0, end: 0 };
+  reader.mark(span);
+  return reader.view(span);
+}
+
+/** Passes over everything. */
+function skipAll(message: Buffer): void {
+  new WireReader(message).fields((reader, tag) => reader.skip(tag), undefined);
+}
+
+function hex(text: string): Buffer {
+  return Buffer.from(text.replaceAll(' ', ''), 'hex');
+}
+
+describe('what is read', () => {
+  test.each<[name: string, message: string, seen: Seen]>([
+    ['nothing at all', '', { values: [], inner: [] }],
+    ['bytes', '0a 02 aabb', { values: ['aabb'], inner: [] }],
+    ['bytes of length 0', '0a 00', { values: [''], inner: [] }],
+    ['a field twice, in order', '0a 01 aa 0a 01 bb', { values: ['aa', 'bb'], inner: [] }],
+    ['a length in more bytes than it needs', '0a 8280808000 aabb', { values: ['aabb'], inner: [] }],
+    ['a tag in more bytes than it needs', '8a80808000 01 aa', { values: ['aa'], inner: [] }],
+    [
+      'a message in a message',
+      '12 05 0a 01 aa 12 00 0a 01 bb',
+      { values: ['bb'], inner: [{ values: ['aa'], inner: [{ values: [], inner: [] }] }] },
+    ],
+    ['a varint of ten bytes', '18 ffffffffffffffffff01 0a 01 aa', { values: ['aa'], inner: [] }],
+    ['64 and 32 bits', '19 0102030405060708 1d 01020304 0a 01 aa', { values: ['aa'], inner: [] }],
+    ['the highest field number', 'faffffff0f 01 cc 0a 01 aa', { values: ['aa'], inner: [] }],
+    [
+      'a group with each wire type inside',
+      '1b 08 01 09 0102030405060708 0a 01 cc 0d 01020304 1c 0a 01 aa',
+      {
+        values: ['aa'],
+        inner: [],
+      },
+    ],
+    [
+      'groups in a group, of other numbers and its own',
+      '1b 23 1b 1c 24 1c 0a 01 aa',
+      { values: ['aa'], inner: [] },
+    ],
+    ['a known field of another wire type, as unknown', '08 01 0b 0c 0a 01 aa', { values: ['aa'], inner: [] }],
+  ])('%s', (_name, message, seen) => {
+    expect(read(hex(message))).toEqual(seen);
+  });
+
+  test('100 groups in each other', () => {
+    expect(read(hex(`${'1b'.repeat(100)} ${'1c'.repeat(100)} 0a01aa`)).values).toEqual(['aa']);
+  });
+
+  test('bytes are a view of the message, not a copy', () => {
+    const message = hex('0a 02 aabb');
+    const views: Buffer[] = [];
+    new WireReader(message).fields((reader) => void views.push(bytesOf(reader)), undefined);
+    message[2] = 0xcc;
+    expect(views[0]?.toString('hex')).toBe('ccbb');
+  });
+
+  test('text that is no UTF-8 is read with U+FFFD, or one character per byte', () => {
+    const texts: string[] = [];
+    const readBoth = (reader: WireReader, tag: number): void => {
+      const span = { start: 0, end: 0 };
+      if (tag === lengthDelimited(1)) texts.push(reader.utf8());
+      else {
+        reader.mark(span);
+        texts.push(reader.latin1(span.start, span.end));
+      }
+    };
+    new WireReader(hex('0a 03 61ff62 12 03 61ff62')).fields(readBoth, undefined);
+    expect(texts).toEqual(['a\u{fffd}b', 'a\u{ff}b']);
+  });
+});
+
+describe('what is no protobuf', () => {
+  const malformed: [name: string, message: string][] = [
+    ['a tag that breaks off', '8a'],
+    ['a tag of over 32 bits', 'faffffff1f 01 aa'],
+    ['a tag of over five bytes', '8a8080808000 01 aa'],
+    ['field number 0', '02 01 aa'],
+    ['wire type 6', '0e 01'],
+    ['wire type 7', '0f 01'],
+    ['the end of a group that never began', '1c'],
+    ['a group without end', '1b'],
+    ['a group that ends under another number', '1b 24'],
+    ['a group whose inner group ends it', '1b 23 1c'],
+    ['a group with a broken field', '1b 09 01 1c'],
+    ['101 groups in each other', `${'1b'.repeat(101)} ${'1c'.repeat(101)}`],
+    ['groups without end, thousands deep', '1b'.repeat(5000)],
+    ['a varint that breaks off', '18 80'],
+    ['a varint that is missing', '18'],
+    ['a varint of over ten bytes', '18 ffffffffffffffffffff01'],
+    ['seven bytes where 64 bits belong', '19 01020304050607'],
+    ['three bytes where 32 bits belong', '1d 010203'],
+    ['a length that is missing', '0a'],
+    ['a length that breaks off', '0a 80'],
+    ['a length beyond the message', '0a 02 aa'],
+    ['a length of 2 GiB', '0a 8080808008'],
+    ['a length of 4 GiB less one byte', '0a ffffffff0f'],
+    ['a length of over 32 bits', '0a ffffffff1f'],
+    ['a length of over five bytes', '0a 808080808000'],
+  ];
+
+  test.each(malformed)('%s, whether it is read or passed over', (_name, message) => {
+    expect(() => read(hex(message))).toThrow(WireError);
+    expect(() => skipAll(hex(message))).toThrow(WireError);
+  });
+
+  test.each(malformed)('%s inside a message inside another', (_name, message) => {
+    const inner = hex(message);
+    expect(() => read(Buffer.from(Writer.create().uint32(0x12).bytes(inner).finish()))).toThrow(WireError);
+  });
+
+  test.each<[name: string, message: string]>([
+    ['bytes', '12 02 0a 02 aabb'],
+    ['a varint', '12 02 18 80 01'],
+    ['64 bits', '12 02 19 01 02030405060708'],
+    ['a group', '12 01 1b 1c'],
+    ['another message', '12 02 12 02 0a00'],
+  ])('%s that would reach beyond the message around', (_name, message) => {
+    expect(() => read(hex(message))).toThrow(WireError);
+  });
+
+  test('any bytes are read or refused, and nothing else happens', () => {
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 64 }),
+      fc
+        .array(fc.constantFrom(0x08, 0x0a, 0x0b, 0x0c, 0x12, 0x1b, 0x1c, 0, 1, 2, 0x80, 0xff))
+        .map((some) => Uint8Array.from(some)),
+    );
+    fc.assert(
+      fc.property(bytes, (some) => {
+        const [outcome, skipped] = [
+          attempt(() => read(Buffer.from(some))),
+          attempt(() => skipAll(Buffer.from(some))),
+        ];
+        // What cannot even be passed over cannot be read.
+        if (skipped === 'refused') expect(outcome).toBe('refused');
+      }),
+      { numRuns: 5000 },
+    );
+  });
+});
+
+describe('what is written', () => {
+  const fieldNumber = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 0xfff_ffff }));
+
+  test('an integer field is what the stock library writes', () => {
+    const value = fc.oneof(fc.constantFrom(0, 127, 128, 16_383, 16_384, 0x7fff_ffff), fc.nat());
+    fc.assert(
+      fc.property(fieldNumber, value, (number, some) => {
+        const expected = Writer.create()
+          .uint32(number * 8)
+          .uint32(some)
+          .finish();
+        expect(varintField(number, some).toString('hex')).toBe(Buffer.from(expected).toString('hex'));
+      }),
+    );
+  });
+
+  test('a string, bytes or message field is what the stock library writes', () => {
+    fc.assert(
+      fc.property(fieldNumber, fc.array(fc.string({ unit: 'binary', maxLength: 200 })), (number, texts) => {
+        const expected = Writer.create()
+          .uint32(number * 8 + 2)
+          .string(texts.join(''))
+          .finish();
+        const actual = [
+          stringField(number, texts.join('')),
+          bytesField(number, ...texts.map((text) => Buffer.from(text))),
+        ];
+        for (const field of actual) expect(field.toString('hex')).toBe(Buffer.from(expected).toString('hex'));
+      }),
+    );
+  });
+
+  test('a field of 70,000 bytes is read back by the stock library', () => {
+    const reader = Reader.create(bytesField(3, Buffer.alloc(70_000, 'x')));
+    expect(reader.uint32()).toBe(0x1a);
+    expect(reader.bytes()).toHaveLength(70_000);
+    expect(reader.pos).toBe(reader.len);
+  });
+});
+
+function attempt(action: () => unknown): 'read' | 'refused' {
+  try {
+    action();
+    return 'read';
+  } catch (error) {
+    if (error instanceof WireError) return 'refused';
+    throw error;
+  }
+}

@@ -1,0 +1,360 @@
+/** Owns the proof that the content of a key file becomes the keys that the configuration describes, or a reason why not. */
+import { type KeyObject, sign } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import {
+  type DecryptionAlgorithm,
+  ENCRYPTIONS,
+  type Encryption,
+} from '../../../src/approov/decryption-algorithm.ts';
+import { parsePem } from '../../../src/approov/public-key.ts';
+import { Secret } from '../../../src/approov/secret.ts';
+import {
+  describeKey,
+  KeyError,
+  keysOfSecret,
+  parseDecryptionKey,
+  parseKeys,
+} from '../../../src/sources/key-files.ts';
+import { generateKeyPair } from '../../support/key-pair.ts';
+import { OTHER_SECRET, SECRET } from '../../support/token.ts';
+
+type Source = Parameters<typeof parseKeys>[0];
+
+const ec = generateKeyPair('ec', { namedCurve: 'P-256' });
+const weakRsa = generateKeyPair('rsa', { modulusLength: 1024 });
+const pem = (key: KeyObject) =>
+  key.export({ type: key.type === 'public' ? 'spki' : 'pkcs8', format: 'pem' }).toString();
+const jwk = (key: KeyObject, fields: object = {}) => ({ ...key.export({ format: 'jwk' }), ...fields });
+const jwks = (...keys: readonly object[]) => JSON.stringify({ keys });
+
+function source(fields: Partial<Source> = {}): Source {
+  return {
+    id: 'current',
+    source: 'secret',
+    from: { file: '/a' },
+    kid: undefined,
+    algorithms: undefined,
+    hosts: undefined,
+    ...fields,
+  };
+}
+
+function messageOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(KeyError);
+    return (error as KeyError).message;
+  }
+  return 'no problem';
+}
+
+describe('a secret', () => {
+  it('becomes one key for HS256, by id', () => {
+    const { keys } = parseKeys(source(), ` ${SECRET}\n`);
+    expect(keys).toMatchObject([
+      { id: 'current', kid: undefined, algorithms: ['HS256'], fingerprint: Secret.parse(SECRET).fingerprint },
+    ]);
+    expect(keys[0]?.verify('HS256', 'a.b', Secret.parse(SECRET).sign('HS256', 'a.b'))).toBe(true);
+    expect(keys[0]?.verify('HS256', 'a.b', Secret.parse(OTHER_SECRET).sign('HS256', 'a.b'))).toBe(false);
+  });
+
+  it('has the kid and the algorithms that the configuration says', () => {
+    const described = source({ kid: 'j3AWy6', algorithms: ['HS384', 'HS512'] });
+    expect(parseKeys(described, SECRET).keys).toMatchObject([
+      { kid: 'j3AWy6', algorithms: ['HS384', 'HS512'] },
+    ]);
+  });
+
+  it('from the environment is the same key', () => {
+    const [key] = keysOfSecret(source({ id: 'env' }), Secret.parse(SECRET)).keys;
+    expect(key).toMatchObject({
+      id: 'env',
+      algorithms: ['HS256'],
+      fingerprint: Secret.parse(SECRET).fingerprint,
+    });
+  });
+
+  it.each([
+    { name: 'nothing', text: '', expected: 'the secret is empty' },
+    { name: 'white space', text: ' \n', expected: 'the secret is empty' },
+    {
+      name: '31 bytes',
+      text: Buffer.alloc(31, 1).toString('base64'),
+      expected: 'the secret decodes to 31 bytes; at least 32 are needed for HS256',
+    },
+    {
+      name: 'another character',
+      text: `${SECRET}!`,
+      expected: 'the secret (89 characters) is neither base64 nor base64url',
+    },
+    {
+      name: 'a note before the secret',
+      text: `note\n${SECRET}`,
+      expected:
+        'the secret (93 characters) is neither base64 nor base64url; it has white space inside: give the secret alone, on one line',
+    },
+  ])('is not $name', ({ text, expected }) => {
+    expect(messageOf(() => parseKeys(source(), text))).toBe(expected);
+  });
+});
+
+describe('a PEM file', () => {
+  it('becomes one key that verifies', () => {
+    const [key] = parseKeys(
+      source({ source: 'pem', kid: 'k', algorithms: ['ES256'] }),
+      pem(ec.publicKey),
+    ).keys;
+    const signature = sign('sha256', Buffer.from('a.b'), { key: ec.privateKey, dsaEncoding: 'ieee-p1363' });
+    expect(key).toMatchObject({ id: 'current', kid: 'k', algorithms: ['ES256'] });
+    expect(key?.verify('ES256', 'a.b', signature)).toBe(true);
+    expect(key?.verify('ES256', 'a.c', signature)).toBe(false);
+    expect(key?.secret).toBeUndefined();
+  });
+
+  it.each([
+    {
+      name: 'a private key',
+      text: pem(ec.privateKey),
+      expected: 'holds a private key: give the public one, and keep the private one elsewhere',
+    },
+    { name: 'a secret', text: SECRET, expected: 'no public key in PEM' },
+    {
+      name: 'a key that is too weak',
+      text: pem(weakRsa.publicKey),
+      expected: 'an RSA key of 1024 bits; at least 2048 are needed',
+    },
+  ])('is not $name', ({ text, expected }) => {
+    const described = source({ source: 'pem', algorithms: ['ES256'] });
+    expect(messageOf(() => parseKeys(described, text))).toBe(expected);
+  });
+});
+
+describe('a JWK Set', () => {
+  const other = generateKeyPair('ed25519').publicKey;
+
+  it('becomes its keys, each with its own kid and under the one id', () => {
+    const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(other, { kid: 'b' }));
+    expect(parseKeys(source({ source: 'jwks' }), text).keys).toMatchObject([
+      { id: 'current', kid: 'a', algorithms: ['ES256'] },
+      { id: 'current', kid: 'b', algorithms: ['EdDSA'] },
+    ]);
+  });
+
+  it('gives only keys for the algorithms that the configuration allows', () => {
+    const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(other, { kid: 'b' }));
+    expect(parseKeys(source({ source: 'jwks', algorithms: ['EdDSA'] }), text)).toMatchObject({
+      keys: [{ kid: 'b' }],
+      warnings: ['keys[0] (kid "a") fits none of the configured algorithms; it is skipped'],
+    });
+  });
+
+  it('from a URL gives its good keys, though there is one that must not be published', () => {
+    const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(weakRsa.publicKey), { kty: 'oct', k: SECRET });
+    expect(
+      parseKeys(source({ source: 'jwks', from: { url: 'https://a.test/', caFile: undefined } }), text),
+    ).toMatchObject({
+      keys: [{ kid: 'a' }],
+      warnings: [
+        'keys[1] is an RSA key of 1024 bits; at least 2048 are needed; it is skipped',
+        'keys[2] is symmetric: secrets belong in a secretFile; it is skipped',
+      ],
+    });
+  });
+
+  it.each([
+    { name: 'no JSON', text: '{', expected: 'is not JSON' },
+    { name: 'a list', text: '[]', expected: 'is no JWK Set: an object with a list of keys' },
+    { name: 'empty', text: jwks(), expected: 'holds no key that may verify a token' },
+    {
+      name: 'a secret',
+      text: jwks({ kty: 'oct', k: SECRET }),
+      expected: 'keys[0] is symmetric: secrets belong in a secretFile',
+    },
+    {
+      name: 'private',
+      text: jwks(jwk(ec.publicKey), jwk(ec.privateKey)),
+      expected: 'keys[1] is private: a JWK Set holds public keys',
+    },
+    {
+      name: 'too weak',
+      text: jwks(jwk(weakRsa.publicKey)),
+      expected: 'keys[0] is an RSA key of 1024 bits; at least 2048 are needed',
+    },
+  ])('is not $name', ({ text, expected }) => {
+    expect(messageOf(() => parseKeys(source({ source: 'jwks' }), text))).toBe(expected);
+  });
+});
+
+describe('the hosts of a key', () => {
+  it.each([
+    { hosts: undefined, host: 'any.test', isUsed: true },
+    { hosts: ['api.example.com'], host: 'api.example.com', isUsed: true },
+    { hosts: ['API.example.com.:443'], host: 'api.example.com', isUsed: true },
+    { hosts: ['*.example.com'], host: 'a.b.example.com', isUsed: true },
+    { hosts: ['*.example.com'], host: 'example.com', isUsed: false },
+    { hosts: ['a.test', 'b.test'], host: 'b.test', isUsed: true },
+    { hosts: ['a.test', 'b.test'], host: 'c.test', isUsed: false },
+    { hosts: ['a.test'], host: '', isUsed: false },
+    { hosts: ['key.test'], host: '\u212aey.test', isUsed: false },
+    { hosts: ['*.test'], host: 'u@a.test', isUsed: false },
+  ])('$hosts for $host: $isUsed', ({ hosts, host, isUsed }) => {
+    expect(describeKey({ id: 'a', hosts }).isForHost?.(host) ?? true).toBe(isUsed);
+    const [key] = parseKeys(source({ hosts }), SECRET).keys;
+    expect(key?.isForHost?.(host) ?? true).toBe(isUsed);
+  });
+});
+
+describe('a decryption key', () => {
+  const described = {
+    id: 'open',
+    kid: undefined,
+    algorithms: undefined,
+    encryptions: undefined,
+    isNested: true,
+  } as const;
+  const secretOf = (bytes: number): string => Buffer.alloc(bytes, 7).toString('base64');
+  const KEY_32 = secretOf(32);
+
+  it.each([
+    { bytes: 16, algorithms: ['dir', 'A128KW', 'A128GCMKW'], dir: ['A128GCM'] },
+    { bytes: 24, algorithms: ['dir', 'A192KW', 'A192GCMKW'], dir: ['A192GCM'] },
+    { bytes: 32, algorithms: ['dir', 'A256KW', 'A256GCMKW'], dir: ['A256GCM', 'A128CBC-HS256'] },
+    { bytes: 48, algorithms: ['dir'], dir: ['A192CBC-HS384'] },
+    { bytes: 64, algorithms: ['dir'], dir: ['A256CBC-HS512'] },
+  ] as const)(
+    'of a secret of $bytes bytes works with what takes exactly so many',
+    ({ bytes, algorithms, dir }) => {
+      const key = parseDecryptionKey({ ...described, source: 'secret' }, secretOf(bytes));
+      expect(key).toMatchObject({ id: 'open', kid: undefined, isNested: true });
+      expect(key.algorithms).toEqual(algorithms);
+      expect(key.encryptions).toEqual(algorithms.length === 1 ? dir : ENCRYPTIONS);
+      expect(
+        parseDecryptionKey({ ...described, source: 'secret', algorithms: ['dir'] }, secretOf(bytes))
+          .encryptions,
+      ).toEqual(dir);
+    },
+  );
+
+  it.each<{
+    algorithms?: readonly DecryptionAlgorithm[];
+    encryptions?: readonly Encryption[];
+    bytes: number;
+    expected: string;
+  }>([
+    { bytes: 31, expected: 'decryption needs exactly 16 or 24 or 32 or 48 or 64' },
+    { algorithms: ['dir'], bytes: 33, expected: 'decryption needs exactly 16 or 24 or 32 or 48 or 64' },
+    { encryptions: ['A256GCM'], bytes: 64, expected: 'decryption needs exactly 16 or 24 or 32' },
+    { algorithms: ['A128KW'], bytes: 32, expected: 'A128KW needs exactly 16' },
+    { algorithms: ['A192GCMKW'], bytes: 32, expected: 'A192GCMKW needs exactly 24' },
+    { algorithms: ['A256KW', 'dir'], bytes: 64, expected: 'A256KW needs exactly 32' },
+    { algorithms: ['PBES2-HS256+A128KW', 'A256KW'], bytes: 10, expected: 'A256KW needs exactly 32' },
+    {
+      algorithms: ['dir'],
+      encryptions: ['A256CBC-HS512'],
+      bytes: 32,
+      expected: 'dir with A256CBC-HS512 needs exactly 64',
+    },
+  ])(
+    'of $algorithms and $encryptions is no secret of $bytes bytes',
+    ({ algorithms, encryptions, bytes, expected }) => {
+      const parse = () =>
+        parseDecryptionKey({ ...described, source: 'secret', algorithms, encryptions }, secretOf(bytes));
+      expect(messageOf(parse)).toBe(`the secret decodes to ${bytes} bytes; ${expected}`);
+    },
+  );
+
+  it('by a password may have any length', () => {
+    for (const bytes of [1, 16, 33, 64]) {
+      const key = parseDecryptionKey(
+        { ...described, source: 'secret', algorithms: ['PBES2-HS256+A128KW'] },
+        secretOf(bytes),
+      );
+      expect(key.algorithms).toEqual(['PBES2-HS256+A128KW']);
+    }
+  });
+
+  it('of a private key knows the algorithms of its kind', () => {
+    const { algorithms } = parseDecryptionKey({ ...described, source: 'private' }, pem(ec.privateKey));
+    expect(algorithms).toEqual(['ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A192KW', 'ECDH-ES+A256KW']);
+  });
+
+  it('is told by a fingerprint: of the secret, or the thumbprint of its public key', () => {
+    const ofSecret = parseDecryptionKey({ ...described, source: 'secret' }, KEY_32);
+    expect(ofSecret.fingerprint).toBe(Secret.parse(KEY_32).fingerprint);
+    const ofPrivate = parseDecryptionKey({ ...described, source: 'private' }, pem(ec.privateKey));
+    expect(ofPrivate.fingerprint).toBe(parsePem(pem(ec.publicKey), ['ES256']).fingerprint);
+  });
+
+  it('is refused with an algorithm that does not work with it', () => {
+    const parse = () =>
+      parseDecryptionKey({ ...described, source: 'secret', algorithms: ['dir', 'RSA-OAEP'] }, KEY_32);
+    expect(messageOf(parse)).toBe('RSA-OAEP does not work with a key of type secret');
+  });
+
+  it('has the algorithms that the configuration says', () => {
+    const key = parseDecryptionKey({ ...described, source: 'secret', algorithms: ['A256KW'] }, KEY_32);
+    expect(key.algorithms).toEqual(['A256KW']);
+  });
+
+  it.each([
+    {
+      source: 'secret',
+      name: 'a short secret',
+      text: 'QQ==',
+      expected: 'the secret decodes to 1 bytes; decryption needs exactly 16 or 24 or 32 or 48 or 64',
+    },
+    { source: 'private', name: 'a public key', text: pem(ec.publicKey), expected: 'no private key in PEM' },
+    {
+      source: 'private',
+      name: 'a key that signs',
+      text: pem(generateKeyPair('ed25519').privateKey),
+      expected: 'a key of type ed25519 opens no token',
+    },
+    {
+      source: 'private',
+      name: 'a key on a curve that tokens do not use',
+      text: pem(generateKeyPair('ec', { namedCurve: 'secp256k1' }).privateKey),
+      expected: 'a key of type secp256k1 opens no token',
+    },
+    {
+      source: 'private',
+      name: 'a weak key',
+      text: pem(weakRsa.privateKey),
+      expected: 'an RSA key of 1024 bits; at least 2048 are needed',
+    },
+  ] as const)('is not $name', ({ source: kind, text, expected }) => {
+    expect(messageOf(() => parseDecryptionKey({ ...described, source: kind }, text))).toBe(expected);
+  });
+});
+
+describe('what is wrong with a key', () => {
+  it('never quotes it', () => {
+    const wrong = [
+      () => parseKeys(source(), `${SECRET} x`),
+      () => parseKeys(source({ source: 'pem', algorithms: ['ES256'] }), pem(ec.privateKey)),
+      () => parseKeys(source({ source: 'jwks' }), jwks({ kty: 'oct', k: SECRET })),
+      () => parseKeys(source({ source: 'jwks' }), SECRET),
+      () =>
+        parseDecryptionKey(
+          {
+            id: 'a',
+            kid: undefined,
+            source: 'private',
+            algorithms: undefined,
+            encryptions: [],
+            isNested: true,
+          },
+          SECRET,
+        ),
+    ];
+    const told = wrong.map(messageOf).join('\n');
+    const body = pem(ec.privateKey).split('\n')[1] ?? '';
+    for (const text of [SECRET, body])
+      for (let at = 0; at + 8 <= text.length; at += 4) expect(told).not.toContain(text.slice(at, at + 8));
+  });
+
+  it('is none of ours to hide where it is a bug', () => {
+    expect(() => parseKeys(source(), undefined as unknown as string)).toThrow(TypeError);
+  });
+});

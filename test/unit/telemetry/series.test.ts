@@ -1,0 +1,78 @@
+/** Owns the proof that our plain numbers read as prom-client's own metrics would. */
+import fc from 'fast-check';
+import { AggregatorRegistry, Counter, Histogram, Registry } from 'prom-client';
+import { describe, expect, test } from 'vitest';
+import { Distribution, registerHistogram, registerSeries } from '../../../src/telemetry/series.ts';
+
+const BOUNDS = [-5, 0, 0.000025, 1, 60];
+const HELP = 'What it counts.';
+
+/** The same observations by us and by prom-client. */
+function twins(observations: readonly (readonly [action: string, value: number])[]) {
+  const own = new Registry();
+  const stock = new Registry();
+  const distributions = { allow: new Distribution(BOUNDS), deny: new Distribution(BOUNDS) };
+  registerHistogram(
+    own,
+    'seconds',
+    HELP,
+    new Map(Object.entries(distributions).map(([action, distribution]) => [{ action }, distribution])),
+  );
+  const histogram = new Histogram({
+    name: 'seconds',
+    help: HELP,
+    labelNames: ['action'],
+    buckets: BOUNDS,
+    registers: [stock],
+  });
+  for (const action of ['allow', 'deny']) histogram.zero({ action });
+  for (const [action, value] of observations) {
+    distributions[action as 'allow' | 'deny'].observe(value);
+    histogram.observe({ action }, value);
+  }
+  return { own, stock };
+}
+
+const observations = fc.array(
+  fc.tuple(
+    fc.constantFrom('allow', 'deny'),
+    fc.oneof(fc.constantFrom(...BOUNDS), fc.double({ min: -100, max: 100, noNaN: true })),
+  ),
+);
+
+describe('a histogram', () => {
+  test('reads as prom-client’s, whatever was observed', async () => {
+    await fc.assert(
+      fc.asyncProperty(observations, async (observed) => {
+        const { own, stock } = twins(observed);
+        expect(await own.metrics()).toBe(await stock.metrics());
+      }),
+    );
+  });
+
+  test('adds up over workers as prom-client’s', async () => {
+    await fc.assert(
+      fc.asyncProperty(observations, observations, async (first, second) => {
+        const sumOf = async (registries: readonly Registry[]): Promise<string> =>
+          AggregatorRegistry.aggregate(
+            await Promise.all(registries.map((registry) => registry.getMetricsAsJSON())),
+          ).metrics();
+        const [one, other] = [twins(first), twins(second)];
+        expect(await sumOf([one.own, other.own])).toBe(await sumOf([one.stock, other.stock]));
+      }),
+    );
+  });
+});
+
+test('a counter shows each series once, with its zero, and none that is deleted', async () => {
+  const registry = new Registry();
+  const table = registerSeries(registry, Counter, { name: 'things_total', help: HELP, labelNames: ['key'] });
+  for (const key of ['a', 'b', 'c']) table.add(key, { key });
+  table.add('a', { key: 'a' }).value += 2;
+  table.delete('b');
+  const series = async (): Promise<string[]> =>
+    (await registry.metrics()).split('\n').filter((line) => line.startsWith('things'));
+  expect(await series()).toEqual(['things_total{key="a"} 2', 'things_total{key="c"} 0']);
+  // A second look must not count again.
+  expect(await series()).toEqual(['things_total{key="a"} 2', 'things_total{key="c"} 0']);
+});

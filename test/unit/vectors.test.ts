@@ -1,0 +1,111 @@
+/** Owns the proof that the tokens which Approov published are decided as they must be. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { decide } from '../../src/authz/decide.ts';
+import { choosePolicies } from '../../src/authz/policy.ts';
+import type { Reason } from '../../src/authz/reason.ts';
+import { checkRequest, keysetOf, NOW, policy, policyTable, symmetricKey, verify } from '../support/check.ts';
+
+interface Vector {
+  readonly name: string;
+  readonly secret_base64: string;
+  readonly token: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly binding_headers: readonly string[];
+  readonly expect: string;
+}
+
+const VECTORS = JSON.parse(
+  readFileSync(new URL('../support/vectors/approov-published.json', import.meta.url), 'utf8'),
+) as readonly Vector[];
+
+/** What each outcome of the vectors is called here, under a policy that checks a binding where it is present. */
+const REASON_BY_EXPECTATION: Readonly<Record<string, Reason>> = {
+  accept: 'ok',
+  'reject:missing-token': 'missing_approov_token',
+  'reject:malformed': 'invalid_token_format',
+  'reject:signature': 'invalid_token_signature',
+  'reject:expired': 'token_expired',
+  'reject:missing-exp': 'missing_expiry',
+  'reject:bad-exp': 'missing_expiry',
+  'reject:missing-binding-header': 'missing_binding_header',
+  'reject:binding-mismatch': 'binding_mismatch',
+  'policy:missing-pay': 'ok',
+  'policy:strict-base64url': 'invalid_token_format',
+};
+
+/** Their tokens are good: what is wrong with them is the signature of the message, which nobody here looks at. */
+const LEFT_OUT = [
+  'msg: method changed',
+  'msg: path changed',
+  'msg: expired signature',
+  'msg: signed by another key',
+  'msg: ipk present, no signature headers',
+];
+
+const decided = VECTORS.filter(({ name }) => !LEFT_OUT.includes(name));
+
+/** Letters alone are the status word of an SDK that has no token; the vectors know no such outcome. */
+function expectedReason({ token, expect: expectation }: Vector): Reason | undefined {
+  const isWord = /^[A-Za-z_]+$/.test(token ?? '');
+  return isWord ? 'missing_approov_token' : REASON_BY_EXPECTATION[expectation];
+}
+
+function reasonFor(vector: Vector, when: 'if-present' | 'required'): Reason {
+  const headers = Object.entries({ ...vector.headers, 'Approov-Token': vector.token });
+  const present = headers.filter((each): each is [string, string] => each[1] !== null);
+  const request = checkRequest({
+    headers: Object.fromEntries(present.map(([name, value]) => [name.toLowerCase(), value])),
+  });
+  const bound = vector.binding_headers.map((name) => name.toLowerCase());
+  const judged = policy(bound.length === 0 ? {} : { binding: { headers: bound, when } });
+  const keys = keysetOf(symmetricKey({ secret: vector.secret_base64 }));
+  const choice = choosePolicies(request, policyTable(judged));
+  return decide(request, choice, (token) => verify(token, keys), NOW).reason;
+}
+
+describe('the published tokens', () => {
+  it.each(decided.map((vector, index) => ({ ...vector, index })))('$index. $name: $expect', (vector) => {
+    expect(reasonFor(vector, 'if-present')).toBe(expectedReason(vector));
+  });
+
+  it('are 40, of which five are left out, all of them for message signatures', () => {
+    expect([VECTORS.length, decided.length]).toEqual([40, 35]);
+    const others = VECTORS.filter(({ name }) => LEFT_OUT.includes(name)).map((vector) => vector.expect);
+    expect(others.sort()).toEqual([
+      'reject:message-signature',
+      'reject:message-signature',
+      'reject:message-signature',
+      'reject:missing-signature',
+      'reject:signature-expired',
+    ]);
+  });
+
+  it('are otherwise good where they are left out: the token alone is accepted', () => {
+    const outcomes = VECTORS.filter(({ name }) => LEFT_OUT.includes(name)).map((vector) =>
+      reasonFor(vector, 'if-present'),
+    );
+    expect(outcomes).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
+  });
+
+  it('have each outcome at least once', () => {
+    expect([...new Set(decided.map((vector) => vector.expect))].sort()).toEqual(
+      Object.keys(REASON_BY_EXPECTATION).sort(),
+    );
+  });
+});
+
+describe('the published tokens under a policy that requires binding', () => {
+  const bound = decided.filter((vector) => vector.binding_headers.length > 0);
+
+  it.each(bound.map((vector, index) => ({ ...vector, index })))('$index. $name: $expect', (vector) => {
+    const expected = expectedReason(vector);
+    expect(reasonFor(vector, 'required')).toBe(
+      vector.expect === 'policy:missing-pay' ? 'missing_pay_claim' : expected,
+    );
+  });
+
+  it('are there to show the difference', () => {
+    expect(bound.filter((vector) => vector.expect === 'policy:missing-pay')).toHaveLength(2);
+  });
+});
