@@ -130,13 +130,13 @@ head.writeUInt32BE(message.length, 1);
 writeFileSync(join(folder, 'message'), Buffer.concat([head, message]));
 
 const listen = { APPROOV_GRPC_LISTEN: '127.0.0.1:0', APPROOV_ADMIN_LISTEN: '127.0.0.1:0' };
-writeFileSync(join(folder, 'no-cache.yaml'), 'verdictCache: {maxEntries: 0}\n');
+writeFileSync(join(folder, 'no-cache.yaml'), 'tokenCache: {maxEntries: 0}\n');
 const base = { ...listen, APPROOV_BASE64_SECRET: secret.toString('base64') };
 const cli = join(root, 'dist/cli.js');
 const contenders = {
   'fixed buffer': await startServer([join(root, 'scripts/bench-peer.mjs')], {}),
   service: await startServer([cli], base),
-  'service, no verdict cache': await startServer([cli, '--config', join(folder, 'no-cache.yaml')], base),
+  'service, no token cache': await startServer([cli, '--config', join(folder, 'no-cache.yaml')], base),
 };
 try {
   /** @type {Record<string, number[]>} */

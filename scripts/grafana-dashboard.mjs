@@ -156,7 +156,7 @@ const ROWS = [
         isStacked: true,
         queries: [
           {
-            expr: `sum by (key_id) (rate(approov_key_used_total{${CHOSEN}}[$__rate_interval]))`,
+            expr: `sum by (key_id) (rate(approov_key_verifications_total{${CHOSEN}}[$__rate_interval]))`,
             legend: '{{key_id}}',
           },
         ],
@@ -216,7 +216,7 @@ const ROWS = [
         queries: [
           { expr: `sum(approov_checks_in_flight{${CHOSEN}})`, legend: 'in flight' },
           {
-            expr: `sum by (cause) (rate(approov_checks_cancelled_total{${CHOSEN}}[$__rate_interval]))`,
+            expr: `sum by (cause) (rate(approov_checks_abandoned_total{${CHOSEN}}[$__rate_interval]))`,
             legend: '{{cause}} a second',
           },
         ],
@@ -305,7 +305,7 @@ const ROWS = [
     ],
   },
   {
-    title: 'Verdict cache',
+    title: 'Token cache',
     panels: [
       {
         kind: 'timeseries',
@@ -316,7 +316,7 @@ const ROWS = [
         width: 12,
         queries: [
           {
-            expr: `sum by (instance) (rate(approov_verdict_cache_total{${CHOSEN}, outcome="hit"}[$__rate_interval])) / (sum by (instance) (rate(approov_verdict_cache_total{${CHOSEN}}[$__rate_interval])) > 0)`,
+            expr: `sum by (instance) (rate(approov_token_cache_lookups_total{${CHOSEN}, outcome="hit"}[$__rate_interval])) / (sum by (instance) (rate(approov_token_cache_lookups_total{${CHOSEN}}[$__rate_interval])) > 0)`,
             legend: '{{instance}}',
           },
         ],
@@ -330,7 +330,7 @@ const ROWS = [
         isStacked: true,
         queries: [
           {
-            expr: `sum by (outcome) (rate(approov_verdict_cache_total{${CHOSEN}}[$__rate_interval]))`,
+            expr: `sum by (outcome) (rate(approov_token_cache_lookups_total{${CHOSEN}}[$__rate_interval]))`,
             legend: '{{outcome}}',
           },
         ],
@@ -348,7 +348,7 @@ const ROWS = [
         width: 12,
         queries: [
           {
-            expr: `sum by (source, outcome) (increase(approov_reload_total{${CHOSEN}}[$__rate_interval])) > 0`,
+            expr: `sum by (source, outcome) (increase(approov_reloads_total{${CHOSEN}}[$__rate_interval])) > 0`,
             legend: '{{source}}: {{outcome}}',
           },
         ],
@@ -447,7 +447,7 @@ const ROWS = [
         width: 16,
         queries: [
           {
-            expr: `sum by (reason) (rate(approov_log_suppressed_total{${CHOSEN}}[$__rate_interval])) > 0`,
+            expr: `sum by (reason) (rate(approov_log_lines_suppressed_total{${CHOSEN}}[$__rate_interval])) > 0`,
             legend: '{{reason}}',
           },
         ],
@@ -613,7 +613,7 @@ function variables() {
     variable('job', 'Job', 'label_values(approov_build_info{namespace=~"$namespace"}, job)'),
     variable(
       'instance',
-      'Instance',
+      'CheckServer',
       'label_values(approov_build_info{namespace=~"$namespace", job=~"$job"}, instance)',
     ),
     variable(

@@ -1,21 +1,21 @@
 /** Owns one check from the message to the answer: read, decide, count, log, write. */
 import { performance } from 'node:perf_hooks';
 import {
+  type DecryptedTokens,
   type DecryptionKey,
   isEncryptedToken,
-  type OpenedTokens,
-  verifyOpenedToken,
+  verifyDecryptedToken,
 } from './approov/encrypted-token.ts';
 import type { HostRule, Keyset } from './approov/keyset.ts';
 import { startAttempts, type VerificationAttempts } from './approov/token.ts';
 import type { CheckRequest } from './authz/check-request.ts';
 import { type Decision, decide, decideUnreadable, type TokenVerifier } from './authz/decide.ts';
+import { createDecryptionLimiter, MAX_DECRYPTIONS } from './authz/decryption-limiter.ts';
 import type { DeniedResponse } from './authz/denied-response.ts';
 import { headersReadUnder } from './authz/headers-read.ts';
 import { choosePolicies, type PolicyChoice, type PolicyTable } from './authz/policy.ts';
+import { TokenCache } from './authz/token-cache.ts';
 import { presentedTokens } from './authz/token-header.ts';
-import { createTokenOpener, MAX_DECRYPTIONS } from './authz/token-opener.ts';
-import { VerdictCache } from './authz/verdict-cache.ts';
 import { decodeCheckRequest } from './envoy/check-codec.ts';
 import { encodeCheckResponse } from './envoy/check-response.ts';
 import { WireError } from './envoy/wire.ts';
@@ -28,7 +28,7 @@ export interface CheckRules {
   readonly keyset: Keyset;
   readonly decryptionKeys: readonly DecryptionKey[];
   readonly denied: DeniedResponse;
-  readonly verdictCacheEntries: number;
+  readonly tokenCacheEntries: number;
 }
 
 export interface Checker {
@@ -37,8 +37,8 @@ export interface Checker {
    * Never throws or rejects.
    */
   check(message: Buffer, traceparent: string | undefined): Buffer | Promise<Buffer>;
-  /** Takes new rules; with other keys the verdict cache starts empty, so that one that is gone verifies nothing more. */
-  use(rules: CheckRules): void;
+  /** Takes new rules; with other keys the token cache starts empty, so that one that is gone verifies nothing more. */
+  replaceRules(rules: CheckRules): void;
 }
 
 interface CheckerParts {
@@ -51,7 +51,7 @@ interface CheckerParts {
   readonly onUnknownKid: () => void;
 }
 
-const NONE_OPENED: OpenedTokens = new Map();
+const NONE_DECRYPTED: DecryptedTokens = new Map();
 
 /** A request, and which policies judge it. */
 interface Asked {
@@ -61,7 +61,7 @@ interface Asked {
 
 export function createChecker(parts: CheckerParts): Checker {
   const { metrics, log, nowSeconds, onUnknownKid } = parts;
-  const opener = createTokenOpener(() => {
+  const opener = createDecryptionLimiter(() => {
     log.warn({ limit: MAX_DECRYPTIONS }, 'decryption limit reached: checks are answered internal_error');
   });
   let rules = prepare(parts.rules);
@@ -70,11 +70,11 @@ export function createChecker(parts: CheckerParts): Checker {
     const startMs = performance.now();
     const request = readRequest(message);
     const now = nowSeconds();
-    if (request === undefined) return answer(undefined, NONE_OPENED, now, startMs, traceparent);
+    if (request === undefined) return answer(undefined, NONE_DECRYPTED, now, startMs, traceparent);
     // Once per check: what it costs to read a path or a host, their sender chooses.
     const asked = { request, choice: choosePolicies(request, rules.policyTable) };
     const encrypted = encryptedToken(asked, now);
-    if (encrypted === undefined) return answer(asked, NONE_OPENED, now, startMs, traceparent);
+    if (encrypted === undefined) return answer(asked, NONE_DECRYPTED, now, startMs, traceparent);
     const rulesBefore = rules;
     return opener.open(encrypted, rules.decryptionKeys).then((opened) =>
       // Keys may have gone meanwhile, and with them the right to have opened anything.
@@ -93,7 +93,7 @@ export function createChecker(parts: CheckerParts): Checker {
     }
   }
 
-  /** The first to decrypt: a check decrypts once, and other encrypted tokens of the same request stay unopened. */
+  /** The first to decrypt: a check decrypts once, and other encrypted tokens of the same request stay not-decrypted. */
   function encryptedToken({ request, choice }: Asked, now: number): string | undefined {
     if (rules.decryptionKeys.length === 0) return undefined;
     return [...presentedTokens(request, choice.policies)].find(
@@ -104,7 +104,7 @@ export function createChecker(parts: CheckerParts): Checker {
 
   function answer(
     asked: Asked | undefined,
-    opened: OpenedTokens,
+    opened: DecryptedTokens,
     now: number,
     startMs: number,
     traceparent: string | undefined,
@@ -131,7 +131,7 @@ export function createChecker(parts: CheckerParts): Checker {
     }
   }
 
-  function judge(asked: Asked, opened: OpenedTokens, now: number): Decision {
+  function judge(asked: Asked, opened: DecryptedTokens, now: number): Decision {
     try {
       return decide(asked.request, asked.choice, createVerifier(opened, now), now);
     } catch (error) {
@@ -150,7 +150,7 @@ export function createChecker(parts: CheckerParts): Checker {
   }
 
   /** Looks a token up once per check, however many policies judge an ambiguous request. */
-  function createVerifier(opened: OpenedTokens, now: number): TokenVerifier {
+  function createVerifier(opened: DecryptedTokens, now: number): TokenVerifier {
     const results = new Map<string, ReturnType<TokenVerifier>>();
     const attempts = startAttempts();
     return (token, host) => {
@@ -166,7 +166,7 @@ export function createChecker(parts: CheckerParts): Checker {
   function verify(
     token: string,
     host: string,
-    opened: OpenedTokens,
+    opened: DecryptedTokens,
     attempts: VerificationAttempts,
     now: number,
   ): ReturnType<TokenVerifier> {
@@ -176,7 +176,7 @@ export function createChecker(parts: CheckerParts): Checker {
     const entry = inside?.kind === 'signed' ? cacheEntry(inside.token, host) : outer;
     const cached = cache.get(entry, now);
     metrics.cacheLookedUp(cached === undefined ? 'miss' : 'hit');
-    const result = cached ?? verifyOpenedToken(token, opened, keyset, host, attempts);
+    const result = cached ?? verifyDecryptedToken(token, opened, keyset, host, attempts);
     if (typeof result === 'string') {
       if (attempts.sawUnknownKid) onUnknownKid();
       return result;
@@ -209,7 +209,7 @@ export function createChecker(parts: CheckerParts): Checker {
       }
     },
 
-    use(next) {
+    replaceRules(next) {
       rules = prepare(next, rules);
     },
   };
@@ -217,7 +217,7 @@ export function createChecker(parts: CheckerParts): Checker {
 
 interface PreparedRules extends CheckRules {
   readonly headerNames: ReadonlySet<string>;
-  readonly cache: VerdictCache;
+  readonly cache: TokenCache;
   readonly hostBoundKeys: readonly HostRule[];
 }
 
@@ -225,7 +225,7 @@ function prepare(rules: CheckRules, before?: PreparedRules): PreparedRules {
   return {
     ...rules,
     headerNames: headersReadUnder(rules.policyTable),
-    cache: before && hasSameKeys(rules, before) ? before.cache : new VerdictCache(rules.verdictCacheEntries),
+    cache: before && hasSameKeys(rules, before) ? before.cache : new TokenCache(rules.tokenCacheEntries),
     hostBoundKeys: rules.keyset.keys
       .map((key) => key.isForHost)
       .filter((isForHost) => isForHost !== undefined),
@@ -237,7 +237,7 @@ function hasSameKeys(one: CheckRules, other: CheckRules): boolean {
   const isSame = (keys: readonly object[], others: readonly object[]): boolean =>
     keys.length === others.length && keys.every((key, index) => key === others[index]);
   return (
-    one.verdictCacheEntries === other.verdictCacheEntries &&
+    one.tokenCacheEntries === other.tokenCacheEntries &&
     isSame(one.keyset.keys, other.keyset.keys) &&
     isSame(one.decryptionKeys, other.decryptionKeys)
   );

@@ -93,7 +93,7 @@ const io: Io = {
       process.on(signal, () => {
         // Whoever asks twice does not want to wait for the drain.
         signals++;
-        if (signals > 1) process.exit(EXIT.fault);
+        if (signals > 1) process.exit(EXIT.failure);
         io.stop();
       });
     }
@@ -159,10 +159,10 @@ function fail(error: unknown): number {
   }
   if (error instanceof ListenError) {
     io.err(`${NAME}: ${error.message}`);
-    return EXIT.fault;
+    return EXIT.failure;
   }
   for (const line of describeFault(error).split('\n')) io.err(line);
-  return EXIT.fault;
+  return EXIT.failure;
 }
 
 /** A bug. While the service runs its message is left out, as it may quote a request. */

@@ -30,7 +30,7 @@ export interface AdminPages {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   /** The effective configuration without secrets, as YAML. */
   readonly configuration: () => string;
-  readonly onFault: (error: unknown) => void;
+  readonly onError: (error: unknown) => void;
   readonly onListenerError: ListenerOptions['onListenerError'];
 }
 
@@ -82,7 +82,7 @@ export function createAdminServer(pages: AdminPages): AdminServer {
     response.once('close', () => answering.delete(request.socket));
     answer(request)
       .catch((error: unknown) => {
-        pages.onFault(error);
+        pages.onError(error);
         return textPage(500, 'internal error');
       })
       .then((page) => send(response, page));
@@ -95,7 +95,8 @@ export function createAdminServer(pages: AdminPages): AdminServer {
   });
 
   return {
-    listen: (target) => listen(server, target, { socketMode: 0o600, onListenerError: pages.onListenerError }),
+    listen: (target) =>
+      listen(server, target, { unixSocketMode: 0o600, onListenerError: pages.onListenerError }),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 
 /** Key management that a decryption key may be allowed. */
-export const DECRYPTION_ALGORITHMS = [
+export const KEY_MANAGEMENT_ALGORITHMS = [
   'dir',
   'A128KW',
   'A192KW',
@@ -22,10 +22,10 @@ export const DECRYPTION_ALGORITHMS = [
   'ECDH-ES+A192KW',
   'ECDH-ES+A256KW',
 ] as const;
-export type DecryptionAlgorithm = (typeof DECRYPTION_ALGORITHMS)[number];
+export type KeyManagementAlgorithm = (typeof KEY_MANAGEMENT_ALGORITHMS)[number];
 
 /** Content encryption. */
-export const ENCRYPTIONS = [
+export const CONTENT_ENCRYPTION_ALGORITHMS = [
   'A128GCM',
   'A192GCM',
   'A256GCM',
@@ -33,10 +33,10 @@ export const ENCRYPTIONS = [
   'A192CBC-HS384',
   'A256CBC-HS512',
 ] as const;
-export type Encryption = (typeof ENCRYPTIONS)[number];
+export type ContentEncryptionAlgorithm = (typeof CONTENT_ENCRYPTION_ALGORITHMS)[number];
 
 /** RFC 7518 §5.2 and §5.3. */
-const ENCRYPTION_KEY_BYTES: Readonly<Record<Encryption, number>> = {
+const ENCRYPTION_KEY_BYTES: Readonly<Record<ContentEncryptionAlgorithm, number>> = {
   A128GCM: 16,
   A192GCM: 24,
   A256GCM: 32,
@@ -72,12 +72,16 @@ export function curveOf(key: KeyObject): string | undefined {
 }
 
 /** The algorithms that work with keys of a type; none with one that decrypts nothing. */
-export function algorithmsFor(keyType: string): readonly DecryptionAlgorithm[] {
-  return DECRYPTION_ALGORITHMS.filter((algorithm) => ALGORITHMS_BY_KEY_TYPE[keyType]?.test(algorithm));
+export function algorithmsFor(keyType: string): readonly KeyManagementAlgorithm[] {
+  return KEY_MANAGEMENT_ALGORITHMS.filter((algorithm) => ALGORITHMS_BY_KEY_TYPE[keyType]?.test(algorithm));
 }
 
 /** Whether a key decrypts what these two have encrypted. */
-export function isFitFor(key: KeyObject, algorithm: DecryptionAlgorithm, encryption: Encryption): boolean {
+export function isFitFor(
+  key: KeyObject,
+  algorithm: KeyManagementAlgorithm,
+  encryption: ContentEncryptionAlgorithm,
+): boolean {
   const bytes = secretBytes(algorithm, encryption);
   return (
     algorithmsFor(keyTypeOf(key)).includes(algorithm) &&
@@ -86,7 +90,10 @@ export function isFitFor(key: KeyObject, algorithm: DecryptionAlgorithm, encrypt
 }
 
 /** The exact length of the secret; `undefined` where any goes: a password, or no secret at all. */
-function secretBytes(algorithm: DecryptionAlgorithm, encryption: Encryption): number | undefined {
+function secretBytes(
+  algorithm: KeyManagementAlgorithm,
+  encryption: ContentEncryptionAlgorithm,
+): number | undefined {
   if (algorithm === 'dir') return ENCRYPTION_KEY_BYTES[encryption];
   const bits = /^A(\d+)/.exec(algorithm)?.[1];
   return bits === undefined ? undefined : Number(bits) / 8;
@@ -94,11 +101,11 @@ function secretBytes(algorithm: DecryptionAlgorithm, encryption: Encryption): nu
 
 /**
  * The lengths that a secret would need, by what needs them: `A128KW` and `A256KW` of one key are never both possible.
- * Of `dir` without `encryptions` nothing is known: it works with whatever fits the secret.
+ * Of `dir` without `contentEncryptionAlgorithms` nothing is known: it works with whatever fits the secret.
  */
 export function secretLengths(
-  algorithms: readonly DecryptionAlgorithm[],
-  encryptions: readonly Encryption[] | undefined,
+  algorithms: readonly KeyManagementAlgorithm[],
+  contentEncryptionAlgorithms: readonly ContentEncryptionAlgorithm[] | undefined,
 ): ReadonlyMap<number, string> {
   const lengths = new Map<number, string>();
   const add = (bytes: number | undefined, name: string): void => {
@@ -107,7 +114,7 @@ export function secretLengths(
   for (const algorithm of algorithms) {
     if (algorithm !== 'dir') add(secretBytes(algorithm, 'A256GCM'), algorithm);
     else
-      for (const encryption of encryptions ?? [])
+      for (const encryption of contentEncryptionAlgorithms ?? [])
         add(secretBytes('dir', encryption), `dir with ${encryption}`);
   }
   return lengths;

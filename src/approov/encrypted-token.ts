@@ -2,10 +2,10 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { compactDecrypt, errors } from 'jose';
 import {
+  type ContentEncryptionAlgorithm,
   curveOf,
-  type DecryptionAlgorithm,
-  type Encryption,
   isFitFor,
+  type KeyManagementAlgorithm,
   keyTypeOf,
 } from './decryption-algorithm.ts';
 import type { Keyset } from './keyset.ts';
@@ -33,8 +33,8 @@ export interface DecryptionKey {
   readonly key: KeyObject;
   /** 12 hex digits that tell keys apart without giving one away. */
   readonly fingerprint: string;
-  readonly algorithms: readonly DecryptionAlgorithm[];
-  readonly encryptions: readonly Encryption[];
+  readonly keyManagementAlgorithms: readonly KeyManagementAlgorithm[];
+  readonly contentEncryptionAlgorithms: readonly ContentEncryptionAlgorithm[];
   /** Inside is a signed token, verified as any other. If not, the claims themselves: for a secret only. */
   readonly isNested: boolean;
   /** What its owner should know of it; holds nothing of it. */
@@ -42,10 +42,10 @@ export interface DecryptionKey {
 }
 
 /** What was inside, or that no key opens it, or that nobody tried as too many were being opened. */
-export type OpenedToken =
+export type DecryptedToken =
   | { readonly kind: 'signed'; readonly token: string }
   | { readonly kind: 'claims'; readonly keyId: string; readonly plaintext: Buffer }
-  | { readonly kind: 'unopened' }
+  | { readonly kind: 'not-decrypted' }
   | { readonly kind: 'overloaded' };
 
 /** Whether a token has the form of a compact JWE (RFC 7516 §7.1): five strict parts, the first a readable header. */
@@ -54,12 +54,12 @@ export function isEncryptedToken(token: string): boolean {
 }
 
 /** Decrypts with the one key that the token's header chooses; never throws for what a token holds. */
-export async function openToken(token: string, keys: readonly DecryptionKey[]): Promise<OpenedToken> {
+export async function decryptToken(token: string, keys: readonly DecryptionKey[]): Promise<DecryptedToken> {
   const header = readHeader(token);
   const key = header && chooseDecryptionKey(header, keys);
-  if (key === undefined) return { kind: 'unopened' };
+  if (key === undefined) return { kind: 'not-decrypted' };
   const plaintext = await decrypt(token, key);
-  if (plaintext === undefined) return { kind: 'unopened' };
+  if (plaintext === undefined) return { kind: 'not-decrypted' };
   return key.isNested
     ? { kind: 'signed', token: plaintext.toString('latin1') }
     : { kind: 'claims', keyId: key.id, plaintext };
@@ -86,10 +86,10 @@ function chooseDecryptionKey(header: JsonObject, keys: readonly DecryptionKey[])
       : undeclared
     : [...undeclared, ...declared];
   return candidates.find(
-    ({ key, algorithms, encryptions }) =>
-      algorithms.some((algorithm) => algorithm === header['alg']) &&
-      encryptions.some((encryption) => encryption === header['enc']) &&
-      isFitFor(key, header['alg'] as DecryptionAlgorithm, header['enc'] as Encryption) &&
+    ({ key, keyManagementAlgorithms, contentEncryptionAlgorithms }) =>
+      keyManagementAlgorithms.some((algorithm) => algorithm === header['alg']) &&
+      contentEncryptionAlgorithms.some((encryption) => encryption === header['enc']) &&
+      isFitFor(key, header['alg'] as KeyManagementAlgorithm, header['enc'] as ContentEncryptionAlgorithm) &&
       (curveOf(key) === undefined || curveOf(key) === ephemeralCurve(header)),
   );
 }
@@ -101,11 +101,11 @@ function ephemeralCurve(header: JsonObject): unknown {
 /** Whether some token would choose either of two keys, of which only the first would ever be used. */
 export function isSameChoice(one: DecryptionKey, other: DecryptionKey): boolean {
   if (one.kid !== other.kid || keyTypeOf(one.key) !== keyTypeOf(other.key)) return false;
-  return one.algorithms.some((algorithm) =>
-    one.encryptions.some(
+  return one.keyManagementAlgorithms.some((algorithm) =>
+    one.contentEncryptionAlgorithms.some(
       (encryption) =>
-        other.algorithms.includes(algorithm) &&
-        other.encryptions.includes(encryption) &&
+        other.keyManagementAlgorithms.includes(algorithm) &&
+        other.contentEncryptionAlgorithms.includes(encryption) &&
         isFitFor(one.key, algorithm, encryption) &&
         isFitFor(other.key, algorithm, encryption),
     ),
@@ -113,12 +113,12 @@ export function isSameChoice(one: DecryptionKey, other: DecryptionKey): boolean 
 }
 
 /** What decryption keys made of the encrypted tokens of a request, by token. */
-export type OpenedTokens = ReadonlyMap<string, OpenedToken>;
+export type DecryptedTokens = ReadonlyMap<string, DecryptedToken>;
 
 /** Judges a token that may be encrypted, as {@link verifyToken} does; one that was not opened is not supported. */
-export function verifyOpenedToken(
+export function verifyDecryptedToken(
   token: string,
-  opened: OpenedTokens,
+  opened: DecryptedTokens,
   keyset: Keyset,
   host: string,
   attempts: VerificationAttempts = startAttempts(),
@@ -131,12 +131,12 @@ export function verifyOpenedToken(
 
 async function decrypt(
   token: string,
-  { key, algorithms, encryptions }: DecryptionKey,
+  { key, keyManagementAlgorithms, contentEncryptionAlgorithms }: DecryptionKey,
 ): Promise<Buffer | undefined> {
   try {
     const { plaintext } = await compactDecrypt(token, key, {
-      keyManagementAlgorithms: [...algorithms],
-      contentEncryptionAlgorithms: [...encryptions],
+      keyManagementAlgorithms: [...keyManagementAlgorithms],
+      contentEncryptionAlgorithms: [...contentEncryptionAlgorithms],
       maxPBES2Count: MAX_PBES2_COUNT,
       maxDecompressedLength: MAX_DECOMPRESSED_BYTES,
     });

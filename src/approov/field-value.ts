@@ -1,7 +1,7 @@
 /** Owns the one rule about HTTP field values that tokens and bindings share (RFC 9110 §5.5). */
 
 /** Without the SP and HTAB around it, which are no part of a field value. Linear, unlike a regular expression. */
-export function trimBlanks(value: Buffer): Buffer {
+export function trimOws(value: Buffer): Buffer {
   let start = 0;
   let end = value.length;
   while (start < end && isBlank(value[start])) start++;

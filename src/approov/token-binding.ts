@@ -1,7 +1,7 @@
 /** Owns token binding: the `pay` claim holds the SHA-256 of the header values that the app bound its token to. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { decodeBase64 } from './base64.ts';
-import { trimBlanks } from './field-value.ts';
+import { trimOws } from './field-value.ts';
 import type { VerifiedToken } from './token.ts';
 
 export type BindingFailure = 'missing_pay_claim' | 'missing_binding_header' | 'binding_mismatch';
@@ -24,7 +24,7 @@ export function checkBinding(
   const hash = createHash('sha256');
   let hasBlank = false;
   for (const values of boundValues) {
-    const value = values.length === 1 && values[0] ? trimBlanks(values[0]) : undefined;
+    const value = values.length === 1 && values[0] ? trimOws(values[0]) : undefined;
     if (value === undefined) return 'missing_binding_header';
     if (value.length === 0) hasBlank = true;
     // Without a separator, as Approov hashes them: bytes may move from one header to the next unnoticed.
@@ -41,6 +41,6 @@ export function checkBinding(
 /** The `pay` claim of a token bound to these header values: standard base64 with padding, as Approov writes it. */
 export function payClaim(values: readonly string[]): string {
   const hash = createHash('sha256');
-  for (const value of values) hash.update(trimBlanks(Buffer.from(value)));
+  for (const value of values) hash.update(trimOws(Buffer.from(value)));
   return hash.digest('base64');
 }

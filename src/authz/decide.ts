@@ -1,6 +1,6 @@
 /** Owns the decision: the steps of a check in their order, and the action that follows under the policy's mode. */
 import { checkLifetime, hasAudience, hasIssuer } from '../approov/claims.ts';
-import { trimBlanks } from '../approov/field-value.ts';
+import { trimOws } from '../approov/field-value.ts';
 import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
 import { hasClaims, type TokenFailure, type VerifiedToken } from '../approov/token.ts';
 import { type BindingFailure, checkBinding } from '../approov/token-binding.ts';
@@ -59,7 +59,7 @@ export function decide(
     // Nothing is stricter.
     if (decision.action === 'deny') break;
   }
-  return strictest ?? conclude(undefined, { reason: 'policy_unknown' }, ambiguous, sdkStatus);
+  return strictest ?? conclude(undefined, { reason: 'unknown_policy' }, ambiguous, sdkStatus);
 }
 
 /** The decision for a message that cannot be read: nothing is known, so nothing is let in. */
@@ -149,7 +149,7 @@ const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** The value of a header without the blanks around it; `''` if the header is absent or repeated. */
 function onlyValue(request: CheckRequest, name: string): string {
   const [value, ...others] = headerValues(request, name);
-  return value === undefined || others.length > 0 ? '' : trimBlanks(value).toString('latin1');
+  return value === undefined || others.length > 0 ? '' : trimOws(value).toString('latin1');
 }
 
 function checkClaims(
@@ -184,7 +184,7 @@ function checkBoundHeaders(
 
 function readStatusHeader(request: CheckRequest): SdkStatus | 'other' | undefined {
   const values = headerValues(request, HEADERS_READ.approovStatus);
-  const words = values.map((value) => trimBlanks(value).toString('latin1')).filter((word) => word !== '');
+  const words = values.map((value) => trimOws(value).toString('latin1')).filter((word) => word !== '');
   if (words.length === 0) return undefined;
   return (words.length === 1 && words[0] !== undefined && parseSdkStatus(words[0])) || 'other';
 }

@@ -42,7 +42,7 @@ export const REASONS = {
     meaning: 'A CORS preflight, which browsers send without a token.',
     remedy: 'Nothing; put Envoy’s CORS filter before ext_authz to answer it there.',
   },
-  policy_unknown: {
+  unknown_policy: {
     verdict: 'unverified',
     step: 'policy',
     meaning: 'Envoy named a policy in `context_extensions` that is not configured.',

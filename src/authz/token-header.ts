@@ -1,5 +1,5 @@
 /** Owns how one token is found in a request: its header, an optional prefix, or a status word in its place. */
-import { trimBlanks } from '../approov/field-value.ts';
+import { trimOws } from '../approov/field-value.ts';
 import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
 import { type CheckRequest, headerValues } from './check-request.ts';
 import type { Policy } from './policy.ts';
@@ -14,7 +14,7 @@ export type PresentedToken =
 export function readTokenHeader(request: CheckRequest, policy: Policy): PresentedToken {
   const [first, ...others] = headerValues(request, policy.tokenHeader);
   if (others.length > 0) return { kind: 'duplicate_approov_token' };
-  const token = first === undefined ? '' : stripPrefix(trimBlanks(first), policy.tokenPrefix);
+  const token = first === undefined ? '' : stripPrefix(trimOws(first), policy.tokenPrefix);
   if (token.includes(',')) return { kind: 'duplicate_approov_token' };
   const sdkStatus = parseSdkStatus(token);
   if (token === '' || sdkStatus !== undefined) return { kind: 'missing_approov_token', sdkStatus };
@@ -46,7 +46,7 @@ export function presentedTokens(request: CheckRequest, policies: readonly Policy
 function stripPrefix(value: Buffer, prefix: string): string {
   // latin1 keeps one character per byte; a byte that is not ASCII is then refused as no base64url.
   const start = value.toString('latin1', 0, prefix.length).toLowerCase();
-  if (start === prefix) return trimBlanks(value.subarray(prefix.length)).toString('latin1');
+  if (start === prefix) return trimOws(value.subarray(prefix.length)).toString('latin1');
   // A proxy trims `Bearer ` before an empty token to `Bearer`: that is the prefix and no token.
   return start === prefix.trimEnd() ? '' : value.toString('latin1');
 }

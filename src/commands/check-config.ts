@@ -1,7 +1,7 @@
 /** Owns `check-config`: shows what `serve` would run with. */
-import { formatConfig } from '../config/effective.ts';
+import { formatConfig } from '../config/format-config.ts';
 import { findWarnings } from '../config/warnings.ts';
-import { decryptionWarnings, loadConfiguration } from '../sources/configuration.ts';
+import { decryptionWarnings, loadConfig } from '../sources/config-store.ts';
 import { keyWarnings } from '../sources/key-store.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 
@@ -9,7 +9,7 @@ export const checkConfig: Command = {
   help: [],
   options: {},
   async run(options, io) {
-    const configuration = await loadConfiguration(configFile(options, io), io.env);
+    const configuration = await loadConfig(configFile(options, io), io.env);
     const { config, keys, decryptionKeys } = configuration;
     io.out(formatConfig(config, keys, decryptionKeys).trimEnd());
     const ofConfig = findWarnings(config).map(({ path, message }) => `${path}: ${message}`);

@@ -30,7 +30,7 @@ export interface Command {
   run(options: Options, io: Io): Promise<number>;
 }
 
-export const EXIT = { ok: 0, fault: 1, usage: 2, refused: 3 } as const;
+export const EXIT = { ok: 0, failure: 1, usage: 2, refused: 3 } as const;
 
 /** A command line that cannot be followed. */
 export class UsageError extends Error {

@@ -1,9 +1,9 @@
 /** Owns `explain`: takes a request described on the command line through the check, step by step. */
 import {
+  type DecryptedToken,
+  decryptToken,
   isEncryptedToken,
-  type OpenedToken,
-  openToken,
-  verifyOpenedToken,
+  verifyDecryptedToken,
 } from '../approov/encrypted-token.ts';
 import type { Keyset } from '../approov/keyset.ts';
 import { readUnverifiedToken, startAttempts } from '../approov/token.ts';
@@ -13,7 +13,7 @@ import { type Ambiguity, choosePolicies, type Policy, type PolicyTable } from '.
 import { REASONS, STEPS, type Step } from '../authz/reason.ts';
 import { presentedTokens } from '../authz/token-header.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
-import { type Configuration, loadConfiguration } from '../sources/configuration.ts';
+import { type LoadedConfig, loadConfig } from '../sources/config-store.ts';
 import { fetchKeyset } from '../sources/key-store.ts';
 import { clipAll, escapeUnprintable } from '../telemetry/printable.ts';
 import { type Command, configFile, EXIT, type Io, type Options, UsageError } from './command.ts';
@@ -40,7 +40,7 @@ export const explain: Command = {
   async run(options, io) {
     const nowSeconds = readTime(options, io);
     const bare = readRequest(options);
-    const configuration = await loadConfiguration(configFile(options, io), io.env);
+    const configuration = await loadConfig(configFile(options, io), io.env);
     const request = withToken(bare, configuration.config.policyTable, await readToken(options, io));
     const { config } = configuration;
     const { keyset, problems } = await fetchKeyset(configuration.keys, config.proxy);
@@ -62,13 +62,13 @@ async function createVerifier(
   request: CheckRequest,
   policies: readonly Policy[],
   keyset: Keyset,
-  { decryptionKeys }: Configuration,
+  { decryptionKeys }: LoadedConfig,
 ): Promise<TokenVerifier> {
-  const opened = new Map<string, OpenedToken>();
+  const opened = new Map<string, DecryptedToken>();
   const encrypted = [...presentedTokens(request, policies)].find(isEncryptedToken);
-  if (encrypted !== undefined) opened.set(encrypted, await openToken(encrypted, decryptionKeys));
+  if (encrypted !== undefined) opened.set(encrypted, await decryptToken(encrypted, decryptionKeys));
   const attempts = startAttempts();
-  return (token, host) => verifyOpenedToken(token, opened, keyset, host, attempts);
+  return (token, host) => verifyDecryptedToken(token, opened, keyset, host, attempts);
 }
 
 interface Explanation {

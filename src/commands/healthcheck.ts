@@ -6,7 +6,7 @@ import { formatAddress, type ListenAddress } from '../config/address.ts';
 import { ConfigError } from '../config/config.ts';
 import type { ListenSettings } from '../config/listen.ts';
 import { parseListen } from '../config/parse-listen.ts';
-import { readTextFile } from '../sources/files.ts';
+import { readTextFile } from '../sources/text-file.ts';
 import { type Command, configFile, EXIT, type Io, type Options } from './command.ts';
 
 const TIMEOUT_MS = 2000;
@@ -15,7 +15,7 @@ export const healthcheck: Command = {
   help: [],
   options: {},
   // Docker and Kubernetes know 0 and 1.
-  mistakeCode: EXIT.fault,
+  mistakeCode: EXIT.failure,
   async run(options, io) {
     const listen = await readListen(options, io);
     // A client certificate is Envoy's and not ours to show, so the admin page is asked instead.
@@ -28,7 +28,7 @@ export const healthcheck: Command = {
     } catch (error) {
       io.err(`${formatAddress(address)}: ${describe(error)}`);
     }
-    return EXIT.fault;
+    return EXIT.failure;
   },
 };
 

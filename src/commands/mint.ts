@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { VerificationKey } from '../approov/keyset.ts';
 import { Secret } from '../approov/secret.ts';
 import { payClaim } from '../approov/token-binding.ts';
-import { loadConfiguration } from '../sources/configuration.ts';
+import { loadConfig } from '../sources/config-store.ts';
 import { type Command, configFile, EXIT, type Options, UsageError } from './command.ts';
 import { parseDurationSeconds } from './duration.ts';
 
@@ -32,7 +32,7 @@ export const mint: Command = {
       ...boundClaims(options.texts('bind')),
       ...extraClaims(options.texts('claim')),
     };
-    const { keys } = await loadConfiguration(configFile(options, io), io.env);
+    const { keys } = await loadConfig(configFile(options, io), io.env);
     const symmetric = keys.flatMap((loaded) => loaded.keys ?? []).filter(isSymmetric);
     io.out(sign(chooseKey(symmetric, options), claims, options.flag('invalid')));
     return EXIT.ok;

@@ -2,7 +2,7 @@
 
 import { startService } from '../server/service.ts';
 import { WorkerError } from '../server/workers.ts';
-import { openConfiguration } from '../sources/configuration.ts';
+import { openConfigStore } from '../sources/config-store.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 
 export const serve: Command = {
@@ -10,23 +10,23 @@ export const serve: Command = {
   options: {},
   async run(options, io) {
     io.takeStreams();
-    const isAsked = io.stopSignal();
-    const starting = openConfiguration(configFile(options, io), io.env).then((files) =>
+    const stopRequested = io.stopSignal();
+    const starting = openConfigStore(configFile(options, io), io.env).then((files) =>
       startService(files, io.stop),
     );
     // From the beginning, as a signal that nobody listens to ends the process.
     io.onReloadSignal(() => void starting.then((service) => service.reload()));
     try {
       // Asked before it serves, it has nothing to drain.
-      const service = await Promise.race([starting, isAsked]);
+      const service = await Promise.race([starting, stopRequested]);
       if (service === undefined) return EXIT.ok;
-      await isAsked;
+      await stopRequested;
       await service.stop();
       return EXIT.ok;
     } catch (error) {
       if (!(error instanceof WorkerError)) throw error;
       if (!error.hasSaidWhy) io.err(error.message);
-      return EXIT.fault;
+      return EXIT.failure;
     }
   },
 };

@@ -1,6 +1,6 @@
 /** Owns what a configuration is once it is read, and what is said of one that is wrong. */
 import type { Algorithm } from '../approov/algorithm.ts';
-import type { DecryptionAlgorithm, Encryption } from '../approov/decryption-algorithm.ts';
+import type { ContentEncryptionAlgorithm, KeyManagementAlgorithm } from '../approov/decryption-algorithm.ts';
 import type { Secret } from '../approov/secret.ts';
 import type { PolicyTable } from '../authz/policy.ts';
 import type { Settings } from './schema.ts';
@@ -14,11 +14,11 @@ export interface HttpProxy {
 }
 
 /** Where a key comes from: the environment may hold a secret itself, else a file or a URL does. */
-export interface KeySource {
+export interface KeyConfig {
   readonly id: string;
   /** What the content is. */
-  readonly source: 'secret' | 'jwks' | 'pem';
-  readonly from:
+  readonly format: 'secret' | 'jwks' | 'pem';
+  readonly location:
     | { readonly secret: Secret }
     | { readonly file: string }
     /** `caFile`: the certificate authorities that are trusted at the URL, where they are named. */
@@ -32,14 +32,14 @@ export interface KeySource {
 }
 
 /** A key that opens encrypted tokens. */
-export interface DecryptionKeySource {
+export interface DecryptionKeyConfig {
   readonly id: string;
   readonly kid: string | undefined;
-  readonly source: 'secret' | 'private';
+  readonly format: 'secret' | 'private';
   readonly file: string;
-  /** `undefined`, as of `encryptions`: what fits the key. */
-  readonly algorithms: readonly DecryptionAlgorithm[] | undefined;
-  readonly encryptions: readonly Encryption[] | undefined;
+  /** `undefined`, as of `contentEncryptionAlgorithms`: what fits the key. */
+  readonly keyManagementAlgorithms: readonly KeyManagementAlgorithm[] | undefined;
+  readonly contentEncryptionAlgorithms: readonly ContentEncryptionAlgorithm[] | undefined;
   readonly isNested: boolean;
   readonly path: string;
 }
@@ -47,8 +47,8 @@ export interface DecryptionKeySource {
 /** The fields of the file, complete with their defaults, and what is made of keys, policies and routes. */
 export interface Config {
   readonly settings: Settings;
-  readonly keys: readonly KeySource[];
-  readonly decryptionKeys: readonly DecryptionKeySource[];
+  readonly keys: readonly KeyConfig[];
+  readonly decryptionKeys: readonly DecryptionKeyConfig[];
   readonly policyTable: PolicyTable;
   /** The proxy through which URLs are fetched. */
   readonly proxy: HttpProxy | undefined;

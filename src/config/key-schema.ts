@@ -1,7 +1,11 @@
 /** Describes `keys` and `decryptionKeys` of the configuration file: each field with its type and range. */
 import * as z from 'zod';
 import { ALGORITHM_NAMES, type Algorithm, algorithmRow } from '../approov/algorithm.ts';
-import { DECRYPTION_ALGORITHMS, ENCRYPTIONS, secretLengths } from '../approov/decryption-algorithm.ts';
+import {
+  CONTENT_ENCRYPTION_ALGORITHMS,
+  KEY_MANAGEMENT_ALGORITHMS,
+  secretLengths,
+} from '../approov/decryption-algorithm.ts';
 import { filePath } from './listen.ts';
 import { host, name, text } from './names.ts';
 
@@ -59,8 +63,8 @@ export const DECRYPTION_KEY = z
     secretFile: filePath.optional(),
     privateKeyFile: filePath.optional(),
     kid: text.optional(),
-    algorithms: z.array(z.enum(DECRYPTION_ALGORITHMS)).min(1).optional(),
-    encryptions: z.array(z.enum(ENCRYPTIONS)).min(1).optional(),
+    keyManagementAlgorithms: z.array(z.enum(KEY_MANAGEMENT_ALGORITHMS)).min(1).optional(),
+    contentEncryptionAlgorithms: z.array(z.enum(CONTENT_ENCRYPTION_ALGORITHMS)).min(1).optional(),
     nested: z.boolean().default(true),
   })
   .superRefine((key, context) => {
@@ -72,12 +76,12 @@ export const DECRYPTION_KEY = z
       context.addIssue({ code: 'custom', path: ['nested'], message });
     }
     const [[oneBytes, one] = [], [otherBytes, other] = []] = secretLengths(
-      key.algorithms ?? [],
-      key.encryptions,
+      key.keyManagementAlgorithms ?? [],
+      key.contentEncryptionAlgorithms,
     );
     if (other !== undefined) {
       const message = `${one} takes a secret of ${oneBytes} bytes and ${other} one of ${otherBytes}: give each a key of its own`;
-      context.addIssue({ code: 'custom', path: ['algorithms'], message });
+      context.addIssue({ code: 'custom', path: ['keyManagementAlgorithms'], message });
     }
   });
 

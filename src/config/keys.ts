@@ -1,6 +1,6 @@
 /** Owns which keys the configuration asks for: those of the file, or the one that the environment gives. */
 import { Secret, SecretError } from '../approov/secret.ts';
-import type { DecryptionKeySource, KeySource, Problem } from './config.ts';
+import type { DecryptionKeyConfig, KeyConfig, Problem } from './config.ts';
 import {
   type Env,
   type RawObject,
@@ -28,7 +28,7 @@ export function hasEnvKey(env: Env): boolean {
 }
 
 /** The keys that are well described, whatever else is wrong with the content; what is wrong goes to `problems`. */
-export function readKeys(content: RawObject, env: Env, problems: Problem[]): readonly KeySource[] {
+export function readKeys(content: RawObject, env: Env, problems: Problem[]): readonly KeyConfig[] {
   const secret = readVariable(env, SECRET_VARIABLE);
   const secretFile = readVariable(env, SECRET_FILE_VARIABLE);
   const variable = secret === undefined ? SECRET_FILE_VARIABLE : SECRET_VARIABLE;
@@ -52,7 +52,7 @@ export function readKeys(content: RawObject, env: Env, problems: Problem[]): rea
   if (inFile) problems.push({ path: 'keys', message: `set together with ${variable}: give one` });
   const key = {
     id: ENV_KEY_ID,
-    source: 'secret',
+    format: 'secret',
     kid: undefined,
     algorithms: undefined,
     hosts: undefined,
@@ -60,12 +60,12 @@ export function readKeys(content: RawObject, env: Env, problems: Problem[]): rea
   } as const;
   if (secretFile !== undefined) {
     const problem = valueProblem(secretFile);
-    if (problem === undefined) return [{ ...key, from: { file: secretFile } }];
+    if (problem === undefined) return [{ ...key, location: { file: secretFile } }];
     problems.push({ path: variable, message: problem });
     return [];
   }
   try {
-    return [{ ...key, from: { secret: Secret.parse(secret ?? '') } }];
+    return [{ ...key, location: { secret: Secret.parse(secret ?? '') } }];
   } catch (error) {
     if (!(error instanceof SecretError)) throw error;
     problems.push({ path: variable, message: error.message });
@@ -73,14 +73,14 @@ export function readKeys(content: RawObject, env: Env, problems: Problem[]): rea
   }
 }
 
-export function readDecryptionKeys(content: RawObject): readonly DecryptionKeySource[] {
+export function readDecryptionKeys(content: RawObject): readonly DecryptionKeyConfig[] {
   return rawList(content, 'decryptionKeys').flatMap((raw, index) => {
     const key = DECRYPTION_KEY.safeParse(raw);
     return key.success ? decryptionKey(key.data, `decryptionKeys[${index}]`) : [];
   });
 }
 
-function fileKey(settings: KeySettings, path: string): KeySource {
+function fileKey(settings: KeySettings, path: string): KeyConfig {
   const { id, kid, algorithms, hosts, caFile } = settings;
   const field = KEY_SOURCES.find((source) => settings[source] !== undefined) ?? 'secretFile';
   const place = settings[field] ?? '';
@@ -89,17 +89,25 @@ function fileKey(settings: KeySettings, path: string): KeySource {
     kid,
     algorithms,
     hosts,
-    source: ({ secretFile: 'secret', pemFile: 'pem', jwksFile: 'jwks', jwksUrl: 'jwks' } as const)[field],
-    from: field === 'jwksUrl' ? { url: place, caFile } : { file: place },
+    format: ({ secretFile: 'secret', pemFile: 'pem', jwksFile: 'jwks', jwksUrl: 'jwks' } as const)[field],
+    location: field === 'jwksUrl' ? { url: place, caFile } : { file: place },
     path: `${path}.${field}`,
   };
 }
 
-function decryptionKey(settings: DecryptionKeySettings, path: string): readonly DecryptionKeySource[] {
-  const { id, kid, algorithms, encryptions, nested, secretFile, privateKeyFile } = settings;
-  const key = { id, kid, algorithms, encryptions, isNested: nested };
+function decryptionKey(settings: DecryptionKeySettings, path: string): readonly DecryptionKeyConfig[] {
+  const {
+    id,
+    kid,
+    keyManagementAlgorithms,
+    contentEncryptionAlgorithms,
+    nested,
+    secretFile,
+    privateKeyFile,
+  } = settings;
+  const key = { id, kid, keyManagementAlgorithms, contentEncryptionAlgorithms, isNested: nested };
   if (secretFile !== undefined)
-    return [{ ...key, source: 'secret', file: secretFile, path: `${path}.secretFile` }];
+    return [{ ...key, format: 'secret', file: secretFile, path: `${path}.secretFile` }];
   if (privateKeyFile === undefined) return [];
-  return [{ ...key, source: 'private', file: privateKeyFile, path: `${path}.privateKeyFile` }];
+  return [{ ...key, format: 'private', file: privateKeyFile, path: `${path}.privateKeyFile` }];
 }

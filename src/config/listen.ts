@@ -13,7 +13,7 @@ export const TLS = z.strictObject({
 export const LISTEN = z.strictObject({
   grpc: addressOf(['tcp', 'unix'], 'must be host:port, [v6]:port or unix:/path').prefault('0.0.0.0:9001'),
   admin: addressOf(['tcp'], 'must be host:port or [v6]:port').prefault('127.0.0.1:9002'),
-  socketMode: z
+  unixSocketMode: z
     .string('must be a text of octal digits in quotes, such as "0660"')
     .regex(/^0?[0-7]{3}$/, 'must be a text of octal digits in quotes, such as "0660"')
     .default('0660'),

@@ -4,7 +4,7 @@ import { ConfigError, type Problem } from './config.ts';
 import { dropEmptySections } from './empty-sections.ts';
 import { applyOverrides, type Env, withOrigin } from './env.ts';
 import { LISTEN, type ListenSettings } from './listen.ts';
-import { shapeProblems } from './shape.ts';
+import { shapeProblems } from './shape-problems.ts';
 import { readYaml } from './yaml.ts';
 
 /**

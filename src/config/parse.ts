@@ -5,8 +5,8 @@ import { createPolicyTable, type Policy, type PolicyTable } from '../authz/polic
 import {
   type Config,
   ConfigError,
-  type DecryptionKeySource,
-  type KeySource,
+  type DecryptionKeyConfig,
+  type KeyConfig,
   type Problem,
 } from './config.ts';
 import { dropEmptySections } from './empty-sections.ts';
@@ -22,14 +22,14 @@ import {
 import { ENV_KEY_ID, hasEnvKey, readDecryptionKeys, readKeys } from './keys.ts';
 import { TLS, type TlsSettings } from './listen.ts';
 import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './schema.ts';
-import { printableName, shapeProblems } from './shape.ts';
+import { printableName, shapeProblems } from './shape-problems.ts';
 import { readYaml } from './yaml.ts';
 
 /** What could be read: with problems there is no configuration, yet the files that are well described are known. */
 export interface ParsedConfig {
   readonly config: Config | undefined;
-  readonly keys: readonly KeySource[];
-  readonly decryptionKeys: readonly DecryptionKeySource[];
+  readonly keys: readonly KeyConfig[];
+  readonly decryptionKeys: readonly DecryptionKeyConfig[];
   readonly tls: TlsSettings | undefined;
   readonly problems: readonly Problem[];
 }
@@ -55,7 +55,7 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   problems.push(...nameProblems(content, defaultPolicy), ...idProblems(content, env));
   const keys = readKeys(content, env, problems);
   const decryptionKeys = readDecryptionKeys(content);
-  const proxy = keys.some(({ from }) => 'url' in from) ? readProxy(env, problems) : undefined;
+  const proxy = keys.some(({ location: from }) => 'url' in from) ? readProxy(env, problems) : undefined;
   const config =
     file.success && problems.length === 0
       ? {

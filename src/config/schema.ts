@@ -101,7 +101,7 @@ const LOG = z.strictObject({
   checks: z.enum(['none', 'failures', 'all']).default('failures'),
 });
 
-const VERDICT_CACHE = z.strictObject({ maxEntries: z.int().min(0).max(10_000_000).default(10_000) });
+const TOKEN_CACHE = z.strictObject({ maxEntries: z.int().min(0).max(10_000_000).default(10_000) });
 
 const DRAIN = z.strictObject({ delaySeconds: seconds.default(5), timeoutSeconds: seconds.default(20) });
 
@@ -112,7 +112,7 @@ const CONNECTION = z.strictObject({
 
 const LIMITS = z.strictObject({
   messageBytes: z.int().min(1024).max(0x7fff_ffff).default(262_144),
-  headerBytes: z.int().min(1024).max(65_536).default(65_536),
+  grpcMetadataBytes: z.int().min(1024).max(65_536).default(65_536),
   connections: count.default(10_000),
 });
 
@@ -126,7 +126,7 @@ export const FILE = z.strictObject({
   routes: z.array(ROUTE).default([]),
   denied: DENIED.prefault({}),
   log: LOG.prefault({}),
-  verdictCache: VERDICT_CACHE.prefault({}),
+  tokenCache: TOKEN_CACHE.prefault({}),
   drain: DRAIN.prefault({}),
   connection: CONNECTION.prefault({}),
   limits: LIMITS.prefault({}),

@@ -90,7 +90,7 @@ function aliasOf(reader: WireReader, { keyStart, keyEnd }: KeySpan): string | un
 }
 
 /** A CheckRequest while it is read: a singular message that is repeated merges into it, as protobuf demands. */
-class Draft implements CheckRequest {
+class CheckRequestBuilder implements CheckRequest {
   method = '';
   path = '';
   host = '';
@@ -133,26 +133,26 @@ class Draft implements CheckRequest {
  * @throws {WireError} the message does not decode.
  */
 export function decodeCheckRequest(message: Buffer, headerNames: ReadonlySet<string>): CheckRequest {
-  return new WireReader(message).fields(readCheckRequest, new Draft(headerNames));
+  return new WireReader(message).fields(readCheckRequest, new CheckRequestBuilder(headerNames));
 }
 
-function readCheckRequest(reader: WireReader, tag: number, draft: Draft): void {
-  if (tag === TAG.checkRequest.attributes) reader.message(readAttributeContext, draft);
+function readCheckRequest(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
+  if (tag === TAG.checkRequest.attributes) reader.message(readAttributeContext, builder);
   else reader.skip(tag);
 }
 
-function readAttributeContext(reader: WireReader, tag: number, draft: Draft): void {
+function readAttributeContext(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
   switch (tag) {
     case TAG.attributeContext.source:
-      reader.message(readPeer, draft);
+      reader.message(readPeer, builder);
       return;
     case TAG.attributeContext.request:
-      reader.message(readRequest, draft);
+      reader.message(readRequest, builder);
       return;
     case TAG.attributeContext.contextExtensions: {
       const extension = reader.message(readMapEntry, new Pair());
       if (reader.latin1(extension.keyStart, extension.keyEnd) === POLICY_EXTENSION)
-        draft.policyName = reader.view(extension).toString();
+        builder.policyName = reader.view(extension).toString();
       return;
     }
     default:
@@ -160,56 +160,56 @@ function readAttributeContext(reader: WireReader, tag: number, draft: Draft): vo
   }
 }
 
-function readPeer(reader: WireReader, tag: number, draft: Draft): void {
-  if (tag === TAG.peer.address) reader.message(readAddress, draft);
+function readPeer(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
+  if (tag === TAG.peer.address) reader.message(readAddress, builder);
   else reader.skip(tag);
 }
 
-function readAddress(reader: WireReader, tag: number, draft: Draft): void {
-  if (tag === TAG.address.socketAddress) reader.message(readSocketAddress, draft);
-  else if (tag === TAG.address.pipe) reader.message(readPipe, draft);
+function readAddress(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
+  if (tag === TAG.address.socketAddress) reader.message(readSocketAddress, builder);
+  else if (tag === TAG.address.pipe) reader.message(readPipe, builder);
   else reader.skip(tag);
 }
 
-function readSocketAddress(reader: WireReader, tag: number, draft: Draft): void {
-  if (tag === TAG.socketAddress.address) draft.sourceAddress = reader.utf8();
+function readSocketAddress(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
+  if (tag === TAG.socketAddress.address) builder.sourceAddress = reader.utf8();
   else reader.skip(tag);
 }
 
-function readPipe(reader: WireReader, tag: number, draft: Draft): void {
-  if (tag === TAG.pipe.path) draft.sourceAddress = reader.utf8();
+function readPipe(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
+  if (tag === TAG.pipe.path) builder.sourceAddress = reader.utf8();
   else reader.skip(tag);
 }
 
-function readRequest(reader: WireReader, tag: number, draft: Draft): void {
-  if (tag === TAG.request.http) reader.message(readHttpRequest, draft);
+function readRequest(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
+  if (tag === TAG.request.http) reader.message(readHttpRequest, builder);
   else reader.skip(tag);
 }
 
-function readHttpRequest(reader: WireReader, tag: number, draft: Draft): void {
+function readHttpRequest(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
   switch (tag) {
     case TAG.httpRequest.method:
-      draft.method = reader.utf8();
+      builder.method = reader.utf8();
       return;
     case TAG.httpRequest.path:
-      draft.path = reader.utf8();
+      builder.path = reader.utf8();
       return;
     case TAG.httpRequest.host:
-      draft.host = reader.utf8();
+      builder.host = reader.utf8();
       return;
     case TAG.httpRequest.headers:
-      draft.addHeader(reader, readMapEntry);
+      builder.addHeader(reader, readMapEntry);
       return;
     case TAG.httpRequest.headerMap:
-      reader.message(readHeaderMap, draft);
+      reader.message(readHeaderMap, builder);
       return;
     default:
       reader.skip(tag);
   }
 }
 
-function readHeaderMap(reader: WireReader, tag: number, draft: Draft): void {
-  if (tag === TAG.headerMap.headers) draft.addHeader(reader, readHeaderValue);
+function readHeaderMap(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
+  if (tag === TAG.headerMap.headers) builder.addHeader(reader, readHeaderValue);
   else reader.skip(tag);
 }
 

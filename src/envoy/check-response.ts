@@ -1,4 +1,4 @@
-/** Writes Envoy's CheckResponse from a decision and the configured refusal. */
+/** Writes Envoy's CheckResponse from a decision and the configured deniedResponse. */
 import type { Decision } from '../authz/decide.ts';
 import type { DeniedResponse } from '../authz/denied-response.ts';
 import {
@@ -15,7 +15,7 @@ const NO_ALIASES: ReadonlySet<string> = new Set();
 
 /**
  * Writes the answer to a check. The RPC itself is OK for each of them: an RPC error would count as a failure of ours.
- * @param denied the refusal where no policy has judged.
+ * @param denied the deniedResponse where no policy has judged.
  * @param aliases the request's, to be removed from it.
  */
 export function encodeCheckResponse(
@@ -86,20 +86,23 @@ function encodeResponse(
   aliases: ReadonlySet<string>,
 ): Buffer {
   if (decision.action !== 'deny') {
-    return Buffer.concat([STATUS_OK, bytesField(3, ...letThrough(decision, claims, aliases))]);
+    return Buffer.concat([STATUS_OK, bytesField(3, ...okResponse(decision, claims, aliases))]);
   }
   const answer = decision.policy?.denied ?? denied;
   return decision.reason === 'internal_error'
-    ? Buffer.concat([STATUS_UNAVAILABLE, bytesField(2, ...refusal(decision, answer, 503))])
-    : Buffer.concat([STATUS_UNAUTHENTICATED, bytesField(2, ...refusal(decision, answer, answer.status))]);
+    ? Buffer.concat([STATUS_UNAVAILABLE, bytesField(2, ...deniedResponse(decision, answer, 503))])
+    : Buffer.concat([
+        STATUS_UNAUTHENTICATED,
+        bytesField(2, ...deniedResponse(decision, answer, answer.status)),
+      ]);
 }
 // Envoy lets a request in where this code is 0 or missing, whatever else the answer holds.
 const STATUS_OK = bytesField(1, varintField(1, 0));
 const STATUS_UNAUTHENTICATED = bytesField(1, varintField(1, 16));
-// A refusal by `denied_response`: `error_response` would let the request in under `failure_mode_allow`.
+// A deniedResponse by `denied_response`: `error_response` would let the request in under `failure_mode_allow`.
 const STATUS_UNAVAILABLE = bytesField(1, varintField(1, 14));
 /** Fields of an OkHttpResponse: each of our headers is either set or removed, so that no client can forge one. */
-function letThrough(
+function okResponse(
   decision: Decision,
   claims: ReadonlyMap<string, string>,
   aliases: ReadonlySet<string>,
@@ -130,7 +133,7 @@ function forwardedClaims({ verdict, policy, verifiedToken }: Decision): Readonly
 const FORWARDABLE_VALUE = /^[\x21-\x7e]{1,1024}$/;
 
 /** Fields of a DeniedHttpResponse. */
-function refusal(decision: Decision, denied: DeniedResponse, status: number): Buffer[] {
+function deniedResponse(decision: Decision, denied: DeniedResponse, status: number): Buffer[] {
   const headers = [
     ...Object.entries(denied.headers).map(([name, value]) => overwritingHeader(name, value)),
     overwritingHeader('content-type', denied.contentType),

@@ -6,10 +6,10 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { type AcceptorOptions, createAcceptor } from '../net/acceptor.ts';
 import type { ListenTarget } from '../net/listener.ts';
-import type { TlsMaterial } from '../net/tls-files.ts';
+import type { TlsMaterial } from '../net/tls-material.ts';
 import { type CallObserver, createInterceptor, type NextCall } from './call-interceptor.ts';
 import { type CheckCallOptions, createCheckHandler } from './check-call.ts';
-import { mendDescriptors } from './reflection.ts';
+import { fixDescriptors } from './reflection.ts';
 
 const AUTHORIZATION_SERVICE = 'envoy.service.auth.v3.Authorization';
 const CHECK_PATH = `/${AUTHORIZATION_SERVICE}/Check`;
@@ -77,7 +77,7 @@ export function createAuthorizationServer(options: AuthorizationServerOptions): 
   });
   const health = new HealthImplementation({ '': 'NOT_SERVING', [AUTHORIZATION_SERVICE]: 'NOT_SERVING' });
   health.addToServer(server);
-  new ReflectionService(mendDescriptors({ ...definition, ...loadSync(healthProto, LOAD) })).addToServer(
+  new ReflectionService(fixDescriptors({ ...definition, ...loadSync(healthProto, LOAD) })).addToServer(
     server,
   );
 

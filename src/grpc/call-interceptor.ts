@@ -14,9 +14,9 @@ export interface CallObserver {
   /** A check has arrived; the function that it returns is called when it has ended. */
   readonly onStarted: () => () => void;
   /** A check ended before it was answered: given up by the client (or not readable, or too large), or at its deadline. */
-  readonly onCancelled: (cause: 'cancelled' | 'deadline') => void;
+  readonly onAbandoned: (cause: 'cancelled' | 'deadline') => void;
   /** Most bytes of a call's HTTP/2 headers (RFC 9113 §10.5.1); a call with more ends as RESOURCE_EXHAUSTED. */
-  readonly maxHeaderBytes: number;
+  readonly maxMetadataBytes: number;
 }
 
 /** @param otherCalls gets every open call that is no check. */
@@ -26,7 +26,7 @@ export function createInterceptor(
   otherCalls: Set<NextCall>,
 ): ServerInterceptor {
   return ({ path }, call) =>
-    path === checkPath ? new FollowedCall(call, observer) : kept(call, observer.maxHeaderBytes, otherCalls);
+    path === checkPath ? new TrackedCall(call, observer) : kept(call, observer.maxMetadataBytes, otherCalls);
 }
 
 /** gRPC's compression guide has a server say what it accepts where it refuses. */
@@ -34,15 +34,18 @@ const ACCEPTED = new Metadata();
 ACCEPTED.set('grpc-accept-encoding', 'identity');
 
 /** Answers a call that is refused, before anything of its message is read. */
-function isRefused(call: NextCall, metadata: Metadata, maxHeaderBytes: number): boolean {
+function isRefused(call: NextCall, metadata: Metadata, maxMetadataBytes: number): boolean {
   if (isCompressed(call)) {
     const details = 'only grpc-encoding identity is accepted';
     call.sendStatus({ code: status.UNIMPLEMENTED, details, metadata: ACCEPTED });
     return true;
   }
   // By its headers, as calls that are held open without a message hold them too.
-  if (isOverLimit(metadata, maxHeaderBytes)) {
-    call.sendStatus({ code: status.RESOURCE_EXHAUSTED, details: `headers of over ${maxHeaderBytes} bytes` });
+  if (isOverLimit(metadata, maxMetadataBytes)) {
+    call.sendStatus({
+      code: status.RESOURCE_EXHAUSTED,
+      details: `headers of over ${maxMetadataBytes} bytes`,
+    });
     return true;
   }
   return false;
@@ -57,22 +60,22 @@ function isCompressed(call: NextCall): boolean {
 }
 
 /** Sizes as RFC 9113 §10.5.1 counts them: 32 bytes for each field beside its text. */
-function isOverLimit(metadata: Metadata, maxHeaderBytes: number): boolean {
-  if (maxHeaderBytes >= NODE_MAX_HEADER_BYTES) return false;
+function isOverLimit(metadata: Metadata, maxMetadataBytes: number): boolean {
+  if (maxMetadataBytes >= NODE_MAX_HEADER_BYTES) return false;
   let bytes = 0;
   for (const [name, values] of Object.entries(metadata.toJSON())) {
     for (const value of values) bytes += name.length + value.length + 32;
   }
-  return bytes > maxHeaderBytes;
+  return bytes > maxMetadataBytes;
 }
 
 /** Puts the call among the open ones from its begin, which one that was reset at once does not have, to its end. */
-function kept(call: NextCall, maxHeaderBytes: number, open: Set<NextCall>): ServerInterceptingCall {
+function kept(call: NextCall, maxMetadataBytes: number, open: Set<NextCall>): ServerInterceptingCall {
   return new ServerInterceptingCall(call, {
     start: (next) =>
       next({
         onReceiveMetadata(metadata, receive) {
-          if (isRefused(call, metadata, maxHeaderBytes)) return;
+          if (isRefused(call, metadata, maxMetadataBytes)) return;
           open.add(call);
           receive(metadata);
         },
@@ -86,7 +89,7 @@ function kept(call: NextCall, maxHeaderBytes: number, open: Set<NextCall>): Serv
  * message is not whole. Stands between library and handler in both directions itself: the closures that its parent
  * makes cost CPU.
  */
-class FollowedCall extends ServerInterceptingCall implements Listener {
+class TrackedCall extends ServerInterceptingCall implements Listener {
   readonly #call: NextCall;
   readonly #observer: CallObserver;
   #handler: Listener | undefined;
@@ -104,12 +107,12 @@ class FollowedCall extends ServerInterceptingCall implements Listener {
     this.#handler = handler;
     this.#call.start(this);
     // Reset in the packet that brought it: grpc-js does not begin with it.
-    if (this.#onEnded === undefined) this.#observer.onCancelled('cancelled');
+    if (this.#onEnded === undefined) this.#observer.onAbandoned('cancelled');
   }
 
   onReceiveMetadata(metadata: Parameters<Listener['onReceiveMetadata']>[0]): void {
     this.#onEnded = this.#observer.onStarted();
-    if (isRefused(this.#call, metadata, this.#observer.maxHeaderBytes)) return;
+    if (isRefused(this.#call, metadata, this.#observer.maxMetadataBytes)) return;
     this.#handler?.onReceiveMetadata(metadata);
   }
 
@@ -127,7 +130,7 @@ class FollowedCall extends ServerInterceptingCall implements Listener {
     this.#onEnded?.();
     // grpc-js ends a call at its deadline by itself.
     if (!this.#isAnswered)
-      this.#observer.onCancelled(hasExpired(this.#call, EARLY_TIMER_MS) ? 'deadline' : 'cancelled');
+      this.#observer.onAbandoned(hasExpired(this.#call, EARLY_TIMER_MS) ? 'deadline' : 'cancelled');
     this.#handler?.onCancel();
   }
 

@@ -18,11 +18,11 @@ type Respond = (fault: null, answer: Buffer) => void;
 
 export function createCheckHandler({ check }: CheckCallOptions) {
   return (call: CheckCall, respond: Respond): void => {
-    if (isGivenUp(call)) return;
+    if (isAbandoned(call)) return;
     const answer = check(call.request, traceparentOf(call));
     if (answer instanceof Promise) {
       void answer.then((response) => {
-        if (!isGivenUp(call)) respond(null, response);
+        if (!isAbandoned(call)) respond(null, response);
       });
     } else {
       respond(null, answer);
@@ -36,7 +36,7 @@ export function hasExpired(call: Pick<CheckCall, 'getDeadline'>, aheadMs = 0): b
 }
 
 /** Looked at before the work, and again after waiting: an answer would be work for nobody. */
-function isGivenUp(call: CheckCall): boolean {
+function isAbandoned(call: CheckCall): boolean {
   return call.cancelled || hasExpired(call);
 }
 

@@ -14,14 +14,14 @@ const FILES = [
   'envoy_service_auth_v3.proto',
 ];
 
-/** The same definition with its file descriptors mended. */
-export function mendDescriptors(definition: PackageDefinition): PackageDefinition {
-  const mended: Record<string, unknown> = {};
+/** The same definition with its file descriptors fixed. */
+export function fixDescriptors(definition: PackageDefinition): PackageDefinition {
+  const fixed: Record<string, unknown> = {};
   for (const [symbol, part] of Object.entries(definition)) {
     const files: unknown = part['fileDescriptorProtos'];
-    mended[symbol] = Array.isArray(files) ? { ...part, fileDescriptorProtos: files.map(mendFile) } : part;
+    fixed[symbol] = Array.isArray(files) ? { ...part, fileDescriptorProtos: files.map(fixFile) } : part;
   }
-  return mended as PackageDefinition;
+  return fixed as PackageDefinition;
 }
 
 interface MessageType {
@@ -37,18 +37,18 @@ interface File {
   readonly messageType: MessageType[];
 }
 
-function mendFile(bytes: Buffer): Buffer {
+function fixFile(bytes: Buffer): Buffer {
   const message = descriptor.FileDescriptorProto.decode(bytes);
   const file = message as unknown as File;
   file.dependency = FILES.slice(0, Math.max(0, FILES.indexOf(file.name)));
-  file.messageType.forEach(mendMapEntries);
+  file.messageType.forEach(fixMapEntries);
   return Buffer.from(descriptor.FileDescriptorProto.encode(message).finish());
 }
 
 /** The entry of a map field `some_map` is the message `SomeMapEntry` (protobuf.dev/programming-guides/proto3#backwards). */
-function mendMapEntries({ field, nestedType }: MessageType): void {
+function fixMapEntries({ field, nestedType }: MessageType): void {
   for (const nested of nestedType) {
-    mendMapEntries(nested);
+    fixMapEntries(nested);
     const map = field.find(({ typeName }) => nested.options?.mapEntry && typeName === nested.name);
     if (map === undefined) continue;
     nested.name = `${map.name.replace(/(?:^|_)([a-z])/g, (_match, letter: string) => letter.toUpperCase())}Entry`;

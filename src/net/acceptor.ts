@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { limitConnections } from './connections.ts';
 import { type ListenerOptions, type ListenTarget, listen } from './listener.ts';
-import type { TlsMaterial } from './tls-files.ts';
+import type { TlsMaterial } from './tls-material.ts';
 
 /** The client's connection preface: 24 bytes and a SETTINGS frame, which may be empty (RFC 9113 §3.4). */
 const OPENING = { bytes: 24 + 9, seconds: 5 };

@@ -11,7 +11,7 @@ const MAX_SOCKET_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
 
 export interface ListenerOptions {
   /** Permission bits of a unix socket. */
-  readonly socketMode: number;
+  readonly unixSocketMode: number;
   /** A connection could not be accepted, as when the process is out of file descriptors; others may be. */
   readonly onListenerError: (error: Error) => void;
 }
@@ -23,10 +23,10 @@ export interface ListenerOptions {
 export async function listen(
   server: Server,
   target: ListenTarget,
-  { socketMode, onListenerError }: ListenerOptions,
+  { unixSocketMode, onListenerError }: ListenerOptions,
 ): Promise<ListenTarget> {
   const bound =
-    target.kind === 'tcp' ? await bindTcp(server, target) : await bindUnix(server, target, socketMode);
+    target.kind === 'tcp' ? await bindTcp(server, target) : await bindUnix(server, target, unixSocketMode);
   server.on('error', onListenerError);
   return bound;
 }
@@ -40,14 +40,14 @@ async function bindTcp(server: Server, target: Tcp): Promise<Tcp> {
   return typeof bound === 'object' && bound !== null ? { ...target, port: bound.port } : target;
 }
 
-async function bindUnix(server: Server, target: Unix, socketMode: number): Promise<Unix> {
+async function bindUnix(server: Server, target: Unix, unixSocketMode: number): Promise<Unix> {
   if (Buffer.byteLength(target.path) > MAX_SOCKET_PATH_BYTES) {
     throw Object.assign(new Error('the path is too long'), { code: 'ENAMETOOLONG' });
   }
   // Before the first try: node:cluster numbers a worker's tries, and lets workers share only those of one number.
   if (await isStale(target.path)) unlinkSync(target.path);
   await bind(server, { path: target.path });
-  chmodSync(target.path, socketMode);
+  chmodSync(target.path, unixSocketMode);
   return target;
 }
 

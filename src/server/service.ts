@@ -4,16 +4,16 @@ import { performance } from 'node:perf_hooks';
 import { Registry } from 'prom-client';
 import { type AdminServer, createAdminServer, type Readiness } from '../admin/admin-server.ts';
 import { formatAddress, type ListenAddress } from '../config/address.ts';
-import { formatConfig } from '../config/effective.ts';
-import type { ConfigurationFiles } from '../sources/configuration.ts';
-import { keepLooking } from '../sources/lookout.ts';
+import { formatConfig } from '../config/format-config.ts';
+import type { ConfigStore } from '../sources/config-store.ts';
+import { startPolling } from '../sources/poller.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createWorkerRestarts } from '../telemetry/primary-metrics.ts';
 import { VERSION } from '../version.ts';
-import { fileStates, type Instance, startInstance } from './instance.ts';
+import { type CheckServer, fileStates, startCheckServer } from './check-server.ts';
 import { listenOrThrow } from './listen-error.ts';
-import { isWorker, serveAsWorker } from './worker-process.ts';
+import { isWorker, serveAsWorker } from './worker-channel.ts';
 import { createWorkers } from './workers.ts';
 
 export interface Service {
@@ -27,7 +27,7 @@ export interface Service {
  * @param onStopRequest a worker's primary asks it to stop.
  * @throws {ListenError} a listener cannot bind.
  */
-export async function startService(files: ConfigurationFiles, onStopRequest: () => void): Promise<Service> {
+export async function startService(files: ConfigStore, onStopRequest: () => void): Promise<Service> {
   const { settings, policyTable } = files.current().config;
   const metrics = createMetrics(VERSION);
   const log = createLog({
@@ -42,32 +42,32 @@ export async function startService(files: ConfigurationFiles, onStopRequest: () 
   return count === 1 ? startAlone(files, log, metrics) : startPrimary(files, log, count);
 }
 
-async function startAlone(files: ConfigurationFiles, log: Log, metrics: Metrics): Promise<Service> {
+async function startAlone(files: ConfigStore, log: Log, metrics: Metrics): Promise<Service> {
   createWorkerRestarts(metrics.registry);
-  let instance: Instance | undefined;
+  let checkServer: CheckServer | undefined;
   const admin = createAdminServer({
-    readiness: () => instance?.readiness() ?? STARTING,
+    readiness: () => checkServer?.readiness() ?? STARTING,
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await metrics.registry.metrics() }),
     configuration: () => formatCurrent(files),
-    onFault: (error) => log.fault(error),
+    onError: (error) => log.fault(error),
     onListenerError: (error) => log.notAccepted(error),
   });
   const address = await listenAdmin(files, admin);
-  instance = await startInstance({ files, log, metrics, onReadiness: () => undefined });
-  tellServing(log, instance.grpc, address);
-  const { reload, stop } = instance;
+  checkServer = await startCheckServer({ files, log, metrics, onReadiness: () => undefined });
+  logServing(log, checkServer.grpc, address);
+  const { reload, stop } = checkServer;
   return {
     reload,
     async stop() {
       await stop();
       await admin.close();
-      await tellStopped(log);
+      await logStopped(log);
     },
   };
 }
 
 /** The primary answers no check: it keeps the workers, and shows what they say. */
-async function startPrimary(files: ConfigurationFiles, log: Log, count: number): Promise<Service> {
+async function startPrimary(files: ConfigStore, log: Log, count: number): Promise<Service> {
   const workers = createWorkers(log, () => performance.now());
   const admin = createAdminServer({
     readiness() {
@@ -77,7 +77,7 @@ async function startPrimary(files: ConfigurationFiles, log: Log, count: number):
     },
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await workers.metricsText() }),
     configuration: () => formatCurrent(files),
-    onFault: (error) => log.fault(error),
+    onError: (error) => log.fault(error),
     onListenerError: (error) => log.notAccepted(error),
   });
   const drainMs = (): number => {
@@ -86,51 +86,51 @@ async function startPrimary(files: ConfigurationFiles, log: Log, count: number):
   };
   const address = await listenAdmin(files, admin);
   const grpc = await workers.start(count);
-  // The workers look at the files by themselves, and tell of it; this look is for what is shown once for all.
-  const look = async (isAsked: boolean): Promise<void> => {
-    const outcomes = await files.refresh(isAsked);
+  // The workers look at the files by themselves, and report of it; this look is for what is shown once for all.
+  const look = async (stopRequested: boolean): Promise<void> => {
+    const outcomes = await files.refresh(stopRequested);
     const { config } = files.current();
     const isConfigNew = outcomes.some(({ kind, problems }) => kind === 'config' && problems.length === 0);
     if (isConfigNew) log.configure(config.policyTable, config.settings.log);
   };
-  const lookout = keepLooking(look, (error) => log.fault(error));
-  tellServing(log, grpc, address);
+  const poller = startPolling(look, (error) => log.fault(error));
+  logServing(log, grpc, address);
   return {
     async reload() {
       workers.reload();
-      await lookout.lookNow();
+      await poller.pollNow();
     },
     async stop() {
-      lookout.stop();
+      poller.stop();
       await workers.stop(drainMs());
       await admin.close();
-      await tellStopped(log);
+      await logStopped(log);
     },
   };
 }
 
 async function startWorker(
-  files: ConfigurationFiles,
+  files: ConfigStore,
   log: Log,
   metrics: Metrics,
   onStopRequest: () => void,
 ): Promise<Service> {
-  let instance: Instance | undefined;
-  const tell = serveAsWorker({
+  let checkServer: CheckServer | undefined;
+  const report = serveAsWorker({
     metrics: () => metrics.registry.getMetricsAsJSON(),
     // Asked while it starts, it may have read the old files already. Why it cannot start is told below.
     reload: () => void starting.then(({ reload }) => reload()).catch(() => undefined),
     stop: onStopRequest,
   });
-  const starting = startInstance({
+  const starting = startCheckServer({
     files,
     log,
     metrics,
-    onReadiness: (readiness) => tell(readiness, instance?.grpc),
+    onReadiness: (readiness) => report(readiness, checkServer?.grpc),
   });
-  instance = await starting;
-  tell(instance.readiness(), instance.grpc);
-  const { reload, stop } = instance;
+  checkServer = await starting;
+  report(checkServer.readiness(), checkServer.grpc);
+  const { reload, stop } = checkServer;
   return {
     reload,
     async stop() {
@@ -143,20 +143,20 @@ async function startWorker(
 const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 const STARTING: Readiness = { isReady: false, components: { process: 'starting' } };
 
-function formatCurrent(files: ConfigurationFiles): string {
+function formatCurrent(files: ConfigStore): string {
   const { config, keys, decryptionKeys } = files.current();
   return formatConfig(config, keys, decryptionKeys);
 }
 
-function listenAdmin(files: ConfigurationFiles, admin: AdminServer): Promise<ListenAddress> {
+function listenAdmin(files: ConfigStore, admin: AdminServer): Promise<ListenAddress> {
   return listenOrThrow(files.current().config.settings.listen.admin, (target) => admin.listen(target));
 }
 
-function tellServing(log: Log, grpc: ListenAddress, admin: ListenAddress): void {
+function logServing(log: Log, grpc: ListenAddress, admin: ListenAddress): void {
   log.info({ version: VERSION, grpc: formatAddress(grpc), admin: formatAddress(admin) }, 'serving');
 }
 
-async function tellStopped(log: Log): Promise<void> {
+async function logStopped(log: Log): Promise<void> {
   log.info({}, 'stopped');
   await log.close();
 }

@@ -5,14 +5,14 @@ import type { ListenAddress } from '../config/address.ts';
 import type { Log } from '../telemetry/log.ts';
 import { KEY_LAST_USED } from '../telemetry/metrics.ts';
 import { createPrimaryMetrics } from '../telemetry/primary-metrics.ts';
-import { type End, type MetricJson, startWorkerProcess, type WorkerProcess } from './worker-process.ts';
+import { type End, forkWorker, type MetricJson, type WorkerChannel } from './worker-channel.ts';
 
 /** A worker that died at once is started anew later and later, so that a fault that stays costs no CPU. */
 const MIN_RESTART_MS = 100;
 const MAX_RESTART_MS = 10_000;
 /** One that has lived so long starts over with the shortest delay. */
 const STABLE_MS = 60_000;
-/** A worker that does not tell its metrics in time is taken by its last ones. */
+/** A worker that does not report its metrics in time is taken by its last ones. */
 const METRICS_TIMEOUT_MS = 1000;
 /** Beyond the drain, for a worker to end by itself. */
 const STOP_GRACE_MS = 5000;
@@ -44,9 +44,9 @@ export class WorkerError extends Error {
   }
 }
 
-/** A place that one worker after the other fills. */
-interface Place {
-  worker: WorkerProcess;
+/** A slot that one worker after the other fills. */
+interface WorkerSlot {
+  worker: WorkerChannel;
   startedMs: number;
   /** How its worker ended, until the next one is started. */
   end: End | undefined;
@@ -56,57 +56,57 @@ interface Place {
 
 export function createWorkers(log: Log, nowMs: () => number): Workers {
   const { registry, restarts } = createPrimaryMetrics();
-  const places: Place[] = [];
+  const slots: WorkerSlot[] = [];
   /** Counts of workers that are gone: without them a sum would fall, which Prometheus takes for a restart at 0. */
-  let departed: Promise<MetricJson[]> = Promise.resolve([]);
+  let retiredMetrics: Promise<MetricJson[]> = Promise.resolve([]);
   let isStopping = false;
 
-  function addPlace(): Place {
-    const place = { worker: startWorkerProcess(), startedMs: nowMs(), end: undefined, earlyDeaths: 0 };
-    places.push(place);
-    return place;
+  function addSlot(): WorkerSlot {
+    const slot = { worker: forkWorker(), startedMs: nowMs(), end: undefined, earlyDeaths: 0 };
+    slots.push(slot);
+    return slot;
   }
 
-  function refillWhenEmpty(place: Place): void {
-    void place.worker.ended.then((end) => {
-      place.end = end;
-      departed = addUp(departed, place.worker.metrics().filter(outlivesWorker));
-      if (!isStopping) refillLater(place, end);
+  function refillWhenEmpty(slot: WorkerSlot): void {
+    void slot.worker.ended.then((end) => {
+      slot.end = end;
+      retiredMetrics = addUp(retiredMetrics, slot.worker.metrics().filter(isKeptAfterExit));
+      if (!isStopping) refillLater(slot, end);
     });
   }
 
-  function refillLater(place: Place, end: End): void {
-    place.earlyDeaths = nowMs() - place.startedMs > STABLE_MS ? 0 : place.earlyDeaths + 1;
-    const delayMs = Math.min(MAX_RESTART_MS, MIN_RESTART_MS * 2 ** place.earlyDeaths);
-    log.error({ worker: place.worker.pid, ...end, restart_in_ms: delayMs }, describeEnd(end));
+  function refillLater(slot: WorkerSlot, end: End): void {
+    slot.earlyDeaths = nowMs() - slot.startedMs > STABLE_MS ? 0 : slot.earlyDeaths + 1;
+    const delayMs = Math.min(MAX_RESTART_MS, MIN_RESTART_MS * 2 ** slot.earlyDeaths);
+    log.error({ worker: slot.worker.pid, ...end, restart_in_ms: delayMs }, describeEnd(end));
     setTimeout(() => {
-      if (!isStopping) refill(place);
+      if (!isStopping) refill(slot);
     }, delayMs);
   }
 
-  function refill(place: Place): void {
+  function refill(slot: WorkerSlot): void {
     restarts.inc();
-    place.startedMs = nowMs();
+    slot.startedMs = nowMs();
     try {
-      place.worker = startWorkerProcess();
+      slot.worker = forkWorker();
     } catch (error) {
-      refillLater(place, { code: null, signal: (error as NodeJS.ErrnoException).code ?? null });
+      refillLater(slot, { code: null, signal: (error as NodeJS.ErrnoException).code ?? null });
       return;
     }
-    place.end = undefined;
-    refillWhenEmpty(place);
+    slot.end = undefined;
+    refillWhenEmpty(slot);
   }
 
-  function running(): WorkerProcess[] {
-    return places.filter(({ end }) => end === undefined).map(({ worker }) => worker);
+  function running(): WorkerChannel[] {
+    return slots.filter(({ end }) => end === undefined).map(({ worker }) => worker);
   }
 
   return {
     async start(count) {
-      const first = addPlace();
+      const first = addSlot();
       const grpc = await listeningOrThrow(first.worker);
-      for (let started = 1; started < count; started++) addPlace();
-      places.forEach(refillWhenEmpty);
+      for (let started = 1; started < count; started++) addSlot();
+      slots.forEach(refillWhenEmpty);
       return grpc;
     },
 
@@ -119,7 +119,7 @@ export function createWorkers(log: Log, nowMs: () => number): Workers {
         components: {
           ...shown?.components,
           workers: Object.fromEntries(
-            places.map((place) => [place.worker.pid ?? 'not spawned', describe(place)]),
+            slots.map((slot) => [slot.worker.pid ?? 'not spawned', describe(slot)]),
           ),
         },
       };
@@ -128,7 +128,7 @@ export function createWorkers(log: Log, nowMs: () => number): Workers {
     async metricsText() {
       await Promise.all(running().map((worker) => worker.refreshMetrics(METRICS_TIMEOUT_MS)));
       const own = running().map((worker) => [...worker.metrics()]);
-      const sum = AggregatorRegistry.aggregate([await departed, ...own]);
+      const sum = AggregatorRegistry.aggregate([await retiredMetrics, ...own]);
       return (await sum.metrics()) + (await registry.metrics());
     },
 
@@ -149,14 +149,14 @@ export function createWorkers(log: Log, nowMs: () => number): Workers {
   };
 }
 
-function listeningOrThrow(worker: WorkerProcess): Promise<ListenAddress> {
+function listeningOrThrow(worker: WorkerChannel): Promise<ListenAddress> {
   const failed = worker.ended.then((end) => {
     throw new WorkerError(end);
   });
   return Promise.race([worker.listening, failed]);
 }
 
-function describe({ worker, end }: Place): string {
+function describe({ worker, end }: WorkerSlot): string {
   if (end !== undefined) return describeEnd(end);
   const readiness = worker.readiness();
   if (readiness === undefined) return 'starting';
@@ -167,11 +167,13 @@ function describeEnd({ code }: End): string {
   return code === BAD_CONFIGURATION ? 'worker cannot start: a file is bad' : 'worker died';
 }
 
-async function addUp(departed: Promise<MetricJson[]>, own: MetricJson[]): Promise<MetricJson[]> {
-  return AggregatorRegistry.aggregate([await departed, own]).getMetricsAsJSON() as Promise<MetricJson[]>;
+async function addUp(retiredMetrics: Promise<MetricJson[]>, own: MetricJson[]): Promise<MetricJson[]> {
+  return AggregatorRegistry.aggregate([await retiredMetrics, own]).getMetricsAsJSON() as Promise<
+    MetricJson[]
+  >;
 }
 
 /** Counts, and when a key was last used: 0 there would say never. */
-function outlivesWorker({ type, name }: MetricJson): boolean {
+function isKeptAfterExit({ type, name }: MetricJson): boolean {
   return ['counter', 'histogram'].includes(String(type)) || name === KEY_LAST_USED;
 }

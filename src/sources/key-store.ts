@@ -1,22 +1,22 @@
 /** Owns the keyset that serves: the keys of files as they are loaded, joined by those that live at URLs. */
 import { type Keyset, keysetWarnings } from '../approov/keyset.ts';
-import type { HttpProxy, KeySource } from '../config/config.ts';
-import type { LoadedKey } from './configuration.ts';
-import type { FetchOptions } from './https-text.ts';
-import { type FetchedSet, fetchJwks, type JwksUrl } from './jwks-url.ts';
-import { describeKey, type ParsedKeys, parseKeys } from './key-files.ts';
+import type { HttpProxy, KeyConfig } from '../config/config.ts';
+import type { LoadedKey } from './config-store.ts';
+import type { FetchOptions } from './https-client.ts';
+import { describeKey, type ParsedKeys, parseKeys } from './key-parser.ts';
+import { createRemoteJwks, type FetchedSet, type RemoteJwks } from './remote-jwks.ts';
 
-type KeyUrl = JwksUrl<ParsedKeys>;
+type KeyJwks = RemoteJwks<ParsedKeys>;
 
 interface SourceUrl {
-  readonly source: KeySource;
-  readonly url: KeyUrl;
+  readonly source: KeyConfig;
+  readonly url: KeyJwks;
 }
 
 export interface KeyStore {
   keyset(): Keyset;
   /** Takes the keys of a new configuration: fetches URLs that are new, and lets go of those that are no more in it. */
-  use(keys: readonly LoadedKey[]): void;
+  replaceKeys(keys: readonly LoadedKey[]): void;
   /** A token named a key that is nowhere: asks the URLs, as often as they allow. */
   onUnknownKid(): void;
   /** Asks every URL now. */
@@ -42,12 +42,12 @@ export function createKeyStore({ keys, proxy, onFetched, nowMs }: KeyStoreOption
   let loaded: readonly LoadedKey[] = [];
   let urls = new Map<string, SourceUrl>();
 
-  function use(next: readonly LoadedKey[]): void {
+  function replaceKeys(next: readonly LoadedKey[]): void {
     const kept = new Map<string, SourceUrl>();
     for (const { source, ca } of next) {
-      if (!('url' in source.from)) continue;
+      if (!('url' in source.location)) continue;
       const identity = identityOf(source, ca);
-      kept.set(identity, urls.get(identity) ?? startUrl(source, source.from.url, ca));
+      kept.set(identity, urls.get(identity) ?? startUrl(source, source.location.url, ca));
     }
     for (const [identity, { url }] of urls) if (!kept.has(identity)) url.stop();
     loaded = next;
@@ -55,7 +55,7 @@ export function createKeyStore({ keys, proxy, onFetched, nowMs }: KeyStoreOption
   }
 
   /** A key that was only described anew must not go without the set that its URL gave already. */
-  function startUrl(source: KeySource, place: string, ca: string | undefined): SourceUrl {
+  function startUrl(source: KeyConfig, place: string, ca: string | undefined): SourceUrl {
     const before = [...urls.values()].find((known) => isAt(known.source, place));
     const fetched = before?.url.fetched;
     return {
@@ -66,10 +66,10 @@ export function createKeyStore({ keys, proxy, onFetched, nowMs }: KeyStoreOption
 
   const fetchedKeys: FetchedKeys = ({ source, ca }) => urls.get(identityOf(source, ca))?.url.value;
 
-  use(keys);
+  replaceKeys(keys);
   return {
     keyset: () => joinKeyset(loaded, fetchedKeys),
-    use,
+    replaceKeys,
     onUnknownKid() {
       for (const { url } of urls.values()) url.onUnknownKid();
     },
@@ -94,10 +94,10 @@ export async function fetchKeyset(
   const problems = new Map<string, string>();
   for (const key of loaded) {
     const { source, ca } = key;
-    if (!('url' in source.from)) continue;
+    if (!('url' in source.location)) continue;
     const url = startFetching({
       source,
-      place: source.from.url,
+      place: source.location.url,
       options: { ca, proxy },
       onFetched: () => undefined,
       nowMs: () => performance.now(),
@@ -111,17 +111,17 @@ export async function fetchKeyset(
 }
 
 interface StartOptions extends Omit<KeyStoreOptions, 'keys' | 'proxy'> {
-  readonly source: KeySource;
+  readonly source: KeyConfig;
   readonly place: string;
   readonly options: FetchOptions;
   readonly fetched?: FetchedSet | undefined;
 }
 
-function startFetching({ source, place, ...rest }: StartOptions): KeyUrl {
-  return fetchJwks({ ...rest, url: place, parse: (text) => parseKeys(source, text) });
+function startFetching({ source, place, ...rest }: StartOptions): KeyJwks {
+  return createRemoteJwks({ ...rest, url: place, parse: (text) => parseKeys(source, text) });
 }
 
-function isAt({ from }: KeySource, place: string): boolean {
+function isAt({ location: from }: KeyConfig, place: string): boolean {
   return 'url' in from && from.url === place;
 }
 
@@ -152,13 +152,13 @@ export function keyWarnings(
   return [...ofSources, ...ofKeyset];
 }
 
-function identityOf(source: KeySource, ca: string | undefined): string {
+function identityOf(source: KeyConfig, ca: string | undefined): string {
   return JSON.stringify({ ...source, ca, path: undefined });
 }
 
 function collect<T>(
   urls: Iterable<SourceUrl>,
-  value: (url: KeyUrl) => T | undefined,
+  value: (url: KeyJwks) => T | undefined,
 ): ReadonlyMap<string, T> {
   const values = new Map<string, T>();
   for (const { source, url } of urls) {

@@ -6,7 +6,7 @@ import type { Decision } from '../authz/decide.ts';
 import { AMBIGUITIES, type PolicyTable } from '../authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../authz/reason.ts';
 import { type Action, actionFor, type Mode, UNKNOWN } from '../authz/verdict.ts';
-import { Distribution, registerHistogram, registerSeries, type Series } from './series.ts';
+import { FastHistogram, registerFastHistogram, registerFastMetric, type Series } from './fast-metrics.ts';
 
 const RELOAD_SOURCES = ['config', 'keys', 'jwks', 'tls'] as const;
 type ReloadSource = (typeof RELOAD_SOURCES)[number];
@@ -32,17 +32,17 @@ export function createMetrics(version: string) {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
 
-  const checks = registerSeries(registry, Counter, {
+  const checks = registerFastMetric(registry, Counter, {
     name: 'approov_checks_total',
     help: 'Checks, by policy, mode and outcome.',
     labelNames: ['policy', 'mode', 'verdict', 'action', 'reason'],
   });
-  const durations: Readonly<Record<Action, Distribution>> = {
-    allow: new Distribution(DURATION_BUCKETS),
-    limit: new Distribution(DURATION_BUCKETS),
-    deny: new Distribution(DURATION_BUCKETS),
+  const durations: Readonly<Record<Action, FastHistogram>> = {
+    allow: new FastHistogram(DURATION_BUCKETS),
+    limit: new FastHistogram(DURATION_BUCKETS),
+    deny: new FastHistogram(DURATION_BUCKETS),
   };
-  registerHistogram(
+  registerFastHistogram(
     registry,
     'approov_check_duration_seconds',
     'Time from the message in hand to the answer written.',
@@ -60,12 +60,12 @@ export function createMetrics(version: string) {
       this.set(inFlight);
     },
   });
-  const keyUsed = registerSeries(registry, Counter, {
-    name: 'approov_key_used_total',
+  const keyVerifications = registerFastMetric(registry, Counter, {
+    name: 'approov_key_verifications_total',
     help: 'Signatures that a key has verified.',
     labelNames: ['key_id'],
   });
-  const keyLastUsed = registerSeries(registry, Gauge, {
+  const keyLastUsed = registerFastMetric(registry, Gauge, {
     name: KEY_LAST_USED,
     aggregator: 'max',
     help: 'When a key last verified a signature; 0 until it does.',
@@ -77,22 +77,22 @@ export function createMetrics(version: string) {
     labelNames: ['status'],
     registers,
   });
-  const tokenRemaining = new Distribution(REMAINING_BUCKETS);
-  registerHistogram(
+  const tokenRemaining = new FastHistogram(REMAINING_BUCKETS);
+  registerFastHistogram(
     registry,
     'approov_token_remaining_seconds',
     'exp minus now of tokens with a verified signature; negative once expired.',
     new Map([[{}, tokenRemaining]]),
   );
-  const cacheLookups = registerSeries(registry, Counter, {
-    name: 'approov_verdict_cache_total',
-    help: 'Look-ups in the verdict cache.',
+  const cacheLookups = registerFastMetric(registry, Counter, {
+    name: 'approov_token_cache_lookups_total',
+    help: 'Look-ups in the token cache.',
     labelNames: ['outcome'],
   });
   const cacheHits = cacheLookups.add('hit', { outcome: 'hit' });
   const cacheMisses = cacheLookups.add('miss', { outcome: 'miss' });
   const reloads = new Counter({
-    name: 'approov_reload_total',
+    name: 'approov_reloads_total',
     aggregator: 'max',
     help: 'Reloads after a change of files.',
     labelNames: ['source', 'outcome'],
@@ -112,19 +112,19 @@ export function createMetrics(version: string) {
     labelNames: ['policy', 'mode'],
     registers,
   });
-  const ambiguousRequests = registerSeries(registry, Counter, {
+  const ambiguousRequests = registerFastMetric(registry, Counter, {
     name: 'approov_ambiguous_requests_total',
     help: 'Requests whose path, or else whose host, upstreams may read in different ways.',
     labelNames: ['cause'],
   });
   const cancelled = new Counter({
-    name: 'approov_checks_cancelled_total',
+    name: 'approov_checks_abandoned_total',
     help: 'Checks that the client gave up before they were answered.',
     labelNames: ['cause'],
     registers,
   });
-  const logSuppressed = new Counter({
-    name: 'approov_log_suppressed_total',
+  const logLinesSuppressed = new Counter({
+    name: 'approov_log_lines_suppressed_total',
     help: 'Log lines of checks that were left out above the limit per second.',
     labelNames: ['reason'],
     registers,
@@ -158,11 +158,11 @@ export function createMetrics(version: string) {
     const action = actionFor(mode, verdict, reason === 'internal_error');
     return checks.add(key, { policy, mode, verdict, action, reason });
   };
-  for (const reason of ['policy_unknown', 'internal_error'] as const) checksOf(UNKNOWN, UNKNOWN, reason);
+  for (const reason of ['unknown_policy', 'internal_error'] as const) checksOf(UNKNOWN, UNKNOWN, reason);
   for (const cause of AMBIGUITIES) ambiguousRequests.add(cause, { cause });
   for (const status of [...SDK_STATUSES, 'other']) sdkStatus.inc({ status }, 0);
   for (const cause of ['cancelled', 'deadline']) cancelled.inc({ cause }, 0);
-  for (const reason of REASON_NAMES) logSuppressed.inc({ reason }, 0);
+  for (const reason of REASON_NAMES) logLinesSuppressed.inc({ reason }, 0);
   for (const source of RELOAD_SOURCES) {
     for (const outcome of ['success', 'failure']) reloads.inc({ source, outcome }, 0);
     reloadSucceeded.set({ source }, 0);
@@ -185,13 +185,13 @@ export function createMetrics(version: string) {
       if (decision.sdkStatus !== undefined) sdkStatus.inc({ status: decision.sdkStatus });
       if (verifiedToken === undefined) return;
       const key_id = verifiedToken.keyId;
-      keyUsed.add(key_id, { key_id }).value++;
+      keyVerifications.add(key_id, { key_id }).value++;
       keyLastUsed.add(key_id, { key_id }).value = nowSeconds;
       const exp = expirySeconds(verifiedToken);
       if (exp !== undefined) tokenRemaining.observe(exp - nowSeconds);
     },
 
-    checkCancelled(cause: 'cancelled' | 'deadline'): void {
+    checkAbandoned(cause: 'cancelled' | 'deadline'): void {
       cancelled.inc({ cause });
     },
 
@@ -200,7 +200,7 @@ export function createMetrics(version: string) {
     },
 
     linesSuppressed(reason: Reason, count: number): void {
-      logSuppressed.inc({ reason }, count);
+      logLinesSuppressed.inc({ reason }, count);
     },
 
     reloaded(source: ReloadSource, outcome: 'success' | 'failure', nowSeconds: number): void {
@@ -225,17 +225,17 @@ export function createMetrics(version: string) {
         policyMode.set({ policy: name, mode }, 1);
         for (const reason of REASON_NAMES) {
           const isPossible =
-            mode === 'off' ? reason === 'policy_off' : reason !== 'policy_off' && reason !== 'policy_unknown';
+            mode === 'off' ? reason === 'policy_off' : reason !== 'policy_off' && reason !== 'unknown_policy';
           if (isPossible) checksOf(name, mode, reason);
         }
       }
       for (const key_id of knownKeyIds) {
         if (keyIds.includes(key_id)) continue;
-        keyUsed.delete(key_id);
+        keyVerifications.delete(key_id);
         keyLastUsed.delete(key_id);
       }
       for (const key_id of keyIds) {
-        keyUsed.add(key_id, { key_id });
+        keyVerifications.add(key_id, { key_id });
         keyLastUsed.add(key_id, { key_id });
       }
       knownKeyIds = keyIds;

@@ -58,7 +58,7 @@ describe('dashboard.json', () => {
       'Latency',
       'SDK status',
       'Token remaining',
-      'Verdict cache',
+      'Token cache',
       'Reloads',
       'Process',
       'Envoy',

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { RunningEnvoy } from '../../scripts/envoy.mjs';
 import { EXT_AUTHZ, eventually, type Sample, startSample } from '../support/envoy.ts';
 import { type Load, type PlainUpstream, startLoad, startPlainUpstream } from '../support/load.ts';
-import { healthyInstances, type Instance, restartAll, startInstance } from '../support/restarts.ts';
+import { type CheckServer, healthyInstances, restartAll, startCheckServer } from '../support/restarts.ts';
 
 const PER_SECOND = 150;
 /** About a second's worth, before and after what a test does. */
@@ -15,8 +15,8 @@ const SOME = PER_SECOND;
 const folder = mkdtempSync(join(tmpdir(), 'drain-'));
 let upstream: PlainUpstream;
 let envoy: RunningEnvoy;
-let one: Instance;
-let other: Instance;
+let one: CheckServer;
+let other: CheckServer;
 
 beforeAll(async () => {
   upstream = await startPlainUpstream();
@@ -29,7 +29,10 @@ afterAll(async () => {
 async function start(config: string, change?: (sample: Sample) => void): Promise<void> {
   const file = join(folder, 'config.yaml');
   writeFileSync(file, config);
-  [one, other] = await Promise.all([startInstance(['--config', file]), startInstance(['--config', file])]);
+  [one, other] = await Promise.all([
+    startCheckServer(['--config', file]),
+    startCheckServer(['--config', file]),
+  ]);
   const services = [one, other].map((instance) => instance.service().grpc);
   envoy = await startSample({ services, upstream: upstream.address }, change);
   await healthyInstances(envoy, 2);
@@ -50,7 +53,7 @@ async function more(load: Load, count: number): Promise<void> {
   await eventually(() => load.ended >= goal || undefined);
 }
 
-async function checksOf(instance: Instance): Promise<number> {
+async function checksOf(instance: CheckServer): Promise<number> {
   const text = await (await fetch(`http://${instance.service().admin}/metrics`)).text();
   const counts = text.matchAll(/^approov_checks_total\{.*\} (\d+)$/gm);
   return Array.from(counts, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0);

@@ -173,7 +173,7 @@ test('a route that names a policy that is not configured is refused', async () =
   await withSample(addresses(), nameNone, async (envoy) => {
     expect(await statusOf(envoy, { path: '/search', headers: [token()] })).toBe(401);
     expect(await accessLogOf(envoy, '/search')).toMatchObject({
-      approov_reason: 'policy_unknown',
+      approov_reason: 'unknown_policy',
       approov_policy: 'unknown',
     });
   });

@@ -66,7 +66,7 @@ test(`${TOKENS} distinct valid tokens leave less than ${MAX_GROWTH_MIB} MiB behi
   const seconds = (performance.now() - startMs) / 1000;
   clearInterval(watching);
   const metrics = await readMetrics(service.admin);
-  expect(metrics.get('approov_verdict_cache_total{outcome="miss"}')).toBe(TOKENS);
+  expect(metrics.get('approov_token_cache_lookups_total{outcome="miss"}')).toBe(TOKENS);
   // V8 lets garbage lie while there is room, and clears it away after some twenty seconds without work.
   await vi.waitFor(() => expect(residentMib() - idle).toBeLessThan(MAX_GROWTH_MIB), {
     timeout: 120_000,

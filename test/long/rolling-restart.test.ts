@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RunningEnvoy } from '../../scripts/envoy.mjs';
 import { startSample } from '../support/envoy.ts';
 import { type PlainUpstream, startLoad, startPlainUpstream } from '../support/load.ts';
-import { healthyInstances, type Instance, restartAll, startInstance } from '../support/restarts.ts';
+import { type CheckServer, healthyInstances, restartAll, startCheckServer } from '../support/restarts.ts';
 
 const BAR_PER_SECOND = 500;
 /** Random arrivals come out a little above or below what was asked for. */
@@ -13,11 +13,11 @@ const MINUTE_MS = 60_000;
 
 let upstream: PlainUpstream;
 let envoy: RunningEnvoy;
-let instances: readonly Instance[];
+let instances: readonly CheckServer[];
 
 beforeAll(async () => {
   upstream = await startPlainUpstream();
-  instances = await Promise.all([startInstance(), startInstance()]);
+  instances = await Promise.all([startCheckServer(), startCheckServer()]);
   const services = instances.map((instance) => instance.service().grpc);
   envoy = await startSample({ services, upstream: upstream.address });
   await healthyInstances(envoy, instances.length);

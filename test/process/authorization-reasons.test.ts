@@ -132,7 +132,7 @@ const CASES: Readonly<Record<Reason, readonly Case[]>> = {
     { name: 'a route to it', headers: {}, http: { host: 'a.b.open.example.com:80', path: '/health/x?y' } },
   ],
   cors_preflight: [{ name: 'a preflight', ...PREFLIGHT }],
-  policy_unknown: [
+  unknown_policy: [
     { name: 'a policy that is not configured', policy: 'nobody', headers: token() },
     { name: 'a policy without name', policy: '', headers: token() },
     {

@@ -263,7 +263,7 @@ describe('a call', () => {
   });
 
   test('whose deadline has passed is not looked at, and counted as cancelled by its deadline', async () => {
-    const name = 'approov_checks_cancelled_total{cause="deadline"}';
+    const name = 'approov_checks_abandoned_total{cause="deadline"}';
     const before = await metric(name);
     const metadata = new Metadata();
     metadata.set('grpc-timeout', '1n');
@@ -272,7 +272,7 @@ describe('a call', () => {
   });
 
   test('whose deadline passes while its message is on the way is counted as cancelled by its deadline', async () => {
-    const name = 'approov_checks_cancelled_total{cause="deadline"}';
+    const name = 'approov_checks_abandoned_total{cause="deadline"}';
     const before = await metric(name);
     const session = connectHttp2(`http://${service.grpc}`);
     const call = openCall(session, { 'grpc-timeout': '20m' });
@@ -284,7 +284,7 @@ describe('a call', () => {
   });
 
   test('that the client gives up before it is answered is counted as cancelled', async () => {
-    const name = 'approov_checks_cancelled_total{cause="cancelled"}';
+    const name = 'approov_checks_abandoned_total{cause="cancelled"}';
     const before = await metric(name);
     const session = connectHttp2(`http://${service.grpc}`);
     const call = openCall(session);
@@ -370,7 +370,7 @@ describe('a connection', () => {
 describe('a unix socket', () => {
   test.each([
     ['0660', ''],
-    ['0600', 'listen: {socketMode: "0600"}'],
+    ['0600', 'listen: {unixSocketMode: "0600"}'],
   ])('has mode %s and serves', async (mode, config) => {
     writeFileSync(join(folder, 'socket.yaml'), config);
     const env = { APPROOV_BASE64_SECRET: SECRET, APPROOV_GRPC_LISTEN: `unix:${socket}` };

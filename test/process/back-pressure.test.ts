@@ -45,7 +45,7 @@ let watch: Watch;
 
 beforeAll(async () => {
   service = await start(
-    `limits: {connections: ${CONNECTIONS}, messageBytes: ${MESSAGE_BYTES}, headerBytes: ${HEADER_BYTES}}\n` +
+    `limits: {connections: ${CONNECTIONS}, messageBytes: ${MESSAGE_BYTES}, grpcMetadataBytes: ${HEADER_BYTES}}\n` +
       `connection: {maxConcurrentStreams: ${STREAMS}}\n`,
   );
   watch = watchService(service);

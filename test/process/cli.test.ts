@@ -193,7 +193,7 @@ routes: [{policy: gone}]
     [
       'a file below a file',
       { APPROOV_BASE64_SECRET_FILE: '/etc/passwd/x' },
-      'APPROOV_BASE64_SECRET_FILE: /etc/passwd/x: a part of the path is no directory',
+      'APPROOV_BASE64_SECRET_FILE: /etc/passwd/x: a part of the path is not a directory',
     ],
     ['a bad mode', { APPROOV_BASE64_SECRET: SECRET, APPROOV_MODE: 'strict' }, 'policies.default.mode: '],
     [

@@ -185,7 +185,7 @@ test(`${REQUESTS} random and mutated requests: no call fails, and none is let in
     ...often,
     'invalid_token_signature',
     'token_expired',
-    'policy_unknown',
+    'unknown_policy',
     'missing_pay_claim',
   ]) {
     expect([reason, seen.has(reason)]).toEqual([reason, true]);

@@ -191,7 +191,7 @@ describe('a certificate that is renewed', () => {
       old.close();
       idle.destroy();
       const metrics = await readMetrics(admin);
-      expect(metrics.get('approov_reload_total{source="tls",outcome="success"}')).toBe(1);
+      expect(metrics.get('approov_reloads_total{source="tls",outcome="success"}')).toBe(1);
     },
   );
 
@@ -220,7 +220,7 @@ describe('a certificate that is renewed', () => {
     const reloads = (source: string) =>
       vi.waitFor(async () => {
         const metrics = await readMetrics(admin);
-        expect(metrics.get(`approov_reload_total{source="${source}",outcome="success"}`)).toBe(1);
+        expect(metrics.get(`approov_reloads_total{source="${source}",outcome="success"}`)).toBe(1);
       }, PATIENCE);
     await reloads('keys');
     expect(await isResumed(ticket)).toBe(true);
@@ -248,7 +248,7 @@ describe('a certificate that is renewed', () => {
     await vi.waitFor(async () => expect(await servedName(grpc)).toBe('second'), PATIENCE);
     expect((await readReadyz(admin)).components.files?.['tls']).toBe('ok');
     const metrics = await readMetrics(admin);
-    expect(metrics.get('approov_reload_total{source="tls",outcome="failure"}')).toBe(1);
+    expect(metrics.get('approov_reloads_total{source="tls",outcome="failure"}')).toBe(1);
   });
 });
 
@@ -330,8 +330,8 @@ describe('a unix socket', () => {
 
   test.each([
     ['0660, if nothing is said', {}, 0o660],
-    ['as configured: 0600', { socketMode: '0600' }, 0o600],
-    ['as configured: 0666', { socketMode: '666' }, 0o666],
+    ['as configured: 0600', { unixSocketMode: '0600' }, 0o600],
+    ['as configured: 0666', { unixSocketMode: '666' }, 0o666],
   ])('has the mode %s', async (_what, listen, mode) => {
     const running = await start(listen, grpc);
     expect(running.grpc).toBe(grpc);
@@ -343,7 +343,7 @@ describe('a unix socket', () => {
   test('that a killed service left behind is replaced; one that ends in order takes it away', async () => {
     await (await start({}, grpc)).kill();
     expect(existsSync(path)).toBe(true);
-    writeFileSync(CONFIG, stringify({ listen: { socketMode: '0600' }, drain: { delaySeconds: 0 } }));
+    writeFileSync(CONFIG, stringify({ listen: { unixSocketMode: '0600' }, drain: { delaySeconds: 0 } }));
     const running = await startServe({ ...ENV, APPROOV_GRPC_LISTEN: grpc }, ['--config', CONFIG]);
     service = running;
     expect(await check(grpc)).toBe('ok');

@@ -34,7 +34,7 @@ function eventually(assert: () => Promise<void>): Promise<void> {
 }
 
 async function successes(): Promise<number | undefined> {
-  return service.metric('approov_reload_total{source="config",outcome="success"}');
+  return service.metric('approov_reloads_total{source="config",outcome="success"}');
 }
 
 async function metadata(path = '/'): Promise<Readonly<Record<string, string | undefined>>> {
@@ -133,10 +133,10 @@ describe('what changes without a restart', () => {
     expect(lines()).toBe(before);
   });
 
-  test('is the verdict cache', async () => {
-    await start({ verdictCache: { maxEntries: 0 } });
+  test('is the token cache', async () => {
+    await start({ tokenCache: { maxEntries: 0 } });
     const token = freshToken();
-    const hits = () => service.metric('approov_verdict_cache_total{outcome="hit"}');
+    const hits = () => service.metric('approov_token_cache_lookups_total{outcome="hit"}');
     for (let checks = 0; checks < 3; checks++) await service.reasonOf(token);
     expect(await hits()).toBe(0);
     change({});
@@ -165,7 +165,7 @@ describe('what changes without a restart', () => {
 
 describe('what is bound at the start', () => {
   test.each<[field: string, config: object]>([
-    ['listen', { listen: { socketMode: '0600' } }],
+    ['listen', { listen: { unixSocketMode: '0600' } }],
     ['connection', { connection: { maxAgeSeconds: 5 } }],
     ['limits', { limits: { connections: 5 } }],
     ['workers', { workers: 2 }],
@@ -214,7 +214,7 @@ describe('a configuration that is bad', () => {
         ]);
       });
       expect((await metadata())['approov_mode']).toBe('observe');
-      expect(await service.metric('approov_reload_total{source="config",outcome="failure"}')).toBe(1);
+      expect(await service.metric('approov_reloads_total{source="config",outcome="failure"}')).toBe(1);
       const told = service.logLines().filter(({ level }) => level === 50);
       expect(told.map((line) => `${line['path']}: ${line['problem']}`)).toEqual([
         expect.stringContaining(problem),

@@ -38,7 +38,7 @@ function expectReason(token: string, reason: string): Promise<unknown> {
 let looks = 0;
 async function waitForLook(keys: readonly object[]): Promise<void> {
   looks += 1;
-  const series = 'approov_reload_total{source="config",outcome="success"}';
+  const series = 'approov_reloads_total{source="config",outcome="success"}';
   const before = (await service.metric(series)) ?? 0;
   service.writeConfig({ keys, denied: { body: `look ${looks}` } });
   service.signal('SIGHUP');
@@ -120,8 +120,8 @@ describe('a secret is seen', () => {
         // It was verified before and remembered; its key is gone.
         expect(await service.reasonOf(old)).toBe('invalid_token_signature');
         const metrics = await readMetrics(service.admin);
-        expect(metrics.get('approov_reload_total{source="keys",outcome="success"}')).toBe(1);
-        expect(metrics.get('approov_reload_total{source="keys",outcome="failure"}')).toBe(0);
+        expect(metrics.get('approov_reloads_total{source="keys",outcome="success"}')).toBe(1);
+        expect(metrics.get('approov_reloads_total{source="keys",outcome="failure"}')).toBe(0);
         expect(service.logLines()).toContainEqual(
           expect.objectContaining({ level: 30, source: 'keys', msg: 'reloaded' }),
         );
@@ -243,7 +243,7 @@ describe('a secret that is no good', () => {
   async function reloads(): Promise<{ success: number | undefined; failure: number | undefined }> {
     const metrics = await readMetrics(service.admin);
     const count = (outcome: string) =>
-      metrics.get(`approov_reload_total{source="keys",outcome="${outcome}"}`);
+      metrics.get(`approov_reloads_total{source="keys",outcome="${outcome}"}`);
     return { success: count('success'), failure: count('failure') };
   }
 });
@@ -277,7 +277,7 @@ test('the metrics of a key tell how often it was used and when last; those of a 
   const both = [keyOf('old', scratch.path('old')), keyOf('new', scratch.path('new'))];
   await start(both);
   const series = async (id: string) => [
-    await service.metric(`approov_key_used_total{key_id="${id}"}`),
+    await service.metric(`approov_key_verifications_total{key_id="${id}"}`),
     await service.metric(`approov_key_last_used_timestamp_seconds{key_id="${id}"}`),
   ];
   expect([await series('old'), await series('new')]).toEqual([
@@ -322,8 +322,8 @@ describe('a file of another kind', () => {
       });
     }, PATIENCE);
     expect(await service.reasonOf(await b.sign())).toBe('ok');
-    expect(await service.metric('approov_reload_total{source="jwks",outcome="success"}')).toBe(1);
-    expect(await service.metric('approov_reload_total{source="jwks",outcome="failure"}')).toBe(1);
+    expect(await service.metric('approov_reloads_total{source="jwks",outcome="success"}')).toBe(1);
+    expect(await service.metric('approov_reloads_total{source="jwks",outcome="failure"}')).toBe(1);
   });
 
   test('is seen when it is a public key in PEM', async () => {
@@ -343,7 +343,9 @@ describe('a file of another kind', () => {
         .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
         .encrypt(key);
     scratch.write('opener', one.toString('base64'));
-    const decryptionKeys = [{ id: 'opener', secretFile: scratch.path('opener'), encryptions: ['A256GCM'] }];
+    const decryptionKeys = [
+      { id: 'opener', secretFile: scratch.path('opener'), contentEncryptionAlgorithms: ['A256GCM'] },
+    ];
     await start([keyOf('old', scratch.path('old'))], { decryptionKeys });
     const token = await encrypt(one);
     expect([await service.reasonOf(token), await service.reasonOf(token)]).toEqual(['ok', 'ok']);

@@ -148,7 +148,7 @@ test('an outage leaves the keys that had come in use, and is counted, logged, an
   }, PATIENCE);
   expect(await check(await a.sign())).toBe('ok');
   const metrics = await readMetrics(service.admin);
-  expect(metrics.get('approov_reload_total{source="jwks",outcome="failure"}')).toBeGreaterThan(0);
+  expect(metrics.get('approov_reloads_total{source="jwks",outcome="failure"}')).toBeGreaterThan(0);
   expect(metrics.get('approov_jwks_age_seconds{key_id="remote"}')).toBeGreaterThan(0);
   expect(service.logLines()).toContainEqual(
     expect.objectContaining({ level: 40, msg: 'keys not fetched', keys: { remote: 'ECONNREFUSED' } }),
@@ -309,6 +309,6 @@ describe('keys for some hosts only', () => {
       expect(await check(everywhere, 'example.com')).toBe('ok');
     }
     const metrics = await readMetrics(service.admin);
-    expect(metrics.get('approov_verdict_cache_total{outcome="hit"}')).toBeGreaterThanOrEqual(4);
+    expect(metrics.get('approov_token_cache_lookups_total{outcome="hit"}')).toBeGreaterThanOrEqual(4);
   });
 });

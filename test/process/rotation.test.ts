@@ -45,7 +45,7 @@ function blocksOf(heading: string): readonly Block[] {
 interface Secret {
   readonly bytes: Buffer;
   readonly base64: string;
-  /** A few that are sent again and again, so that the verdict cache takes part. */
+  /** A few that are sent again and again, so that the token cache takes part. */
   readonly tokens: readonly string[];
 }
 
@@ -143,7 +143,7 @@ async function awaitQuiet(oldId: string, newId: string, secret: Secret): Promise
   const expectation = expectations.get(secret);
   expectations.delete(secret);
   const used = async (id: string) =>
-    (await service.metric(`approov_key_used_total{key_id="${id}"}`)) ?? Number.NaN;
+    (await service.metric(`approov_key_verifications_total{key_id="${id}"}`)) ?? Number.NaN;
   await vi.waitFor(async () => {
     const [oldBefore, newBefore] = [await used(oldId), await used(newId)];
     await sleep(100);
@@ -265,10 +265,10 @@ test(`${ROTATIONS} rotations under load give no wrong answer and no failed call`
   expect([...expectations.values()].filter((reason) => reason === 'ok')).toHaveLength(1);
   expect(expectations.size).toBe(ROTATIONS + 2);
   const metrics = await readMetrics(service.admin);
-  expect(metrics.get('approov_reload_total{source="config",outcome="failure"}')).toBe(0);
-  expect(metrics.get('approov_reload_total{source="config",outcome="success"}')).toBe(2 * ROTATIONS);
-  expect([...metrics.keys()].filter((name) => name.startsWith('approov_key_used_total'))).toEqual([
-    `approov_key_used_total{key_id="r${ROTATIONS}"}`,
+  expect(metrics.get('approov_reloads_total{source="config",outcome="failure"}')).toBe(0);
+  expect(metrics.get('approov_reloads_total{source="config",outcome="success"}')).toBe(2 * ROTATIONS);
+  expect([...metrics.keys()].filter((name) => name.startsWith('approov_key_verifications_total'))).toEqual([
+    `approov_key_verifications_total{key_id="r${ROTATIONS}"}`,
   ]);
   const internal = [...metrics].filter(([name]) => name.includes('reason="internal_error"'));
   expect(internal.map(([, count]) => count).every((count) => count === 0)).toBe(true);

@@ -187,7 +187,7 @@ describe('the running service', () => {
     const others = [
       'duplicate_approov_token',
       'missing_approov_token',
-      'policy_unknown',
+      'unknown_policy',
       'missing_pay_claim',
       'internal_error',
     ];

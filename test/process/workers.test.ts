@@ -77,7 +77,7 @@ async function reasonBy(client: CheckClient, token = freshToken()): Promise<stri
 const OK_CHECKS =
   'approov_checks_total{policy="default",mode="enforce",verdict="verified",action="allow",reason="ok"}';
 const CANNOT_START = 'worker cannot start: a file is bad';
-const USED = 'approov_key_used_total{key_id="current"}';
+const USED = 'approov_key_verifications_total{key_id="current"}';
 
 describe('two workers', () => {
   test('answer on one port, each its connections', async () => {
@@ -158,7 +158,7 @@ describe('two workers', () => {
     }
     await vi.waitFor(async () => {
       const metrics = await readMetrics(running.admin);
-      expect(metrics.get('approov_reload_total{source="keys",outcome="success"}')).toBe(1);
+      expect(metrics.get('approov_reloads_total{source="keys",outcome="success"}')).toBe(1);
       expect(metrics.get('approov_policy_mode{policy="default",mode="observe"}')).toBe(1);
       expect(await (await fetch(`http://${running.admin}/config`)).text()).toContain('mode: observe');
     }, PATIENCE);

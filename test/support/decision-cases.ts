@@ -37,11 +37,11 @@ const claimed = { ...GOOD, iss: 'acme.approov.io', aud: 'api.example.com' };
 /** By the step that gives the reason. */
 export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> = {
   '1, the policy': [
-    { name: 'an unknown policy', token: good, request: { policyName: 'nobody' }, reason: 'policy_unknown' },
+    { name: 'an unknown policy', token: good, request: { policyName: 'nobody' }, reason: 'unknown_policy' },
     {
       name: 'an unknown policy and a preflight',
       request: { policyName: '', method: 'OPTIONS', headers: preflight },
-      reason: 'policy_unknown',
+      reason: 'unknown_policy',
     },
     { name: 'off', policy: { mode: 'off' }, reason: 'policy_off' },
     { name: 'off and a forged token', policy: { mode: 'off' }, token: forged(GOOD), reason: 'policy_off' },

@@ -5,7 +5,7 @@ import { freePort } from './platform-tool.ts';
 import { type RunningService, startServe } from './process.ts';
 import { SECRET } from './token.ts';
 
-export interface Instance {
+export interface CheckServer {
   /** The one that runs now. */
   service(): RunningService;
   /** Starts it again, after its end. */
@@ -15,7 +15,7 @@ export interface Instance {
 }
 
 /** @param args of `serve`. */
-export async function startInstance(args: readonly string[] = []): Promise<Instance> {
+export async function startCheckServer(args: readonly string[] = []): Promise<CheckServer> {
   const address = `127.0.0.1:${await freePort()}`;
   const start = () => startServe({ APPROOV_BASE64_SECRET: SECRET, APPROOV_GRPC_LISTEN: address }, args);
   let service = await start();
@@ -42,7 +42,7 @@ export async function healthyInstances(envoy: RunningEnvoy, count: number): Prom
 /** Restarts one instance after the other, each when Envoy has seen the one before come back. */
 export async function restartAll(
   envoy: RunningEnvoy,
-  instances: readonly Instance[],
+  instances: readonly CheckServer[],
 ): Promise<(number | null)[]> {
   const codes: (number | null)[] = [];
   for (const instance of instances) {

@@ -41,7 +41,7 @@ export function watchService(service: RunningService): Watch {
     inFlight: () => metric('approov_checks_in_flight'),
     memory: () => metric('process_resident_memory_bytes'),
     openFiles: () => metric('process_open_fds'),
-    cancelled: (cause) => metric(`approov_checks_cancelled_total{cause="${cause}"}`),
+    cancelled: (cause) => metric(`approov_checks_abandoned_total{cause="${cause}"}`),
     async reasonsDuring(something) {
       const reasons = new Set<string | undefined>();
       const client = createCheckClient(service.grpc);

@@ -7,11 +7,11 @@ import { CompactEncrypt } from 'jose';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DecryptionKey } from '../../src/approov/encrypted-token.ts';
 import type { Keyset } from '../../src/approov/keyset.ts';
+import { MAX_DECRYPTIONS } from '../../src/authz/decryption-limiter.ts';
 import { headersReadUnder } from '../../src/authz/headers-read.ts';
 import type { Policy } from '../../src/authz/policy.ts';
-import { MAX_DECRYPTIONS } from '../../src/authz/token-opener.ts';
 import { type CheckRules, createChecker } from '../../src/checker.ts';
-import { describeKey } from '../../src/sources/key-files.ts';
+import { describeKey } from '../../src/sources/key-parser.ts';
 import { createLog, type Log } from '../../src/telemetry/log.ts';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
 import { KEYSET, NOW, policy, policyTable, route, symmetricKey } from '../support/check.ts';
@@ -49,7 +49,7 @@ function start(rules: Partial<CheckRules> = {}, clock = { now: NOW }, faults: Pa
     policyTable: policyTable(policy()),
     keyset: KEYSET,
     denied: DENIED,
-    verdictCacheEntries: 10,
+    tokenCacheEntries: 10,
     decryptionKeys: [],
     ...rules,
   };
@@ -160,8 +160,8 @@ describe('a check', () => {
     const { check, metric } = start({ policyTable: policyTable(policy(), [route(a), route(b)]) });
     const ambiguous = requestWith({ 'approov-token': TOKEN }, { path: '/a/../b' });
     expect(outcome(check(ambiguous))).toEqual([0, 'allow', 'ok']);
-    expect(await metric('approov_verdict_cache_total{outcome="miss"}')).toBe(1);
-    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(0);
+    expect(await metric('approov_token_cache_lookups_total{outcome="miss"}')).toBe(1);
+    expect(await metric('approov_token_cache_lookups_total{outcome="hit"}')).toBe(0);
   });
 });
 
@@ -202,13 +202,13 @@ test('a check verifies with at most eight public keys, whatever the number of it
   expect(tried).toBe(16);
 });
 
-describe('the verdict cache', () => {
+describe('the token cache', () => {
   test('answers a token that it knows, and the check counts like any other', async () => {
     const { check, metric, lines } = start();
     for (let count = 0; count < 3; count++) check(bearing(TOKEN));
-    expect(await metric('approov_verdict_cache_total{outcome="miss"}')).toBe(1);
-    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(2);
-    expect(await metric('approov_key_used_total{key_id="current"}')).toBe(3);
+    expect(await metric('approov_token_cache_lookups_total{outcome="miss"}')).toBe(1);
+    expect(await metric('approov_token_cache_lookups_total{outcome="hit"}')).toBe(2);
+    expect(await metric('approov_key_verifications_total{key_id="current"}')).toBe(3);
     expect(await metric('approov_key_last_used_timestamp_seconds{key_id="current"}')).toBe(NOW);
     expect(await metric('approov_token_remaining_seconds_count')).toBe(3);
     expect(await metric('approov_token_remaining_seconds_sum')).toBe(900);
@@ -224,7 +224,7 @@ describe('the verdict cache', () => {
     expect([check(forged), check(forged)].map(outcome)).toEqual(
       Array(2).fill([16, 'deny', 'invalid_token_signature']),
     );
-    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(0);
+    expect(await metric('approov_token_cache_lookups_total{outcome="hit"}')).toBe(0);
   });
 
   test('does not outlive the token: the lifetime is judged on each check', () => {
@@ -249,26 +249,30 @@ describe('the verdict cache', () => {
   test('forgets everything when the rules change, so that a key that is gone verifies nothing more', () => {
     const { check, checker, rules } = start();
     expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
-    checker.use({ ...rules, keyset: keysetOf(() => false) });
+    checker.replaceRules({ ...rules, keyset: keysetOf(() => false) });
     expect(outcome(check(bearing(TOKEN)))).toEqual([16, 'deny', 'invalid_token_signature']);
   });
 
   test('is kept when the rules change and the keys do not', async () => {
     const { check, checker, rules, metric } = start();
     check(bearing(TOKEN));
-    checker.use({ ...rules, policyTable: policyTable(policy({ mode: 'observe' })), keyset: { ...KEYSET } });
+    checker.replaceRules({
+      ...rules,
+      policyTable: policyTable(policy({ mode: 'observe' })),
+      keyset: { ...KEYSET },
+    });
     expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
-    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(1);
-    checker.use({ ...rules, decryptionKeys: [OPENER] });
+    expect(await metric('approov_token_cache_lookups_total{outcome="hit"}')).toBe(1);
+    checker.replaceRules({ ...rules, decryptionKeys: [OPENER] });
     check(bearing(TOKEN));
-    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(1);
+    expect(await metric('approov_token_cache_lookups_total{outcome="hit"}')).toBe(1);
   });
 
   test('of no entries is no cache', async () => {
-    const { check, metric } = start({ verdictCacheEntries: 0 });
+    const { check, metric } = start({ tokenCacheEntries: 0 });
     for (let count = 0; count < 2; count++)
       expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
-    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(0);
+    expect(await metric('approov_token_cache_lookups_total{outcome="hit"}')).toBe(0);
   });
 
   test('keeps hosts apart where a key serves some hosts only', () => {
@@ -299,8 +303,8 @@ const OPENER: DecryptionKey = {
   kid: undefined,
   key: OPENING_KEY,
   fingerprint: '0123456789ab',
-  algorithms: ['dir'],
-  encryptions: ['A256GCM'],
+  keyManagementAlgorithms: ['dir'],
+  contentEncryptionAlgorithms: ['A256GCM'],
   isNested: true,
 };
 
@@ -320,18 +324,18 @@ describe('an encrypted token', () => {
     expect(outcome(await checkLater(bearing(other)))).toEqual([0, 'allow', 'ok']);
     expect(outcome(check(bearing(other)))).toEqual([0, 'allow', 'ok']);
     expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
-    expect(await metric('approov_verdict_cache_total{outcome="miss"}')).toBe(1);
-    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(4);
-    expect(await metric('approov_key_used_total{key_id="current"}')).toBe(5);
+    expect(await metric('approov_token_cache_lookups_total{outcome="miss"}')).toBe(1);
+    expect(await metric('approov_token_cache_lookups_total{outcome="hit"}')).toBe(4);
+    expect(await metric('approov_key_verifications_total{key_id="current"}')).toBe(5);
   });
 
   test('that is encrypted again and again pushes no other token out of the cache', async () => {
-    const { checkLater, check, metric } = start({ decryptionKeys: [OPENER], verdictCacheEntries: 2 });
+    const { checkLater, check, metric } = start({ decryptionKeys: [OPENER], tokenCacheEntries: 2 });
     check(bearing(mintToken({ exp: NOW + 300, did: 'another' })));
     for (let count = 0; count < 4; count++) await checkLater(bearing(await encrypt()));
     check(bearing(mintToken({ exp: NOW + 300, did: 'another' })));
-    expect(await metric('approov_verdict_cache_total{outcome="miss"}')).toBe(2);
-    expect(await metric('approov_verdict_cache_total{outcome="hit"}')).toBe(4);
+    expect(await metric('approov_token_cache_lookups_total{outcome="miss"}')).toBe(2);
+    expect(await metric('approov_token_cache_lookups_total{outcome="hit"}')).toBe(4);
   });
 
   test('is judged by its lifetime on each check, and known no more once it is over', async () => {
@@ -343,7 +347,7 @@ describe('an encrypted token', () => {
     expect(outcome(await checkLater(bearing(token)))).toEqual([16, 'deny', 'token_expired']);
   });
 
-  test('is one at most in a request: others stay unopened', async () => {
+  test('is one at most in a request: others stay not-decrypted', async () => {
     const [a, b] = [
       policy({ name: 'a', tokenHeader: 'token-a' }),
       policy({ name: 'b', tokenHeader: 'token-b' }),
@@ -402,9 +406,9 @@ describe('new rules', () => {
     const { check, checker, rules } = start();
     const request = requestWith({ 'x-token': TOKEN });
     expect(outcome(check(request))).toEqual([16, 'deny', 'missing_approov_token']);
-    checker.use({ ...rules, policyTable: policyTable(policy({ tokenHeader: 'x-token' })) });
+    checker.replaceRules({ ...rules, policyTable: policyTable(policy({ tokenHeader: 'x-token' })) });
     expect(outcome(check(request))).toEqual([0, 'allow', 'ok']);
-    checker.use({ ...rules, denied: { ...DENIED, status: 403 } });
+    checker.replaceRules({ ...rules, denied: { ...DENIED, status: 403 } });
     expect(check(request).denied_response?.status.code).toBe(403);
   });
 });

@@ -1,7 +1,10 @@
 /** Owns that the README's tables say what the code says. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { DECRYPTION_ALGORITHMS, ENCRYPTIONS } from '../../src/approov/decryption-algorithm.ts';
+import {
+  CONTENT_ENCRYPTION_ALGORITHMS,
+  KEY_MANAGEMENT_ALGORITHMS,
+} from '../../src/approov/decryption-algorithm.ts';
 import { REASONS } from '../../src/authz/reason.ts';
 import { RESULT_HEADERS } from '../../src/authz/result-header.ts';
 import { actionFor, MODES } from '../../src/authz/verdict.ts';
@@ -62,8 +65,8 @@ describe('the README', () => {
         .flatMap((line) =>
           [...(line.split('|')[2] ?? '').matchAll(/`([^`]+)`/g)].map(([, value = '']) => value),
         );
-    expect(valuesOf('algorithms')).toEqual(DECRYPTION_ALGORITHMS);
-    expect(valuesOf('encryptions')).toEqual(ENCRYPTIONS);
+    expect(valuesOf('keyManagementAlgorithms')).toEqual(KEY_MANAGEMENT_ALGORITHMS);
+    expect(valuesOf('contentEncryptionAlgorithms')).toEqual(CONTENT_ENCRYPTION_ALGORITHMS);
   });
 
   test('tells the action of each mode as the table of actions does', () => {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { ENCRYPTIONS } from '../../../src/approov/decryption-algorithm.ts';
+import { CONTENT_ENCRYPTION_ALGORITHMS } from '../../../src/approov/decryption-algorithm.ts';
 import { createKeyPair, generateKeyPair } from '../../support/key-pair.ts';
 import { collect, type Finished, runCli, spawnCli, startServe } from '../../support/process.ts';
 import { OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../../support/token.ts';
@@ -56,8 +56,8 @@ describe('a good configuration: exit 0', () => {
           {
             id: 'b',
             secretFile: fileWith('hex-twice', twice('0f'.repeat(32))),
-            algorithms: ['dir'],
-            encryptions: ['A256CBC-HS512'],
+            keyManagementAlgorithms: ['dir'],
+            contentEncryptionAlgorithms: ['A256CBC-HS512'],
           },
         ],
       }),
@@ -91,7 +91,7 @@ describe('a good configuration: exit 0', () => {
     const finished = await checkConfig(undefined, { APPROOV_BASE64_SECRET: SECRET });
     expect(finished).toMatchObject({ code: 0, stderr: '' });
     expect(parse(finished.stdout)).toMatchObject({
-      listen: { grpc: '0.0.0.0:9001', admin: '127.0.0.1:9002', socketMode: '0660' },
+      listen: { grpc: '0.0.0.0:9001', admin: '127.0.0.1:9002', unixSocketMode: '0660' },
       keys: [{ id: 'env', fingerprint: fingerprint(SECRET_BYTES), algorithms: ['HS256'] }],
       defaultPolicy: 'default',
       policies: {
@@ -111,10 +111,10 @@ describe('a good configuration: exit 0', () => {
       routes: [],
       denied: { status: 401, body: '{}', contentType: 'application/json', exposeReason: false },
       log: { level: 'info', checks: 'failures' },
-      verdictCache: { maxEntries: 10_000 },
+      tokenCache: { maxEntries: 10_000 },
       drain: { delaySeconds: 5, timeoutSeconds: 20 },
       connection: { maxAgeSeconds: 600, maxConcurrentStreams: 256 },
-      limits: { messageBytes: 262_144, headerBytes: 65_536, connections: 10_000 },
+      limits: { messageBytes: 262_144, grpcMetadataBytes: 65_536, connections: 10_000 },
       workers: 1,
     });
   });
@@ -147,8 +147,8 @@ describe('a good configuration: exit 0', () => {
         id: 'open',
         fingerprint: fingerprint(bytes),
         secretFile: file,
-        algorithms: ['dir', 'A256KW', 'A256GCMKW'],
-        encryptions: ENCRYPTIONS,
+        keyManagementAlgorithms: ['dir', 'A256KW', 'A256GCMKW'],
+        contentEncryptionAlgorithms: CONTENT_ENCRYPTION_ALGORITHMS,
       },
     ]);
   });
@@ -241,7 +241,7 @@ describe('a bad configuration: exit 2', () => {
 policies: {default: {mode: on, tokenHeader: Host}, unknown: {}, Big: {}}
 routes: [{host: "a b", policy: none}]
 denied: {status: 418}
-verdictCache: {maxEntries: -1}
+tokenCache: {maxEntries: -1}
 other: 1
 `,
     );
@@ -262,7 +262,7 @@ other: 1
       'policies.unknown',
       'routes[0].host',
       'routes[0].policy',
-      'verdictCache.maxEntries',
+      'tokenCache.maxEntries',
     ]);
     expect(lines).toContain(
       `keys[0].secretFile: ${short}: the secret decodes to 31 bytes; at least 32 are needed for HS256`,

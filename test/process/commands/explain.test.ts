@@ -94,7 +94,7 @@ describe('the steps', () => {
   });
 
   test.each<[Reason, step: keyof typeof STEPS, args: string[]]>([
-    ['policy_unknown', 'policy', ['--token', TOKEN, '--policy', 'none']],
+    ['unknown_policy', 'policy', ['--token', TOKEN, '--policy', 'none']],
     ['missing_approov_token', 'token', []],
     ['missing_approov_token', 'token', ['--token', '']],
     ['duplicate_approov_token', 'token', ['--token', TOKEN, '--header', 'Approov-Token: x']],

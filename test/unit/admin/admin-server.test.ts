@@ -28,7 +28,7 @@ async function start(target: ListenTarget, pages: Partial<AdminPages> = {}): Pro
     }),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'a_metric 1\n' }),
     configuration: () => 'listen: {}\n',
-    onFault: () => {},
+    onError: () => {},
     onListenerError: () => {},
     ...pages,
   });
@@ -122,7 +122,7 @@ describe('a page', () => {
       configuration: () => {
         throw fault;
       },
-      onFault: (error) => void faults.push(error),
+      onError: (error) => void faults.push(error),
     });
     for (const path of ['/metrics', '/config']) {
       expect(await get(where, path)).toMatchObject({ status: 500, body: 'internal error\n' });

@@ -4,19 +4,19 @@ import fc from 'fast-check';
 import { CompactEncrypt, type CompactJWEHeaderParameters } from 'jose';
 import { describe, expect, it } from 'vitest';
 import {
-  DECRYPTION_ALGORITHMS,
-  type DecryptionAlgorithm,
-  ENCRYPTIONS,
-  type Encryption,
+  CONTENT_ENCRYPTION_ALGORITHMS,
+  type ContentEncryptionAlgorithm,
+  KEY_MANAGEMENT_ALGORITHMS,
+  type KeyManagementAlgorithm,
 } from '../../../src/approov/decryption-algorithm.ts';
 import {
   type DecryptionKey,
+  decryptToken,
   isEncryptedToken,
   isSameChoice,
-  openToken,
   PrivateKeyError,
   parsePrivateKey,
-  verifyOpenedToken,
+  verifyDecryptedToken,
 } from '../../../src/approov/encrypted-token.ts';
 import { hasClaims, MAX_TOKEN_BYTES } from '../../../src/approov/token.ts';
 import { KEYSET } from '../../support/check.ts';
@@ -49,8 +49,8 @@ function keyFor(pair: Pair, fields: Partial<DecryptionKey> = {}): DecryptionKey 
     kid: undefined,
     key: pair.privateKey,
     fingerprint: '0123456789ab',
-    algorithms: DECRYPTION_ALGORITHMS,
-    encryptions: ENCRYPTIONS,
+    keyManagementAlgorithms: KEY_MANAGEMENT_ALGORITHMS,
+    contentEncryptionAlgorithms: CONTENT_ENCRYPTION_ALGORITHMS,
     isNested: true,
     ...fields,
   };
@@ -75,8 +75,8 @@ function encrypt({ pair = SECRET, header = {}, text = INNER, p2c }: Encrypting =
 
 /** Opens and judges, and says what came of it. */
 async function outcome(token: string, ...keys: readonly DecryptionKey[]): Promise<string> {
-  const opened = new Map([[token, await openToken(token, keys)]]);
-  const result = verifyOpenedToken(token, opened, KEYSET, 'api.example.com');
+  const opened = new Map([[token, await decryptToken(token, keys)]]);
+  const result = verifyDecryptedToken(token, opened, KEYSET, 'api.example.com');
   if (typeof result === 'string') return result;
   return `${result.keyId}: ${hasClaims(result) ? JSON.stringify(result.claims) : 'no claims'}`;
 }
@@ -84,7 +84,11 @@ async function outcome(token: string, ...keys: readonly DecryptionKey[]): Promis
 const VERIFIED = `current: ${JSON.stringify(CLAIMS)}`;
 
 describe('a token that jose encrypted opens', () => {
-  const symmetric = (alg: DecryptionAlgorithm, bytes: number, enc: Encryption = 'A256GCM') => ({
+  const symmetric = (
+    alg: KeyManagementAlgorithm,
+    bytes: number,
+    enc: ContentEncryptionAlgorithm = 'A256GCM',
+  ) => ({
     alg,
     enc,
     pair: secretOf(bytes),
@@ -118,12 +122,21 @@ describe('a token that jose encrypted opens', () => {
     { alg: 'ECDH-ES+A256KW', enc: 'A256GCM', pair: P256, kind: 'a P-256 key' },
   ] as const)('by $alg and $enc with $kind', async ({ alg, enc, pair }) => {
     const token = await encrypt({ pair, header: { alg, enc } });
-    expect(await outcome(token, keyFor(pair, { algorithms: [alg], encryptions: [enc] }))).toBe(VERIFIED);
+    expect(
+      await outcome(
+        token,
+        keyFor(pair, { keyManagementAlgorithms: [alg], contentEncryptionAlgorithms: [enc] }),
+      ),
+    ).toBe(VERIFIED);
   });
 
   it('by the key that its alg and enc ask for', async () => {
     expect(await outcome(await encrypt(), keyFor(RSA), keyFor(P256), keyFor(SECRET))).toBe(VERIFIED);
-    const others = [keyFor(secretOf(64)), keyFor(secretOf(16)), keyFor(SECRET, { algorithms: ['A256KW'] })];
+    const others = [
+      keyFor(secretOf(64)),
+      keyFor(secretOf(16)),
+      keyFor(SECRET, { keyManagementAlgorithms: ['A256KW'] }),
+    ];
     expect(await outcome(await encrypt(), ...others, keyFor(SECRET))).toBe(VERIFIED);
   });
 
@@ -177,7 +190,7 @@ describe('the key that decrypts', () => {
     [
       'two secrets of different lengths',
       keyFor(one),
-      keyFor(secretOf(16), { algorithms: ['dir', 'A128KW'] }),
+      keyFor(secretOf(16), { keyManagementAlgorithms: ['dir', 'A128KW'] }),
       false,
     ],
     ['two with different kids', keyFor(one, { kid: 'one' }), keyFor(two, { kid: 'two' }), false],
@@ -185,14 +198,14 @@ describe('the key that decrypts', () => {
     ['one with a kid and one without', keyFor(one, { kid: 'one' }), keyFor(two), false],
     [
       'different algorithms',
-      keyFor(one, { algorithms: ['dir'] }),
-      keyFor(two, { algorithms: ['A256KW'] }),
+      keyFor(one, { keyManagementAlgorithms: ['dir'] }),
+      keyFor(two, { keyManagementAlgorithms: ['A256KW'] }),
       false,
     ],
     [
-      'different encryptions',
-      keyFor(one, { encryptions: ['A256GCM'] }),
-      keyFor(two, { encryptions: ['A128GCM'] }),
+      'different contentEncryptionAlgorithms',
+      keyFor(one, { contentEncryptionAlgorithms: ['A256GCM'] }),
+      keyFor(two, { contentEncryptionAlgorithms: ['A128GCM'] }),
       false,
     ],
     ['a secret and an RSA key', keyFor(one), keyFor(RSA), false],
@@ -206,7 +219,7 @@ describe('the key that decrypts', () => {
 
 it('a token that was not tried, as too many were being decrypted, is our own fault', () => {
   const opened = new Map([['t', { kind: 'overloaded' } as const]]);
-  expect(verifyOpenedToken('t', opened, KEYSET, 'h')).toBe('internal_error');
+  expect(verifyDecryptedToken('t', opened, KEYSET, 'h')).toBe('internal_error');
 });
 
 describe('what is inside', () => {
@@ -261,7 +274,7 @@ describe('a token is not supported', () => {
 
   it('without keys', async () => {
     expect(await outcome(await encrypt())).toBe(unsupported);
-    expect(verifyOpenedToken(await encrypt(), new Map(), KEYSET, 'h')).toBe(unsupported);
+    expect(verifyDecryptedToken(await encrypt(), new Map(), KEYSET, 'h')).toBe(unsupported);
   });
 
   it('by another key', async () => {
@@ -273,21 +286,27 @@ describe('a token is not supported', () => {
 
   it('whose alg is not allowed', async () => {
     const token = await encrypt({ header: { alg: 'A256KW' } });
-    expect(await outcome(token, keyFor(SECRET, { algorithms: ['A256KW'] }))).toBe(VERIFIED);
-    expect(await outcome(token, keyFor(SECRET, { algorithms: ['dir', 'A256GCMKW'] }))).toBe(unsupported);
-  });
-
-  it('whose enc is not allowed', async () => {
-    const token = await encrypt({ header: { enc: 'A128CBC-HS256' } });
-    expect(await outcome(token, keyFor(SECRET, { encryptions: ['A128CBC-HS256'] }))).toBe(VERIFIED);
-    expect(await outcome(token, keyFor(SECRET, { encryptions: ['A256GCM', 'A256CBC-HS512'] }))).toBe(
+    expect(await outcome(token, keyFor(SECRET, { keyManagementAlgorithms: ['A256KW'] }))).toBe(VERIFIED);
+    expect(await outcome(token, keyFor(SECRET, { keyManagementAlgorithms: ['dir', 'A256GCMKW'] }))).toBe(
       unsupported,
     );
   });
 
+  it('whose enc is not allowed', async () => {
+    const token = await encrypt({ header: { enc: 'A128CBC-HS256' } });
+    expect(await outcome(token, keyFor(SECRET, { contentEncryptionAlgorithms: ['A128CBC-HS256'] }))).toBe(
+      VERIFIED,
+    );
+    expect(
+      await outcome(token, keyFor(SECRET, { contentEncryptionAlgorithms: ['A256GCM', 'A256CBC-HS512'] })),
+    ).toBe(unsupported);
+  });
+
   it('by a public key whose owner allows another alg', async () => {
     const token = await encrypt({ pair: RSA, header: { alg: 'RSA-OAEP' } });
-    expect(await outcome(token, keyFor(RSA, { algorithms: ['RSA-OAEP-256'] }))).toBe(unsupported);
+    expect(await outcome(token, keyFor(RSA, { keyManagementAlgorithms: ['RSA-OAEP-256'] }))).toBe(
+      unsupported,
+    );
   });
 
   it('that asks for more rounds of PBES2 than 10,000', async () => {
@@ -367,8 +386,8 @@ describe('whatever a token holds', () => {
   const text = fc.oneof(fc.constant(''), fc.base64String({ maxLength: 40 }), fc.string({ maxLength: 12 }));
   const header = fc.record(
     {
-      alg: fc.oneof(fc.constantFrom(...DECRYPTION_ALGORITHMS), fc.jsonValue()),
-      enc: fc.oneof(fc.constantFrom(...ENCRYPTIONS), fc.jsonValue()),
+      alg: fc.oneof(fc.constantFrom(...KEY_MANAGEMENT_ALGORITHMS), fc.jsonValue()),
+      enc: fc.oneof(fc.constantFrom(...CONTENT_ENCRYPTION_ALGORITHMS), fc.jsonValue()),
       epk: fc.oneof(
         fc.record({
           kty: fc.constantFrom('EC', 'OKP', 'oct'),
@@ -389,13 +408,13 @@ describe('whatever a token holds', () => {
     { requiredKeys: ['alg', 'enc'] },
   );
 
-  it('it stays unopened, and nothing is thrown', async () => {
+  it('it stays not-decrypted, and nothing is thrown', async () => {
     const rubbish = fc
       .tuple(header, text, text, text, text)
       .map(([first, ...rest]) => [base64url(JSON.stringify(first)), ...rest].join('.'));
     await fc.assert(
       fc.asyncProperty(rubbish, async (token) => {
-        expect(await openToken(token, keys)).toEqual({ kind: 'unopened' });
+        expect(await decryptToken(token, keys)).toEqual({ kind: 'not-decrypted' });
       }),
       { numRuns: 400 },
     );

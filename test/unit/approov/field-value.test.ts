@@ -1,8 +1,8 @@
 /** Owns the proof that field values lose the blanks around them and nothing else. */
 import { describe, expect, it } from 'vitest';
-import { trimBlanks } from '../../../src/approov/field-value.ts';
+import { trimOws } from '../../../src/approov/field-value.ts';
 
-describe('trimBlanks', () => {
+describe('trimOws', () => {
   it.each([
     { name: 'leaves a value as it is', value: 'abc', expected: 'abc' },
     { name: 'cuts spaces and tabs on both sides', value: ' \t abc\t \t', expected: 'abc' },
@@ -15,10 +15,10 @@ describe('trimBlanks', () => {
       expected: '\n\u00a0a\r',
     },
   ])('$name', ({ value, expected }) => {
-    expect(trimBlanks(Buffer.from(value)).toString()).toBe(expected);
+    expect(trimOws(Buffer.from(value)).toString()).toBe(expected);
   });
 
   it('keeps bytes that are no UTF-8', () => {
-    expect(trimBlanks(Buffer.from([0x20, 0xff, 0x00, 0xfe, 0x09]))).toEqual(Buffer.from([0xff, 0x00, 0xfe]));
+    expect(trimOws(Buffer.from([0x20, 0xff, 0x00, 0xfe, 0x09]))).toEqual(Buffer.from([0xff, 0x00, 0xfe]));
   });
 });

@@ -440,7 +440,7 @@ describe('the confusion of a public key with a secret', () => {
     for (const key of [parsePem(pemOf(kind), fit), ...keysIn(setOf(jwkOf(kind)), fit)]) {
       expect(outcome(token, keysetOf(keyOf(key)))).toBe('unsupported_token_algorithm');
       expect(outcome(token, keysetOf(keyOf(key), symmetricKey()))).toBe('invalid_token_signature');
-      expect(key.verify('HS256', ...partsOf(token))).toBe(false);
+      expect(key.verify('HS256', ...resourcesOf(token))).toBe(false);
     }
   });
 
@@ -468,7 +468,7 @@ describe('the confusion of a public key with a secret', () => {
     expect(outcomeWithSet(token, setOf(jwkOf('P-256')))).toBe('invalid_token_signature');
   });
 
-  function partsOf(token: string): [signingInput: string, signature: Buffer] {
+  function resourcesOf(token: string): [signingInput: string, signature: Buffer] {
     const dot = token.lastIndexOf('.');
     return [token.slice(0, dot), Buffer.from(token.slice(dot + 1), 'base64url')];
   }

@@ -57,7 +57,7 @@ describe('the reason', () => {
     for (const each of cases) {
       for (const mode of ['observe', 'limit', 'enforce'] as const) {
         const { reason, verdict, action, mode: decided } = decideCase(each, mode);
-        const expectedMode = each.reason === 'policy_unknown' ? 'unknown' : (each.policy?.mode ?? mode);
+        const expectedMode = each.reason === 'unknown_policy' ? 'unknown' : (each.policy?.mode ?? mode);
         expect({ name: each.name, reason, verdict, action, decided }).toEqual({
           name: each.name,
           reason: each.reason,
@@ -104,7 +104,7 @@ describe('the action', () => {
       mode: 'unknown',
       verdict: 'unverified',
       action: 'deny',
-      reason: 'policy_unknown',
+      reason: 'unknown_policy',
     });
   });
 
@@ -247,7 +247,7 @@ describe('an ambiguous path', () => {
   it('leaves a policy that is not configured unknown', () => {
     expect(decideOn({ path: '/a;b', policyName: 'nobody' }, policyTable(off))).toMatchObject({
       action: 'deny',
-      reason: 'policy_unknown',
+      reason: 'unknown_policy',
       policy: undefined,
       mode: 'unknown',
     });

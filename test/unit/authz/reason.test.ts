@@ -9,7 +9,7 @@ describe('the reasons', () => {
       ['ok', 'verified', undefined],
       ['policy_off', 'skipped', 'policy'],
       ['cors_preflight', 'skipped', 'policy'],
-      ['policy_unknown', 'unverified', 'policy'],
+      ['unknown_policy', 'unverified', 'policy'],
       ['missing_approov_token', 'unverified', 'token'],
       ['duplicate_approov_token', 'unverified', 'token'],
       ['invalid_token_format', 'unverified', 'token'],

@@ -95,5 +95,5 @@ describe('the configuration file', () => {
 });
 
 test('the exit codes are those of the contract', () => {
-  expect(EXIT).toEqual({ ok: 0, fault: 1, usage: 2, refused: 3 });
+  expect(EXIT).toEqual({ ok: 0, failure: 1, usage: 2, refused: 3 });
 });

@@ -48,7 +48,7 @@ describe('applyOverrides', () => {
   it('overrides what the file says and leaves the rest of it', () => {
     const content: RawObject = {
       policies: { strict: { mode: 'enforce', binding: null, tokenHeader: 't' }, default: { mode: 'limit' } },
-      listen: { grpc: '0.0.0.0:1', socketMode: '0600' },
+      listen: { grpc: '0.0.0.0:1', unixSocketMode: '0600' },
       log: { level: 'info', checks: 'all' },
     };
     applyOverrides(content, ALL, 'strict', []);
@@ -61,7 +61,7 @@ describe('applyOverrides', () => {
         },
         default: { mode: 'limit' },
       },
-      listen: { grpc: '127.0.0.1:1', admin: '127.0.0.1:2', socketMode: '0600' },
+      listen: { grpc: '127.0.0.1:1', admin: '127.0.0.1:2', unixSocketMode: '0600' },
       log: { level: 'warn', checks: 'all' },
     });
   });

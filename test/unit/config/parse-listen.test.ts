@@ -7,7 +7,7 @@ import { parseListen } from '../../../src/config/parse-listen.ts';
 const DEFAULTS = {
   grpc: { kind: 'tcp', host: '0.0.0.0', port: 9001 },
   admin: { kind: 'tcp', host: '127.0.0.1', port: 9002 },
-  socketMode: '0660',
+  unixSocketMode: '0660',
 };
 
 function problemsOf(text: string, env: Env): readonly string[] {
@@ -33,7 +33,7 @@ describe('where the service listens', () => {
     expect(parseListen(text, { APPROOV_ADMIN_LISTEN: '127.0.0.1:2', APPROOV_MODE: 'bad' })).toEqual({
       grpc: { kind: 'unix', path: '/a.sock' },
       admin: { kind: 'tcp', host: '127.0.0.1', port: 2 },
-      socketMode: '0660',
+      unixSocketMode: '0660',
       tls: { certFile: '/c', keyFile: '/k' },
     });
   });

@@ -25,7 +25,7 @@ const DEFAULTS = {
   listen: {
     grpc: { kind: 'tcp', host: '0.0.0.0', port: 9001 },
     admin: { kind: 'tcp', host: '127.0.0.1', port: 9002 },
-    socketMode: '0660',
+    unixSocketMode: '0660',
   },
   decryptionKeys: [],
   defaultPolicy: 'default',
@@ -33,10 +33,10 @@ const DEFAULTS = {
   routes: [],
   denied: { status: 401, body: '{}', contentType: 'application/json', exposeReason: false, headers: {} },
   log: { level: 'info', checks: 'failures' },
-  verdictCache: { maxEntries: 10_000 },
+  tokenCache: { maxEntries: 10_000 },
   drain: { delaySeconds: 5, timeoutSeconds: 20 },
   connection: { maxAgeSeconds: 600, maxConcurrentStreams: 256 },
-  limits: { messageBytes: 262_144, headerBytes: 65_536, connections: 10_000 },
+  limits: { messageBytes: 262_144, grpcMetadataBytes: 65_536, connections: 10_000 },
   workers: 1,
 };
 
@@ -59,8 +59,8 @@ describe('without a file', () => {
     expect(keys).toEqual([
       {
         id: 'env',
-        source: 'secret',
-        from: { secret: expect.any(Secret) },
+        format: 'secret',
+        location: { secret: expect.any(Secret) },
         kid: undefined,
         algorithms: undefined,
         hosts: undefined,
@@ -75,7 +75,7 @@ describe('without a file', () => {
 
   it('the secret is the one that the variable holds', () => {
     const [key] = configOf(undefined).keys;
-    expect(key?.from).toMatchObject({ secret: { fingerprint: Secret.parse(SECRET).fingerprint } });
+    expect(key?.location).toMatchObject({ secret: { fingerprint: Secret.parse(SECRET).fingerprint } });
   });
 
   it('the secret may be in a file, which is not opened here', () => {
@@ -83,8 +83,8 @@ describe('without a file', () => {
     expect(keys).toEqual([
       {
         id: 'env',
-        source: 'secret',
-        from: { file: '/nowhere/secret' },
+        format: 'secret',
+        location: { file: '/nowhere/secret' },
         kid: undefined,
         algorithms: undefined,
         hosts: undefined,
@@ -108,7 +108,7 @@ describe('without a file', () => {
       listen: {
         grpc: { kind: 'unix', path: '/run/authz.sock' },
         admin: { kind: 'tcp', host: '::1', port: 9002 },
-        socketMode: '0660',
+        unixSocketMode: '0660',
       },
       policies: {
         default: {
@@ -246,7 +246,7 @@ describe('with a file', () => {
   it('every field is taken over', () => {
     const { settings, keys, decryptionKeys, policyTable } = configOf(
       `
-listen: {grpc: "[::]:9001", admin: 127.0.0.1:0, socketMode: "0600", tls: {certFile: /c, keyFile: /k, clientCaFile: /a}}
+listen: {grpc: "[::]:9001", admin: 127.0.0.1:0, unixSocketMode: "0600", tls: {certFile: /c, keyFile: /k, clientCaFile: /a}}
 keys:
   - {id: current, secretFile: /s}
   - {id: next-1, secretFile: /n, kid: j3AWy6, algorithms: [HS384, HS512], hosts: ["*.Example.com", b.test]}
@@ -255,7 +255,7 @@ keys:
   - {id: pem, pemFile: /p, algorithms: [RS256, Ed25519]}
 decryptionKeys:
   - {id: open, secretFile: /d}
-  - {id: own, kid: j3AWy7, privateKeyFile: /k, algorithms: [RSA-OAEP-256], encryptions: [A256GCM]}
+  - {id: own, kid: j3AWy7, privateKeyFile: /k, keyManagementAlgorithms: [RSA-OAEP-256], contentEncryptionAlgorithms: [A256GCM]}
 defaultPolicy: strict
 policies:
   strict:
@@ -278,10 +278,10 @@ routes:
   - {policy: single}
 denied: {status: 403, body: "<p>no</p>", contentType: text/html; charset=utf-8, exposeReason: true, headers: {Retry-After: "30"}}
 log: {level: silent, checks: all}
-verdictCache: {maxEntries: 0}
+tokenCache: {maxEntries: 0}
 drain: {delaySeconds: 0, timeoutSeconds: 1.5}
 connection: {maxAgeSeconds: 60, maxConcurrentStreams: 100}
-limits: {messageBytes: 1024, headerBytes: 2048, connections: 1}
+limits: {messageBytes: 1024, grpcMetadataBytes: 2048, connections: 1}
 workers: auto
 `,
       {},
@@ -290,7 +290,7 @@ workers: auto
       listen: {
         grpc: { host: '::', port: 9001 },
         admin: { port: 0 },
-        socketMode: '0600',
+        unixSocketMode: '0600',
         tls: { certFile: '/c', keyFile: '/k', clientCaFile: '/a' },
       },
       denied: {
@@ -301,37 +301,37 @@ workers: auto
         headers: { 'retry-after': '30' },
       },
       log: { level: 'silent', checks: 'all' },
-      verdictCache: { maxEntries: 0 },
+      tokenCache: { maxEntries: 0 },
       drain: { delaySeconds: 0, timeoutSeconds: 1.5 },
       connection: { maxAgeSeconds: 60, maxConcurrentStreams: 100 },
-      limits: { messageBytes: 1024, headerBytes: 2048, connections: 1 },
+      limits: { messageBytes: 1024, grpcMetadataBytes: 2048, connections: 1 },
       workers: 'auto',
     });
     const key = { kid: undefined, algorithms: undefined, hosts: undefined };
     expect(keys).toEqual([
-      { ...key, id: 'current', source: 'secret', from: { file: '/s' }, path: 'keys[0].secretFile' },
+      { ...key, id: 'current', format: 'secret', location: { file: '/s' }, path: 'keys[0].secretFile' },
       {
         id: 'next-1',
-        source: 'secret',
-        from: { file: '/n' },
+        format: 'secret',
+        location: { file: '/n' },
         kid: 'j3AWy6',
         algorithms: ['HS384', 'HS512'],
         hosts: ['*.Example.com', 'b.test'],
         path: 'keys[1].secretFile',
       },
-      { ...key, id: 'set', source: 'jwks', from: { file: '/j' }, path: 'keys[2].jwksFile' },
+      { ...key, id: 'set', format: 'jwks', location: { file: '/j' }, path: 'keys[2].jwksFile' },
       {
         ...key,
         id: 'url',
-        source: 'jwks',
-        from: { url: 'https://a.test/jwks', caFile: '/ca' },
+        format: 'jwks',
+        location: { url: 'https://a.test/jwks', caFile: '/ca' },
         path: 'keys[3].jwksUrl',
       },
       {
         ...key,
         id: 'pem',
-        source: 'pem',
-        from: { file: '/p' },
+        format: 'pem',
+        location: { file: '/p' },
         algorithms: ['RS256', 'EdDSA'],
         path: 'keys[4].pemFile',
       },
@@ -340,20 +340,20 @@ workers: auto
       {
         id: 'open',
         kid: undefined,
-        source: 'secret',
+        format: 'secret',
         file: '/d',
         algorithms: undefined,
-        encryptions: undefined,
+        contentEncryptionAlgorithms: undefined,
         isNested: true,
         path: 'decryptionKeys[0].secretFile',
       },
       {
         id: 'own',
         kid: 'j3AWy7',
-        source: 'private',
+        format: 'private',
         file: '/k',
-        algorithms: ['RSA-OAEP-256'],
-        encryptions: ['A256GCM'],
+        keyManagementAlgorithms: ['RSA-OAEP-256'],
+        contentEncryptionAlgorithms: ['A256GCM'],
         isNested: true,
         path: 'decryptionKeys[1].privateKeyFile',
       },
@@ -440,7 +440,7 @@ describe('a section whose every line is commented out', () => {
     'denied:',
     'denied: {headers: }',
     'log:',
-    'verdictCache:',
+    'tokenCache:',
     'drain:',
     'connection:',
     'limits:',

@@ -31,8 +31,8 @@ describe('a field outside keys', () => {
     ['listen: {grpc: 9001}', 'listen.grpc: expected a text, received a number: quote it'],
     ['listen: {grpc: "unix:authz.sock"}', 'listen.grpc: must be host:port, [v6]:port or unix:/path'],
     ['listen: {admin: "unix:/a.sock"}', 'listen.admin: must be host:port or [v6]:port'],
-    ['listen: {socketMode: 0660}', `listen.socketMode: ${SOCKET_MODE}`],
-    ['listen: {socketMode: "0888"}', `listen.socketMode: ${SOCKET_MODE}`],
+    ['listen: {unixSocketMode: 0660}', `listen.unixSocketMode: ${SOCKET_MODE}`],
+    ['listen: {unixSocketMode: "0888"}', `listen.unixSocketMode: ${SOCKET_MODE}`],
     ['listen: {tls: {certFile: /c}}', 'listen.tls.keyFile: is required'],
     ['listen: []', 'listen: expected object, received array'],
     ['defaultPolicy: nope\npolicies: {open: {}}', 'defaultPolicy: names no policy; there are: open'],
@@ -180,7 +180,7 @@ describe('a field outside keys', () => {
     ['denied: {contentType: "a\\r\\nb"}', 'denied.contentType: must be a media type'],
     ['denied: {exposeReason: 1}', 'denied.exposeReason: expected boolean, received number'],
     ['log: {checks: some}', 'log.checks: expected one of "none"|"failures"|"all"'],
-    ['verdictCache: {maxEntries: -1}', 'verdictCache.maxEntries: Too small: expected number to be >=0'],
+    ['tokenCache: {maxEntries: -1}', 'tokenCache.maxEntries: Too small: expected number to be >=0'],
     ['drain: {delaySeconds: -1}', 'drain.delaySeconds: Too small: expected number to be >=0'],
     ['drain: {timeoutSeconds: 20s}', 'drain.timeoutSeconds: expected number, received string'],
     [
@@ -309,12 +309,12 @@ describe('decryption keys', () => {
       'decryptionKeys[0].nested: must be true with a privateKeyFile: anybody can encrypt to a public key',
     ],
     [
-      'decryptionKeys: [{id: a, secretFile: /a, algorithms: [A256KW, PBES2-HS256+A128KW, A128KW]}]',
-      'decryptionKeys[0].algorithms: A256KW takes a secret of 32 bytes and A128KW one of 16: give each a key of its own',
+      'decryptionKeys: [{id: a, secretFile: /a, keyManagementAlgorithms: [A256KW, PBES2-HS256+A128KW, A128KW]}]',
+      'decryptionKeys[0].keyManagementAlgorithms: A256KW takes a secret of 32 bytes and A128KW one of 16: give each a key of its own',
     ],
     [
-      'decryptionKeys: [{id: a, secretFile: /a, algorithms: [dir], encryptions: [A256GCM, A256CBC-HS512]}]',
-      'decryptionKeys[0].algorithms: dir with A256GCM takes a secret of 32 bytes and dir with A256CBC-HS512 one of 64: give each a key of its own',
+      'decryptionKeys: [{id: a, secretFile: /a, keyManagementAlgorithms: [dir], contentEncryptionAlgorithms: [A256GCM, A256CBC-HS512]}]',
+      'decryptionKeys[0].keyManagementAlgorithms: dir with A256GCM takes a secret of 32 bytes and dir with A256CBC-HS512 one of 64: give each a key of its own',
     ],
     [
       'decryptionKeys: [{id: a, secretFile: /a}, {id: a, secretFile: /b}]',
@@ -511,7 +511,7 @@ log: {level: loud}
 
   it('leave the keys that are well described known, so that their files can be judged too', () => {
     const { keys } = parseConfig('keys: [{id: A, secretFile: /a}, {id: b, secretFile: /b}]\nextra: 1', {});
-    expect(keys).toMatchObject([{ id: 'b', from: { file: '/b' }, path: 'keys[1].secretFile' }]);
+    expect(keys).toMatchObject([{ id: 'b', location: { file: '/b' }, path: 'keys[1].secretFile' }]);
   });
 
   it.each([

@@ -132,8 +132,8 @@ function promised(made: Decision, forAll: DeniedResponse, aliases: readonly stri
     };
   }
   const forwarded = CLAIMS.filter((name) => {
-    const isAsked = verdict === 'verified' && made.policy?.forwardClaims.includes(name);
-    return isAsked && typeof claims[name] === 'string' && /^[!-~]{1,1024}$/.test(claims[name]);
+    const stopRequested = verdict === 'verified' && made.policy?.forwardClaims.includes(name);
+    return stopRequested && typeof claims[name] === 'string' && /^[!-~]{1,1024}$/.test(claims[name]);
   });
   const headers: Record<string, unknown> = {
     'x-approov-verdict': verdict,

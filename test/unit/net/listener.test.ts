@@ -22,10 +22,10 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function start(target: ListenTarget, socketMode = 0o660): Promise<ListenTarget> {
+async function start(target: ListenTarget, unixSocketMode = 0o660): Promise<ListenTarget> {
   const server = createServer((socket) => socket.on('error', () => {}).end('hello'));
   servers.push(server);
-  return listen(server, target, { socketMode, onListenerError: (error) => errors.push(error.message) });
+  return listen(server, target, { unixSocketMode, onListenerError: (error) => errors.push(error.message) });
 }
 
 async function answers(target: ListenTarget): Promise<boolean> {

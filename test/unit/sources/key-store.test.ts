@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { selectKeys } from '../../../src/approov/keyset.ts';
 import { Secret } from '../../../src/approov/secret.ts';
-import type { KeySource } from '../../../src/config/config.ts';
-import type { LoadedKey } from '../../../src/sources/configuration.ts';
-import { keysOfSecret } from '../../../src/sources/key-files.ts';
+import type { KeyConfig } from '../../../src/config/config.ts';
+import type { LoadedKey } from '../../../src/sources/config-store.ts';
+import { keysOfSecret } from '../../../src/sources/key-parser.ts';
 import { createKeyStore, fetchKeyset, type KeyStore } from '../../../src/sources/key-store.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { type KeyHost, startKeyHost } from '../../support/key-host.ts';
@@ -45,12 +45,12 @@ afterEach(async () => {
   vi.restoreAllMocks();
 });
 
-function urlKey(id: string, fields: Partial<KeySource> = {}): LoadedKey {
+function urlKey(id: string, fields: Partial<KeyConfig> = {}): LoadedKey {
   return {
     source: {
       id,
-      source: 'jwks',
-      from: { url: `${host.origin}/${id}`, caFile: undefined },
+      format: 'jwks',
+      location: { url: `${host.origin}/${id}`, caFile: undefined },
       kid: undefined,
       algorithms: undefined,
       hosts: undefined,
@@ -64,7 +64,7 @@ function urlKey(id: string, fields: Partial<KeySource> = {}): LoadedKey {
 }
 
 function secretKey(id: string): LoadedKey {
-  const source: KeySource = { ...urlKey(id).source, source: 'secret', from: { file: 'secret' } };
+  const source: KeyConfig = { ...urlKey(id).source, format: 'secret', location: { file: 'secret' } };
   return { source, ...keysOfSecret(source, Secret.parse(SECRET)), ca: undefined };
 }
 
@@ -143,13 +143,13 @@ describe('a new configuration', () => {
   test('that says the same of a URL has it not fetched again', async () => {
     const opened = open(urlKey('remote'));
     await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
-    opened.use([secretKey('local'), urlKey('remote', { path: 'keys[1].jwksUrl' })]);
+    opened.replaceKeys([secretKey('local'), urlKey('remote', { path: 'keys[1].jwksUrl' })]);
     expect(ids(opened)).toEqual(['local', 'remote:a']);
     await sleep(LONG_ENOUGH_MS);
     expect(host.requests).toHaveLength(1);
   });
 
-  test.each<[what: string, fields: Partial<KeySource>]>([
+  test.each<[what: string, fields: Partial<KeyConfig>]>([
     ['for other hosts', { hosts: ['api.example.com'] }],
     ['with other algorithms', { algorithms: ['ES256', 'RS256'] }],
   ])(
@@ -159,7 +159,7 @@ describe('a new configuration', () => {
       await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
       host.answer((response) => response.writeHead(503).end());
       clockMs = 5000;
-      opened.use([urlKey('remote', fields)]);
+      opened.replaceKeys([urlKey('remote', fields)]);
       expect([ids(opened), missing(opened), [...opened.ages()]]).toEqual([['remote:a'], [], [['remote', 5]]]);
       await vi.waitFor(
         () => expect(opened.problems().get('remote')).toBe('answers with status 503'),
@@ -172,14 +172,16 @@ describe('a new configuration', () => {
   test('that gives a key another name keeps its set under the new name', async () => {
     const opened = open(urlKey('remote'));
     await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
-    opened.use([urlKey('renamed', { from: { url: `${host.origin}/remote`, caFile: undefined } })]);
+    opened.replaceKeys([
+      urlKey('renamed', { location: { url: `${host.origin}/remote`, caFile: undefined } }),
+    ]);
     expect(ids(opened)).toEqual(['renamed:a']);
   });
 
   test('that allows a key nothing of its set leaves it without', async () => {
     const opened = open(urlKey('remote'));
     await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
-    opened.use([urlKey('remote', { algorithms: ['RS256'] })]);
+    opened.replaceKeys([urlKey('remote', { algorithms: ['RS256'] })]);
     expect([ids(opened), missing(opened)]).toEqual([[], ['remote']]);
   });
 
@@ -189,7 +191,7 @@ describe('a new configuration', () => {
     host.answer((response) => response.writeHead(503).end());
     opened.refetch();
     await vi.waitFor(() => expect(events).toEqual(['success, new', 'failure']), PATIENCE);
-    opened.use([secretKey('local')]);
+    opened.replaceKeys([secretKey('local')]);
     expect([ids(opened), [...opened.ages()], [...opened.problems()]]).toEqual([['local'], [], []]);
     opened.refetch();
     clockMs = 90_000;
@@ -201,7 +203,7 @@ describe('a new configuration', () => {
 
   test('with a new URL has that one fetched, and does not wait for it', async () => {
     const opened = open(secretKey('local'));
-    opened.use([secretKey('local'), urlKey('remote')]);
+    opened.replaceKeys([secretKey('local'), urlKey('remote')]);
     expect([ids(opened), missing(opened)]).toEqual([['local'], ['remote']]);
     await vi.waitFor(() => expect(ids(opened)).toEqual(['local', 'remote:a']), PATIENCE);
   });

@@ -47,19 +47,19 @@ describe('before the first check', () => {
     ['approov_checks_total', 'counter'],
     ['approov_check_duration_seconds', 'histogram'],
     ['approov_checks_in_flight', 'gauge'],
-    ['approov_key_used_total', 'counter'],
+    ['approov_key_verifications_total', 'counter'],
     ['approov_key_last_used_timestamp_seconds', 'gauge'],
     ['approov_sdk_status_total', 'counter'],
     ['approov_token_remaining_seconds', 'histogram'],
-    ['approov_verdict_cache_total', 'counter'],
-    ['approov_reload_total', 'counter'],
+    ['approov_token_cache_lookups_total', 'counter'],
+    ['approov_reloads_total', 'counter'],
     ['approov_reload_last_success_timestamp_seconds', 'gauge'],
     ['approov_policy_mode', 'gauge'],
     ['approov_ambiguous_requests_total', 'counter'],
-    ['approov_checks_cancelled_total', 'counter'],
+    ['approov_checks_abandoned_total', 'counter'],
     ['approov_worker_restarts_total', 'counter'],
     ['approov_jwks_age_seconds', 'gauge'],
-    ['approov_log_suppressed_total', 'counter'],
+    ['approov_log_lines_suppressed_total', 'counter'],
     ['approov_build_info', 'gauge'],
     ['process_cpu_seconds_total', 'counter'],
   ])('%s is a %s', async (name, type) => {
@@ -67,12 +67,12 @@ describe('before the first check', () => {
   });
 
   test.each<[metric: string, labels: string[]]>([
-    ['approov_key_used_total', ['key_id="current"', 'key_id="next"']],
+    ['approov_key_verifications_total', ['key_id="current"', 'key_id="next"']],
     ['approov_key_last_used_timestamp_seconds', ['key_id="current"', 'key_id="next"']],
     ['approov_sdk_status_total', [...SDK_STATUSES, 'other'].map((status) => `status="${status}"`)],
-    ['approov_verdict_cache_total', ['outcome="hit"', 'outcome="miss"']],
+    ['approov_token_cache_lookups_total', ['outcome="hit"', 'outcome="miss"']],
     [
-      'approov_reload_total',
+      'approov_reloads_total',
       ['config', 'keys', 'jwks', 'tls'].flatMap((source) =>
         ['success', 'failure'].map((outcome) => `source="${source}",outcome="${outcome}"`),
       ),
@@ -82,8 +82,8 @@ describe('before the first check', () => {
       ['config', 'keys', 'jwks', 'tls'].map((source) => `source="${source}"`),
     ],
     ['approov_ambiguous_requests_total', ['cause="path"', 'cause="host"']],
-    ['approov_checks_cancelled_total', ['cause="cancelled"', 'cause="deadline"']],
-    ['approov_log_suppressed_total', REASON_NAMES.map((reason) => `reason="${reason}"`)],
+    ['approov_checks_abandoned_total', ['cause="cancelled"', 'cause="deadline"']],
+    ['approov_log_lines_suppressed_total', REASON_NAMES.map((reason) => `reason="${reason}"`)],
     [
       'approov_check_duration_seconds_count',
       ['allow', 'limit', 'deny'].map((action) => `action="${action}"`),
@@ -102,7 +102,7 @@ describe('before the first check', () => {
     expect(names.filter((name) => name.includes('policy="open"'))).toHaveLength(1);
     expect(names.filter((name) => name.includes('policy="default"'))).toHaveLength(REASON_NAMES.length - 2);
     expect(names.filter((name) => name.includes('policy="unknown"'))).toEqual(
-      ['internal_error', 'policy_unknown'].map(
+      ['internal_error', 'unknown_policy'].map(
         (reason) =>
           `approov_checks_total{policy="unknown",mode="unknown",verdict="unverified",action="deny",reason="${reason}"}`,
       ),
@@ -191,14 +191,14 @@ routes: [{pathPrefix: /limited, policy: limited}]
     const rise = await rises();
     expect(rise).toMatchObject({
       [checks('default', 'enforce', 'verified', 'allow', 'ok')]: 2,
-      'approov_key_used_total{key_id="next"}': 2,
+      'approov_key_verifications_total{key_id="next"}': 2,
       'approov_check_duration_seconds_count{action="allow"}': 2,
       approov_token_remaining_seconds_count: 2,
       'approov_token_remaining_seconds_bucket{le="300"}': 2,
-      'approov_verdict_cache_total{outcome="miss"}': 1,
-      'approov_verdict_cache_total{outcome="hit"}': 1,
+      'approov_token_cache_lookups_total{outcome="miss"}': 1,
+      'approov_token_cache_lookups_total{outcome="hit"}': 1,
     });
-    expect(rise).not.toHaveProperty('approov_key_used_total{key_id="current"}');
+    expect(rise).not.toHaveProperty('approov_key_verifications_total{key_id="current"}');
     expect(rise).not.toHaveProperty('approov_token_remaining_seconds_bucket{le="180"}');
     const used = (await scrape()).get('approov_key_last_used_timestamp_seconds{key_id="next"}') ?? 0;
     expect(Math.abs(used - Date.now() / 1000)).toBeLessThan(120);
@@ -210,7 +210,7 @@ routes: [{pathPrefix: /limited, policy: limited}]
     const rise = await rises();
     expect(rise).toMatchObject({
       [checks('default', 'enforce', 'unverified', 'deny', 'token_expired')]: 1,
-      'approov_key_used_total{key_id="current"}': 1,
+      'approov_key_verifications_total{key_id="current"}': 1,
       'approov_token_remaining_seconds_bucket{le="-10"}': 1,
     });
     expect(rise).not.toHaveProperty('approov_token_remaining_seconds_bucket{le="-30"}');
@@ -220,7 +220,7 @@ routes: [{pathPrefix: /limited, policy: limited}]
     await client.check(requestWith({ 'approov-token': mintToken([]) }));
     expect(await rises()).toMatchObject({
       [checks('default', 'enforce', 'unverified', 'deny', 'invalid_token_format')]: 1,
-      'approov_key_used_total{key_id="current"}': 1,
+      'approov_key_verifications_total{key_id="current"}': 1,
     });
   });
 
@@ -270,7 +270,7 @@ routes: [{pathPrefix: /limited, policy: limited}]
     await Promise.all(
       Array.from({ length: 200 }, () => client.check(requestWith({ 'approov-token': 'a,b' }))),
     );
-    const name = 'approov_log_suppressed_total{reason="duplicate_approov_token"}';
+    const name = 'approov_log_lines_suppressed_total{reason="duplicate_approov_token"}';
     const summedUp = (): unknown =>
       service
         .logLines()

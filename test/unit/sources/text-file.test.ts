@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readTextFile } from '../../../src/sources/files.ts';
+import { readTextFile } from '../../../src/sources/text-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'files-'));
 symlinkSync('loop', join(folder, 'loop'));
@@ -45,7 +45,7 @@ describe('readTextFile', () => {
   it.each([
     ['is not there', () => join(folder, 'none'), 'no such file'],
     ['is a folder', () => folder, 'is a directory'],
-    ['lies below a file', () => join(write('plain', ''), 'x'), 'a part of the path is no directory'],
+    ['lies below a file', () => join(write('plain', ''), 'x'), 'a part of the path is not a directory'],
     ['has too long a name', () => join(folder, 'x'.repeat(300)), 'too long a name'],
     ['has a name that no file has', () => `${folder}/a\0b`, 'a name that no file has'],
     ['is a pipe that nobody writes to', () => pipe, NOT_REGULAR],

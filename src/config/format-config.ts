@@ -3,15 +3,18 @@ import { Document, isCollection, isScalar } from 'yaml';
 import type { DecryptionKey } from '../approov/encrypted-token.ts';
 import type { VerificationKey } from '../approov/keyset.ts';
 import { formatAddress } from './address.ts';
-import type { Config, KeySource } from './config.ts';
+import type { Config, KeyConfig } from './config.ts';
 
 interface PrintableKey {
-  readonly source: KeySource;
+  readonly source: KeyConfig;
   /** What the source holds; `undefined` where that is not read here. */
   readonly keys: readonly Pick<VerificationKey, 'kid' | 'algorithms' | 'fingerprint'>[] | undefined;
 }
 
-type PrintableDecryptionKey = Pick<DecryptionKey, 'algorithms' | 'encryptions' | 'fingerprint'>;
+type PrintableDecryptionKey = Pick<
+  DecryptionKey,
+  'keyManagementAlgorithms' | 'contentEncryptionAlgorithms' | 'fingerprint'
+>;
 
 /** @param keys and `decryptionKeys` as they are loaded, in the order of the configuration. */
 export function formatConfig(
@@ -31,8 +34,10 @@ export function formatConfig(
       id,
       fingerprint: decryptionKeys[index]?.fingerprint,
       ...described,
-      algorithms: decryptionKeys[index]?.algorithms ?? described.algorithms,
-      encryptions: decryptionKeys[index]?.encryptions ?? described.encryptions,
+      keyManagementAlgorithms:
+        decryptionKeys[index]?.keyManagementAlgorithms ?? described.keyManagementAlgorithms,
+      contentEncryptionAlgorithms:
+        decryptionKeys[index]?.contentEncryptionAlgorithms ?? described.contentEncryptionAlgorithms,
     })),
     keys: keys.map(printableKey),
   });
@@ -49,11 +54,11 @@ export function formatConfig(
 
 /** With its fingerprint in place of what it holds; a JWK Set with those of its keys. */
 function printableKey({ source, keys }: PrintableKey): object {
-  const { id, kid, algorithms, hosts, from } = source;
+  const { id, kid, algorithms, hosts, location: from } = source;
   const [only] = keys ?? [];
   return {
     id,
-    ...(source.source === 'jwks' || only === undefined
+    ...(source.format === 'jwks' || only === undefined
       ? {
           jwks:
             keys?.map((key) => ({
@@ -63,7 +68,7 @@ function printableKey({ source, keys }: PrintableKey): object {
             })) ?? [],
         }
       : { fingerprint: only.fingerprint }),
-    ...('file' in from ? { [FILE_FIELDS[source.source]]: from.file } : {}),
+    ...('file' in from ? { [FILE_FIELDS[source.format]]: from.file } : {}),
     ...('url' in from ? urlFields(from) : {}),
     ...(kid === undefined ? {} : { kid }),
     algorithms: algorithms ?? [...new Set(keys?.flatMap((key) => key.algorithms))],
@@ -84,7 +89,7 @@ const FILE_FIELDS = { secret: 'secretFile', pem: 'pemFile', jwks: 'jwksFile' } a
 
 /** The proxy is not shown, as its URL may hold a password. */
 function proxyNotes({ keys, proxy }: Config): [path: string, note: string][] {
-  return keys.flatMap(({ from }, index) =>
+  return keys.flatMap(({ location: from }, index) =>
     proxy !== undefined && 'url' in from
       ? [[`keys.${index}.jwksUrl`, 'through HTTPS_PROXY, unless NO_PROXY has the host']]
       : [],

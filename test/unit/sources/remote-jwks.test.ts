@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { fetchJwks, type JwksUrl } from '../../../src/sources/jwks-url.ts';
+import { createRemoteJwks, type RemoteJwks } from '../../../src/sources/remote-jwks.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { type KeyHost, redirectTo, startKeyHost } from '../../support/key-host.ts';
 
@@ -21,7 +21,7 @@ const LONG_ENOUGH_MS = 300;
 
 let host: KeyHost;
 let clockMs: number;
-let urls: JwksUrl<string>[];
+let urls: RemoteJwks<string>[];
 let outcomes: string[];
 beforeEach(async () => {
   // A process reads its CAs once, at its start: that certificates are checked is proved by those that run alone.
@@ -45,8 +45,11 @@ function parse(text: string): string {
   return `made of ${text}`;
 }
 
-function start(path = '/jwks', fields: { fetched?: { text: string; atMs: number } } = {}): JwksUrl<string> {
-  const url = fetchJwks({
+function start(
+  path = '/jwks',
+  fields: { fetched?: { text: string; atMs: number } } = {},
+): RemoteJwks<string> {
+  const url = createRemoteJwks({
     url: path.startsWith('/') ? `${host.origin}${path}` : path,
     options: { ca: undefined, proxy: undefined },
     parse,
@@ -59,7 +62,7 @@ function start(path = '/jwks', fields: { fetched?: { text: string; atMs: number 
 }
 
 /** Starts, and waits for the first fetch to end. */
-async function fetched(path = '/jwks'): Promise<JwksUrl<string>> {
+async function fetched(path = '/jwks'): Promise<RemoteJwks<string>> {
   const url = start(path);
   await url.refetch();
   return url;

@@ -1,5 +1,5 @@
 /** Decrypts encrypted tokens, a limited number at a time. */
-import { type DecryptionKey, type OpenedToken, openToken } from '../approov/encrypted-token.ts';
+import { type DecryptedToken, type DecryptionKey, decryptToken } from '../approov/encrypted-token.ts';
 
 /**
  * Most decryptions at a time. Two cores decrypt some 2,000 tokens a second with an RSA key, so that the last of these
@@ -8,20 +8,20 @@ import { type DecryptionKey, type OpenedToken, openToken } from '../approov/encr
  */
 export const MAX_DECRYPTIONS = 256;
 
-export interface TokenOpener {
+export interface DecryptionLimiter {
   /** Never waits for others: beyond the limit, the token is `overloaded`. */
-  open(token: string, keys: readonly DecryptionKey[]): Promise<OpenedToken>;
+  open(token: string, keys: readonly DecryptionKey[]): Promise<DecryptedToken>;
 }
 
 /** @param onOverload called when the limit is reached, and again only after half of the decryptions have ended. */
-export function createTokenOpener(
+export function createDecryptionLimiter(
   onOverload: () => void,
-  decrypt: typeof openToken = openToken,
-): TokenOpener {
+  decrypt: typeof decryptToken = decryptToken,
+): DecryptionLimiter {
   let running = 0;
   let isOverloaded = false;
   let keysInUse: readonly DecryptionKey[] | undefined;
-  let byToken = new Map<string, Promise<OpenedToken>>();
+  let byToken = new Map<string, Promise<DecryptedToken>>();
 
   return {
     open(token, keys) {

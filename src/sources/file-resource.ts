@@ -1,20 +1,20 @@
-/** Owns the parts of a configuration that are made of files: how each is loaded, and its last good state. */
+/** Owns the resources of a configuration that are made of files: how each is loaded, and its last good state. */
 import { createHash } from 'node:crypto';
 import type { DecryptionKey } from '../approov/encrypted-token.ts';
-import type { Config, DecryptionKeySource, KeySource, Problem } from '../config/config.ts';
-import { parseCa, parseTls, TlsError, type TlsMaterial } from '../net/tls-files.ts';
+import type { Config, DecryptionKeyConfig, KeyConfig, Problem } from '../config/config.ts';
+import { parseCa, parseTls, TlsError, type TlsMaterial } from '../net/tls-material.ts';
 import type { CompleteFiles } from './complete-files.ts';
-import { type FileText, linkTarget, readTextFile } from './files.ts';
-import { KeyError, type ParsedKeys, parseDecryptionKey, parseKeys } from './key-files.ts';
+import { KeyError, type ParsedKeys, parseDecryptionKey, parseKeys } from './key-parser.ts';
+import { type FileText, linkTarget, readTextFile } from './text-file.ts';
 
 /** The kinds of files, each counted and shown apart. */
 export const FILE_KINDS = ['config', 'keys', 'jwks', 'tls'] as const;
 export type FileKind = (typeof FILE_KINDS)[number];
 
 /** Something that is made of the content of files, such as a key. */
-export interface Part<T = unknown> {
+export interface FileResource<T = unknown> {
   readonly kind: FileKind;
-  /** Its whole description in the configuration: with another one it is another part. */
+  /** Its whole description in the configuration: with another one it is another resource. */
   readonly identity: string;
   readonly path: string;
   readonly files: readonly string[];
@@ -22,8 +22,8 @@ export interface Part<T = unknown> {
   parse(texts: readonly string[]): T;
 }
 
-/** A part in its last good state. */
-export interface Good {
+/** A resource in its last good state. */
+export interface LoadedResource {
   readonly kind: FileKind;
   readonly digest: string;
   readonly value: unknown;
@@ -31,32 +31,32 @@ export interface Good {
 
 type Tls = Config['settings']['listen']['tls'];
 
-/** Every part that keys, decryption keys and TLS are made of; a key that is no file's is none. */
-export function partsOf(
-  keys: readonly KeySource[],
-  decryptionKeys: readonly DecryptionKeySource[],
+/** Every resource that keys, decryption keys and TLS are made of; a key that is no file's is none. */
+export function resourcesOf(
+  keys: readonly KeyConfig[],
+  decryptionKeys: readonly DecryptionKeyConfig[],
   tls: Tls,
-): readonly Part[] {
+): readonly FileResource[] {
   return [
-    ...keys.map(keyPart),
+    ...keys.map(keyResource),
     ...keys.map(caPart),
-    ...decryptionKeys.map(decryptionKeyPart),
-    tlsPart(tls),
-  ].filter((part) => part !== undefined);
+    ...decryptionKeys.map(decryptionKeyResource),
+    tlsResource(tls),
+  ].filter((resource) => resource !== undefined);
 }
 
-export function keyPart(source: KeySource): Part<ParsedKeys> | undefined {
-  if (!('file' in source.from)) return undefined;
+export function keyResource(source: KeyConfig): FileResource<ParsedKeys> | undefined {
+  if (!('file' in source.location)) return undefined;
   return {
-    kind: source.source === 'jwks' ? 'jwks' : 'keys',
+    kind: source.format === 'jwks' ? 'jwks' : 'keys',
     identity: JSON.stringify({ ...source, path: undefined }),
     path: source.path,
-    files: [source.from.file],
+    files: [source.location.file],
     parse: ([text = '']) => parseKeys(source, text),
   };
 }
 
-export function caPart({ from, path }: KeySource): Part<string> | undefined {
+export function caPart({ location: from, path }: KeyConfig): FileResource<string> | undefined {
   if (!('url' in from) || from.caFile === undefined) return undefined;
   return {
     kind: 'tls',
@@ -67,7 +67,7 @@ export function caPart({ from, path }: KeySource): Part<string> | undefined {
   };
 }
 
-export function decryptionKeyPart(source: DecryptionKeySource): Part<DecryptionKey> {
+export function decryptionKeyResource(source: DecryptionKeyConfig): FileResource<DecryptionKey> {
   return {
     kind: 'keys',
     identity: JSON.stringify({ ...source, path: undefined }),
@@ -77,7 +77,7 @@ export function decryptionKeyPart(source: DecryptionKeySource): Part<DecryptionK
   };
 }
 
-export function tlsPart(tls: Tls): Part<TlsMaterial> | undefined {
+export function tlsResource(tls: Tls): FileResource<TlsMaterial> | undefined {
   if (tls === undefined) return undefined;
   return {
     kind: 'tls',
@@ -88,78 +88,78 @@ export function tlsPart(tls: Tls): Part<TlsMaterial> | undefined {
   };
 }
 
-/** What became of the parts. */
-export interface LoadedParts {
-  readonly good: ReadonlyMap<string, Good>;
+/** What became of the resources. */
+export interface LoadedResources {
+  readonly good: ReadonlyMap<string, LoadedResource>;
   /** Parts that are bad now and serve in their last good state. */
   readonly stale: ReadonlyMap<FileKind, readonly Problem[]>;
   /** Parts that are bad now and never were good. */
   readonly fatal: readonly Problem[];
-  /** Whether a part that was not there before has a file that may be half-written. */
+  /** Whether a resource that was not there before has a file that may be half-written. */
   readonly isIncomplete: boolean;
 }
 
-/** What was loaded before: the parts by their identity, and what was wrong with some. */
+/** What was loaded before: the resources by their identity, and what was wrong with some. */
 export interface PartsBefore {
-  readonly parts: ReadonlyMap<string, Good>;
+  readonly resources: ReadonlyMap<string, LoadedResource>;
   readonly problems: ReadonlyMap<FileKind, readonly Problem[]>;
 }
 
-const NOTHING_BEFORE: PartsBefore = { parts: new Map(), problems: new Map() };
+const NOTHING_BEFORE: PartsBefore = { resources: new Map(), problems: new Map() };
 
-/** Loads parts; one that is bad now, or incomplete, keeps its state from before. */
-export async function loadParts(
-  parts: readonly Part[],
-  reader: Reader,
+/** Loads resources; one that is bad now, or incomplete, keeps its state from before. */
+export async function loadResources(
+  resources: readonly FileResource[],
+  reader: FileReader,
   before: PartsBefore = NOTHING_BEFORE,
-): Promise<LoadedParts> {
-  const good = new Map<string, Good>();
+): Promise<LoadedResources> {
+  const good = new Map<string, LoadedResource>();
   const stale = new Map<FileKind, Problem[]>();
   const fatal: Problem[] = [];
   let isIncomplete = false;
-  for (const part of parts) {
-    const last = before.parts.get(part.identity);
-    const readings = await Promise.all(part.files.map((file) => reader.read(file)));
+  for (const resource of resources) {
+    const last = before.resources.get(resource.identity);
+    const readings = await Promise.all(resource.files.map((file) => reader.read(file)));
     const isWritten = readings.some((reading) => reading.isIncomplete);
     if (isWritten && last === undefined) {
       isIncomplete = true;
       continue;
     }
     const next = isWritten
-      ? problemsBefore(part, before)
-      : parsePart(
-          part,
+      ? problemsBefore(resource, before)
+      : parseResource(
+          resource,
           readings.map(({ text }) => text),
           last,
         );
     if ('value' in next) {
-      good.set(part.identity, next);
+      good.set(resource.identity, next);
     } else if (last === undefined) {
       fatal.push(...next);
     } else {
-      good.set(part.identity, last);
-      if (next.length > 0) stale.set(part.kind, [...(stale.get(part.kind) ?? []), ...next]);
+      good.set(resource.identity, last);
+      if (next.length > 0) stale.set(resource.kind, [...(stale.get(resource.kind) ?? []), ...next]);
     }
   }
   return { good, stale, fatal, isIncomplete };
 }
 
-function problemsBefore({ kind, path }: Part, { problems }: PartsBefore): readonly Problem[] {
+function problemsBefore({ kind, path }: FileResource, { problems }: PartsBefore): readonly Problem[] {
   return (problems.get(kind) ?? []).filter((problem) => problem.path === path);
 }
 
-function parsePart(
-  part: Part,
+function parseResource(
+  resource: FileResource,
   texts: readonly FileText[],
-  last: Good | undefined,
-): Good | readonly Problem[] {
-  const { kind, path, files } = part;
+  last: LoadedResource | undefined,
+): LoadedResource | readonly Problem[] {
+  const { kind, path, files } = resource;
   const unread = texts.flatMap((text) => ('problem' in text ? [{ path, message: text.problem }] : []));
   if (unread.length > 0) return unread;
   const digest = digestOf(...texts);
   if (last?.digest === digest) return last;
   try {
-    const value = part.parse(texts.map((text) => ('text' in text ? text.text : '')));
+    const value = resource.parse(texts.map((text) => ('text' in text ? text.text : '')));
     return { kind, digest, value };
   } catch (error) {
     if (!(error instanceof KeyError || error instanceof TlsError)) throw error;
@@ -175,7 +175,7 @@ export interface Reading {
 }
 
 /** Reads each file once in a look, so that all that is made of it agrees. */
-export class Reader {
+export class FileReader {
   readonly #files: CompleteFiles;
   readonly #taken: ReadonlyMap<string, string>;
   readonly #isDeclared: boolean;

@@ -1,29 +1,29 @@
-/** Owns the proof that each part of a configuration is made of its files, and outlives them in its last good state. */
+/** Owns the proof that each resource of a configuration is made of its files, and outlives them in its last good state. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import type { DecryptionKeySource, KeySource } from '../../../src/config/config.ts';
+import type { DecryptionKeyConfig, KeyConfig } from '../../../src/config/config.ts';
 import { parseConfig } from '../../../src/config/parse.ts';
 import { CompleteFiles } from '../../../src/sources/complete-files.ts';
 import {
   caPart,
-  decryptionKeyPart,
+  decryptionKeyResource,
   digestOf,
-  type Good,
-  keyPart,
-  type LoadedParts,
-  loadParts,
-  type Part,
-  partsOf,
-  Reader,
-  tlsPart,
-} from '../../../src/sources/file-parts.ts';
+  FileReader,
+  type FileResource,
+  keyResource,
+  type LoadedResource,
+  type LoadedResources,
+  loadResources,
+  resourcesOf,
+  tlsResource,
+} from '../../../src/sources/file-resource.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { createKeyPair, jwkSet } from '../../support/key-pair.ts';
 import { OTHER_SECRET, SECRET } from '../../support/token.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'file-parts-'));
+const folder = mkdtempSync(join(tmpdir(), 'file-resources-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const file = (name: string): string => join(folder, name);
 const write = (name: string, content: string): void => writeFileSync(file(name), content);
@@ -33,11 +33,11 @@ beforeEach(() => {
   write('other', OTHER_SECRET);
 });
 
-function keySource(fields: Partial<KeySource> = {}): KeySource {
+function keySource(fields: Partial<KeyConfig> = {}): KeyConfig {
   return {
     id: 'current',
-    source: 'secret',
-    from: { file: file('secret') },
+    format: 'secret',
+    location: { file: file('secret') },
     kid: undefined,
     algorithms: undefined,
     hosts: undefined,
@@ -46,37 +46,37 @@ function keySource(fields: Partial<KeySource> = {}): KeySource {
   };
 }
 
-const OPENER: DecryptionKeySource = {
+const OPENER: DecryptionKeyConfig = {
   id: 'opener',
   kid: undefined,
-  source: 'secret',
+  format: 'secret',
   file: file('other'),
-  algorithms: undefined,
-  encryptions: undefined,
+  keyManagementAlgorithms: undefined,
+  contentEncryptionAlgorithms: undefined,
   isNested: true,
   path: 'decryptionKeys[0].secretFile',
 };
 
-function partOf(source: KeySource): Part {
-  const part = keyPart(source);
-  if (part === undefined) throw new Error('is no part');
-  return part;
+function partOf(source: KeyConfig): FileResource {
+  const resource = keyResource(source);
+  if (resource === undefined) throw new Error('is no resource');
+  return resource;
 }
 
 /** Takes every file as complete. */
-function newReader(): Reader {
-  return new Reader(new CompleteFiles(() => 0), new Map(), true);
+function newReader(): FileReader {
+  return new FileReader(new CompleteFiles(() => 0), new Map(), true);
 }
 
 function load(
-  parts: readonly Part[],
-  before?: ReadonlyMap<string, Good>,
+  resources: readonly FileResource[],
+  before?: ReadonlyMap<string, LoadedResource>,
   reader = newReader(),
-): Promise<LoadedParts> {
-  return loadParts(parts, reader, before && { parts: before, problems: new Map() });
+): Promise<LoadedResources> {
+  return loadResources(resources, reader, before && { resources: before, problems: new Map() });
 }
 
-describe('the parts', () => {
+describe('the resources', () => {
   it('are the keys of files, the decryption keys, and TLS; a secret of the environment and a URL are none', () => {
     const { config } = parseConfig(
       [
@@ -86,23 +86,23 @@ describe('the parts', () => {
       ].join('\n'),
       {},
     );
-    const parts = config && partsOf(config.keys, config.decryptionKeys, config.settings.listen.tls);
-    expect(parts?.map(({ kind, path, files }) => ({ kind, path, files }))).toEqual([
+    const resources = config && resourcesOf(config.keys, config.decryptionKeys, config.settings.listen.tls);
+    expect(resources?.map(({ kind, path, files }) => ({ kind, path, files }))).toEqual([
       { kind: 'keys', path: 'keys[0].secretFile', files: [file('secret')] },
       { kind: 'keys', path: 'decryptionKeys[0].secretFile', files: [file('other')] },
       { kind: 'tls', path: 'listen.tls', files: ['/a.crt', '/a.key', '/ca.crt'] },
     ]);
     const fromEnvironment = parseConfig(undefined, { APPROOV_BASE64_SECRET: SECRET }).keys;
-    expect(partsOf(fromEnvironment, [], undefined)).toEqual([]);
+    expect(resourcesOf(fromEnvironment, [], undefined)).toEqual([]);
   });
 
   it('are of the kind jwks for a JWK Set, and of the kind keys for a PEM file', async () => {
     const pair = createKeyPair('a');
     write('jwks', jwkSet(pair));
     write('pem', pair.pem);
-    const jwks = partOf(keySource({ source: 'jwks', from: { file: file('jwks') } }));
+    const jwks = partOf(keySource({ format: 'jwks', location: { file: file('jwks') } }));
     const pem = partOf(
-      keySource({ id: 'p', source: 'pem', from: { file: file('pem') }, algorithms: ['ES256'] }),
+      keySource({ id: 'p', format: 'pem', location: { file: file('pem') }, algorithms: ['ES256'] }),
     );
     expect([jwks.kind, pem.kind]).toEqual(['jwks', 'keys']);
     const { good } = await load([jwks, pem]);
@@ -117,13 +117,13 @@ describe('the parts', () => {
   it('are the CA of a URL, too, which keys may share', async () => {
     const { certFile, cert } = createCa(folder, 'url-ca');
     const at = (caFile: string | undefined) =>
-      keySource({ source: 'jwks', from: { url: 'https://a.test/', caFile }, path: 'keys[0].jwksUrl' });
-    const part = caPart(at(certFile));
-    expect(part).toMatchObject({ kind: 'tls', path: 'keys[0].caFile', files: [certFile] });
+      keySource({ format: 'jwks', location: { url: 'https://a.test/', caFile }, path: 'keys[0].jwksUrl' });
+    const resource = caPart(at(certFile));
+    expect(resource).toMatchObject({ kind: 'tls', path: 'keys[0].caFile', files: [certFile] });
     expect([caPart(at(undefined)), caPart(keySource())]).toEqual([undefined, undefined]);
-    const { good } = await load(partsOf([at(certFile)], [], undefined));
+    const { good } = await load(resourcesOf([at(certFile)], [], undefined));
     expect([...good.values()].map(({ value }) => value)).toEqual([cert]);
-    const { fatal } = await load(partsOf([at(file('secret'))], [], undefined));
+    const { fatal } = await load(resourcesOf([at(file('secret'))], [], undefined));
     expect(fatal).toEqual([
       { path: 'keys[0].caFile', message: `${file('secret')}: the CA holds no certificate in PEM` },
     ]);
@@ -131,31 +131,33 @@ describe('the parts', () => {
 
   it('may be a key in a certificate', async () => {
     const { certFile } = issueCertificate(folder, 'localhost', createCa(folder, 'ca'));
-    const part = partOf(keySource({ source: 'pem', from: { file: certFile }, algorithms: ['ES256'] }));
-    expect((await load([part])).good.get(part.identity)?.value).toMatchObject({
+    const resource = partOf(
+      keySource({ format: 'pem', location: { file: certFile }, algorithms: ['ES256'] }),
+    );
+    expect((await load([resource])).good.get(resource.identity)?.value).toMatchObject({
       keys: [{ algorithms: ['ES256'] }],
     });
   });
 
   it('are other ones with another description, but not in another place of the configuration', () => {
-    const identity = (fields: Partial<KeySource>): string => partOf(keySource(fields)).identity;
+    const identity = (fields: Partial<KeyConfig>): string => partOf(keySource(fields)).identity;
     expect(identity({ path: 'keys[1].secretFile' })).toBe(identity({}));
-    const others: Partial<KeySource>[] = [
+    const others: Partial<KeyConfig>[] = [
       { id: 'next' },
       { kid: 'x' },
       { algorithms: ['HS512'] },
       { hosts: ['a.test'] },
-      { from: { file: file('other') } },
+      { location: { file: file('other') } },
     ];
     expect(new Set([{}, ...others].map(identity)).size).toBe(others.length + 1);
   });
 });
 
-describe('loadParts', () => {
+describe('loadResources', () => {
   const current = partOf(keySource());
-  const opener = decryptionKeyPart(OPENER);
+  const opener = decryptionKeyResource(OPENER);
 
-  it('makes each part of what its file holds', async () => {
+  it('makes each resource of what its file holds', async () => {
     const { good, stale, fatal } = await load([current, opener]);
     expect([stale.size, fatal]).toEqual([0, []]);
     expect(good.get(current.identity)?.value).toMatchObject({
@@ -182,7 +184,7 @@ describe('loadParts', () => {
     expect((await load([current])).fatal).toEqual([{ path: 'keys[0].secretFile', message }]);
   });
 
-  it('takes what is good though another part is bad', async () => {
+  it('takes what is good though another resource is bad', async () => {
     const before = (await load([current, opener])).good;
     rmSync(file('other'));
     write('secret', OTHER_SECRET);
@@ -204,14 +206,14 @@ describe('loadParts', () => {
     expect(fatal).toMatchObject([{ message: `${file('secret')}: no such file` }]);
   });
 
-  it('forgets a part that is asked for no more', async () => {
+  it('forgets a resource that is asked for no more', async () => {
     const before = (await load([current, opener])).good;
     expect([...(await load([opener], before)).good.keys()]).toEqual([opener.identity]);
   });
 
   it('lets a bug be a bug', async () => {
     const bug = new RangeError('a bug');
-    const broken: Part = {
+    const broken: FileResource = {
       ...current,
       parse() {
         throw bug;
@@ -225,12 +227,12 @@ describe('loadParts', () => {
     const [one, two] = [issueCertificate(folder, 'one', ca), issueCertificate(folder, 'two', ca)];
     write('crt', one.cert);
     write('key', one.key);
-    const part = tlsPart({ certFile: file('crt'), keyFile: file('key') });
-    if (part === undefined) throw new Error('is no part');
-    const before = (await load([part])).good;
+    const resource = tlsResource({ certFile: file('crt'), keyFile: file('key') });
+    if (resource === undefined) throw new Error('is no resource');
+    const before = (await load([resource])).good;
     write('crt', two.cert);
-    const half = await load([part], before);
-    expect(half.good.get(part.identity)?.value).toMatchObject({ cert: one.cert, key: one.key });
+    const half = await load([resource], before);
+    expect(half.good.get(resource.identity)?.value).toMatchObject({ cert: one.cert, key: one.key });
     expect(half.stale.get('tls')).toMatchObject([
       {
         path: 'listen.tls',
@@ -238,13 +240,13 @@ describe('loadParts', () => {
       },
     ]);
     write('key', two.key);
-    const whole = await load([part], half.good);
-    expect(whole.good.get(part.identity)?.value).toMatchObject({ cert: two.cert, key: two.key });
+    const whole = await load([resource], half.good);
+    expect(whole.good.get(resource.identity)?.value).toMatchObject({ cert: two.cert, key: two.key });
   });
 });
 
 describe('a look', () => {
-  it('reads each file once, so that two parts made of one file agree', async () => {
+  it('reads each file once, so that two resources made of one file agree', async () => {
     const [a, b] = [partOf(keySource()), partOf(keySource({ id: 'same' }))];
     const reader = newReader();
     const before = await load([a], undefined, reader);

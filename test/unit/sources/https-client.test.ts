@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { describeFetchError, type FetchOptions, fetchText } from '../../../src/sources/https-text.ts';
+import { describeFetchError, type FetchOptions, fetchText } from '../../../src/sources/https-client.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { type ConnectProxy, startConnectProxy } from '../../support/connect-proxy.ts';
 import { type KeyHost, redirectTo, startKeyHost } from '../../support/key-host.ts';

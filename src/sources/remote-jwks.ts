@@ -1,5 +1,5 @@
 /** Owns a JWK Set that lives at a URL: fetched in the background, kept through outages, never waited for by a check. */
-import { describeFetchError, type FetchOptions, fetchText } from './https-text.ts';
+import { describeFetchError, type FetchOptions, fetchText } from './https-client.ts';
 
 /** How old a set may grow before it is fetched again. */
 const REFRESH_MS = 10 * 60 * 1000;
@@ -8,13 +8,13 @@ const COOLDOWN_MS = 30_000;
 const MIN_RETRY_MS = 1000;
 const MAX_RETRY_MS = 30_000;
 
-/** A good set as it was fetched, and when by the clock of {@link JwksUrlOptions}. */
+/** A good set as it was fetched, and when by the clock of {@link RemoteJwksOptions}. */
 export interface FetchedSet {
   readonly text: string;
   readonly atMs: number;
 }
 
-export interface JwksUrl<T> {
+export interface RemoteJwks<T> {
   /** What the last good set was made into; `undefined` until one has loaded. */
   readonly value: T | undefined;
   /** What `value` was made of. */
@@ -30,7 +30,7 @@ export interface JwksUrl<T> {
   stop(): void;
 }
 
-interface JwksUrlOptions<T> {
+interface RemoteJwksOptions<T> {
   readonly url: string;
   readonly options: FetchOptions;
   /** What the URL gave before, to serve until it is asked again. */
@@ -44,14 +44,14 @@ interface JwksUrlOptions<T> {
 }
 
 /** Starts to fetch, and again and again until it is stopped. */
-export function fetchJwks<T>({
+export function createRemoteJwks<T>({
   url,
   options,
   fetched: before,
   parse,
   onFetched,
   nowMs,
-}: JwksUrlOptions<T>): JwksUrl<T> {
+}: RemoteJwksOptions<T>): RemoteJwks<T> {
   let fetched: FetchedSet | undefined;
   let value: T | undefined;
   let problem: string | undefined;

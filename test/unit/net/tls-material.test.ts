@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { parseTls, TlsError } from '../../../src/net/tls-files.ts';
+import { parseTls, TlsError } from '../../../src/net/tls-material.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tls-files-'));

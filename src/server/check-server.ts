@@ -7,21 +7,21 @@ import { type CheckRules, createChecker } from '../checker.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { Settings } from '../config/schema.ts';
 import { createAuthorizationServer } from '../grpc/authorization-server.ts';
-import type { TlsMaterial } from '../net/tls-files.ts';
+import type { TlsMaterial } from '../net/tls-material.ts';
 import {
-  type Configuration,
-  type ConfigurationFiles,
+  type ConfigStore,
   decryptionWarnings,
+  type LoadedConfig,
   type Outcome,
-} from '../sources/configuration.ts';
-import type { FileKind } from '../sources/file-parts.ts';
+} from '../sources/config-store.ts';
+import type { FileKind } from '../sources/file-resource.ts';
 import { createKeyStore, type KeyStore } from '../sources/key-store.ts';
-import { keepLooking } from '../sources/lookout.ts';
+import { startPolling } from '../sources/poller.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { listenOrThrow } from './listen-error.ts';
 
-export interface Instance {
+export interface CheckServer {
   readonly grpc: ListenAddress;
   readiness(): Readiness;
   /** Looks at every file and URL now. */
@@ -30,8 +30,8 @@ export interface Instance {
   stop(): Promise<void>;
 }
 
-interface InstanceOptions {
-  readonly files: ConfigurationFiles;
+interface CheckServerOptions {
+  readonly files: ConfigStore;
   readonly log: Log;
   readonly metrics: Metrics;
   /** Called whenever the readiness may have changed. */
@@ -39,12 +39,12 @@ interface InstanceOptions {
 }
 
 /** @throws {ListenError} the listener cannot bind. */
-export async function startInstance({
+export async function startCheckServer({
   files,
   log,
   metrics,
   onReadiness,
-}: InstanceOptions): Promise<Instance> {
+}: CheckServerOptions): Promise<CheckServer> {
   const { settings } = files.current().config;
   let { tls } = files.current();
   const nowSeconds = (): number => Date.now() / 1000;
@@ -71,14 +71,14 @@ export async function startInstance({
   const server = createAuthorizationServer({
     check: checker.check,
     onStarted: () => metrics.checkStarted(),
-    onCancelled: (cause) => metrics.checkCancelled(cause),
-    socketMode: Number.parseInt(settings.listen.socketMode, 8),
+    onAbandoned: (cause) => metrics.checkAbandoned(cause),
+    unixSocketMode: Number.parseInt(settings.listen.unixSocketMode, 8),
     onListenerError: (error) => log.notAccepted(error),
     maxConnections: settings.limits.connections,
     maxConcurrentStreams: settings.connection.maxConcurrentStreams,
     maxConnectionAgeSeconds: settings.connection.maxAgeSeconds,
     maxMessageBytes: settings.limits.messageBytes,
-    maxHeaderBytes: settings.limits.headerBytes,
+    maxMetadataBytes: settings.limits.grpcMetadataBytes,
     tls,
   });
 
@@ -102,7 +102,7 @@ export async function startInstance({
   }
 
   /** Health and `/readyz` say the same. */
-  function tellReadiness(): void {
+  function reportReadiness(): void {
     const now = readiness();
     server.setServing(now.isReady);
     onReadiness(now);
@@ -120,14 +120,14 @@ export async function startInstance({
   function useRules(): void {
     const configuration = files.current();
     warnOfKeys();
-    checker.use(rulesOf(configuration, keyStore));
+    checker.replaceRules(rulesOf(configuration, keyStore));
     metrics.configured(configuration.config.policyTable, keyIds(configuration));
-    tellReadiness();
+    reportReadiness();
   }
 
   function useConfiguration(): void {
     const { config, keys } = files.current();
-    keyStore.use(keys);
+    keyStore.replaceKeys(keys);
     useRules();
     log.configure(config.policyTable, config.settings.log);
     useCertificate();
@@ -143,7 +143,7 @@ export async function startInstance({
     server.useTls(next);
   }
 
-  function tell({ kind, problems }: Outcome): void {
+  function report({ kind, problems }: Outcome): void {
     metrics.reloaded(kind, problems.length === 0 ? 'success' : 'failure', nowSeconds());
     if (problems.length === 0) log.info({ source: kind }, 'reloaded');
     for (const { path, message } of problems) {
@@ -152,11 +152,11 @@ export async function startInstance({
   }
 
   /** SIGHUP says that what is there is complete. */
-  async function look(isAsked: boolean): Promise<void> {
-    const outcomes = await files.refresh(isAsked);
+  async function look(stopRequested: boolean): Promise<void> {
+    const outcomes = await files.refresh(stopRequested);
     if (outcomes.some(({ problems }) => problems.length === 0)) useConfiguration();
-    outcomes.forEach(tell);
-    if (outcomes.length > 0) tellReadiness();
+    outcomes.forEach(report);
+    if (outcomes.length > 0) reportReadiness();
   }
 
   metrics.jwksAgesFrom(() => keyStore.ages());
@@ -166,21 +166,21 @@ export async function startInstance({
 
   const grpc = await listenOrThrow(settings.listen.grpc, (target) => server.listen(target));
   isListening = true;
-  tellReadiness();
-  const lookout = keepLooking(look, (error) => log.fault(error));
+  reportReadiness();
+  const poller = startPolling(look, (error) => log.fault(error));
 
   return {
     grpc,
     readiness,
     async reload() {
       keyStore.refetch();
-      await lookout.lookNow();
+      await poller.pollNow();
     },
     async stop() {
       const { delaySeconds, timeoutSeconds } = files.current().config.settings.drain;
       isDraining = true;
-      lookout.stop();
-      tellReadiness();
+      poller.stop();
+      reportReadiness();
       log.info({ delay_seconds: delaySeconds, timeout_seconds: timeoutSeconds }, 'draining');
       await sleep(delaySeconds * 1000);
       await server.shutdown(timeoutSeconds * 1000);
@@ -190,7 +190,7 @@ export async function startInstance({
 }
 
 /** What is wrong with the files of each kind now, as `/readyz` shows it. */
-export function fileStates(files: ConfigurationFiles): Readonly<Record<string, 'ok' | readonly string[]>> {
+export function fileStates(files: ConfigStore): Readonly<Record<string, 'ok' | readonly string[]>> {
   return Object.fromEntries(
     Array.from(files.problems(), ([kind, problems]) => [
       kind,
@@ -205,24 +205,26 @@ function renewed(bound: TlsMaterial | undefined, next: TlsMaterial | undefined):
   return { ...next, clientCa: bound.clientCa && (next.clientCa ?? bound.clientCa) };
 }
 
-function rulesOf({ config, decryptionKeys }: Configuration, keyStore: KeyStore): CheckRules {
+function rulesOf({ config, decryptionKeys }: LoadedConfig, keyStore: KeyStore): CheckRules {
   return {
     policyTable: config.policyTable,
     keyset: keyStore.keyset(),
     decryptionKeys,
     denied: config.settings.denied,
-    verdictCacheEntries: config.settings.verdictCache.maxEntries,
+    tokenCacheEntries: config.settings.tokenCache.maxEntries,
   };
 }
 
-function keyIds({ config }: Configuration): readonly string[] {
+function keyIds({ config }: LoadedConfig): readonly string[] {
   return [...config.keys, ...config.decryptionKeys.filter((key) => !key.isNested)].map(({ id }) => id);
 }
 
-function kindsInUse({ config, tls }: Configuration): readonly FileKind[] {
-  const hasJwksFile = config.keys.some(({ source, from }) => source === 'jwks' && 'file' in from);
+function kindsInUse({ config, tls }: LoadedConfig): readonly FileKind[] {
+  const hasJwksFile = config.keys.some(
+    ({ format: source, location: from }) => source === 'jwks' && 'file' in from,
+  );
   const hasTls =
-    tls !== undefined || config.keys.some(({ from }) => 'url' in from && from.caFile !== undefined);
+    tls !== undefined || config.keys.some(({ location: from }) => 'url' in from && from.caFile !== undefined);
   return [
     'config',
     'keys',

@@ -3,7 +3,7 @@ import { expirySeconds } from '../approov/claims.ts';
 import type { VerifiedToken } from '../approov/token.ts';
 
 /** Successes only, by the whole token: what is refused is never remembered, so nobody can fill it without a key. */
-export class VerdictCache {
+export class TokenCache {
   readonly #maxEntries: number;
   readonly #entries = new Map<string, VerifiedToken>();
   /** The entry of each encrypted token, and the one encrypted token that each entry is known by. */

@@ -13,7 +13,7 @@ const NOT_REGULAR = 'is no regular file, which can be read again and again';
 const PROBLEMS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
   EACCES: 'permission denied',
-  ENOTDIR: 'a part of the path is no directory',
+  ENOTDIR: 'a part of the path is not a directory',
   ENAMETOOLONG: 'too long a name',
   ERR_INVALID_ARG_VALUE: 'a name that no file has',
   // From opening a socket.

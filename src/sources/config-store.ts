@@ -4,35 +4,35 @@ import type { VerificationKey } from '../approov/keyset.ts';
 import {
   type Config,
   ConfigError,
-  type DecryptionKeySource,
-  type KeySource,
+  type DecryptionKeyConfig,
+  type KeyConfig,
   type Problem,
 } from '../config/config.ts';
 import type { Env } from '../config/env.ts';
 import { type ParsedConfig, parseConfig } from '../config/parse.ts';
-import type { TlsMaterial } from '../net/tls-files.ts';
+import type { TlsMaterial } from '../net/tls-material.ts';
 import { CompleteFiles } from './complete-files.ts';
 import {
   caPart,
-  decryptionKeyPart,
+  decryptionKeyResource,
   digestOf,
   FILE_KINDS,
   type FileKind,
-  type Good,
-  keyPart,
-  type LoadedParts,
-  loadParts,
-  type Part,
-  partsOf,
-  Reader,
-  tlsPart,
-} from './file-parts.ts';
-import type { FileText } from './files.ts';
-import { keysOfSecret } from './key-files.ts';
+  FileReader,
+  type FileResource,
+  keyResource,
+  type LoadedResource,
+  type LoadedResources,
+  loadResources,
+  resourcesOf,
+  tlsResource,
+} from './file-resource.ts';
+import { keysOfSecret } from './key-parser.ts';
+import type { FileText } from './text-file.ts';
 
 /** A configured key with what its source holds; `undefined` where the source is a URL, which is not read here. */
 export interface LoadedKey {
-  readonly source: KeySource;
+  readonly source: KeyConfig;
   readonly keys: readonly VerificationKey[] | undefined;
   /** What its owner should know of what the source holds. */
   readonly warnings: readonly string[];
@@ -40,7 +40,7 @@ export interface LoadedKey {
   readonly ca: string | undefined;
 }
 
-export interface Configuration {
+export interface LoadedConfig {
   readonly config: Config;
   readonly keys: readonly LoadedKey[];
   readonly decryptionKeys: readonly DecryptionKey[];
@@ -57,8 +57,8 @@ export interface Outcome {
   readonly problems: readonly Problem[];
 }
 
-export interface ConfigurationFiles {
-  current(): Configuration;
+export interface ConfigStore {
+  current(): LoadedConfig;
   /** What is wrong with the files now, while the last good state of each serves. */
   problems(): ProblemsByKind;
   /**
@@ -73,24 +73,24 @@ export interface ConfigurationFiles {
  * @param file the YAML file; `undefined` to start on the environment alone.
  * @throws {ConfigError} with every problem of file, environment, keys and certificates.
  */
-export async function loadConfiguration(file: string | undefined, env: Env): Promise<Configuration> {
-  const reader = new Reader(new CompleteFiles(() => 0), new Map(), true);
+export async function loadConfig(file: string | undefined, env: Env): Promise<LoadedConfig> {
+  const reader = new FileReader(new CompleteFiles(() => 0), new Map(), true);
   return (await look(file, env, reader, undefined)).configuration;
 }
 
-/** Reads everything, to be looked at again later. @throws {ConfigError} as {@link loadConfiguration}. */
-export async function openConfiguration(
+/** Reads everything, to be looked at again later. @throws {ConfigError} as {@link loadConfig}. */
+export async function openConfigStore(
   file: string | undefined,
   env: Env,
   nowMs: () => number = () => performance.now(),
-): Promise<ConfigurationFiles> {
+): Promise<ConfigStore> {
   const complete = new CompleteFiles(nowMs);
-  let state = await look(file, env, new Reader(complete, new Map(), true), undefined);
+  let state = await look(file, env, new FileReader(complete, new Map(), true), undefined);
   return {
     current: () => state.configuration,
     problems: () => state.problems,
     async refresh(isDeclared) {
-      const reader = new Reader(complete, state.digests, isDeclared);
+      const reader = new FileReader(complete, state.digests, isDeclared);
       if (await isUnchanged(state.digests, reader)) return [];
       const before = state;
       state = await look(file, env, reader, before);
@@ -100,10 +100,10 @@ export async function openConfiguration(
 }
 
 interface State {
-  readonly configuration: Configuration;
+  readonly configuration: LoadedConfig;
   readonly problems: ProblemsByKind;
-  /** The last good value of each part, by the part's identity. */
-  readonly parts: ReadonlyMap<string, Good>;
+  /** The last good value of each resource, by the resource's identity. */
+  readonly resources: ReadonlyMap<string, LoadedResource>;
   /** What was taken, to see whether any of it has changed. */
   readonly digests: ReadonlyMap<string, string>;
   readonly configDigest: string;
@@ -112,14 +112,14 @@ interface State {
 async function look(
   file: string | undefined,
   env: Env,
-  reader: Reader,
+  reader: FileReader,
   before: State | undefined,
 ): Promise<State> {
   const reading = file === undefined ? undefined : await reader.read(file);
   // Even if incomplete: the files that it names are read from now on, so that they settle at the same time.
   const parsed = parseText(reading?.text, env);
-  const parts = partsOf(parsed.keys, parsed.decryptionKeys, parsed.tls);
-  const next = await loadParts(parts, reader, before);
+  const resources = resourcesOf(parsed.keys, parsed.decryptionKeys, parsed.tls);
+  const next = await loadResources(resources, reader, before);
   const configProblems = [...parsed.problems, ...next.fatal, ...choiceProblems(parsed.decryptionKeys, next)];
   const isIncomplete = reading?.isIncomplete === true || next.isIncomplete;
   if (!isIncomplete && parsed.config !== undefined && configProblems.length === 0) {
@@ -127,8 +127,8 @@ async function look(
   }
   if (before === undefined) throw new ConfigError(configProblems);
   const { config } = before.configuration;
-  const lastParts = partsOf(config.keys, config.decryptionKeys, config.settings.listen.tls);
-  const last = await loadParts(lastParts, reader, before);
+  const lastResources = resourcesOf(config.keys, config.decryptionKeys, config.settings.listen.tls);
+  const last = await loadResources(lastResources, reader, before);
   if (!isIncomplete) return buildState(config, last, reader.digests, before.configDigest, configProblems);
   // Not taken, even if only a file that it names is incomplete: the next refresh tries again.
   const digests = new Map(reader.digests).set(file ?? '', NOT_TAKEN);
@@ -139,9 +139,12 @@ async function look(
 const NOT_TAKEN = '';
 
 /** A check decrypts once, so of two keys that the same token chooses the second would never be used. */
-function choiceProblems(sources: readonly DecryptionKeySource[], { good }: LoadedParts): readonly Problem[] {
+function choiceProblems(
+  sources: readonly DecryptionKeyConfig[],
+  { good }: LoadedResources,
+): readonly Problem[] {
   const loaded = sources.flatMap((source) => {
-    const key = good.get(decryptionKeyPart(source).identity)?.value as DecryptionKey | undefined;
+    const key = good.get(decryptionKeyResource(source).identity)?.value as DecryptionKey | undefined;
     return key === undefined ? [] : [key];
   });
   return loaded.flatMap((key, index) => {
@@ -153,7 +156,7 @@ function choiceProblems(sources: readonly DecryptionKeySource[], { good }: Loade
 }
 
 /** What the operator should know of the keys that open tokens; holds nothing of a key. */
-export function decryptionWarnings({ config, decryptionKeys }: Configuration): readonly string[] {
+export function decryptionWarnings({ config, decryptionKeys }: LoadedConfig): readonly string[] {
   return decryptionKeys.flatMap(({ warning }, index) =>
     warning === undefined ? [] : [`${config.decryptionKeys[index]?.path}: ${warning}`],
   );
@@ -176,45 +179,48 @@ function unreadable(problem: string): Problem {
 
 function buildState(
   config: Config,
-  loaded: LoadedParts,
+  loaded: LoadedResources,
   digests: ReadonlyMap<string, string>,
   configDigest: string,
   configProblems: readonly Problem[],
 ): State {
-  const value = <T>(part: Part<T>): T => loaded.good.get(part.identity)?.value as T;
-  const tls = tlsPart(config.settings.listen.tls);
+  const value = <T>(resource: FileResource<T>): T => loaded.good.get(resource.identity)?.value as T;
+  const tls = tlsResource(config.settings.listen.tls);
   return {
     configuration: {
       config,
       keys: config.keys.map((source) => ({ source, ...loadedKeys(source, value) })),
-      decryptionKeys: config.decryptionKeys.map((source) => value(decryptionKeyPart(source))),
+      decryptionKeys: config.decryptionKeys.map((source) => value(decryptionKeyResource(source))),
       tls: tls && value(tls),
     },
     problems: new Map(
       FILE_KINDS.map((kind) => [kind, kind === 'config' ? configProblems : (loaded.stale.get(kind) ?? [])]),
     ),
-    parts: loaded.good,
+    resources: loaded.good,
     digests,
     configDigest,
   };
 }
 
-function loadedKeys(source: KeySource, value: <T>(part: Part<T>) => T): Omit<LoadedKey, 'source'> {
+function loadedKeys(
+  source: KeyConfig,
+  value: <T>(resource: FileResource<T>) => T,
+): Omit<LoadedKey, 'source'> {
   const ca = caPart(source);
   const rest = { warnings: [], ca: ca && value(ca) };
-  if ('secret' in source.from) return { ...rest, ...keysOfSecret(source, source.from.secret) };
-  const part = keyPart(source);
-  return part === undefined ? { ...rest, keys: undefined } : { ...rest, ...value(part) };
+  if ('secret' in source.location) return { ...rest, ...keysOfSecret(source, source.location.secret) };
+  const resource = keyResource(source);
+  return resource === undefined ? { ...rest, keys: undefined } : { ...rest, ...value(resource) };
 }
 
 function outcomesOf(kind: FileKind, before: State, after: State): readonly Outcome[] {
   const problems = after.problems.get(kind) ?? [];
   const isNewProblem =
     problems.length > 0 && JSON.stringify(problems) !== JSON.stringify(before.problems.get(kind));
-  const isMended = problems.length === 0 && (before.problems.get(kind)?.length ?? 0) > 0;
+  const isRecovered = problems.length === 0 && (before.problems.get(kind)?.length ?? 0) > 0;
   const isNew = contentOf(kind, before) !== contentOf(kind, after);
   return [
-    ...(isNew || isMended ? [{ kind, problems: [] }] : []),
+    ...(isNew || isRecovered ? [{ kind, problems: [] }] : []),
     ...(isNewProblem ? [{ kind, problems }] : []),
   ];
 }
@@ -222,14 +228,14 @@ function outcomesOf(kind: FileKind, before: State, after: State): readonly Outco
 /** Tells one good state of a kind from another. */
 function contentOf(kind: FileKind, state: State): string {
   if (kind === 'config') return state.configDigest;
-  return [...state.parts]
-    .filter(([, part]) => part.kind === kind)
+  return [...state.resources]
+    .filter(([, resource]) => resource.kind === kind)
     .map(([identity, { digest }]) => identity + digest)
     .join();
 }
 
 /** By content and not by time stamps: a symlink that Kubernetes swaps, a rename and an edit in place all look alike then. */
-async function isUnchanged(digests: ReadonlyMap<string, string>, reader: Reader): Promise<boolean> {
+async function isUnchanged(digests: ReadonlyMap<string, string>, reader: FileReader): Promise<boolean> {
   for (const [file, digest] of digests) {
     if (digestOf((await reader.read(file)).text) !== digest) return false;
   }

@@ -2,9 +2,9 @@
 import { type KeyObject, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
-  type DecryptionAlgorithm,
-  ENCRYPTIONS,
-  type Encryption,
+  CONTENT_ENCRYPTION_ALGORITHMS,
+  type ContentEncryptionAlgorithm,
+  type KeyManagementAlgorithm,
 } from '../../../src/approov/decryption-algorithm.ts';
 import { parsePem } from '../../../src/approov/public-key.ts';
 import { Secret } from '../../../src/approov/secret.ts';
@@ -14,7 +14,7 @@ import {
   keysOfSecret,
   parseDecryptionKey,
   parseKeys,
-} from '../../../src/sources/key-files.ts';
+} from '../../../src/sources/key-parser.ts';
 import { generateKeyPair } from '../../support/key-pair.ts';
 import { OTHER_SECRET, SECRET } from '../../support/token.ts';
 
@@ -30,8 +30,8 @@ const jwks = (...keys: readonly object[]) => JSON.stringify({ keys });
 function source(fields: Partial<Source> = {}): Source {
   return {
     id: 'current',
-    source: 'secret',
-    from: { file: '/a' },
+    format: 'secret',
+    location: { file: '/a' },
     kid: undefined,
     algorithms: undefined,
     hosts: undefined,
@@ -102,7 +102,7 @@ describe('a secret', () => {
 describe('a PEM file', () => {
   it('becomes one key that verifies', () => {
     const [key] = parseKeys(
-      source({ source: 'pem', kid: 'k', algorithms: ['ES256'] }),
+      source({ format: 'pem', kid: 'k', algorithms: ['ES256'] }),
       pem(ec.publicKey),
     ).keys;
     const signature = sign('sha256', Buffer.from('a.b'), { key: ec.privateKey, dsaEncoding: 'ieee-p1363' });
@@ -125,7 +125,7 @@ describe('a PEM file', () => {
       expected: 'an RSA key of 1024 bits; at least 2048 are needed',
     },
   ])('is not $name', ({ text, expected }) => {
-    const described = source({ source: 'pem', algorithms: ['ES256'] });
+    const described = source({ format: 'pem', algorithms: ['ES256'] });
     expect(messageOf(() => parseKeys(described, text))).toBe(expected);
   });
 });
@@ -135,7 +135,7 @@ describe('a JWK Set', () => {
 
   it('becomes its keys, each with its own kid and under the one id', () => {
     const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(other, { kid: 'b' }));
-    expect(parseKeys(source({ source: 'jwks' }), text).keys).toMatchObject([
+    expect(parseKeys(source({ format: 'jwks' }), text).keys).toMatchObject([
       { id: 'current', kid: 'a', algorithms: ['ES256'] },
       { id: 'current', kid: 'b', algorithms: ['EdDSA'] },
     ]);
@@ -143,7 +143,7 @@ describe('a JWK Set', () => {
 
   it('gives only keys for the algorithms that the configuration allows', () => {
     const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(other, { kid: 'b' }));
-    expect(parseKeys(source({ source: 'jwks', algorithms: ['EdDSA'] }), text)).toMatchObject({
+    expect(parseKeys(source({ format: 'jwks', algorithms: ['EdDSA'] }), text)).toMatchObject({
       keys: [{ kid: 'b' }],
       warnings: ['keys[0] (kid "a") fits none of the configured algorithms; it is skipped'],
     });
@@ -152,7 +152,7 @@ describe('a JWK Set', () => {
   it('from a URL gives its good keys, though there is one that must not be published', () => {
     const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(weakRsa.publicKey), { kty: 'oct', k: SECRET });
     expect(
-      parseKeys(source({ source: 'jwks', from: { url: 'https://a.test/', caFile: undefined } }), text),
+      parseKeys(source({ format: 'jwks', location: { url: 'https://a.test/', caFile: undefined } }), text),
     ).toMatchObject({
       keys: [{ kid: 'a' }],
       warnings: [
@@ -182,7 +182,7 @@ describe('a JWK Set', () => {
       expected: 'keys[0] is an RSA key of 1024 bits; at least 2048 are needed',
     },
   ])('is not $name', ({ text, expected }) => {
-    expect(messageOf(() => parseKeys(source({ source: 'jwks' }), text))).toBe(expected);
+    expect(messageOf(() => parseKeys(source({ format: 'jwks' }), text))).toBe(expected);
   });
 });
 
@@ -209,8 +209,8 @@ describe('a decryption key', () => {
   const described = {
     id: 'open',
     kid: undefined,
-    algorithms: undefined,
-    encryptions: undefined,
+    keyManagementAlgorithms: undefined,
+    contentEncryptionAlgorithms: undefined,
     isNested: true,
   } as const;
   const secretOf = (bytes: number): string => Buffer.alloc(bytes, 7).toString('base64');
@@ -225,41 +225,57 @@ describe('a decryption key', () => {
   ] as const)(
     'of a secret of $bytes bytes works with what takes exactly so many',
     ({ bytes, algorithms, dir }) => {
-      const key = parseDecryptionKey({ ...described, source: 'secret' }, secretOf(bytes));
+      const key = parseDecryptionKey({ ...described, format: 'secret' }, secretOf(bytes));
       expect(key).toMatchObject({ id: 'open', kid: undefined, isNested: true });
-      expect(key.algorithms).toEqual(algorithms);
-      expect(key.encryptions).toEqual(algorithms.length === 1 ? dir : ENCRYPTIONS);
+      expect(key.keyManagementAlgorithms).toEqual(algorithms);
+      expect(key.contentEncryptionAlgorithms).toEqual(
+        algorithms.length === 1 ? dir : CONTENT_ENCRYPTION_ALGORITHMS,
+      );
       expect(
-        parseDecryptionKey({ ...described, source: 'secret', algorithms: ['dir'] }, secretOf(bytes))
-          .encryptions,
+        parseDecryptionKey(
+          { ...described, format: 'secret', keyManagementAlgorithms: ['dir'] },
+          secretOf(bytes),
+        ).contentEncryptionAlgorithms,
       ).toEqual(dir);
     },
   );
 
   it.each<{
-    algorithms?: readonly DecryptionAlgorithm[];
-    encryptions?: readonly Encryption[];
+    algorithms?: readonly KeyManagementAlgorithm[];
+    contentEncryptionAlgorithms?: readonly ContentEncryptionAlgorithm[];
     bytes: number;
     expected: string;
   }>([
     { bytes: 31, expected: 'decryption needs exactly 16 or 24 or 32 or 48 or 64' },
     { algorithms: ['dir'], bytes: 33, expected: 'decryption needs exactly 16 or 24 or 32 or 48 or 64' },
-    { encryptions: ['A256GCM'], bytes: 64, expected: 'decryption needs exactly 16 or 24 or 32' },
+    {
+      contentEncryptionAlgorithms: ['A256GCM'],
+      bytes: 64,
+      expected: 'decryption needs exactly 16 or 24 or 32',
+    },
     { algorithms: ['A128KW'], bytes: 32, expected: 'A128KW needs exactly 16' },
     { algorithms: ['A192GCMKW'], bytes: 32, expected: 'A192GCMKW needs exactly 24' },
     { algorithms: ['A256KW', 'dir'], bytes: 64, expected: 'A256KW needs exactly 32' },
     { algorithms: ['PBES2-HS256+A128KW', 'A256KW'], bytes: 10, expected: 'A256KW needs exactly 32' },
     {
       algorithms: ['dir'],
-      encryptions: ['A256CBC-HS512'],
+      contentEncryptionAlgorithms: ['A256CBC-HS512'],
       bytes: 32,
       expected: 'dir with A256CBC-HS512 needs exactly 64',
     },
   ])(
     'of $algorithms and $encryptions is no secret of $bytes bytes',
-    ({ algorithms, encryptions, bytes, expected }) => {
+    ({ algorithms, contentEncryptionAlgorithms, bytes, expected }) => {
       const parse = () =>
-        parseDecryptionKey({ ...described, source: 'secret', algorithms, encryptions }, secretOf(bytes));
+        parseDecryptionKey(
+          {
+            ...described,
+            format: 'secret',
+            keyManagementAlgorithms: algorithms,
+            contentEncryptionAlgorithms,
+          },
+          secretOf(bytes),
+        );
       expect(messageOf(parse)).toBe(`the secret decodes to ${bytes} bytes; ${expected}`);
     },
   );
@@ -267,34 +283,43 @@ describe('a decryption key', () => {
   it('by a password may have any length', () => {
     for (const bytes of [1, 16, 33, 64]) {
       const key = parseDecryptionKey(
-        { ...described, source: 'secret', algorithms: ['PBES2-HS256+A128KW'] },
+        { ...described, format: 'secret', keyManagementAlgorithms: ['PBES2-HS256+A128KW'] },
         secretOf(bytes),
       );
-      expect(key.algorithms).toEqual(['PBES2-HS256+A128KW']);
+      expect(key.keyManagementAlgorithms).toEqual(['PBES2-HS256+A128KW']);
     }
   });
 
   it('of a private key knows the algorithms of its kind', () => {
-    const { algorithms } = parseDecryptionKey({ ...described, source: 'private' }, pem(ec.privateKey));
+    const { keyManagementAlgorithms: algorithms } = parseDecryptionKey(
+      { ...described, format: 'private' },
+      pem(ec.privateKey),
+    );
     expect(algorithms).toEqual(['ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A192KW', 'ECDH-ES+A256KW']);
   });
 
   it('is told by a fingerprint: of the secret, or the thumbprint of its public key', () => {
-    const ofSecret = parseDecryptionKey({ ...described, source: 'secret' }, KEY_32);
+    const ofSecret = parseDecryptionKey({ ...described, format: 'secret' }, KEY_32);
     expect(ofSecret.fingerprint).toBe(Secret.parse(KEY_32).fingerprint);
-    const ofPrivate = parseDecryptionKey({ ...described, source: 'private' }, pem(ec.privateKey));
+    const ofPrivate = parseDecryptionKey({ ...described, format: 'private' }, pem(ec.privateKey));
     expect(ofPrivate.fingerprint).toBe(parsePem(pem(ec.publicKey), ['ES256']).fingerprint);
   });
 
   it('is refused with an algorithm that does not work with it', () => {
     const parse = () =>
-      parseDecryptionKey({ ...described, source: 'secret', algorithms: ['dir', 'RSA-OAEP'] }, KEY_32);
+      parseDecryptionKey(
+        { ...described, format: 'secret', keyManagementAlgorithms: ['dir', 'RSA-OAEP'] },
+        KEY_32,
+      );
     expect(messageOf(parse)).toBe('RSA-OAEP does not work with a key of type secret');
   });
 
   it('has the algorithms that the configuration says', () => {
-    const key = parseDecryptionKey({ ...described, source: 'secret', algorithms: ['A256KW'] }, KEY_32);
-    expect(key.algorithms).toEqual(['A256KW']);
+    const key = parseDecryptionKey(
+      { ...described, format: 'secret', keyManagementAlgorithms: ['A256KW'] },
+      KEY_32,
+    );
+    expect(key.keyManagementAlgorithms).toEqual(['A256KW']);
   });
 
   it.each([
@@ -324,7 +349,7 @@ describe('a decryption key', () => {
       expected: 'an RSA key of 1024 bits; at least 2048 are needed',
     },
   ] as const)('is not $name', ({ source: kind, text, expected }) => {
-    expect(messageOf(() => parseDecryptionKey({ ...described, source: kind }, text))).toBe(expected);
+    expect(messageOf(() => parseDecryptionKey({ ...described, format: kind }, text))).toBe(expected);
   });
 });
 
@@ -332,17 +357,17 @@ describe('what is wrong with a key', () => {
   it('never quotes it', () => {
     const wrong = [
       () => parseKeys(source(), `${SECRET} x`),
-      () => parseKeys(source({ source: 'pem', algorithms: ['ES256'] }), pem(ec.privateKey)),
-      () => parseKeys(source({ source: 'jwks' }), jwks({ kty: 'oct', k: SECRET })),
-      () => parseKeys(source({ source: 'jwks' }), SECRET),
+      () => parseKeys(source({ format: 'pem', algorithms: ['ES256'] }), pem(ec.privateKey)),
+      () => parseKeys(source({ format: 'jwks' }), jwks({ kty: 'oct', k: SECRET })),
+      () => parseKeys(source({ format: 'jwks' }), SECRET),
       () =>
         parseDecryptionKey(
           {
             id: 'a',
             kid: undefined,
-            source: 'private',
-            algorithms: undefined,
-            encryptions: [],
+            format: 'private',
+            keyManagementAlgorithms: undefined,
+            contentEncryptionAlgorithms: [],
             isNested: true,
           },
           SECRET,

@@ -19,7 +19,7 @@ export interface Series {
  * The series of a counter or gauge, by a key that stands for their labels. To find a series by its labels, as
  * prom-client does at each call, was measured to cost more than to decide.
  */
-export class SeriesTable extends Map<string, Series> {
+export class FastMetric extends Map<string, Series> {
   /** The series of the key, which is shown from now on, if only as its zero. */
   add(key: string, labels: Labels): Series {
     const known = this.get(key);
@@ -33,12 +33,12 @@ export class SeriesTable extends Map<string, Series> {
 type LabelledConfiguration = CounterConfiguration<string> & GaugeConfiguration<string>;
 
 /** Shows a table's series as one metric of the class. */
-export function registerSeries(
+export function registerFastMetric(
   registry: Registry,
   Metric: typeof Counter | typeof Gauge,
   configuration: Omit<LabelledConfiguration, 'registers' | 'collect'>,
-): SeriesTable {
-  const table = new SeriesTable();
+): FastMetric {
+  const table = new FastMetric();
   const metric = new Metric({
     ...configuration,
     registers: [registry],
@@ -51,7 +51,7 @@ export function registerSeries(
 }
 
 /** How often values fell into each of the buckets of a histogram's series. */
-export class Distribution {
+export class FastHistogram {
   readonly #bounds: readonly number[];
   /** One beyond the bounds is for all that is greater. */
   readonly #counts: number[];
@@ -90,11 +90,11 @@ export class Distribution {
 }
 
 /** Shows distributions as one histogram, each under its labels. */
-export function registerHistogram(
+export function registerFastHistogram(
   registry: Registry,
   name: string,
   help: string,
-  distributions: ReadonlyMap<Labels, Distribution>,
+  distributions: ReadonlyMap<Labels, FastHistogram>,
 ): void {
   const histogram = {
     name,

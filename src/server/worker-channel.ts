@@ -21,7 +21,7 @@ export interface End {
 }
 
 /** A worker as the primary sees it. */
-export interface WorkerProcess {
+export interface WorkerChannel {
   readonly pid: number | undefined;
   /** Resolves with the bound address. */
   readonly listening: Promise<ListenAddress>;
@@ -44,7 +44,7 @@ export function isWorker(): boolean {
 }
 
 /** @throws the system's error, for some of the reasons why it cannot be spawned; for others it has ended at once. */
-export function startWorkerProcess(): WorkerProcess {
+export function forkWorker(): WorkerChannel {
   const worker = cluster.fork();
   const awaitingMetrics = new Set<() => void>();
   let readiness: Readiness | undefined;
@@ -151,15 +151,15 @@ export interface WorkerDuties {
 
 /** Answers the primary; what is returned tells it of the worker's readiness. */
 export function serveAsWorker({ metrics, reload, stop }: WorkerDuties) {
-  const tell = (report: Report): void => {
+  const report = (report: Report): void => {
     if (process.connected) process.send?.(report);
   };
   process.on('message', (request: Request) => {
     if (request === 'reload') reload();
     if (request === 'stop') stop();
-    if (request === 'metrics') void metrics().then((own) => tell({ type: 'metrics', metrics: own }));
+    if (request === 'metrics') void metrics().then((own) => report({ type: 'metrics', metrics: own }));
   });
   return (readiness: Readiness, grpc: ListenAddress | undefined): void => {
-    tell({ type: 'readiness', readiness, grpc });
+    report({ type: 'readiness', readiness, grpc });
   };
 }

@@ -2,9 +2,9 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import {
   algorithmsFor,
-  type DecryptionAlgorithm,
-  ENCRYPTIONS,
+  CONTENT_ENCRYPTION_ALGORITHMS,
   isFitFor,
+  type KeyManagementAlgorithm,
   keyTypeOf,
   secretLengths,
 } from '../approov/decryption-algorithm.ts';
@@ -18,7 +18,7 @@ import {
 import { PublicKeyError, parseJwks, parsePem, thumbprint } from '../approov/public-key.ts';
 import { type LengthRule, Secret, SecretError, signingLength } from '../approov/secret.ts';
 import { matchesHost, normalizeHost, readHost } from '../authz/host.ts';
-import type { DecryptionKeySource, KeySource } from '../config/config.ts';
+import type { DecryptionKeyConfig, KeyConfig } from '../config/config.ts';
 
 /** What is wrong with a key's content; holds nothing of it. */
 export class KeyError extends Error {
@@ -26,11 +26,11 @@ export class KeyError extends Error {
 }
 
 /** A key as the configuration describes it, wherever its content comes from. */
-type DescribedKey = Omit<KeySource, 'path'>;
-type DescribedDecryptionKey = Omit<DecryptionKeySource, 'file' | 'path'>;
+type DescribedKey = Omit<KeyConfig, 'path'>;
+type DescribedDecryptionKey = Omit<DecryptionKeyConfig, 'file' | 'path'>;
 
 /** The id and hosts that every key of a source has. */
-export function describeKey({ id, hosts }: Pick<KeySource, 'id' | 'hosts'>): KeyDescription {
+export function describeKey({ id, hosts }: Pick<KeyConfig, 'id' | 'hosts'>): KeyDescription {
   const patterns = hosts?.map(normalizeHost);
   if (patterns === undefined) return { id };
   return {
@@ -55,7 +55,7 @@ export function parseKeys(source: DescribedKey, text: string): ParsedKeys {
   const description = describeKey(source);
   const { kid, algorithms } = source;
   return withKeyError(() => {
-    switch (source.source) {
+    switch (source.format) {
       case 'secret': {
         const rule = signingLength(algorithms ?? DEFAULT_ALGORITHMS);
         return keysOfSecret(source, Secret.parse(text, rule));
@@ -65,7 +65,7 @@ export function parseKeys(source: DescribedKey, text: string): ParsedKeys {
         return { keys: [createAsymmetricKey(description, key, kid)], warnings: [] };
       }
       case 'jwks': {
-        const set = parseJwks(text, { allowed: algorithms, isStrict: 'file' in source.from });
+        const set = parseJwks(text, { allowed: algorithms, isStrict: 'file' in source.location });
         return {
           keys: set.keys.map((key) => createAsymmetricKey(description, key)),
           warnings: set.warnings,
@@ -88,26 +88,40 @@ export function keysOfSecret(source: DescribedKey, secret: Secret): ParsedKeys {
 export function parseDecryptionKey(source: DescribedDecryptionKey, text: string): DecryptionKey {
   const { id, kid, isNested } = source;
   return withKeyError(() => {
-    const secret = source.source === 'secret' ? Secret.parse(text, decryptionLength(source)) : undefined;
+    const secret = source.format === 'secret' ? Secret.parse(text, decryptionLength(source)) : undefined;
     const key = secret?.toKeyObject() ?? parsePrivateKey(text);
-    const named = allowedAlgorithms(key, source.algorithms);
-    const encryptions = (source.encryptions ?? ENCRYPTIONS).filter((encryption) =>
-      named.some((algorithm) => isFitFor(key, algorithm, encryption)),
-    );
-    const algorithms = named.filter((algorithm) =>
-      encryptions.some((encryption) => isFitFor(key, algorithm, encryption)),
+    const named = allowedAlgorithms(key, source.keyManagementAlgorithms);
+    const contentEncryptionAlgorithms = (
+      source.contentEncryptionAlgorithms ?? CONTENT_ENCRYPTION_ALGORITHMS
+    ).filter((encryption) => named.some((algorithm) => isFitFor(key, algorithm, encryption)));
+    const keyManagementAlgorithms = named.filter((algorithm) =>
+      contentEncryptionAlgorithms.some((encryption) => isFitFor(key, algorithm, encryption)),
     );
     const fingerprint = secret?.fingerprint ?? thumbprint(createPublicKey(key));
-    return { id, kid, key, fingerprint, algorithms, encryptions, isNested, warning: secret?.warning };
+    return {
+      id,
+      kid,
+      key,
+      fingerprint,
+      keyManagementAlgorithms,
+      contentEncryptionAlgorithms,
+      isNested,
+      warning: secret?.warning,
+    };
   });
 }
 
 /** Decryption takes secrets of an exact length (RFC 7518 §4.4, §4.5 and §4.7), but a password may have any. */
-function decryptionLength({ algorithms = [], encryptions }: DescribedDecryptionKey): LengthRule {
-  const exact = secretLengths(algorithms, encryptions);
+function decryptionLength({
+  keyManagementAlgorithms: algorithms = [],
+  contentEncryptionAlgorithms,
+}: DescribedDecryptionKey): LengthRule {
+  const exact = secretLengths(algorithms, contentEncryptionAlgorithms);
   const [[bytesOfFirst, first] = []] = exact;
   const possible =
-    first === undefined ? secretLengths(UNNAMED_ALGORITHMS, encryptions ?? ENCRYPTIONS) : exact;
+    first === undefined
+      ? secretLengths(UNNAMED_ALGORITHMS, contentEncryptionAlgorithms ?? CONTENT_ENCRYPTION_ALGORITHMS)
+      : exact;
   const isPassword = algorithms.length > 0 && algorithms.every((algorithm) => algorithm.startsWith('PBES2'));
   return (bytes) => {
     if (isPassword || possible.has(bytes)) return undefined;
@@ -122,8 +136,8 @@ const UNNAMED_ALGORITHMS = ['A128KW', 'A192KW', 'A256KW', 'dir'] as const;
 /** What is named; else every algorithm that works with the key, save those by password, which a key is not. */
 function allowedAlgorithms(
   key: KeyObject,
-  named: readonly DecryptionAlgorithm[] | undefined,
-): readonly DecryptionAlgorithm[] {
+  named: readonly KeyManagementAlgorithm[] | undefined,
+): readonly KeyManagementAlgorithm[] {
   const type = keyTypeOf(key);
   const fitting = algorithmsFor(type);
   if (fitting.length === 0) throw new KeyError(`a key of type ${type} opens no token`);

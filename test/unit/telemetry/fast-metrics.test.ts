@@ -2,7 +2,11 @@
 import fc from 'fast-check';
 import { AggregatorRegistry, Counter, Histogram, Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
-import { Distribution, registerHistogram, registerSeries } from '../../../src/telemetry/series.ts';
+import {
+  FastHistogram,
+  registerFastHistogram,
+  registerFastMetric,
+} from '../../../src/telemetry/fast-metrics.ts';
 
 const BOUNDS = [-5, 0, 0.000025, 1, 60];
 const HELP = 'What it counts.';
@@ -11,8 +15,8 @@ const HELP = 'What it counts.';
 function twins(observations: readonly (readonly [action: string, value: number])[]) {
   const own = new Registry();
   const stock = new Registry();
-  const distributions = { allow: new Distribution(BOUNDS), deny: new Distribution(BOUNDS) };
-  registerHistogram(
+  const distributions = { allow: new FastHistogram(BOUNDS), deny: new FastHistogram(BOUNDS) };
+  registerFastHistogram(
     own,
     'seconds',
     HELP,
@@ -66,7 +70,11 @@ describe('a histogram', () => {
 
 test('a counter shows each series once, with its zero, and none that is deleted', async () => {
   const registry = new Registry();
-  const table = registerSeries(registry, Counter, { name: 'things_total', help: HELP, labelNames: ['key'] });
+  const table = registerFastMetric(registry, Counter, {
+    name: 'things_total',
+    help: HELP,
+    labelNames: ['key'],
+  });
   for (const key of ['a', 'b', 'c']) table.add(key, { key });
   table.add('a', { key: 'a' }).value += 2;
   table.delete('b');

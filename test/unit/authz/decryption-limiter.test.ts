@@ -2,8 +2,12 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { CompactEncrypt } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { type DecryptionKey, type OpenedToken, openToken } from '../../../src/approov/encrypted-token.ts';
-import { createTokenOpener, MAX_DECRYPTIONS } from '../../../src/authz/token-opener.ts';
+import {
+  type DecryptedToken,
+  type DecryptionKey,
+  decryptToken,
+} from '../../../src/approov/encrypted-token.ts';
+import { createDecryptionLimiter, MAX_DECRYPTIONS } from '../../../src/authz/decryption-limiter.ts';
 import { mintToken } from '../../support/token.ts';
 
 const KEY = createSecretKey(randomBytes(32));
@@ -13,8 +17,8 @@ const KEYS: readonly DecryptionKey[] = [
     kid: undefined,
     key: KEY,
     fingerprint: '0123456789ab',
-    algorithms: ['dir'],
-    encryptions: ['A256GCM'],
+    keyManagementAlgorithms: ['dir'],
+    contentEncryptionAlgorithms: ['A256GCM'],
     isNested: true,
   },
 ];
@@ -30,11 +34,11 @@ function encrypt(): Promise<string> {
 function start() {
   const releases: (() => void)[] = [];
   const overloads: string[] = [];
-  const opener = createTokenOpener(
+  const opener = createDecryptionLimiter(
     () => overloads.push('told'),
     async (token, keys) => {
       await new Promise<void>((resolve) => releases.push(resolve));
-      return openToken(token, keys);
+      return decryptToken(token, keys);
     },
   );
   const release = (count = releases.length): void => {
@@ -43,7 +47,7 @@ function start() {
   return { open: (token: string, keys = KEYS) => opener.open(token, keys), releases, release, overloads };
 }
 
-const SIGNED: OpenedToken = { kind: 'signed', token: INNER };
+const SIGNED: DecryptedToken = { kind: 'signed', token: INNER };
 
 describe('a token', () => {
   it('that many checks bear at once is decrypted once, and again when it comes later', async () => {
@@ -64,11 +68,11 @@ describe('a token', () => {
     const token = await encrypt();
     const all = [open(token), open(token, []), open(token)];
     release();
-    expect(await Promise.all(all)).toEqual([SIGNED, { kind: 'unopened' }, SIGNED]);
+    expect(await Promise.all(all)).toEqual([SIGNED, { kind: 'not-decrypted' }, SIGNED]);
   });
 
   it('whose decryption ends in a bug fails for everybody who waits, and takes no place for ever', async () => {
-    const opener = createTokenOpener(
+    const opener = createDecryptionLimiter(
       () => undefined,
       () => Promise.reject(new Error('a bug')),
     );

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { Config } from '../../../src/config/config.ts';
-import { formatConfig } from '../../../src/config/effective.ts';
 import type { Env } from '../../../src/config/env.ts';
+import { formatConfig } from '../../../src/config/format-config.ts';
 import { parseConfig } from '../../../src/config/parse.ts';
 import { SECRET } from '../../support/token.ts';
 
@@ -37,7 +37,7 @@ describe('the effective configuration', () => {
     expect(print(config)).toBe(`listen:
   grpc: unix:/run/authz.sock # from APPROOV_GRPC_LISTEN
   admin: 127.0.0.1:9002
-  socketMode: "0660"
+  unixSocketMode: "0660"
 decryptionKeys: []
 defaultPolicy: default
 policies:
@@ -66,7 +66,7 @@ denied:
 log:
   level: warn # from LOG_LEVEL
   checks: failures
-verdictCache:
+tokenCache:
   maxEntries: 10000
 drain:
   delaySeconds: 5
@@ -76,7 +76,7 @@ connection:
   maxConcurrentStreams: 256
 limits:
   messageBytes: 262144
-  headerBytes: 65536
+  grpcMetadataBytes: 65536
   connections: 10000
 workers: 1
 keys:
@@ -175,22 +175,31 @@ keys:
   });
 
   it('tells decryption keys by id and fingerprint, with the algorithms that they allow', () => {
-    const config = configOf('decryptionKeys: [{id: a, secretFile: /a, encryptions: [A256GCM]}]', {
-      APPROOV_BASE64_SECRET: SECRET,
-    });
+    const config = configOf(
+      'decryptionKeys: [{id: a, secretFile: /a, contentEncryptionAlgorithms: [A256GCM]}]',
+      {
+        APPROOV_BASE64_SECRET: SECRET,
+      },
+    );
     const printed = formatConfig(
       config,
       [],
-      [{ fingerprint: '0123456789ab', algorithms: ['dir'], encryptions: ['A256GCM'] }],
+      [
+        {
+          fingerprint: '0123456789ab',
+          keyManagementAlgorithms: ['dir'],
+          contentEncryptionAlgorithms: ['A256GCM'],
+        },
+      ],
     );
     expect(parse(printed)['decryptionKeys']).toEqual([
       {
         id: 'a',
         fingerprint: '0123456789ab',
         secretFile: '/a',
-        encryptions: ['A256GCM'],
+        contentEncryptionAlgorithms: ['A256GCM'],
         nested: true,
-        algorithms: ['dir'],
+        keyManagementAlgorithms: ['dir'],
       },
     ]);
   });
@@ -204,7 +213,7 @@ keys:
 
   it('reads back as the same configuration', () => {
     const text = `
-listen: {grpc: "[::1]:1", socketMode: "0600"}
+listen: {grpc: "[::1]:1", unixSocketMode: "0600"}
 keys: [{id: a, secretFile: "/a b: c", algorithms: [HS256]}]
 policies: {default: {tokenPrefix: "Bearer ", issuer: ["1", "null"], binding: {headers: [x]}}, open: {mode: off}}
 routes: [{host: API.example.com, pathPrefix: "/a%20b/", methods: [GET], policy: open}]

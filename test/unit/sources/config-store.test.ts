@@ -7,12 +7,12 @@ import { Secret } from '../../../src/approov/secret.ts';
 import { ConfigError } from '../../../src/config/config.ts';
 import type { Env } from '../../../src/config/env.ts';
 import {
-  type Configuration,
-  type ConfigurationFiles,
-  loadConfiguration,
+  type ConfigStore,
+  type LoadedConfig,
+  loadConfig,
   type Outcome,
-  openConfiguration,
-} from '../../../src/sources/configuration.ts';
+  openConfigStore,
+} from '../../../src/sources/config-store.ts';
 import { OTHER_SECRET, SECRET } from '../../support/token.ts';
 
 const PRINT = Secret.parse(SECRET).fingerprint;
@@ -37,19 +37,19 @@ function writeConfig(ids: readonly string[], rest = ''): string {
   return write('config.yaml', `keys: [${keys.join(', ')}]\n${rest}\n`);
 }
 
-function keysOf({ keys }: Configuration): string[] {
+function keysOf({ keys }: LoadedConfig): string[] {
   return keys.flatMap((loaded) => (loaded.keys ?? []).map(({ id, fingerprint }) => `${id} ${fingerprint}`));
 }
 
 async function problemsOf(file: string | undefined, env: Env): Promise<string[]> {
-  const error = await loadConfiguration(file, env).catch((reason: unknown) => reason);
+  const error = await loadConfig(file, env).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(ConfigError);
   return (error as ConfigError).problems.map(({ path, message }) => `${path}: ${message}`);
 }
 
 describe('at the start', () => {
   it('a secret in the environment is enough', async () => {
-    const configuration = await loadConfiguration(undefined, { APPROOV_BASE64_SECRET: SECRET });
+    const configuration = await loadConfig(undefined, { APPROOV_BASE64_SECRET: SECRET });
     expect(configuration.config.policyTable.defaultPolicy).toMatchObject({
       name: 'default',
       mode: 'enforce',
@@ -59,13 +59,13 @@ describe('at the start', () => {
 
   it('a secret in a file that the environment names is enough', async () => {
     const env = { APPROOV_BASE64_SECRET_FILE: write('secret', `${SECRET}\n`) };
-    expect(keysOf(await loadConfiguration(undefined, env))).toEqual([`env ${PRINT}`]);
+    expect(keysOf(await loadConfig(undefined, env))).toEqual([`env ${PRINT}`]);
   });
 
   it('a file names its keys, each with its own file', async () => {
     write('current', SECRET);
     write('next', OTHER_SECRET);
-    const configuration = await loadConfiguration(writeConfig(['current', 'next'], 'log: {level: warn}'), {
+    const configuration = await loadConfig(writeConfig(['current', 'next'], 'log: {level: warn}'), {
       LOG_LEVEL: '',
     });
     expect(configuration.config.settings.log.level).toBe('warn');
@@ -74,7 +74,7 @@ describe('at the start', () => {
 
   it('a file may hold the policies, and the environment the key', async () => {
     const file = write('policies.yaml', 'policies: {default: {mode: limit}}');
-    const configuration = await loadConfiguration(file, { APPROOV_BASE64_SECRET: SECRET });
+    const configuration = await loadConfig(file, { APPROOV_BASE64_SECRET: SECRET });
     expect(configuration.config.policyTable.defaultPolicy.mode).toBe('limit');
     expect(keysOf(configuration)).toEqual([`env ${PRINT}`]);
   });
@@ -103,7 +103,7 @@ describe('at the start', () => {
     expect(await problemsOf(withKids('', ''), env)).toEqual([
       'decryptionKeys: two would never be used: tokens that it opens are decrypted with one; give each a kid',
     ]);
-    const { decryptionKeys } = await loadConfiguration(withKids(', kid: a', ', kid: b'), env);
+    const { decryptionKeys } = await loadConfig(withKids(', kid: a', ', kid: b'), env);
     expect(decryptionKeys.map(({ id, kid }) => [id, kid])).toEqual([
       ['one', 'a'],
       ['two', 'b'],
@@ -133,7 +133,7 @@ describe('at the start', () => {
     {
       name: 'lies below a file',
       make: () => join(write('plain', ''), 'x'),
-      expected: 'a part of the path is no directory',
+      expected: 'a part of the path is not a directory',
     },
     { name: 'has too long a name', make: () => at('x'.repeat(300)), expected: 'too long a name' },
     { name: 'is empty', make: () => write('empty', ''), expected: 'the secret is empty' },
@@ -160,7 +160,7 @@ describe('at the start', () => {
 describe('a later look', () => {
   it('finds nothing where nothing has changed', async () => {
     write('a', SECRET);
-    const files = await openConfiguration(writeConfig(['a']), {});
+    const files = await openConfigStore(writeConfig(['a']), {});
     const before = files.current();
     write('a', SECRET);
     expect(await files.refresh(true)).toEqual([]);
@@ -172,7 +172,7 @@ describe('a later look', () => {
     { name: 'is replaced by another', change: () => renameSync(write('new', OTHER_SECRET), at('a')) },
   ])('takes a secret whose file $name', async ({ change }) => {
     write('a', SECRET);
-    const files = await openConfiguration(writeConfig(['a']), {});
+    const files = await openConfigStore(writeConfig(['a']), {});
     change();
     expect(await files.refresh(true)).toEqual([{ kind: 'keys', problems: [] }]);
     expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
@@ -188,7 +188,7 @@ describe('a later look', () => {
     }
     symlinkSync('v1', at('..data'));
     symlinkSync(join('..data', 'a'), at('a'));
-    const files = await openConfiguration(writeConfig(['a']), {});
+    const files = await openConfigStore(writeConfig(['a']), {});
     symlinkSync('v2', at('..data_tmp'));
     renameSync(at('..data_tmp'), at('..data'));
     expect(await files.refresh(true)).toEqual([{ kind: 'keys', problems: [] }]);
@@ -202,7 +202,7 @@ describe('a later look', () => {
     'keeps a secret whose file is $name, says so once, and takes it when it is good again',
     async (given) => {
       write('a', SECRET);
-      const files = await openConfiguration(writeConfig(['a']), {});
+      const files = await openConfigStore(writeConfig(['a']), {});
       given.change();
       const problem = { path: 'keys[0].secretFile', message: given.message() };
       expect(await files.refresh(true)).toEqual([{ kind: 'keys', problems: [problem] }]);
@@ -219,7 +219,7 @@ describe('a later look', () => {
   it('takes a changed configuration, its keys included', async () => {
     write('a', SECRET);
     write('b', OTHER_SECRET);
-    const files = await openConfiguration(writeConfig(['a']), {});
+    const files = await openConfigStore(writeConfig(['a']), {});
     writeConfig(['b'], 'policies: {default: {mode: limit}}');
     const outcomes = await files.refresh(true);
     expect(outcomes.map(({ kind, problems }) => [kind, problems])).toContainEqual(['config', []]);
@@ -230,7 +230,7 @@ describe('a later look', () => {
   it('keeps the configuration whose file is bad now, and still takes a key that rotates meanwhile', async () => {
     write('a', SECRET);
     const file = writeConfig(['a'], 'log: {level: warn}');
-    const files = await openConfiguration(file, {});
+    const files = await openConfigStore(file, {});
     writeFileSync(file, 'log: {level: loud}');
     write('a', OTHER_SECRET);
     expect(await files.refresh(true)).toContainEqual({ kind: 'keys', problems: [] });
@@ -246,7 +246,7 @@ describe('a later look', () => {
 
   it('does not take a configuration that names a key which is not there', async () => {
     write('a', SECRET);
-    const files = await openConfiguration(writeConfig(['a']), {});
+    const files = await openConfigStore(writeConfig(['a']), {});
     writeConfig(['a', 'b'], 'policies: {default: {mode: off}}');
     expect(await files.refresh(true)).toEqual([
       { kind: 'config', problems: [{ path: 'keys[1].secretFile', message: `${at('b')}: no such file` }] },
@@ -267,17 +267,17 @@ describe('a refresh by itself, while a file may be half-written', () => {
   });
 
   /** A refresh by the timer, so much later. */
-  function refreshAfter(ms: number, files: ConfigurationFiles): Promise<readonly Outcome[]> {
+  function refreshAfter(ms: number, files: ConfigStore): Promise<readonly Outcome[]> {
     nowMs += ms;
     return files.refresh(false);
   }
 
-  const modeOf = (files: ConfigurationFiles) => files.current().config.policyTable.defaultPolicy.mode;
+  const modeOf = (files: ConfigStore) => files.current().config.policyTable.defaultPolicy.mode;
   const STRICT = 'policies: {default: {mode: enforce}}\n';
 
   it('does not take the first half of a configuration, good as it may be', async () => {
     const file = write('policies.yaml', STRICT);
-    const files = await openConfiguration(file, { APPROOV_BASE64_SECRET: SECRET }, clock);
+    const files = await openConfigStore(file, { APPROOV_BASE64_SECRET: SECRET }, clock);
     write('policies.yaml', 'policies: {default: {mode: limit}}\n');
     expect(await refreshAfter(5000, files)).toEqual([]);
     write('policies.yaml', 'policies: {default: {mode: limit}}\nroutes: [{policy: default}]\n');
@@ -291,7 +291,7 @@ describe('a refresh by itself, while a file may be half-written', () => {
   it('does not tell of a bad half, nor of a file that is gone for a moment', async () => {
     write('a', SECRET);
     const file = writeConfig(['a']);
-    const files = await openConfiguration(file, {}, clock);
+    const files = await openConfigStore(file, {}, clock);
     write('config.yaml', 'keys: [');
     rmSync(at('a'));
     expect(await refreshAfter(1500, files)).toEqual([]);
@@ -304,7 +304,7 @@ describe('a refresh by itself, while a file may be half-written', () => {
   it('takes each file by itself, and does not wait for another', async () => {
     write('a', SECRET);
     const file = writeConfig(['a']);
-    const files = await openConfiguration(file, {}, clock);
+    const files = await openConfigStore(file, {}, clock);
     write('a', OTHER_SECRET);
     await refreshAfter(1500, files);
     write('config.yaml', 'keys: [');
@@ -315,7 +315,7 @@ describe('a refresh by itself, while a file may be half-written', () => {
 
   it('takes a configuration and the key that it names first by the second refresh', async () => {
     write('a', SECRET);
-    const files = await openConfiguration(writeConfig(['a']), {}, clock);
+    const files = await openConfigStore(writeConfig(['a']), {}, clock);
     write('b', OTHER_SECRET);
     writeConfig(['a', 'b']);
     expect(await refreshAfter(1500, files)).toEqual([]);
@@ -325,7 +325,7 @@ describe('a refresh by itself, while a file may be half-written', () => {
 
   it('waits with a configuration for a key that it names first and that is still written', async () => {
     write('a', SECRET);
-    const files = await openConfiguration(writeConfig(['a']), {}, clock);
+    const files = await openConfigStore(writeConfig(['a']), {}, clock);
     writeConfig(['a', 'b']);
     write('b', OTHER_SECRET.slice(0, 44));
     await refreshAfter(1500, files);
@@ -338,7 +338,7 @@ describe('a refresh by itself, while a file may be half-written', () => {
 
   it('keeps telling what is wrong with a file while that is written', async () => {
     write('a', SECRET);
-    const files = await openConfiguration(writeConfig(['a']), {}, clock);
+    const files = await openConfigStore(writeConfig(['a']), {}, clock);
     write('a', '');
     await refreshAfter(1500, files);
     const [bad] = await refreshAfter(1500, files);
@@ -356,7 +356,7 @@ describe('a refresh by itself, while a file may be half-written', () => {
     }
     symlinkSync('v1', at('..data'));
     symlinkSync(join('..data', 'a'), at('a'));
-    const files = await openConfiguration(writeConfig(['a']), {}, clock);
+    const files = await openConfigStore(writeConfig(['a']), {}, clock);
     symlinkSync('v2', at('..data_tmp'));
     renameSync(at('..data_tmp'), at('..data'));
     expect(await refreshAfter(0, files)).toEqual([{ kind: 'keys', problems: [] }]);
@@ -366,7 +366,7 @@ describe('a refresh by itself, while a file may be half-written', () => {
   it('does not take a plain file that a link was replaced by at once', async () => {
     write('real', SECRET);
     symlinkSync('real', at('a'));
-    const files = await openConfiguration(writeConfig(['a']), {}, clock);
+    const files = await openConfigStore(writeConfig(['a']), {}, clock);
     rmSync(at('a'));
     write('a', OTHER_SECRET);
     expect(await refreshAfter(1500, files)).toEqual([]);
