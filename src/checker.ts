@@ -19,6 +19,7 @@ import { presentedTokens } from './authz/token-header.ts';
 import { decodeCheckRequest } from './envoy/check-codec.ts';
 import { encodeCheckResponse } from './envoy/check-response.ts';
 import { WireError } from './envoy/wire.ts';
+import type { CheckObserver, CheckRecord } from './telemetry/check-observer.ts';
 import type { Log } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 
@@ -43,8 +44,10 @@ export interface Checker {
 
 interface CheckerParts {
   readonly rules: CheckRules;
-  readonly metrics: Metrics;
-  readonly log: Log;
+  /** What counts and logs each check, in this order. */
+  readonly observers: readonly CheckObserver[];
+  readonly metrics: Pick<Metrics, 'cacheLookedUp'>;
+  readonly log: Pick<Log, 'warn' | 'fault'>;
   /** Seconds since the epoch, fractions allowed. */
   readonly nowSeconds: () => number;
   /** A token named a key that we do not have. */
@@ -60,7 +63,7 @@ interface Asked {
 }
 
 export function createChecker(parts: CheckerParts): Checker {
-  const { metrics, log, nowSeconds, onUnknownKid } = parts;
+  const { observers, metrics, log, nowSeconds, onUnknownKid } = parts;
   const opener = createDecryptionLimiter(() => {
     log.warn({ limit: MAX_DECRYPTIONS }, 'decryption limit reached: checks are answered internal_error');
   });
@@ -111,23 +114,24 @@ export function createChecker(parts: CheckerParts): Checker {
   ): Buffer {
     const decision = asked === undefined ? decideUnreadable() : judge(asked, opened, now);
     const response = encodeCheckResponse(decision, rules.denied, asked?.request.resultHeaderAliases);
-    record(asked?.request, decision, traceparent, now, startMs);
+    record({
+      request: asked?.request,
+      decision,
+      traceparent,
+      nowSeconds: now,
+      durationSeconds: (performance.now() - startMs) / 1000,
+    });
     return response;
   }
 
-  /** The answer stands, whatever happens to what is told of it. */
-  function record(
-    request: CheckRequest | undefined,
-    decision: Decision,
-    traceparent: string | undefined,
-    now: number,
-    startMs: number,
-  ): void {
-    try {
-      metrics.checkDecided(decision, now, (performance.now() - startMs) / 1000);
-      log.check(request, decision, traceparent);
-    } catch (error) {
-      log.fault(error);
+  /** An observer that fails does not change the answer, and does not keep the others from recording the check. */
+  function record(check: CheckRecord): void {
+    for (const observer of observers) {
+      try {
+        observer.checkDone(check);
+      } catch (error) {
+        log.fault(error);
+      }
     }
   }
 
@@ -195,7 +199,13 @@ export function createChecker(parts: CheckerParts): Checker {
     // An exception would reach Envoy as a failure of ours, which `failure_mode_allow` lets in.
     log.fault(error);
     const decision = decideUnreadable();
-    record(undefined, decision, undefined, nowSeconds(), performance.now());
+    record({
+      request: undefined,
+      decision,
+      traceparent: undefined,
+      nowSeconds: nowSeconds(),
+      durationSeconds: 0,
+    });
     return encodeCheckResponse(decision, rules.denied);
   }
 

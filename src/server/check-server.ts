@@ -63,6 +63,7 @@ export async function startCheckServer({
   });
   const checker = createChecker({
     rules: rulesOf(files.current(), keyStore),
+    observers: [metrics, log],
     metrics,
     log,
     nowSeconds,

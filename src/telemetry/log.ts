@@ -8,6 +8,7 @@ import type { Decision } from '../authz/decide.ts';
 import type { PolicyTable } from '../authz/policy.ts';
 import type { Reason } from '../authz/reason.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
+import type { CheckRecord } from './check-observer.ts';
 import { clip, escapeUnprintable } from './printable.ts';
 
 /** Lines a second per reason. */
@@ -84,7 +85,7 @@ export function createLog(options: LogOptions) {
     },
 
     /** One line for a check, if the settings want one. */
-    check(request: CheckRequest | undefined, decision: Decision, traceparent: string | undefined): void {
+    checkDone({ request, decision, traceparent }: CheckRecord): void {
       const isFailure = decision.verdict === 'unverified';
       if (checks === 'none' || (checks === 'failures' && !isFailure)) return;
       const level = levelOf(decision.reason);

@@ -2,10 +2,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { expirySeconds } from '../approov/claims.ts';
 import { SDK_STATUSES } from '../approov/sdk-status.ts';
-import type { Decision } from '../authz/decide.ts';
 import { AMBIGUITIES, type PolicyTable } from '../authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../authz/reason.ts';
 import { type Action, actionFor, type Mode, UNKNOWN } from '../authz/verdict.ts';
+import type { CheckRecord } from './check-observer.ts';
 import { FastHistogram, registerFastHistogram, registerFastMetric, type Series } from './fast-metrics.ts';
 
 const RELOAD_SOURCES = ['config', 'keys', 'jwks', 'tls'] as const;
@@ -177,7 +177,7 @@ export function createMetrics(version: string) {
       return checkEnded;
     },
 
-    checkDecided(decision: Decision, nowSeconds: number, durationSeconds: number): void {
+    checkDone({ decision, nowSeconds, durationSeconds }: CheckRecord): void {
       const { policy, mode, action, reason, verifiedToken, ambiguous } = decision;
       checksOf(policy?.name ?? UNKNOWN, mode, reason).value++;
       durations[action].observe(durationSeconds);

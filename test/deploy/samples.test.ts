@@ -75,11 +75,13 @@ describe('allowed_headers in envoy.yaml', () => {
     ];
     for (const request of requests) {
       const recorded = { ...request, headers: new RecordingHeaders(request.headers) };
-      log.check(
-        recorded,
-        decide(recorded, choosePolicies(recorded, policyTable), (token) => verify(token), NOW),
-        undefined,
-      );
+      log.checkDone({
+        request: recorded,
+        decision: decide(recorded, choosePolicies(recorded, policyTable), (token) => verify(token), NOW),
+        traceparent: undefined,
+        nowSeconds: NOW,
+        durationSeconds: 0,
+      });
     }
     log.close();
     expect([...read].sort()).toEqual(allowedHeaders());

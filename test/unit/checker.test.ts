@@ -12,8 +12,9 @@ import { headersReadUnder } from '../../src/authz/headers-read.ts';
 import type { Policy } from '../../src/authz/policy.ts';
 import { type CheckRules, createChecker } from '../../src/checker.ts';
 import { describeKey } from '../../src/sources/key-parser.ts';
+import type { CheckObserver } from '../../src/telemetry/check-observer.ts';
 import { createLog, type Log } from '../../src/telemetry/log.ts';
-import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { KEYSET, NOW, policy, policyTable, route, symmetricKey } from '../support/check.ts';
 import { metadataOf, type RequestJson, type ResponseJson, requestWith } from '../support/grpc-client.ts';
 import { mintToken, OTHER_SECRET_BYTES } from '../support/token.ts';
@@ -28,10 +29,10 @@ const DENIED = { status: 401, body: '{}', contentType: 'application/json', expos
 let log: Log | undefined;
 afterEach(() => log?.close());
 
-/** Parts of the outside that break. */
+/** Observers that throw. */
 interface Faults {
-  readonly logCheck: Log['check'];
-  readonly checkDecided: Metrics['checkDecided'];
+  readonly log: CheckObserver;
+  readonly metrics: CheckObserver;
 }
 
 /** A real checker whose log lines and metrics can be read. */
@@ -55,8 +56,9 @@ function start(rules: Partial<CheckRules> = {}, clock = { now: NOW }, faults: Pa
   };
   const checker = createChecker({
     rules: all,
-    metrics: { ...metrics, ...(faults.checkDecided && { checkDecided: faults.checkDecided }) },
-    log: { ...log, ...(faults.logCheck && { check: faults.logCheck }) },
+    observers: [faults.metrics ?? metrics, faults.log ?? log],
+    metrics,
+    log,
     nowSeconds: () => clock.now,
     onUnknownKid: () => void unknownKids.push('one'),
   });
@@ -144,11 +146,10 @@ describe('a check', () => {
       const fault = (): never => {
         throw new Error('a bug');
       };
-      const parts: Partial<Faults> = part === 'log' ? { logCheck: fault } : { checkDecided: fault };
       const { check, lines } = start(
         { policyTable: policyTable(policy({ mode: 'observe' })) },
         { now: NOW },
-        parts,
+        { [part]: { checkDone: fault } },
       );
       expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
       expect(lines).toContainEqual(expect.objectContaining({ msg: 'fault', error: 'Error' }));

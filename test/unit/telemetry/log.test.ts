@@ -40,7 +40,13 @@ function lineFor(
   traceparent?: string,
 ): Record<string, unknown> {
   const { log: own, lines } = start('all');
-  own.check(request, decision, traceparent);
+  own.checkDone({
+    request: request,
+    decision: decision,
+    traceparent: traceparent,
+    nowSeconds: NOW,
+    durationSeconds: 0,
+  });
   own.close();
   expect(lines).toHaveLength(1);
   const { time, pid, hostname, ...rest } = lines[0] ?? {};
@@ -192,7 +198,13 @@ describe('the line of a check', () => {
     });
     const headers = { 'approov-token': token, 'user-agent': nasty };
     const request = checkRequest({ method: nasty, host: nasty, path: nasty, sourceAddress: nasty, headers });
-    own.check(request, judge(request), undefined);
+    own.checkDone({
+      request: request,
+      decision: judge(request),
+      traceparent: undefined,
+      nowSeconds: NOW,
+      durationSeconds: 0,
+    });
     own.warn({ problem: nasty }, nasty);
     own.close();
     expect(written).toHaveLength(2);
@@ -215,7 +227,13 @@ describe('the line of a check', () => {
     const request = checkRequest({ path: '/p?planted#planted', headers });
     const { log: own, lines } = start('all');
     own.configure(policyTable(BOUND), { level: 'info', checks: 'all' });
-    own.check(request, judge(request, BOUND), undefined);
+    own.checkDone({
+      request: request,
+      decision: judge(request, BOUND),
+      traceparent: undefined,
+      nowSeconds: NOW,
+      durationSeconds: 0,
+    });
     expect(lines).toMatchObject([{ reason: 'binding_mismatch' }]);
     const text = JSON.stringify(lines);
     for (const planted of ['planted', token, ...token.split('.')]) expect(text).not.toContain(planted);
@@ -232,16 +250,35 @@ describe('which checks have a line', () => {
     ['all', ['missing_approov_token', 'ok']],
   ])('under checks: %s', (checks, reasons) => {
     const { log: own, lines } = start(checks);
-    for (const request of [missing, fine]) own.check(request, judge(request), undefined);
+    for (const request of [missing, fine])
+      own.checkDone({
+        request: request,
+        decision: judge(request),
+        traceparent: undefined,
+        nowSeconds: NOW,
+        durationSeconds: 0,
+      });
     expect(lines.map(({ reason }) => reason)).toEqual(reasons);
   });
 
   test('is changed by a new configuration, as is the level', () => {
     const { log: own, lines } = start('none');
     own.configure(policyTable(policy()), { level: 'info', checks: 'failures' });
-    own.check(missing, judge(missing), undefined);
+    own.checkDone({
+      request: missing,
+      decision: judge(missing),
+      traceparent: undefined,
+      nowSeconds: NOW,
+      durationSeconds: 0,
+    });
     own.configure(policyTable(policy()), { level: 'error', checks: 'failures' });
-    own.check(missing, judge(missing), undefined);
+    own.checkDone({
+      request: missing,
+      decision: judge(missing),
+      traceparent: undefined,
+      nowSeconds: NOW,
+      durationSeconds: 0,
+    });
     expect(lines).toHaveLength(1);
   });
 
@@ -262,7 +299,14 @@ describe('a flood', () => {
 
   test('of over 20 lines a second for a reason is summed up in one line and one count; other reasons are not touched', () => {
     const { log: own, lines, suppressed, clock } = start();
-    const write = (request: CheckRequest): void => own.check(request, judge(request), undefined);
+    const write = (request: CheckRequest): void =>
+      own.checkDone({
+        request: request,
+        decision: judge(request),
+        traceparent: undefined,
+        nowSeconds: NOW,
+        durationSeconds: 0,
+      });
     for (let count = 0; count < 25; count++) write(missing);
     for (let count = 0; count < 20; count++) write(duplicate);
     expect(lines.filter(({ reason }) => reason === 'missing_approov_token')).toHaveLength(20);
@@ -281,8 +325,20 @@ describe('a flood', () => {
   test('is summed up at the level of its lines, and not counted where they are not wanted', () => {
     const { log: own, lines, suppressed } = start('all', 'error');
     for (let count = 0; count < 22; count++) {
-      own.check(undefined, decideUnreadable(), undefined);
-      own.check(missing, judge(missing), undefined);
+      own.checkDone({
+        request: undefined,
+        decision: decideUnreadable(),
+        traceparent: undefined,
+        nowSeconds: NOW,
+        durationSeconds: 0,
+      });
+      own.checkDone({
+        request: missing,
+        decision: judge(missing),
+        traceparent: undefined,
+        nowSeconds: NOW,
+        durationSeconds: 0,
+      });
     }
     own.close();
     expect(suppressed).toEqual([['internal_error', 2]]);
@@ -292,7 +348,14 @@ describe('a flood', () => {
 
   test('that ends with the process is summed up too', () => {
     const { log: own, lines, suppressed } = start();
-    for (let count = 0; count < 22; count++) own.check(missing, judge(missing), undefined);
+    for (let count = 0; count < 22; count++)
+      own.checkDone({
+        request: missing,
+        decision: judge(missing),
+        traceparent: undefined,
+        nowSeconds: NOW,
+        durationSeconds: 0,
+      });
     own.close();
     expect(suppressed).toEqual([['missing_approov_token', 2]]);
     expect(lines.at(-1)).toMatchObject({ suppressed: 2 });
@@ -300,7 +363,14 @@ describe('a flood', () => {
 
   test('that ends by itself is summed up without another check', async () => {
     const { log: own, lines, suppressed, clock } = start();
-    for (let count = 0; count < 23; count++) own.check(missing, judge(missing), undefined);
+    for (let count = 0; count < 23; count++)
+      own.checkDone({
+        request: missing,
+        decision: judge(missing),
+        traceparent: undefined,
+        nowSeconds: NOW,
+        durationSeconds: 0,
+      });
     clock.nowMs += 1000;
     await expect.poll(() => suppressed, { timeout: 10_000 }).toEqual([['missing_approov_token', 3]]);
     expect(lines.at(-1)).toMatchObject({ suppressed: 3 });
