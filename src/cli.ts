@@ -2,7 +2,7 @@
 /** The process: runs one command with its arguments, environment, streams and signals, and exits with its code. */
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EXIT, GLOBAL_OPTIONS, type Io, Options, UsageError } from './commands/command.ts';
+import { EXIT, type Io, Options, UsageError } from './commands/command.ts';
 import { COMMANDS, commandHelp, DEFAULT_COMMAND, PROGRAM, programHelp } from './commands/commands.ts';
 import { ConfigError } from './config/config.ts';
 import { ListenError } from './server/listen-error.ts';
@@ -25,7 +25,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (entry === undefined) throw new UsageError(`unknown command; known: ${[...COMMANDS.keys()].join(', ')}`);
   const command = await entry.load();
   usageErrorCode = command.usageErrorCode ?? EXIT.usage;
-  const parsed = new Options(options, { ...GLOBAL_OPTIONS, ...command.options });
+  const parsed = new Options(options, command.options);
   if (parsed.flag('help')) return print(first === name ? commandHelp(name, entry, command) : programHelp());
   if (parsed.flag('version')) return print(VERSION);
   return command.run(parsed, io);

@@ -41,13 +41,14 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-export const GLOBAL_OPTIONS = {
+/** The options that every command accepts. */
+const GLOBAL_OPTIONS = {
   config: { type: 'string' },
   help: { type: 'boolean' },
   version: { type: 'boolean' },
 } as const satisfies OptionsConfig;
 
-/** Parsed options. Each accessor reads options declared with its type. */
+/** The parsed options of a command. Each accessor reads options declared with its type. */
 export class Options {
   readonly #values: Readonly<Record<string, unknown>>;
 
