@@ -1,8 +1,9 @@
 /** Owns the admin pages over plain HTTP: liveness, readiness, metrics, and the effective configuration. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { limitConnections } from '../net/connections.ts';
-import { type ListenerOptions, type ListenTarget, listen } from '../net/listener.ts';
+import type { ListenAddress } from '../config/address.ts';
+import { limitConnections } from '../net/connection-limits.ts';
+import { type ListenerOptions, listen } from '../net/listener.ts';
 
 /** Clients are few: probes and Prometheus. One more takes the place of the one that has been idle longest. */
 const MAX_CONNECTIONS = 256;
@@ -35,7 +36,7 @@ export interface AdminPages {
 }
 
 export interface AdminServer {
-  listen(target: ListenTarget): Promise<ListenTarget>;
+  listen(address: ListenAddress): Promise<ListenAddress>;
   close(): Promise<void>;
 }
 
@@ -95,8 +96,8 @@ export function createAdminServer(pages: AdminPages): AdminServer {
   });
 
   return {
-    listen: (target) =>
-      listen(server, target, { unixSocketMode: 0o600, onListenerError: pages.onListenerError }),
+    listen: (address) =>
+      listen(server, address, { unixSocketMode: 0o600, onListenerError: pages.onListenerError }),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -6,7 +6,7 @@ import type { Readiness } from '../admin/admin-server.ts';
 import { type CheckRules, createChecker } from '../checker.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { Settings } from '../config/schema.ts';
-import { createAuthorizationServer } from '../grpc/authorization-server.ts';
+import { createGrpcJsTransport } from '../grpc/grpc-js-transport.ts';
 import type { TlsMaterial } from '../net/tls-material.ts';
 import {
   type ConfigStore,
@@ -69,8 +69,8 @@ export async function startCheckServer({
     nowSeconds,
     onUnknownKid: () => keyStore.onUnknownKid(),
   });
-  const server = createAuthorizationServer({
-    check: checker.check,
+  const server = createGrpcJsTransport({
+    check: (message, { traceparent }) => checker.check(message, traceparent),
     onStarted: () => metrics.checkStarted(),
     onAbandoned: (cause) => metrics.checkAbandoned(cause),
     unixSocketMode: Number.parseInt(settings.listen.unixSocketMode, 8),
