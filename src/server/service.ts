@@ -2,7 +2,8 @@
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { Registry } from 'prom-client';
-import { type AdminServer, createAdminServer, type Readiness } from '../admin/admin-server.ts';
+import { type AdminServer, createAdminServer } from '../admin/admin-server.ts';
+import type { Readiness } from '../admin/readiness.ts';
 import { formatAddress, type ListenAddress } from '../config/address.ts';
 import { formatConfig } from '../config/format-config.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
@@ -32,7 +33,7 @@ export async function startService(files: ConfigStore, onStopRequest: () => void
   const metrics = createMetrics(VERSION);
   const log = createLog({
     settings: settings.log,
-    namesModes: !isWorker(),
+    warnsOfModes: !isWorker(),
     nowMs: () => performance.now(),
     onSuppressed: (reason, count) => metrics.linesSuppressed(reason, count),
   });
@@ -49,8 +50,8 @@ async function startAlone(files: ConfigStore, log: Log, metrics: Metrics): Promi
     readiness: () => checkServer?.readiness() ?? STARTING,
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await metrics.registry.metrics() }),
     configuration: () => formatCurrent(files),
-    onError: (error) => log.fault(error),
-    onListenerError: (error) => log.notAccepted(error),
+    onError: (error) => log.internalError(error),
+    onListenerError: (error) => log.listenerError(error),
   });
   const address = await listenAdmin(files, admin);
   checkServer = await startCheckServer({ files, log, metrics, onReadiness: () => undefined });
@@ -77,8 +78,8 @@ async function startPrimary(files: ConfigStore, log: Log, count: number): Promis
     },
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await workers.metricsText() }),
     configuration: () => formatCurrent(files),
-    onError: (error) => log.fault(error),
-    onListenerError: (error) => log.notAccepted(error),
+    onError: (error) => log.internalError(error),
+    onListenerError: (error) => log.listenerError(error),
   });
   const drainMs = (): number => {
     const { delaySeconds, timeoutSeconds } = files.current().config.settings.drain;
@@ -93,7 +94,7 @@ async function startPrimary(files: ConfigStore, log: Log, count: number): Promis
     const isConfigNew = outcomes.some(({ kind, problems }) => kind === 'config' && problems.length === 0);
     if (isConfigNew) log.configure(config.policyTable, config.settings.log);
   };
-  const poller = startPolling(look, (error) => log.fault(error));
+  const poller = startPolling(look, (error) => log.internalError(error));
   logServing(log, grpc, address);
   return {
     async reload() {

@@ -1,7 +1,7 @@
 /** Owns the line between the primary and a worker, both its ends. The only file that knows node:cluster. */
 import cluster, { type Worker } from 'node:cluster';
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
-import type { Readiness } from '../admin/admin-server.ts';
+import type { Readiness } from '../admin/readiness.ts';
 import type { ListenAddress } from '../config/address.ts';
 
 export type MetricJson = MetricObjectWithValues<MetricValue<string>>;

@@ -1,6 +1,6 @@
 /** Owns the workers as one: how many there are, that one that dies is started anew, and the sum of what they say. */
 import { AggregatorRegistry } from 'prom-client';
-import type { Readiness } from '../admin/admin-server.ts';
+import type { Readiness } from '../admin/readiness.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { Log } from '../telemetry/log.ts';
 import { KEY_LAST_USED } from '../telemetry/metrics.ts';
