@@ -2,9 +2,9 @@
 import { AggregatorRegistry } from 'prom-client';
 import type { Readiness } from '../admin/readiness.ts';
 import type { ListenAddress } from '../config/address.ts';
+import { KEY_LAST_USED } from '../telemetry/key-metrics.ts';
 import type { Log } from '../telemetry/log.ts';
-import { KEY_LAST_USED } from '../telemetry/metrics.ts';
-import { createPrimaryMetrics } from '../telemetry/primary-metrics.ts';
+import { createPrimaryMetrics } from '../telemetry/process-metrics.ts';
 import { type End, forkWorker, type MetricJson, type WorkerChannel } from './worker-channel.ts';
 
 /** A worker that died at once is started anew later and later, so that a fault that stays costs no CPU. */
