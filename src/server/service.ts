@@ -14,6 +14,7 @@ import { createWorkerRestarts } from '../telemetry/process-metrics.ts';
 import { VERSION } from '../version.ts';
 import { type CheckServer, fileStates, startCheckServer } from './check-server.ts';
 import { listenOrThrow } from './listen-error.ts';
+import { endOfLifeWarning } from './node-release.ts';
 import { isWorker, serveAsWorker } from './worker-channel.ts';
 import { createWorkerPool } from './worker-pool.ts';
 
@@ -40,6 +41,8 @@ export async function startService(files: ConfigStore, onStopRequest: () => void
   });
   log.configure(policyTable, settings.log);
   if (isWorker()) return startWorker(files, log, metrics, onStopRequest);
+  const warning = endOfLifeWarning(process.versions.node, new Date());
+  if (warning !== undefined) log.warn({}, warning);
   const count = settings.workers === 'auto' ? availableParallelism() : settings.workers;
   return count === 1 ? startSingle(files, log, metrics) : startPrimary(files, log, count);
 }
