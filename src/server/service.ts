@@ -35,7 +35,7 @@ export async function startService(files: ConfigStore, onStopRequest: () => void
   const metrics = createMetrics(VERSION);
   const log = createLog({
     settings: settings.log,
-    warnsOfModes: !isWorker(),
+    warnsAboutModes: !isWorker(),
     nowMs: () => performance.now(),
     onSuppressed: (reason, count) => metrics.linesSuppressed(reason, count),
   });

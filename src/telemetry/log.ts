@@ -29,14 +29,14 @@ interface LogOptions {
   readonly settings: LogSettings;
   readonly destination?: DestinationStream;
   /** Whether to warn about policies that do not enforce (default: yes); a worker leaves that to the primary. */
-  readonly warnsOfModes?: boolean;
+  readonly warnsAboutModes?: boolean;
   /** A monotonic clock. */
   readonly nowMs: () => number;
   readonly onSuppressed: (reason: Reason, count: number) => void;
 }
 
 export function createLog(options: LogOptions) {
-  const { settings, destination, warnsOfModes = true, nowMs, onSuppressed } = options;
+  const { settings, destination, warnsAboutModes = true, nowMs, onSuppressed } = options;
   const stdout = destination === undefined ? openStdout() : undefined;
   // Of control and format characters, pino escapes C0 only.
   const streamWrite = (line: string): string => `${escapeUnprintable(line.trimEnd())}\n`;
@@ -69,7 +69,7 @@ export function createLog(options: LogOptions) {
       logger.level = next.level;
       checks = next.checks;
       hiddenHeaders = sensitiveHeaders(table);
-      for (const { name, mode } of warnsOfModes ? table.policies.values() : []) {
+      for (const { name, mode } of warnsAboutModes ? table.policies.values() : []) {
         if (mode !== 'enforce') logger.warn({ policy: name, mode }, 'policy does not enforce');
       }
     },

@@ -44,9 +44,9 @@ function lineFor(
   decision: Decision,
   traceparent?: string,
 ): Record<string, unknown> {
-  const { log: own, lines } = start('all');
-  own.checkDone(record(request, decision, traceparent));
-  own.close();
+  const { log: checkLog, lines } = start('all');
+  checkLog.checkDone(record(request, decision, traceparent));
+  checkLog.close();
   expect(lines).toHaveLength(1);
   const { time, pid, hostname, ...rest } = lines[0] ?? {};
   expect([typeof time, typeof pid, typeof hostname]).toEqual(['number', 'number', 'string']);
@@ -189,7 +189,7 @@ describe('the log line of a check', () => {
     const nasty = 'a\u0007\u0085\u009b2J\u2028\u202emoc\u2066\u200f\u{e0041}\u007fz';
     const token = mintToken({ arc: nasty, did: nasty }, { header: { alg: nasty, kid: nasty } });
     const written: string[] = [];
-    const own = createLog({
+    const checkLog = createLog({
       settings: { level: 'info', checks: 'all' },
       destination: { write: (line) => void written.push(line) },
       nowMs: () => 0,
@@ -197,9 +197,9 @@ describe('the log line of a check', () => {
     });
     const headers = { 'approov-token': token, 'user-agent': nasty };
     const request = checkRequest({ method: nasty, host: nasty, path: nasty, sourceAddress: nasty, headers });
-    own.checkDone(record(request, judge(request)));
-    own.warn({ problem: nasty }, nasty);
-    own.close();
+    checkLog.checkDone(record(request, judge(request)));
+    checkLog.warn({ problem: nasty }, nasty);
+    checkLog.close();
     expect(written).toHaveLength(2);
     for (const line of written) expect(line).toMatch(/^[\x20-\x7e]+\n$/);
     expect(JSON.parse(written[0] ?? '')).toMatchObject({ host: nasty, user_agent: nasty, kid: nasty });
@@ -218,9 +218,9 @@ describe('the log line of a check', () => {
     const token = mintToken({ exp: NOW + 300, pay: 'x' });
     const headers = { 'approov-token': token, authorization: 'Bearer planted', 'user-agent': 'planted too' };
     const request = checkRequest({ path: '/p?planted#planted', headers });
-    const { log: own, lines } = start('all');
-    own.configure(policyTable(BOUND), { level: 'info', checks: 'all' });
-    own.checkDone(record(request, judge(request, BOUND)));
+    const { log: checkLog, lines } = start('all');
+    checkLog.configure(policyTable(BOUND), { level: 'info', checks: 'all' });
+    checkLog.checkDone(record(request, judge(request, BOUND)));
     expect(lines).toMatchObject([{ reason: 'binding_mismatch' }]);
     const text = JSON.stringify(lines);
     for (const planted of ['planted', token, ...token.split('.')]) expect(text).not.toContain(planted);
@@ -236,17 +236,17 @@ describe('log.checks', () => {
     ['failures', ['missing_approov_token']],
     ['all', ['missing_approov_token', 'ok']],
   ])('%s logs the reasons %j', (checks, reasons) => {
-    const { log: own, lines } = start(checks);
-    for (const request of [missing, fine]) own.checkDone(record(request, judge(request)));
+    const { log: checkLog, lines } = start(checks);
+    for (const request of [missing, fine]) checkLog.checkDone(record(request, judge(request)));
     expect(lines.map(({ reason }) => reason)).toEqual(reasons);
   });
 
   test('and the level change with a new configuration', () => {
-    const { log: own, lines } = start('none');
-    own.configure(policyTable(policy()), { level: 'info', checks: 'failures' });
-    own.checkDone(record(missing, judge(missing)));
-    own.configure(policyTable(policy()), { level: 'error', checks: 'failures' });
-    own.checkDone(record(missing, judge(missing)));
+    const { log: checkLog, lines } = start('none');
+    checkLog.configure(policyTable(policy()), { level: 'info', checks: 'failures' });
+    checkLog.checkDone(record(missing, judge(missing)));
+    checkLog.configure(policyTable(policy()), { level: 'error', checks: 'failures' });
+    checkLog.checkDone(record(missing, judge(missing)));
     expect(lines).toHaveLength(1);
   });
 
@@ -254,9 +254,9 @@ describe('log.checks', () => {
     ['silent', 'info', ['info', 'warn', 'error']],
     ['info', 'error', ['error']],
   ])('does not affect other lines: a level changed from %s to %s writes %j', (before, after, levels) => {
-    const { log: own, lines } = start('none', before);
-    own.configure(policyTable(policy()), { level: after, checks: 'none' });
-    for (const level of ['info', 'warn', 'error'] as const) own[level]({}, level);
+    const { log: checkLog, lines } = start('none', before);
+    checkLog.configure(policyTable(policy()), { level: after, checks: 'none' });
+    for (const level of ['info', 'warn', 'error'] as const) checkLog[level]({}, level);
     expect(lines.map(({ msg }) => msg)).toEqual(levels);
   });
 });
@@ -266,8 +266,8 @@ describe('the rate limit', () => {
   const duplicate = checkRequest({ headers: { 'approov-token': ['a', 'b'] } });
 
   test('replaces lines above 20 per second and reason with one summary line, and leaves other reasons alone', () => {
-    const { log: own, lines, suppressed, clock } = start();
-    const write = (request: CheckRequest): void => own.checkDone(record(request, judge(request)));
+    const { log: checkLog, lines, suppressed, clock } = start();
+    const write = (request: CheckRequest): void => checkLog.checkDone(record(request, judge(request)));
     for (let count = 0; count < 25; count++) write(missing);
     for (let count = 0; count < 20; count++) write(duplicate);
     expect(lines.filter(({ reason }) => reason === 'missing_approov_token')).toHaveLength(20);
@@ -284,28 +284,28 @@ describe('the rate limit', () => {
   });
 
   test('logs its summary at the level of the suppressed lines, and does not count lines below the level', () => {
-    const { log: own, lines, suppressed } = start('all', 'error');
+    const { log: checkLog, lines, suppressed } = start('all', 'error');
     for (let count = 0; count < 22; count++) {
-      own.checkDone(record(undefined, decideUnreadable()));
-      own.checkDone(record(missing, judge(missing)));
+      checkLog.checkDone(record(undefined, decideUnreadable()));
+      checkLog.checkDone(record(missing, judge(missing)));
     }
-    own.close();
+    checkLog.close();
     expect(suppressed).toEqual([['internal_error', 2]]);
     expect(lines).toHaveLength(21);
     expect(lines.at(-1)).toMatchObject({ level: 50, reason: 'internal_error', suppressed: 2 });
   });
 
   test('logs its summary when the log is closed', () => {
-    const { log: own, lines, suppressed } = start();
-    for (let count = 0; count < 22; count++) own.checkDone(record(missing, judge(missing)));
-    own.close();
+    const { log: checkLog, lines, suppressed } = start();
+    for (let count = 0; count < 22; count++) checkLog.checkDone(record(missing, judge(missing)));
+    checkLog.close();
     expect(suppressed).toEqual([['missing_approov_token', 2]]);
     expect(lines.at(-1)).toMatchObject({ suppressed: 2 });
   });
 
   test('logs its summary after a second without another check', async () => {
-    const { log: own, lines, suppressed, clock } = start();
-    for (let count = 0; count < 23; count++) own.checkDone(record(missing, judge(missing)));
+    const { log: checkLog, lines, suppressed, clock } = start();
+    for (let count = 0; count < 23; count++) checkLog.checkDone(record(missing, judge(missing)));
     clock.nowMs += 1000;
     await expect.poll(() => suppressed, { timeout: 10_000 }).toEqual([['missing_approov_token', 3]]);
     expect(lines.at(-1)).toMatchObject({ suppressed: 3 });
@@ -313,13 +313,13 @@ describe('the rate limit', () => {
 });
 
 test('each policy below enforce gets one warn line', () => {
-  const { log: own, lines } = start();
+  const { log: checkLog, lines } = start();
   const others = [
     policy({ name: 'a', mode: 'off' }),
     policy({ name: 'b', mode: 'observe' }),
     policy({ name: 'c', mode: 'limit' }),
   ];
-  own.configure(policyTable(policy(), [], others), { level: 'info', checks: 'all' });
+  checkLog.configure(policyTable(policy(), [], others), { level: 'info', checks: 'all' });
   expect(lines.map(({ level, policy: name, mode }) => [level, name, mode])).toEqual([
     [40, 'a', 'off'],
     [40, 'b', 'observe'],
@@ -328,9 +328,9 @@ test('each policy below enforce gets one warn line', () => {
 });
 
 test('an internal error is logged with its stack and without its message, which may quote a request', () => {
-  const { log: own, lines } = start();
-  own.internalError(new TypeError('planted message\nplanted line\n    at planted frame'));
-  own.internalError('planted text');
+  const { log: checkLog, lines } = start();
+  checkLog.internalError(new TypeError('planted message\nplanted line\n    at planted frame'));
+  checkLog.internalError('planted text');
   expect(lines).toMatchObject([
     {
       level: 50,
