@@ -162,7 +162,10 @@ describe('two workers', () => {
       expect(metrics.get('approov_policy_mode{policy="default",mode="observe"}')).toBe(1);
       expect(await (await fetch(`http://${running.admin}/config`)).text()).toContain('mode: observe');
     }, PATIENCE);
-    expect(running.logLines().filter(({ msg }) => msg === 'policy does not enforce')).toHaveLength(1);
+    const warnings = running.logLines().filter(({ level }) => level === 40);
+    expect(warnings.filter(({ msg }) => msg === 'policy does not enforce')).toHaveLength(1);
+    // The warnings of the start are logged by the primary only.
+    expect(warnings.map(({ pid }) => pid)).toEqual(warnings.map(() => running.pid));
   });
 });
 
