@@ -47,6 +47,7 @@ export function createLog(options: LogOptions) {
   });
   let { checks } = settings;
   let hiddenHeaders: ReadonlySet<string> = new Set();
+  let configuredTable: PolicyTable | undefined;
 
   return {
     // Looked up on each call: pino replaces these methods when the level changes.
@@ -64,11 +65,13 @@ export function createLog(options: LogOptions) {
       logger.error({ error: error.message }, 'listener error');
     },
 
-    /** Sets the level, warns about policies that do not enforce, and hides the headers of tokens and bindings. */
+    /** Sets the level, hides the headers of tokens and bindings, and warns about new policies that do not enforce. */
     configure(table: PolicyTable, next: LogSettings): void {
       logger.level = next.level;
       checks = next.checks;
       hiddenHeaders = sensitiveHeaders(table);
+      if (table === configuredTable) return;
+      configuredTable = table;
       for (const { name, mode } of warnsAboutModes ? table.policies.values() : []) {
         if (mode !== 'enforce') logger.warn({ policy: name, mode }, 'policy does not enforce');
       }

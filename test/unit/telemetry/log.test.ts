@@ -327,6 +327,14 @@ test('each policy below enforce gets one warn line', () => {
   ]);
 });
 
+test('a new log level does not repeat the warnings about policies', () => {
+  const { log: checkLog, lines } = start();
+  const table = policyTable(policy({ mode: 'observe' }));
+  checkLog.configure(table, { level: 'info', checks: 'all' });
+  checkLog.configure(table, { level: 'warn', checks: 'none' });
+  expect(lines).toMatchObject([{ policy: 'default', mode: 'observe' }]);
+});
+
 test('an internal error is logged with its stack and without its message, which may quote a request', () => {
   const { log: checkLog, lines } = start();
   checkLog.internalError(new TypeError('planted message\nplanted line\n    at planted frame'));
