@@ -10,7 +10,7 @@ import type { ConfigStore } from '../sources/config-store.ts';
 import { startPolling } from '../sources/poller.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
-import { createWorkerRestarts } from '../telemetry/process-metrics.ts';
+import { createWorkerRestarts } from '../telemetry/primary-metrics.ts';
 import { VERSION } from '../version.ts';
 import { type CheckServer, fileStates, startCheckServer } from './check-server.ts';
 import { listenOrThrow } from './listen-error.ts';

@@ -1,7 +1,7 @@
 /** Aggregates the metrics of all workers, past ones included. */
 import { AggregatorRegistry } from 'prom-client';
 import { KEY_LAST_USED } from '../telemetry/key-metrics.ts';
-import { createPrimaryMetrics } from '../telemetry/process-metrics.ts';
+import { createPrimaryMetrics } from '../telemetry/primary-metrics.ts';
 import type { MetricJson, WorkerChannel } from './worker-channel.ts';
 
 /** A worker that takes longer is represented by its last report. */

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { SDK_STATUSES } from '../../../src/approov/sdk-status.ts';
 import { REASON_NAMES } from '../../../src/authz/reason.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
-import { createWorkerRestarts } from '../../../src/telemetry/process-metrics.ts';
+import { createWorkerRestarts } from '../../../src/telemetry/primary-metrics.ts';
 import { policy, policyTable } from '../../support/check.ts';
 import { type CheckClient, createCheckClient, requestWith } from '../../support/grpc-client.ts';
 import { type RunningService, startServe } from '../../support/process.ts';
