@@ -1,6 +1,7 @@
 /** Defines a command: it reads its options, uses the process only through `Io`, and returns an exit code. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { type Env, readVariable, valueProblem } from '../config/env.ts';
+import { INVALID_CONFIGURATION } from '../server/exit-code.ts';
 
 /** The process, as a command sees it. */
 export interface Io {
@@ -34,7 +35,7 @@ export interface Command {
   run(options: Options, io: Io): Promise<number>;
 }
 
-export const EXIT = { ok: 0, failure: 1, usage: 2, refused: 3 } as const;
+export const EXIT = { ok: 0, failure: 1, usage: INVALID_CONFIGURATION, refused: 3 } as const;
 
 /** Bad usage of the command line. The message is one line and quotes no value that may be a secret. */
 export class UsageError extends Error {

@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { Readiness } from '../admin/admin-server.ts';
+import type { Readiness } from '../admin/readiness.ts';
 import { type CheckRules, createChecker } from '../checker.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { Settings } from '../config/schema.ts';
@@ -74,7 +74,7 @@ export async function startCheckServer({
     onStarted: () => metrics.checkStarted(),
     onAbandoned: (cause) => metrics.checkAbandoned(cause),
     unixSocketMode: Number.parseInt(settings.listen.unixSocketMode, 8),
-    onListenerError: (error) => log.notAccepted(error),
+    onListenerError: (error) => log.listenerError(error),
     maxConnections: settings.limits.connections,
     maxConcurrentStreams: settings.connection.maxConcurrentStreams,
     maxConnectionAgeSeconds: settings.connection.maxAgeSeconds,
@@ -168,7 +168,7 @@ export async function startCheckServer({
   const grpc = await listenOrThrow(settings.listen.grpc, (target) => server.listen(target));
   isListening = true;
   reportReadiness();
-  const poller = startPolling(look, (error) => log.fault(error));
+  const poller = startPolling(look, (error) => log.internalError(error));
 
   return {
     grpc,

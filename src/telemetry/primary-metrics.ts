@@ -1,7 +1,7 @@
-/** Owns the metrics that no worker can keep: the primary's own, shown beside its workers' sum. */
+/** Metrics that only a primary can provide; its workers provide all others. */
 import { Counter, Gauge, Registry } from 'prom-client';
 
-/** The sum of the workers leaves out when a process started. */
+/** The aggregate of the workers has no process start time, so the primary exposes its own. */
 export function createPrimaryMetrics(): { readonly registry: Registry; readonly restarts: Counter } {
   const registry = new Registry();
   new Gauge({
@@ -12,11 +12,11 @@ export function createPrimaryMetrics(): { readonly registry: Registry; readonly 
   return { registry, restarts: createWorkerRestarts(registry) };
 }
 
-/** The one metric that no worker can keep; a process without workers keeps it at 0. */
+/** Only a primary counts up; a process without workers exposes 0. */
 export function createWorkerRestarts(registry: Registry): Counter {
   return new Counter({
     name: 'approov_worker_restarts_total',
-    help: 'Workers started anew after they died.',
+    help: 'Workers restarted after they exited.',
     registers: [registry],
   });
 }
