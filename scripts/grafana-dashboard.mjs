@@ -395,7 +395,8 @@ const ROWS = [
       {
         kind: 'timeseries',
         title: 'Event loop delay',
-        description: 'The 99th percentile. An idle process shows about 10 ms, the resolution of the measurement.',
+        description:
+          'The 99th percentile. An idle process shows about 10 ms, the resolution of the measurement.',
         unit: 's',
         width: 8,
         queries: [{ expr: `nodejs_eventloop_lag_p99_seconds{${CHOSEN}}`, legend: '{{instance}}' }],
