@@ -163,3 +163,7 @@ test('updates are proposed for packages, actions, what pip fetches and the image
     'docker-compose',
   ]);
 });
+
+test('.nvmrc, from which a release takes Node, names the version in the Dockerfile', () => {
+  expect(read('Dockerfile')).toContain(`ARG NODE_IMAGE=node:${read('.nvmrc').trim()}-`);
+});
