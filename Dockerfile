@@ -1,16 +1,16 @@
-# Builds the service's image: compiled, with production modules only, and no program but node: no shell, no package manager.
-# A release pins the base: --build-arg NODE_IMAGE=node:24-bookworm-slim@sha256:…
+# Builds an image with the compiled service, its production dependencies and node: no shell, no package manager.
+# A release pins the base image: --build-arg NODE_IMAGE=node:24-bookworm-slim@sha256:…
 ARG NODE_IMAGE=node:24-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# Without scripts: nothing that we depend on needs one, and `prepare` would compile before src is there.
+# No dependency needs an install script, and `prepare` would compile before src is copied.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY src ./src
-# The compiler marks nothing as executable, and the last stage has no `env` for the first line of cli.js. The link is made here, as
-# the last stage runs nothing, and in a folder, which COPY takes with the links in it.
+# tsc does not make cli.js executable, and the final stage has no `env` for its shebang. The final stage cannot run commands, so the
+# symlink is created here, in a folder, because COPY of a folder preserves symlinks.
 RUN npm run build && chmod 755 dist/cli.js && sed -i '1s|^#!/usr/bin/env node$|#!/usr/local/bin/node|' dist/cli.js \
   && mkdir bin && ln -s /app/dist/cli.js bin/approov-ext-authz
 
@@ -19,8 +19,8 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 
-# node, and of Debian what it links to. The packages' status and copyright go along: scanners find the C library by the one, its
-# licence asks for the other. The libraries of GCC share the text of gcc-…-base, by a link that a slim image may lack.
+# node and the Debian libraries that it links to. Scanners identify those by dpkg's status files; their licences require the
+# copyright files. GCC's libraries share the copyright of gcc-…-base, through a symlink that a slim image may lack.
 FROM ${NODE_IMAGE} AS system
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 WORKDIR /system
@@ -41,7 +41,7 @@ ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z
 ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="approov-ext-authz" \
-  org.opencontainers.image.description="Decides about Approov tokens for Envoy's external authorization" \
+  org.opencontainers.image.description="Envoy ext_authz service that verifies Approov tokens" \
   org.opencontainers.image.licenses="Apache-2.0" \
   org.opencontainers.image.version="${VERSION}" \
   org.opencontainers.image.revision="${REVISION}" \
@@ -50,14 +50,14 @@ LABEL org.opencontainers.image.title="approov-ext-authz" \
 ENV NODE_ENV=production PATH=/usr/local/bin
 COPY --from=system /system/ /
 WORKDIR /app
-# The code reads package.json for its version and proto/ for its API.
+# Read at run time: the version in package.json, the API in proto/.
 COPY package.json ./
 COPY proto ./proto
 COPY --from=modules /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
-# For people: `kubectl exec … -- approov-ext-authz explain`.
+# For `kubectl exec … -- approov-ext-authz explain`.
 COPY --from=build /app/bin/ /usr/local/bin/
-# By number, so that Kubernetes' runAsNonRoot can tell that it is not root.
+# Numeric, because Kubernetes' runAsNonRoot cannot verify a user name.
 USER 65532:65532
 EXPOSE 9001 9002
 HEALTHCHECK --interval=5s --timeout=4s --start-period=15s --retries=3 CMD ["node", "dist/cli.js", "healthcheck"]

@@ -1,11 +1,11 @@
-/** Owns the small API that compose and the Kubernetes try-out protect: it answers with what the service told it. */
+/** A small API to protect in compose and the Kubernetes trial: it responds with the result headers that it received. */
 import { createServer } from 'node:http';
 
 const PORT = 8080;
 
 const server = createServer((request, response) => {
   request.resume();
-  // Nothing else of the request: a token or a log-in would then stand in whatever keeps the answer.
+  // Result headers only: a token or credential must not end up in the response, which clients may log.
   const results = Object.entries(request.headers).filter(([name]) => name.startsWith('x-approov-'));
   response.writeHead(200, { 'content-type': 'application/json', 'x-from': 'upstream' });
   response.end(

@@ -1,6 +1,6 @@
 /**
- * Owns the measurement of the hot path: CPU per Check of the whole service against that of a grpc-js server which does
- * nothing but return a fixed buffer, both under the same load in turn. Needs h2load (nghttp2) and Linux's /proc.
+ * Measures the CPU time per Check of the service against a grpc-js server that returns a fixed buffer, under the same load
+ * in turn. Needs h2load (nghttp2) and Linux's /proc.
  */
 import { execFile, spawn } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
@@ -27,7 +27,7 @@ function mint(claims) {
   return `${signingInput}.${createHmac('sha256', secret).update(signingInput).digest('base64url')}`;
 }
 
-/** A browser-like request of 20 headers, one of them the token, as Envoy sends it with `encode_raw_headers`. */
+/** A request with 20 headers, one of them the token, as Envoy sends it with `encode_raw_headers`. */
 function checkRequest() {
   const exp = Math.floor(Date.now() / 1000) + 3600;
   const token = mint({ exp, did: 'ExampleApproovTokenDID==', ip: '1.2.3.4', arc: 'IXPSB7TRK26LXE3M' });
@@ -101,13 +101,13 @@ async function startServer(args, env) {
   };
 }
 
-/** @param {number} pid CPU seconds so far, user and system. */
+/** CPU seconds used so far, user and system. @param {number} pid */
 function cpuSeconds(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-/** @param {{ pid: number, port: number }} server @returns {Promise<number>} CPU in microseconds per check. */
+/** @param {{ pid: number, port: number }} server @returns {Promise<number>} CPU microseconds per check */
 async function measure({ pid, port }) {
   const before = cpuSeconds(pid);
   const { stdout } = await promisify(execFile)('h2load', [
@@ -144,7 +144,7 @@ try {
   for (let round = 0; round <= ROUNDS; round++) {
     for (const [name, server] of Object.entries(contenders)) {
       const microseconds = await measure(server);
-      // The first round warms up: V8 goes on compiling for some 20,000 checks.
+      // The first round warms up: V8 keeps optimizing for about 20,000 checks.
       if (round > 0) results[name]?.push(microseconds);
     }
   }

@@ -1,4 +1,4 @@
-/** Owns the table of values in the chart's README: writes it anew from values.yaml and its comments. */
+/** Writes the table of values in the chart's README from values.yaml and its comments. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { isMap, isScalar, parseDocument } from 'yaml';
@@ -11,7 +11,7 @@ const BEGIN = '<!-- The table is written by scripts/chart-readme.mjs. -->\n';
 const END = '<!-- End of the table. -->\n';
 
 /**
- * A README with the table of values in its place.
+ * Returns the README with a new table of values.
  * @param {string} readme
  * @param {string} values values.yaml
  * @returns {string}
@@ -19,7 +19,7 @@ const END = '<!-- End of the table. -->\n';
 export function withValuesTable(readme, values) {
   const begin = readme.indexOf(BEGIN);
   const end = readme.indexOf(END);
-  if (begin === -1 || end < begin) throw new Error('README.md lacks the marks around the table of values');
+  if (begin === -1 || end < begin) throw new Error('README.md lacks the markers around the table of values');
   return `${readme.slice(0, begin + BEGIN.length)}${valuesTable(values)}${readme.slice(end)}`;
 }
 
@@ -29,21 +29,21 @@ function valuesTable(values) {
   const rows = tableRows(contents, '').map(
     ([path, value, about]) => `| \`${path}\` | \`${value}\` | ${about} |\n`,
   );
-  return `| Value | Default | What it is |\n| --- | --- | --- |\n${rows.join('')}`;
+  return `| Value | Default | Description |\n| --- | --- | --- |\n${rows.join('')}`;
 }
 
 /**
  * @param {unknown} node
- * @param {string} parent the path of the mapping, with a dot behind it
+ * @param {string} parent the path of the mapping, with a trailing dot
  * @returns {[path: string, value: string, about: string][]}
  */
 function tableRows(node, parent) {
-  if (!isMap(node)) throw new Error(`${parent} is no mapping`);
+  if (!isMap(node)) throw new Error(`${parent} is not a mapping`);
   return node.items.flatMap(({ key, value }, index) => {
-    if (!isScalar(key)) throw new Error(`${parent} has a key that is no text`);
-    // The parser gives the comment of a nested mapping's first key to the mapping.
+    if (!isScalar(key)) throw new Error(`${parent} has a key that is not a string`);
+    // The parser attaches the comment of a nested mapping's first key to the mapping.
     const comment = key.commentBefore ?? (index === 0 ? node.commentBefore : undefined);
-    // What stands above a blank line is about the file.
+    // A comment above a blank line is about the file.
     const ownLines = (comment ?? '').split(/\n\s*\n/).at(-1) ?? '';
     const about = ownLines
       .trim()

@@ -1,6 +1,6 @@
 /**
- * Owns what the chart's values.schema.json says of `config`: the service's own schema of its file, so that Helm refuses
- * what the service would. Run it on a fresh build: `npm run build && node scripts/chart-schema.mjs`.
+ * Writes the schema of `config` into the chart's values.schema.json, from the service's own schema, so that Helm rejects what
+ * the service would. Needs a build: `npm run build && node scripts/chart-schema.mjs`.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -19,11 +19,11 @@ export function chartConfigSchema(file) {
     z.toJSONSchema(file, { io: 'input', target: 'draft-7' })
   );
   const { listen: __, ...properties } = schema['properties'];
-  // Helm reads YAML 1.1, where an unquoted `off` is false; the chart writes it as the text again.
+  // Helm reads YAML 1.1, where an unquoted `off` is false; the chart writes it as a string again.
   properties.policies.additionalProperties.properties.mode = withUnquotedOff(
     properties.policies.additionalProperties.properties.mode,
   );
-  // The chart needs `keys` to see which Secret they come from, and `drain` to give the pod enough time.
+  // The chart derives egress rules from `keys` and terminationGracePeriodSeconds from `drain`.
   return {
     ...schema,
     description: "The service's configuration file without `listen`, which the chart sets.",

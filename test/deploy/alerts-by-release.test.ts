@@ -148,8 +148,8 @@ describe.skipIf(unmade !== '')(`two releases in one Prometheus${unmade}`, () => 
           15,
           { ...labels, severity: 'warning', instance: '1' },
           {
-            summary: '1 does not answer',
-            description: 'Prometheus has not been able to read the metrics of 1 for 3 minutes.',
+            summary: '1 is down',
+            description: 'Prometheus has not been able to scrape 1 for 3 minutes.',
           },
         ),
         fires(
@@ -157,9 +157,9 @@ describe.skipIf(unmade !== '')(`two releases in one Prometheus${unmade}`, () => 
           15,
           { ...labels, severity: 'critical' },
           {
-            summary: 'No instance of approov-ext-authz is seen under the job shop/gate',
+            summary: 'No instance of approov-ext-authz is up in job shop/gate',
             description:
-              'Prometheus reads metrics from no instance under the job shop/gate. All are down, or none is scraped; in either case the other alerts about them stay silent.',
+              'Prometheus scrapes no instance of approov-ext-authz in job shop/gate. All are down, or none is a scrape target; in either case the other alerts cannot fire.',
           },
         ),
       ],
@@ -181,9 +181,9 @@ describe.skipIf(unmade !== '')(`two releases in one Prometheus${unmade}`, () => 
           15,
           { namespace: 'bank', job: 'approov-ext-authz', severity: 'critical' },
           {
-            summary: 'No instance of approov-ext-authz is seen under the job approov-ext-authz',
+            summary: 'No instance of approov-ext-authz is up in job approov-ext-authz',
             description:
-              'Prometheus reads metrics from no instance under the job approov-ext-authz. All are down, or none is scraped; in either case the other alerts about them stay silent.',
+              'Prometheus scrapes no instance of approov-ext-authz in job approov-ext-authz. All are down, or none is a scrape target; in either case the other alerts cannot fire.',
           },
         ),
       ],
@@ -207,14 +207,14 @@ describe.skipIf(unmade !== '')(`two releases in one Prometheus${unmade}`, () => 
       alert_rule_test: [
         { alertname: 'ApproovLockOut', eval_time: '20m' },
         fires('ApproovLockOut', 22, labels, {
-          summary: 'Policy default of shop/gate refuses nearly every request',
+          summary: 'Policy default of shop/gate denies nearly every request',
           description:
-            '100% of the requests are refused, and less than a fifth of what passed in the hour before still passes. Real users are locked out.',
+            '100% of requests are denied, and less than a fifth of the traffic allowed in the previous hour is still allowed. Real users are locked out.',
         }),
         fires('ApproovUnverifiedShareHigh', 39, labels, {
-          summary: 'Policy default refuses or limits many requests',
+          summary: 'Policy default denies or limits many requests',
           description:
-            '100% of the requests that policy default judges are unverified, and it does not merely observe. Real users may be locked out.',
+            '100% of the requests checked by policy default are unverified, and its mode is not observe. Real users may be locked out.',
         }),
       ],
     });

@@ -305,7 +305,7 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     { values: { sidecar: { enabled: true } }, says: "sidecar.container must be Envoy's container" },
     {
       values: { sidecar: { enabled: true, container: { name: 'envoy' } }, tls: { enabled: true } },
-      says: 'a unix socket needs no TLS',
+      says: 'a Unix socket needs no TLS',
     },
   ])('refuses $values', async ({ values, says }) => {
     expect(await refusal(values)).toContain(says);
@@ -352,7 +352,7 @@ describe('the files of the chart', () => {
   test('list every value in the README, with its default and a description', () => {
     const readme = readFileSync(README_FILE, 'utf8');
     expect(readme).toBe(withValuesTable(readme, readFileSync(VALUES_FILE, 'utf8')));
-    expect(readme).toContain('| `replicas` | `2` | Two at least');
+    expect(readme).toContain('| `replicas` | `2` | At least 2');
     expect(readme).not.toContain('|  |');
   });
 

@@ -1,4 +1,4 @@
-/** Checks that what is fetched for building, testing and releasing is pinned, and that no workflow has more rights than it needs. */
+/** Tests that everything fetched to build, test and release is pinned, and that workflows have least privilege. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +12,7 @@ const WORKFLOWS = join(ROOT, '.github/workflows');
 
 interface Step {
   readonly uses?: string;
+  readonly run?: string;
   readonly with?: Readonly<Record<string, unknown>>;
 }
 
@@ -78,8 +79,19 @@ describe('a release', () => {
   const inputsOf = (action: string) =>
     jobs['image']?.steps?.find(({ uses }) => uses?.startsWith(action))?.with;
 
-  test('is tested, scanned and approved before an image is pushed', () => {
-    expect(jobs['image']).toMatchObject({ needs: ['test', 'scan'], environment: 'release' });
+  test('is tested, scanned and approved before anything is published', () => {
+    expect(jobs['image']).toMatchObject({ needs: ['test', 'scan', 'version'], environment: 'release' });
+    expect(jobs['chart']).toMatchObject({ needs: ['version', 'image'], environment: 'release' });
+    expect(jobs['package']).toMatchObject({ needs: ['version', 'image'], environment: 'release' });
+  });
+
+  test('publishes the npm package with provenance, without a token and for the repository that runs it', () => {
+    const commands = jobs['package']?.steps?.map(({ run }) => run ?? '').join('\n');
+    expect(commands).toContain('npm publish --provenance');
+    expect(commands).toContain('"repository.url=git+$GITHUB_SERVER_URL/$GITHUB_REPOSITORY.git"');
+    expect(jobs['package']?.permissions).toEqual({ contents: 'read', 'id-token': 'write' });
+    expect(read('.github/workflows/release.yaml')).not.toMatch(/NODE_AUTH_TOKEN|NPM_TOKEN/);
+    expect(JSON.parse(read('package.json'))).not.toHaveProperty('repository');
   });
 
   test('runs its helper images by digest, and takes none from a cache', () => {
@@ -150,4 +162,8 @@ test('updates are proposed for packages, actions, what pip fetches and the image
     'pip',
     'docker-compose',
   ]);
+});
+
+test('.nvmrc, from which a release takes Node, names the version in the Dockerfile', () => {
+  expect(read('Dockerfile')).toContain(`ARG NODE_IMAGE=node:${read('.nvmrc').trim()}-`);
 });

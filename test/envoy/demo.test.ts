@@ -121,5 +121,5 @@ describe('the demo with --keep', () => {
 test('without an Envoy the demo says so in one line and fails', async () => {
   const { ended, output } = startDemo([], { ENVOY_BIN: '/nowhere/envoy' });
   expect(await ended).toBe(1);
-  expect(output()).toBe('demo: ENVOY_BIN: /nowhere/envoy is no program that can be run\n');
+  expect(output()).toBe('demo: ENVOY_BIN: /nowhere/envoy is not an executable file\n');
 });

@@ -78,7 +78,7 @@ describe.skipIf(skipped !== '')(`the chart on a node${skipped}`, () => {
   });
 
   test('observes at first, and helm says so', async () => {
-    expect(notes).toContain('Policy "default" does not enforce (mode observe)');
+    expect(notes).toContain('Policy "default" is in mode observe');
     expect((await becomes(envoy, 200)).body).toMatchObject({
       'x-approov-verdict': 'unverified',
       'x-approov-action': 'allow',

@@ -1,4 +1,4 @@
-{{/* Owns the names and labels that the objects share, and the files and numbers derived from several values. */}}
+{{/* Names and labels that several objects share, and what is derived from several values. */}}
 
 {{- define "approov.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
@@ -20,12 +20,12 @@ app.kubernetes.io/name: {{ include "approov.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{/* The chart's own labels come first: a selector or a tool may rely on them. */}}
+{{/* The chart's own labels take precedence: selectors and tools may rely on them. */}}
 {{- define "approov.labels" -}}
 {{- toYaml (merge (include "approov.ownLabels" . | fromYaml) .Values.commonLabels) -}}
 {{- end }}
 
-{{/* Monitors and rules: with the labels by which a Prometheus picks them. */}}
+{{/* For monitors and rules, with the labels by which Prometheus selects them. */}}
 {{- define "approov.monitoringLabels" -}}
 {{- toYaml (merge (include "approov.ownLabels" . | fromYaml) .Values.monitoring.labels .Values.commonLabels) -}}
 {{- end }}
@@ -63,7 +63,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- default (printf "%s-tls" (include "approov.fullname" .)) .Values.tls.secretName -}}
 {{- end }}
 
-{{/* What the chart decides about `listen`: the rest of the configuration file comes as it is. */}}
+{{/* `listen` of the configuration file, which the chart sets. */}}
 {{- define "approov.listen" -}}
 admin: {{ printf "%s:9002" .Values.listen.host | quote }}
 {{- if .Values.sidecar.enabled }}
@@ -82,19 +82,19 @@ tls:
 {{- end }}
 
 {{/*
-The configuration file without `listen`. Helm reads YAML 1.1, where an unquoted `off` is false; a name that does not
-exist would only show once a pod refuses to start.
+The configuration file without `listen`. Helm reads YAML 1.1, where an unquoted `off` is false. Unknown policy names
+fail here, because otherwise they would only show when a pod fails to start.
 */}}
 {{- define "approov.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- $names := keys $config.policies | sortAlpha -}}
 {{- $default := default "default" $config.defaultPolicy -}}
 {{- if eq $default "default" }}{{ $names = append $names "default" | uniq | sortAlpha }}{{ end -}}
-{{- $unknown := printf "names no policy; there are: %s" (join ", " $names) -}}
-{{- if not (has $default $names) }}{{ fail (printf "config.defaultPolicy: %q %s" $default $unknown) }}{{ end -}}
+{{- $unknown := printf "unknown policy; known: %s" (join ", " $names) -}}
+{{- if not (has $default $names) }}{{ fail (printf "config.defaultPolicy: %q: %s" $default $unknown) }}{{ end -}}
 {{- range $index, $route := $config.routes -}}
 {{- if not (has $route.policy $names) -}}
-{{- fail (printf "config.routes[%d].policy: %q %s" $index $route.policy $unknown) -}}
+{{- fail (printf "config.routes[%d].policy: %q: %s" $index $route.policy $unknown) -}}
 {{- end -}}
 {{- end -}}
 {{- range $policy := $config.policies -}}
@@ -103,13 +103,13 @@ exist would only show once a pod refuses to start.
 {{- toYaml $config -}}
 {{- end }}
 
-{{/* From SIGTERM on the service needs delay and timeout; five seconds more, so that it is never killed in between. */}}
+{{/* After SIGTERM the service drains for delay and timeout; five more seconds ensure that it is not killed before. */}}
 {{- define "approov.terminationGracePeriodSeconds" -}}
 {{- $drain := .Values.config.drain -}}
 {{- add .Values.preStopSeconds (ceil $drain.delaySeconds | int) (ceil $drain.timeoutSeconds | int) 5 -}}
 {{- end }}
 
-{{/* Who may read the admin page, as `from` of a NetworkPolicy. */}}
+{{/* The peers that may reach the admin port, as `from` of a NetworkPolicy. */}}
 {{- define "approov.adminReaders" -}}
 {{- with .Values.monitoring.namespace -}}
 - namespaceSelector:
@@ -121,14 +121,14 @@ exist would only show once a pod refuses to start.
 {{- end }}
 {{- end }}
 
-{{/* "true" if a key is fetched over https, for which the pods need a way out. */}}
+{{/* "true" if keys are fetched over HTTPS, for which the pods need egress. */}}
 {{- define "approov.fetchesKeys" -}}
 {{- range .Values.config.keys -}}
 {{- if hasKey . "jwksUrl" -}}true{{- end -}}
 {{- end -}}
 {{- end }}
 
-{{/* A field that is null is left to the cluster. */}}
+{{/* Drops fields that are null, so that the cluster sets them. */}}
 {{- define "approov.withoutNulls" -}}
 {{- $given := dict -}}
 {{- range $name, $value := . }}{{ if not (kindIs "invalid" $value) }}{{ $_ := set $given $name $value }}{{ end }}{{ end -}}
