@@ -116,10 +116,11 @@ describe('docs/configuration.md', () => {
 });
 
 test('docs/commands.md lists every command', () => {
-  const files = readdirSync(join(ROOT, 'src/commands')).map((name) => name.replace(/\.ts$/, ''));
+  const commands = readdirSync(join(ROOT, 'src/commands'))
+    .filter((name) => /^export const \w+: Command = /m.test(read(`src/commands/${name}`)))
+    .map((name) => name.replace(/\.ts$/, ''));
   const documented = rowsOf('docs/commands.md').map(([first = '']) => /`([\w-]+)`/.exec(first)?.[1] ?? '');
-  const cli = read('src/cli.ts');
-  const commands = files.filter((name) => cli.includes(`'./commands/${name}.ts')`));
+  expect(commands.length).toBeGreaterThan(4);
   expect([...documented].sort()).toEqual(commands.sort());
 });
 
