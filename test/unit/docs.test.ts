@@ -10,6 +10,7 @@ import {
 import { REASONS } from '../../src/authz/reason.ts';
 import { RESULT_HEADERS } from '../../src/authz/result-header.ts';
 import { actionFor, MODES } from '../../src/authz/verdict.ts';
+import { parseConfig } from '../../src/config/parse.ts';
 import { FILE } from '../../src/config/schema.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { createWorkerRestarts } from '../../src/telemetry/primary-metrics.ts';
@@ -94,6 +95,15 @@ test('docs/metrics.md lists every metric with its labels, and no other', () => {
 });
 
 describe('docs/configuration.md', () => {
+  test('has an example file that the service accepts', () => {
+    const [, example = ''] =
+      /```yaml\n(.*?)```/s.exec(sectionOf('docs/configuration.md', 'Configuration file')) ?? [];
+    const { config, keys, problems } = parseConfig(example, {});
+    expect(problems).toEqual([]);
+    expect(keys.map(({ id }) => id)).toEqual(['current']);
+    expect(config?.policyTable.policies.get('default')?.mode).toBe('observe');
+  });
+
   test('has every field of the configuration file', () => {
     const table = sectionOf('docs/configuration.md', 'Configuration file');
     const fields = fieldsOf(FILE);
