@@ -74,7 +74,7 @@ describe('rules.yaml', () => {
     ({ alert }) => {
       const section = runbookSections().get(String(alert)) ?? '';
       const parts = [...section.matchAll(/^\*\*(\w+)\.\*\*(?= \S|$)/gm)].map(([, part]) => part);
-      expect(parts).toEqual(['Means', 'Look', 'Do', 'Ignore']);
+      expect(parts).toEqual(['Meaning', 'Diagnosis', 'Mitigation', 'Ignore']);
     },
   );
 

@@ -1,0 +1,220 @@
+/** Tests that the documentation says what the code says, and that its links lead somewhere. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import {
+  CONTENT_ENCRYPTION_ALGORITHMS,
+  KEY_MANAGEMENT_ALGORITHMS,
+} from '../../src/approov/decryption-algorithm.ts';
+import { REASONS } from '../../src/authz/reason.ts';
+import { RESULT_HEADERS } from '../../src/authz/result-header.ts';
+import { actionFor, MODES } from '../../src/authz/verdict.ts';
+import { parseConfig } from '../../src/config/parse.ts';
+import { FILE } from '../../src/config/schema.ts';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
+import { createWorkerRestarts } from '../../src/telemetry/process-metrics.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const PAGES = [
+  'deploy/helm/approov-ext-authz/README.md',
+  ...readdirSync(ROOT).filter((name) => name.endsWith('.md')),
+  ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('docs', name)),
+];
+
+function read(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8');
+}
+
+/** The cells of the table rows whose first cell is code. */
+function rowsOf(page: string): readonly (readonly string[])[] {
+  return read(page)
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split('|')
+        .map((cell) => cell.trim()),
+    );
+}
+
+function rowOf(page: string, name: string): readonly string[] | undefined {
+  return rowsOf(page).find(([first]) => first === `\`${name}\``);
+}
+
+/** The text between a heading and the next one of the same level. */
+function sectionOf(page: string, heading: string): string {
+  return (
+    read(page)
+      .split(/^## /m)
+      .find((section) => section.startsWith(`${heading}\n`)) ?? ''
+  );
+}
+
+describe('docs/reasons.md', () => {
+  test.each(Object.entries(REASONS))('describes reason %s as the code does', (reason, row) => {
+    expect(rowOf('docs/reasons.md', reason)).toEqual([`\`${reason}\``, row.verdict, row.meaning, row.remedy]);
+  });
+
+  test('lists the action of each mode and verdict', () => {
+    for (const mode of MODES) {
+      const [, verified, unverified, fault, skipped] = rowOf('docs/reasons.md', mode) ?? [];
+      expect(skipped).toBe('allow');
+      if (mode === 'off') continue;
+      expect(verified).toBe(actionFor(mode, 'verified', false));
+      expect(unverified).toBe(actionFor(mode, 'unverified', false));
+      expect(fault?.split(' ')[0]).toBe(actionFor(mode, 'unverified', true));
+    }
+  });
+
+  test('gives the number of result headers', () => {
+    expect(RESULT_HEADERS).toHaveLength(9);
+    expect(read('docs/reasons.md')).toContain('nine `x-approov-*` names');
+  });
+});
+
+test('docs/metrics.md lists every metric with its labels, and no other', () => {
+  const { registry } = createMetrics('1.2.3');
+  createWorkerRestarts(registry);
+  const ours = registry.getMetricsAsArray().filter(({ name }) => name.startsWith('approov_'));
+  const documented = rowsOf('docs/metrics.md')
+    .filter(([first]) => first?.startsWith('`approov_'))
+    .map(([name, labels]) => [
+      name?.replaceAll('`', ''),
+      labels
+        ?.replaceAll('`', '')
+        .split(', ')
+        .filter((label) => label !== ''),
+    ]);
+  const labelsOf = (metric: unknown): readonly string[] => (metric as { labelNames: string[] }).labelNames;
+  const actual = ours.map((metric) => [metric.name, [...labelsOf(metric)]]);
+  expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(actual));
+});
+
+describe('docs/configuration.md', () => {
+  test('has an example file that the service accepts', () => {
+    const [, example = ''] =
+      /```yaml\n(.*?)```/s.exec(sectionOf('docs/configuration.md', 'Configuration file')) ?? [];
+    const { config, keys, problems } = parseConfig(example, {});
+    expect(problems).toEqual([]);
+    expect(keys.map(({ id }) => id)).toEqual(['current']);
+    expect(config?.policyTable.policies.get('default')?.mode).toBe('observe');
+  });
+
+  test('has every field of the configuration file', () => {
+    const table = sectionOf('docs/configuration.md', 'Configuration file');
+    const fields = fieldsOf(FILE);
+    expect(fields.length).toBeGreaterThan(50);
+    for (const field of fields) expect(table, field).toContain(field);
+  });
+
+  test('lists exactly the algorithms that a decryption key may be used with', () => {
+    const section = sectionOf('docs/configuration.md', 'Encrypted tokens');
+    const valuesOf = (field: string): readonly string[] =>
+      section
+        .split('\n')
+        .filter((line) => line.startsWith(`| \`${field}\``))
+        .flatMap((line) =>
+          [...(line.split('|')[2] ?? '').matchAll(/`([^`]+)`/g)].map(([, value = '']) => value),
+        );
+    expect(valuesOf('keyManagementAlgorithms')).toEqual(KEY_MANAGEMENT_ALGORITHMS);
+    expect(valuesOf('contentEncryptionAlgorithms')).toEqual(CONTENT_ENCRYPTION_ALGORITHMS);
+  });
+});
+
+test('docs/commands.md lists every command', () => {
+  const commands = readdirSync(join(ROOT, 'src/commands'))
+    .filter((name) => /^export const \w+: Command = /m.test(read(`src/commands/${name}`)))
+    .map((name) => name.replace(/\.ts$/, ''));
+  const documented = rowsOf('docs/commands.md').map(([first = '']) => /`([\w-]+)`/.exec(first)?.[1] ?? '');
+  expect(commands.length).toBeGreaterThan(4);
+  expect([...documented].sort()).toEqual(commands.sort());
+});
+
+describe('docs/architecture.md', () => {
+  test('lists the layers of src/', () => {
+    const layers = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).map((entry) =>
+      entry.isDirectory() ? `\`${entry.name}/\`` : `\`${entry.name}\``,
+    );
+    const listed = [...sectionOf('docs/architecture.md', 'Layers').matchAll(/^\| (`[^`]+`) \|/gm)].map(
+      ([, name]) => name,
+    );
+    expect([...listed].sort()).toEqual(layers.sort());
+  });
+
+  test('lists every dependency', () => {
+    const listed = [...sectionOf('docs/architecture.md', 'Dependencies').matchAll(/^\| (`.*?) \|/gm)].flatMap(
+      ([, cell = '']) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name),
+    );
+    const { dependencies } = JSON.parse(read('package.json')) as { dependencies: object };
+    expect([...listed].sort()).toEqual(Object.keys(dependencies).sort());
+  });
+});
+
+test('README.md gives the minimum version of Node in package.json', () => {
+  const { engines } = JSON.parse(read('package.json')) as { engines: { node: string } };
+  expect(read('README.md')).toContain(`Node ${engines.node.replace('>=', '≥ ')}`);
+});
+
+/** Targets of relative links, as paths from the root, with their anchors. */
+function linksOf(page: string): readonly (readonly [path: string, anchor: string | undefined])[] {
+  const text = read(page).replaceAll(/^( *)```.*?^\1```$/gms, '');
+  return (
+    [...text.matchAll(/\]\(([^)\s]+)\)/g)]
+      .map(([, target = '']) => target)
+      // GitHub's own pages of the repository, which are not files.
+      .filter((target) => !/^[a-z]+:|^\.\.\/\.\.\/actions\//.test(target))
+      .map((target) => {
+        const [path = '', anchor] = target.split('#');
+        return [path === '' ? page : join(dirname(page), path), anchor] as const;
+      })
+  );
+}
+
+test.each(PAGES)('the links of %s lead to files and headings that exist', (page) => {
+  const broken = linksOf(page).filter(
+    ([path, anchor]) =>
+      !existsSync(join(ROOT, path)) || (anchor !== undefined && !anchorsOf(path).includes(anchor)),
+  );
+  expect(broken).toEqual([]);
+});
+
+test('docs/README.md links to every page of docs/', () => {
+  const linked = linksOf('docs/README.md').map(([path]) => path);
+  const pages = PAGES.filter((page) => page.startsWith('docs/') && page !== 'docs/README.md');
+  expect(pages.length).toBeGreaterThan(10);
+  expect(pages.filter((page) => !linked.includes(page))).toEqual([]);
+});
+
+test.each(['README.md', 'CONTRIBUTING.md', 'docs/architecture.md'])(
+  'the paths that %s mentions exist',
+  (page) => {
+    const paths = [...read(page).matchAll(/`((?:src|test|docs|deploy|scripts)\/[\w./-]*)`/g)];
+    expect(paths.map(([, path = '']) => path).filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  },
+);
+
+/** The anchors that GitHub gives to the headings of a page. */
+function anchorsOf(page: string): readonly string[] {
+  return [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+/** The names of all fields, of nested objects, lists and optional parts too. */
+function fieldsOf(schema: unknown): readonly string[] {
+  const { def } = schema as {
+    def: { shape?: object; innerType?: unknown; element?: unknown; valueType?: unknown };
+  };
+  const shape = Object.entries(def.shape ?? {});
+  return [
+    ...shape.flatMap(([name, inner]) => [name, ...fieldsOf(inner)]),
+    ...[def.innerType, def.element, def.valueType].filter((inner) => inner !== undefined).flatMap(fieldsOf),
+  ];
+}
