@@ -13,7 +13,7 @@ import { actionFor, MODES } from '../../src/authz/verdict.ts';
 import { parseConfig } from '../../src/config/parse.ts';
 import { FILE } from '../../src/config/schema.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
-import { createWorkerRestarts } from '../../src/telemetry/process-metrics.ts';
+import { createWorkerRestarts } from '../../src/telemetry/primary-metrics.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PAGES = [
