@@ -39,7 +39,9 @@ async function readListen(options: Options, io: Io): Promise<ListenSettings> {
   if (text !== undefined && 'problem' in text) {
     throw new ConfigError([{ path: 'configuration file', message: text.problem }]);
   }
-  return parseListen(text?.text, io.env);
+  const parsed = parseListen(text?.text, io.env);
+  if (parsed.kind === 'invalid') throw new ConfigError(parsed.problems);
+  return parsed.listen;
 }
 
 type Answer = 'SERVING' | 'NOT_SERVING';

@@ -1,4 +1,4 @@
-/** Owns which keys the configuration asks for: those of the file, or the one that the environment gives. */
+/** Reads which keys the configuration names: those of the file, or the one of the environment. */
 import { Secret, SecretError } from '../approov/secret.ts';
 import type { DecryptionKeyConfig, KeyConfig, Problem } from './config.ts';
 import {
@@ -14,11 +14,12 @@ import {
   DECRYPTION_KEY,
   type DecryptionKeySettings,
   KEY,
+  KEY_SOURCE_NAMES,
   KEY_SOURCES,
   type KeySettings,
 } from './key-schema.ts';
 
-/** The id of the key that the environment gives. */
+/** Id of the key that the environment sets. */
 export const ENV_KEY_ID = 'env';
 
 export function hasEnvKey(env: Env): boolean {
@@ -27,7 +28,7 @@ export function hasEnvKey(env: Env): boolean {
   );
 }
 
-/** The keys that are well described, whatever else is wrong with the content; what is wrong goes to `problems`. */
+/** Returns the valid keys, whatever else is wrong with the content; adds to `problems`. */
 export function readKeys(content: RawObject, env: Env, problems: Problem[]): readonly KeyConfig[] {
   const secret = readVariable(env, SECRET_VARIABLE);
   const secretFile = readVariable(env, SECRET_FILE_VARIABLE);
@@ -82,15 +83,16 @@ export function readDecryptionKeys(content: RawObject): readonly DecryptionKeyCo
 
 function fileKey(settings: KeySettings, path: string): KeyConfig {
   const { id, kid, algorithms, hosts, caFile } = settings;
-  const field = KEY_SOURCES.find((source) => settings[source] !== undefined) ?? 'secretFile';
-  const place = settings[field] ?? '';
+  const field = KEY_SOURCE_NAMES.find((name) => settings[name] !== undefined) ?? 'secretFile';
+  const { format, location } = KEY_SOURCES[field];
+  const value = settings[field] ?? '';
   return {
     id,
     kid,
     algorithms,
     hosts,
-    format: ({ secretFile: 'secret', pemFile: 'pem', jwksFile: 'jwks', jwksUrl: 'jwks' } as const)[field],
-    location: field === 'jwksUrl' ? { url: place, caFile } : { file: place },
+    format,
+    location: location === 'url' ? { url: value, caFile } : { file: value },
     path: `${path}.${field}`,
   };
 }

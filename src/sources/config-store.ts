@@ -32,7 +32,7 @@ import type { FileText } from './text-file.ts';
 
 /** A configured key with what its source holds; `undefined` where the source is a URL, which is not read here. */
 export interface LoadedKey {
-  readonly source: KeyConfig;
+  readonly config: KeyConfig;
   readonly keys: readonly VerificationKey[] | undefined;
   /** What its owner should know of what the source holds. */
   readonly warnings: readonly string[];
@@ -189,7 +189,7 @@ function buildState(
   return {
     configuration: {
       config,
-      keys: config.keys.map((source) => ({ source, ...loadedKeys(source, value) })),
+      keys: config.keys.map((key) => ({ config: key, ...loadedKeys(key, value) })),
       decryptionKeys: config.decryptionKeys.map((source) => value(decryptionKeyResource(source))),
       tls: tls && value(tls),
     },
@@ -205,7 +205,7 @@ function buildState(
 function loadedKeys(
   source: KeyConfig,
   value: <T>(resource: FileResource<T>) => T,
-): Omit<LoadedKey, 'source'> {
+): Omit<LoadedKey, 'config'> {
   const ca = caPart(source);
   const rest = { warnings: [], ca: ca && value(ca) };
   if ('secret' in source.location) return { ...rest, ...keysOfSecret(source, source.location.secret) };

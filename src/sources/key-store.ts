@@ -44,7 +44,7 @@ export function createKeyStore({ keys, proxy, onFetched, nowMs }: KeyStoreOption
 
   function replaceKeys(next: readonly LoadedKey[]): void {
     const kept = new Map<string, SourceUrl>();
-    for (const { source, ca } of next) {
+    for (const { config: source, ca } of next) {
       if (!('url' in source.location)) continue;
       const identity = identityOf(source, ca);
       kept.set(identity, urls.get(identity) ?? startUrl(source, source.location.url, ca));
@@ -64,7 +64,7 @@ export function createKeyStore({ keys, proxy, onFetched, nowMs }: KeyStoreOption
     };
   }
 
-  const fetchedKeys: FetchedKeys = ({ source, ca }) => urls.get(identityOf(source, ca))?.url.value;
+  const fetchedKeys: FetchedKeys = ({ config: source, ca }) => urls.get(identityOf(source, ca))?.url.value;
 
   replaceKeys(keys);
   return {
@@ -93,7 +93,7 @@ export async function fetchKeyset(
   const values = new Map<LoadedKey, ParsedKeys | undefined>();
   const problems = new Map<string, string>();
   for (const key of loaded) {
-    const { source, ca } = key;
+    const { config: source, ca } = key;
     if (!('url' in source.location)) continue;
     const url = startFetching({
       source,
@@ -132,7 +132,7 @@ function joinKeyset(loaded: readonly LoadedKey[], fetched: FetchedKeys): Keyset 
   const missing: Keyset['missing'][number][] = [];
   for (const key of loaded) {
     const found = key.keys ?? fetched(key)?.keys;
-    if (found === undefined) missing.push(describeKey(key.source));
+    if (found === undefined) missing.push(describeKey(key.config));
     else keys.push(...found);
   }
   return { keys, missing };
@@ -144,10 +144,10 @@ export function keyWarnings(
   fetched: FetchedKeys = () => undefined,
 ): readonly string[] {
   const ofSources = loaded.flatMap((key) =>
-    [...key.warnings, ...(fetched(key)?.warnings ?? [])].map((warning) => `${key.source.path}: ${warning}`),
+    [...key.warnings, ...(fetched(key)?.warnings ?? [])].map((warning) => `${key.config.path}: ${warning}`),
   );
   // Keys for a few hosts only are never candidates of the others, so each set of hosts is asked for by one of its own.
-  const hosts = loaded.flatMap(({ source }) => source.hosts ?? []).map((host) => host.replace(/^\*/, 'any'));
+  const hosts = loaded.flatMap(({ config }) => config.hosts ?? []).map((host) => host.replace(/^\*/, 'any'));
   const ofKeyset = keysetWarnings(joinKeyset(loaded, fetched), hosts).map((warning) => `keys: ${warning}`);
   return [...ofSources, ...ofKeyset];
 }

@@ -132,11 +132,11 @@ describe.skipIf(skipped !== '')(`the policies in the chart's values${skipped}`, 
   test.each([
     {
       config: { routes: [{ policy: 'default' }, { pathPrefix: '/search', policy: 'limitd' }] },
-      says: 'config.routes[1].policy: "limitd" names no policy; there are: default, limited',
+      says: 'config.routes[1].policy: "limitd": unknown policy; known: default, limited',
     },
     {
       config: { defaultPolicy: 'strict' },
-      says: 'config.defaultPolicy: "strict" names no policy; there are: default, limited',
+      says: 'config.defaultPolicy: "strict": unknown policy; known: default, limited',
     },
   ])('must have the one that is named: $says', async ({ config, says }) => {
     expect(await refusal({ config: { policies: { limited: { mode: 'limit' } }, ...config } })).toContain(

@@ -47,7 +47,7 @@ afterEach(async () => {
 
 function urlKey(id: string, fields: Partial<KeyConfig> = {}): LoadedKey {
   return {
-    source: {
+    config: {
       id,
       format: 'jwks',
       location: { url: `${host.origin}/${id}`, caFile: undefined },
@@ -64,8 +64,8 @@ function urlKey(id: string, fields: Partial<KeyConfig> = {}): LoadedKey {
 }
 
 function secretKey(id: string): LoadedKey {
-  const source: KeyConfig = { ...urlKey(id).source, format: 'secret', location: { file: 'secret' } };
-  return { source, ...keysOfSecret(source, Secret.parse(SECRET)), ca: undefined };
+  const config: KeyConfig = { ...urlKey(id).config, format: 'secret', location: { file: 'secret' } };
+  return { config, ...keysOfSecret(config, Secret.parse(SECRET)), ca: undefined };
 }
 
 function open(...keys: readonly LoadedKey[]): KeyStore {

@@ -90,11 +90,11 @@ exist would only show once a pod refuses to start.
 {{- $names := keys $config.policies | sortAlpha -}}
 {{- $default := default "default" $config.defaultPolicy -}}
 {{- if eq $default "default" }}{{ $names = append $names "default" | uniq | sortAlpha }}{{ end -}}
-{{- $unknown := printf "names no policy; there are: %s" (join ", " $names) -}}
-{{- if not (has $default $names) }}{{ fail (printf "config.defaultPolicy: %q %s" $default $unknown) }}{{ end -}}
+{{- $unknown := printf "unknown policy; known: %s" (join ", " $names) -}}
+{{- if not (has $default $names) }}{{ fail (printf "config.defaultPolicy: %q: %s" $default $unknown) }}{{ end -}}
 {{- range $index, $route := $config.routes -}}
 {{- if not (has $route.policy $names) -}}
-{{- fail (printf "config.routes[%d].policy: %q %s" $index $route.policy $unknown) -}}
+{{- fail (printf "config.routes[%d].policy: %q: %s" $index $route.policy $unknown) -}}
 {{- end -}}
 {{- end -}}
 {{- range $policy := $config.policies -}}
