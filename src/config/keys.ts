@@ -1,5 +1,6 @@
 /** Owns which keys the configuration asks for: those of the file, or the one that the environment gives. */
-import { Secret, SecretError } from '../approov/secret.ts';
+import { KeyError } from '../approov/key-error.ts';
+import { Secret } from '../approov/secret.ts';
 import type { DecryptionKeyConfig, KeyConfig, Problem } from './config.ts';
 import {
   type Env,
@@ -67,7 +68,7 @@ export function readKeys(content: RawObject, env: Env, problems: Problem[]): rea
   try {
     return [{ ...key, location: { secret: Secret.parse(secret ?? '') } }];
   } catch (error) {
-    if (!(error instanceof SecretError)) throw error;
+    if (!(error instanceof KeyError)) throw error;
     problems.push({ path: variable, message: error.message });
     return [];
   }
