@@ -1,5 +1,5 @@
 /** Owns encrypted tokens (RFC 7516 compact JWE): opened by a decryption key, to the signed token or the claims inside. */
-import { createPrivateKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { compactDecrypt, errors } from 'jose';
 import {
   type ContentEncryptionAlgorithm,
@@ -148,24 +148,4 @@ async function decrypt(
     if (isOfToken) return undefined;
     throw error;
   }
-}
-
-/** What is wrong with a private key, in words that quote nothing of it. */
-export class PrivateKeyError extends Error {
-  override readonly name = 'PrivateKeyError';
-}
-
-/** @throws {PrivateKeyError} no private key in PEM, or an RSA key under 2048 bits (RFC 7518 §4.3). */
-export function parsePrivateKey(text: string): KeyObject {
-  let key: KeyObject;
-  try {
-    key = createPrivateKey(text);
-  } catch {
-    throw new PrivateKeyError('no private key in PEM');
-  }
-  const bits = key.asymmetricKeyDetails?.modulusLength;
-  if (bits !== undefined && bits < 2048) {
-    throw new PrivateKeyError(`an RSA key of ${bits} bits; at least 2048 are needed`);
-  }
-  return key;
 }

@@ -1,14 +1,10 @@
 /** Owns public keys of a keyset: read from PEM or JWK, held to what is safe, and used to verify signatures. */
 import { constants, createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { ALGORITHM_NAMES, type Algorithm, algorithmRow, parseAlgorithm } from './algorithm.ts';
+import { KeyError } from './key-error.ts';
 
 /** RFC 7518 §3.3. */
 const MIN_RSA_BITS = 2048;
-
-/** What is wrong with a public key, in words that name it and quote nothing of it. */
-export class PublicKeyError extends Error {
-  override readonly name = 'PublicKeyError';
-}
 
 export interface PublicKey {
   /** The `kid` of a JWK. */
@@ -21,19 +17,18 @@ export interface PublicKey {
 
 /**
  * Reads one public key in PEM (SubjectPublicKeyInfo or a certificate).
- * @throws {PublicKeyError} no public key, too weak a one, or one that none of `algorithms` works with.
+ * @throws {KeyError} no public key, too weak a one, or one that none of `algorithms` works with.
  */
 export function parsePem(text: string, algorithms: readonly Algorithm[]): PublicKey {
   if (text.includes('PRIVATE KEY')) {
-    throw new PublicKeyError('holds a private key: give the public one, and keep the private one elsewhere');
+    throw new KeyError('holds a private key: give the public one, and keep the private one elsewhere');
   }
   const key = createOrUndefined(() => createPublicKey(text));
-  if (key === undefined) throw new PublicKeyError('no public key in PEM');
+  if (key === undefined) throw new KeyError('no public key in PEM');
   const weakness = weaknessOf(key);
-  if (weakness !== undefined) throw new PublicKeyError(weakness);
+  if (weakness !== undefined) throw new KeyError(weakness);
   const unfit = algorithms.find((algorithm) => !isFit(key, algorithm));
-  if (unfit !== undefined)
-    throw new PublicKeyError(`${unfit} does not work with a key of type ${describe(key)}`);
+  if (unfit !== undefined) throw new KeyError(`${unfit} does not work with a key of type ${describe(key)}`);
   return createKey(key, undefined, algorithms);
 }
 
@@ -54,7 +49,7 @@ interface JwkSetOptions {
 /**
  * Reads a JWK Set. A member that cannot be used is skipped, as RFC 7517 §5 asks: one that an issuer adds for somebody
  * else must not take the others away.
- * @throws {PublicKeyError} no JWK Set, no usable key in it, or, if strict, a member that must not be there.
+ * @throws {KeyError} no JWK Set, no usable key in it, or, if strict, a member that must not be there.
  */
 export function parseJwks(text: string, { allowed, isStrict }: JwkSetOptions): JwkSet {
   const keys: PublicKey[] = [];
@@ -66,10 +61,10 @@ export function parseJwks(text: string, { allowed, isStrict }: JwkSetOptions): J
       continue;
     }
     const message = `${nameMember(jwk, index)} ${result.problem}`;
-    if (isStrict && result.isForbidden) throw new PublicKeyError(message);
+    if (isStrict && result.isForbidden) throw new KeyError(message);
     warnings.push(`${message}; it is skipped`);
   }
-  if (keys.length === 0) throw new PublicKeyError(describeUnusable(warnings));
+  if (keys.length === 0) throw new KeyError(describeUnusable(warnings));
   return { keys, warnings };
 }
 
@@ -98,10 +93,10 @@ function readJwkList(text: string): readonly unknown[] {
   try {
     set = JSON.parse(text);
   } catch {
-    throw new PublicKeyError('is not JSON');
+    throw new KeyError('is not JSON');
   }
   const list: unknown = (set as { keys?: unknown } | null)?.keys;
-  if (!Array.isArray(list)) throw new PublicKeyError('is no JWK Set: an object with a list of keys');
+  if (!Array.isArray(list)) throw new KeyError('is no JWK Set: an object with a list of keys');
   return list;
 }
 

@@ -3,6 +3,7 @@ import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqua
 import { inspect } from 'node:util';
 import { type Algorithm, algorithmRow } from './algorithm.ts';
 import { decodeBase64 } from './base64.ts';
+import { KeyError } from './key-error.ts';
 
 /** What is wrong with the length of a secret; `undefined` if it is right. */
 export type LengthRule = (bytes: number) => string | undefined;
@@ -22,11 +23,6 @@ function minSecretBytes(algorithm: Algorithm): number {
   return hash === null ? 0 : HASH_BYTES[hash];
 }
 
-/** What is wrong with a secret, in words that hold lengths and never a byte of it. */
-export class SecretError extends Error {
-  override readonly name = 'SecretError';
-}
-
 export class Secret {
   readonly #key: KeyObject;
   /** First 12 hex digits of the SHA-256 of the decoded secret: tells secrets apart without giving one away. */
@@ -44,29 +40,27 @@ export class Secret {
 
   /**
    * Reads what `approov secret -get base64` (or base64url) prints, surrounding white space allowed.
-   * @throws {SecretError} empty, not base64, or of another length than `rule` asks for.
+   * @throws {KeyError} empty, not base64, or not of the length that `rule` asks for. States lengths, never bytes.
    */
   static parse(text: string, rule: LengthRule = signingLength(['HS256'])): Secret {
     const trimmed = text.trim();
-    if (trimmed === '') throw new SecretError('the secret is empty');
+    if (trimmed === '') throw new KeyError('the secret is empty');
     const bytes = decodeBase64(trimmed);
     if (bytes === undefined) {
-      throw new SecretError(
+      throw new KeyError(
         `the secret (${trimmed.length} characters) is neither base64 nor base64url${hintAt(trimmed)}`,
       );
     }
     const problem = rule(bytes.length);
     if (problem !== undefined) {
-      throw new SecretError(`the secret decodes to ${bytes.length} bytes; ${problem}`);
+      throw new KeyError(`the secret decodes to ${bytes.length} bytes; ${problem}`);
     }
     return new Secret(bytes);
   }
 
-  /** @throws {SecretError} an algorithm that does not sign with a secret. */
   sign(algorithm: Algorithm, signingInput: string): Buffer {
     const { family, hash } = algorithmRow(algorithm);
-    if (family !== 'secret' || hash === null)
-      throw new SecretError(`${algorithm} does not sign with a secret`);
+    if (family !== 'secret' || hash === null) throw new TypeError(`${algorithm} does not sign with a secret`);
     return createHmac(hash, this.#key).update(signingInput, 'latin1').digest();
   }
 

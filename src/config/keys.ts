@@ -1,5 +1,6 @@
 /** Reads which keys the configuration names: those of the file, or the one of the environment. */
-import { Secret, SecretError } from '../approov/secret.ts';
+import { KeyError } from '../approov/key-error.ts';
+import { Secret } from '../approov/secret.ts';
 import type { DecryptionKeyConfig, KeyConfig, Problem } from './config.ts';
 import {
   type Env,
@@ -68,7 +69,7 @@ export function readKeys(content: RawObject, env: Env, problems: Problem[]): rea
   try {
     return [{ ...key, location: { secret: Secret.parse(secret ?? '') } }];
   } catch (error) {
-    if (!(error instanceof SecretError)) throw error;
+    if (!(error instanceof KeyError)) throw error;
     problems.push({ path: variable, message: error.message });
     return [];
   }

@@ -8,22 +8,21 @@ import {
   keyTypeOf,
   secretLengths,
 } from '../approov/decryption-algorithm.ts';
-import { type DecryptionKey, PrivateKeyError, parsePrivateKey } from '../approov/encrypted-token.ts';
+import type { DecryptionKey } from '../approov/encrypted-token.ts';
+import { KeyError } from '../approov/key-error.ts';
 import {
   createAsymmetricKey,
   createSymmetricKey,
   type KeyDescription,
   type VerificationKey,
 } from '../approov/keyset.ts';
-import { PublicKeyError, parseJwks, parsePem, thumbprint } from '../approov/public-key.ts';
-import { type LengthRule, Secret, SecretError, signingLength } from '../approov/secret.ts';
+import { parsePrivateKey } from '../approov/private-key.ts';
+import { parseJwks, parsePem, thumbprint } from '../approov/public-key.ts';
+import { type LengthRule, Secret, signingLength } from '../approov/secret.ts';
 import { matchesHost, normalizeHost, readHost } from '../authz/host.ts';
 import type { DecryptionKeyConfig, KeyConfig } from '../config/config.ts';
 
-/** What is wrong with a key's content; holds nothing of it. */
-export class KeyError extends Error {
-  override readonly name = 'KeyError';
-}
+export { KeyError };
 
 /** A key as the configuration describes it, wherever its content comes from. */
 type DescribedKey = Omit<KeyConfig, 'path'>;
@@ -54,25 +53,23 @@ export interface ParsedKeys {
 export function parseKeys(source: DescribedKey, text: string): ParsedKeys {
   const description = describeKey(source);
   const { kid, algorithms } = source;
-  return withKeyError(() => {
-    switch (source.format) {
-      case 'secret': {
-        const rule = signingLength(algorithms ?? DEFAULT_ALGORITHMS);
-        return keysOfSecret(source, Secret.parse(text, rule));
-      }
-      case 'pem': {
-        const key = parsePem(text, algorithms ?? []);
-        return { keys: [createAsymmetricKey(description, key, kid)], warnings: [] };
-      }
-      case 'jwks': {
-        const set = parseJwks(text, { allowed: algorithms, isStrict: 'file' in source.location });
-        return {
-          keys: set.keys.map((key) => createAsymmetricKey(description, key)),
-          warnings: set.warnings,
-        };
-      }
+  switch (source.format) {
+    case 'secret': {
+      const rule = signingLength(algorithms ?? DEFAULT_ALGORITHMS);
+      return keysOfSecret(source, Secret.parse(text, rule));
     }
-  });
+    case 'pem': {
+      const key = parsePem(text, algorithms ?? []);
+      return { keys: [createAsymmetricKey(description, key, kid)], warnings: [] };
+    }
+    case 'jwks': {
+      const set = parseJwks(text, { allowed: algorithms, isStrict: 'file' in source.location });
+      return {
+        keys: set.keys.map((key) => createAsymmetricKey(description, key)),
+        warnings: set.warnings,
+      };
+    }
+  }
 }
 
 const DEFAULT_ALGORITHMS = ['HS256'] as const;
@@ -87,28 +84,26 @@ export function keysOfSecret(source: DescribedKey, secret: Secret): ParsedKeys {
 /** @throws {KeyError} what is wrong with the content. */
 export function parseDecryptionKey(source: DescribedDecryptionKey, text: string): DecryptionKey {
   const { id, kid, isNested } = source;
-  return withKeyError(() => {
-    const secret = source.format === 'secret' ? Secret.parse(text, decryptionLength(source)) : undefined;
-    const key = secret?.toKeyObject() ?? parsePrivateKey(text);
-    const named = allowedAlgorithms(key, source.keyManagementAlgorithms);
-    const contentEncryptionAlgorithms = (
-      source.contentEncryptionAlgorithms ?? CONTENT_ENCRYPTION_ALGORITHMS
-    ).filter((encryption) => named.some((algorithm) => isFitFor(key, algorithm, encryption)));
-    const keyManagementAlgorithms = named.filter((algorithm) =>
-      contentEncryptionAlgorithms.some((encryption) => isFitFor(key, algorithm, encryption)),
-    );
-    const fingerprint = secret?.fingerprint ?? thumbprint(createPublicKey(key));
-    return {
-      id,
-      kid,
-      key,
-      fingerprint,
-      keyManagementAlgorithms,
-      contentEncryptionAlgorithms,
-      isNested,
-      warning: secret?.warning,
-    };
-  });
+  const secret = source.format === 'secret' ? Secret.parse(text, decryptionLength(source)) : undefined;
+  const key = secret?.toKeyObject() ?? parsePrivateKey(text);
+  const named = allowedAlgorithms(key, source.keyManagementAlgorithms);
+  const contentEncryptionAlgorithms = (
+    source.contentEncryptionAlgorithms ?? CONTENT_ENCRYPTION_ALGORITHMS
+  ).filter((encryption) => named.some((algorithm) => isFitFor(key, algorithm, encryption)));
+  const keyManagementAlgorithms = named.filter((algorithm) =>
+    contentEncryptionAlgorithms.some((encryption) => isFitFor(key, algorithm, encryption)),
+  );
+  const fingerprint = secret?.fingerprint ?? thumbprint(createPublicKey(key));
+  return {
+    id,
+    kid,
+    key,
+    fingerprint,
+    keyManagementAlgorithms,
+    contentEncryptionAlgorithms,
+    isNested,
+    warning: secret?.warning,
+  };
 }
 
 /** Decryption takes secrets of an exact length (RFC 7518 §4.4, §4.5 and §4.7), but a password may have any. */
@@ -144,14 +139,4 @@ function allowedAlgorithms(
   const unfit = named?.find((algorithm) => !fitting.includes(algorithm));
   if (unfit !== undefined) throw new KeyError(`${unfit} does not work with a key of type ${type}`);
   return named ?? fitting.filter((algorithm) => !algorithm.startsWith('PBES2'));
-}
-
-function withKeyError<T>(parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    const isAboutKey =
-      error instanceof SecretError || error instanceof PublicKeyError || error instanceof PrivateKeyError;
-    throw isAboutKey ? new KeyError(error.message) : error;
-  }
 }

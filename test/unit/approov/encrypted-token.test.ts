@@ -14,8 +14,6 @@ import {
   decryptToken,
   isEncryptedToken,
   isSameChoice,
-  PrivateKeyError,
-  parsePrivateKey,
   verifyDecryptedToken,
 } from '../../../src/approov/encrypted-token.ts';
 import { hasClaims, MAX_TOKEN_BYTES } from '../../../src/approov/token.ts';
@@ -435,38 +433,4 @@ it.each([
   ['', false],
 ])('isEncryptedToken(%j) is %s', (token, expected) => {
   expect(isEncryptedToken(token)).toBe(expected);
-});
-
-describe('parsePrivateKey', () => {
-  const pem = (key: KeyObject, options = {}): string =>
-    key.export({ type: 'pkcs8', format: 'pem', ...options }).toString();
-
-  it.each([
-    ['RSA', RSA],
-    ['P-256', P256],
-    ['X25519', X25519],
-  ] as const)('reads a private key of %s', (_what, { privateKey }) => {
-    expect(parsePrivateKey(pem(privateKey)).equals(privateKey)).toBe(true);
-  });
-
-  it.each([
-    ['no PEM', 'x', 'no private key in PEM'],
-    [
-      'a public key',
-      RSA.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-      'no private key in PEM',
-    ],
-    [
-      'a key under a pass phrase',
-      pem(RSA.privateKey, { cipher: 'aes-256-cbc', passphrase: 'x' }),
-      'no private key in PEM',
-    ],
-    [
-      'an RSA key of 1024 bits',
-      pem(generateKeyPair('rsa', { modulusLength: 1024 }).privateKey),
-      'an RSA key of 1024 bits; at least 2048 are needed',
-    ],
-  ])('refuses %s', (_what, text, expected) => {
-    expect(() => parsePrivateKey(text)).toThrow(new PrivateKeyError(expected));
-  });
 });

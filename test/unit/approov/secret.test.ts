@@ -2,7 +2,8 @@
 import { createHash, createHmac } from 'node:crypto';
 import { format, inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { Secret, SecretError, signingLength } from '../../../src/approov/secret.ts';
+import { KeyError } from '../../../src/approov/key-error.ts';
+import { Secret, signingLength } from '../../../src/approov/secret.ts';
 import { OTHER_SECRET, SECRET, SECRET_BYTES } from '../../support/token.ts';
 
 /** Bytes whose base64 has both characters in which the alphabets differ. */
@@ -57,7 +58,7 @@ describe('Secret.parse', () => {
       expected: 'the secret decodes to 1 bytes; at least 32 are needed for HS256',
     },
   ])('refuses $name, and says why without a byte of it', ({ text, expected }) => {
-    expect(() => Secret.parse(text)).toThrow(new SecretError(expected));
+    expect(() => Secret.parse(text)).toThrow(new KeyError(expected));
   });
 
   it.each([
@@ -72,7 +73,7 @@ describe('Secret.parse', () => {
         Secret.parse(Buffer.alloc(bytes, 7).toString('base64'), signingLength(algorithms));
       expect(parse(least)).toBeInstanceOf(Secret);
       expect(() => parse(least - 1)).toThrow(
-        new SecretError(`the secret decodes to ${least - 1} bytes; at least ${least} are needed for ${by}`),
+        new KeyError(`the secret decodes to ${least - 1} bytes; at least ${least} are needed for ${by}`),
       );
     },
   );
