@@ -235,22 +235,24 @@ function prepare(rules: CheckRules, before?: PreparedRules): PreparedRules {
   return {
     ...rules,
     headerNames: headersReadUnder(rules.policyTable),
-    cache: before && hasSameKeys(rules, before) ? before.cache : new TokenCache(rules.tokenCacheEntries),
+    cache: prepareCache(rules, before),
     hostBoundKeys: rules.keyset.keys
       .map((key) => key.isForHost)
       .filter((isForHost) => isForHost !== undefined),
   };
 }
 
+function prepareCache(rules: CheckRules, before: PreparedRules | undefined): TokenCache {
+  if (before === undefined || !hasSameKeys(rules, before)) return new TokenCache(rules.tokenCacheEntries);
+  before.cache.resize(rules.tokenCacheEntries);
+  return before.cache;
+}
+
 /** By identity: a source that has not changed keeps its key objects through a reload. */
 function hasSameKeys(one: CheckRules, other: CheckRules): boolean {
   const isSame = (keys: readonly object[], others: readonly object[]): boolean =>
     keys.length === others.length && keys.every((key, index) => key === others[index]);
-  return (
-    one.tokenCacheEntries === other.tokenCacheEntries &&
-    isSame(one.keyset.keys, other.keyset.keys) &&
-    isSame(one.decryptionKeys, other.decryptionKeys)
-  );
+  return isSame(one.keyset.keys, other.keyset.keys) && isSame(one.decryptionKeys, other.decryptionKeys);
 }
 
 /** Which of the keys a host has, in as few characters as there are keys: the client chooses the host, and its length. */

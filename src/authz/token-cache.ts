@@ -4,7 +4,7 @@ import type { VerifiedToken } from '../approov/token.ts';
 
 /** Successes only, by the whole token: what is refused is never remembered, so nobody can fill it without a key. */
 export class TokenCache {
-  readonly #maxEntries: number;
+  #maxEntries: number;
   readonly #entries = new Map<string, VerifiedToken>();
   /** The entry of each encrypted token, and the one encrypted token that each entry is known by. */
   readonly #envelopes = new Map<string, string>();
@@ -13,6 +13,15 @@ export class TokenCache {
   /** @param maxEntries 0 remembers nothing. */
   constructor(maxEntries: number) {
     this.#maxEntries = maxEntries;
+  }
+
+  /** Drops the oldest entries beyond a smaller limit. */
+  resize(maxEntries: number): void {
+    this.#maxEntries = maxEntries;
+    for (const entry of this.#entries.keys()) {
+      if (this.#entries.size <= maxEntries) return;
+      this.#delete(entry);
+    }
   }
 
   /** The verified token, unless it is unknown or its `exp` has passed. */

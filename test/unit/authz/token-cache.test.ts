@@ -85,6 +85,18 @@ describe('a token cache', () => {
     });
   });
 
+  it('keeps its entries when it is resized, except for the oldest beyond a smaller limit', () => {
+    const cache = new TokenCache(2);
+    for (const token of ['a', 'b']) cache.add(token, verified, 50);
+    cache.addEnvelope('encrypted', 'a');
+    cache.resize(3);
+    cache.add('c', verified, 50);
+    const known = (...tokens: string[]) => tokens.filter((token) => cache.get(token, 50) !== undefined);
+    expect(known('a', 'b', 'c', 'encrypted')).toEqual(['a', 'b', 'c', 'encrypted']);
+    cache.resize(1);
+    expect(known('a', 'b', 'c', 'encrypted')).toEqual(['c']);
+  });
+
   it('is switched off with no entries', () => {
     const cache = new TokenCache(0);
     cache.add('t', verified, 50);
