@@ -1,8 +1,9 @@
 /** Owns `check-config`: shows what `serve` would run with. */
 import { formatConfig } from '../config/format-config.ts';
 import { findWarnings } from '../config/warnings.ts';
-import { decryptionWarnings, loadConfig } from '../sources/config-store.ts';
+import { loadConfig } from '../sources/config-store.ts';
 import { keyWarnings } from '../sources/key-store.ts';
+import { decryptionWarnings } from '../sources/loaded-config.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 
 export const checkConfig: Command = {

@@ -13,8 +13,9 @@ import { type Ambiguity, choosePolicies, type Policy, type PolicyTable } from '.
 import { REASONS, STEPS, type Step } from '../authz/reason.ts';
 import { presentedTokens } from '../authz/token-header.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
-import { type LoadedConfig, loadConfig } from '../sources/config-store.ts';
+import { loadConfig } from '../sources/config-store.ts';
 import { fetchKeyset } from '../sources/key-store.ts';
+import type { LoadedConfig } from '../sources/loaded-config.ts';
 import { clipAll, escapeUnprintable } from '../telemetry/printable.ts';
 import { type Command, configFile, EXIT, type Io, type Options, UsageError } from './command.ts';
 

@@ -36,7 +36,7 @@ export const healthcheck: Command = {
 async function readListen(options: Options, io: Io): Promise<ListenSettings> {
   const file = configFile(options, io);
   const text = file === undefined ? undefined : await readTextFile(file);
-  if (text !== undefined && 'problem' in text) {
+  if (text?.kind === 'unreadable') {
     throw new ConfigError([{ path: 'configuration file', message: text.problem }]);
   }
   const parsed = parseListen(text?.text, io.env);

@@ -11,8 +11,9 @@ import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createWorkerRestarts } from '../telemetry/primary-metrics.ts';
 import { VERSION } from '../version.ts';
-import { type CheckServer, fileStates, startCheckServer } from './check-server.ts';
+import { type CheckServer, startCheckServer } from './check-server.ts';
 import { listenOrThrow } from './listen-error.ts';
+import { fileStates } from './readiness.ts';
 import { isWorker, serveAsWorker } from './worker-channel.ts';
 import { createWorkers } from './workers.ts';
 
@@ -87,10 +88,10 @@ async function startPrimary(files: ConfigStore, log: Log, count: number): Promis
   const address = await listenAdmin(files, admin);
   const grpc = await workers.start(count);
   // The workers look at the files by themselves, and report of it; this look is for what is shown once for all.
-  const look = async (stopRequested: boolean): Promise<void> => {
-    const outcomes = await files.refresh(stopRequested);
+  const look = async (isRequested: boolean): Promise<void> => {
+    const outcomes = await files.poll(isRequested);
     const { config } = files.current();
-    const isConfigNew = outcomes.some(({ kind, problems }) => kind === 'config' && problems.length === 0);
+    const isConfigNew = outcomes.some(({ source, problems }) => source === 'config' && problems.length === 0);
     if (isConfigNew) log.configure(config.policyTable, config.settings.log);
   };
   const poller = startPolling(look, (error) => log.fault(error));

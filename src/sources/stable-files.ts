@@ -1,35 +1,35 @@
-/** Tells a changed file that is complete from one that may be half-written. */
+/** Tells files whose content is stable from files that may be half-written. */
 
-/** Two reads so far apart that agree: nobody is writing any more. */
-const MIN_AGREEMENT_MS = 1000;
+/** Two reads that agree at least this long apart: the writer has finished. */
+const MIN_STABLE_MS = 1000;
 
-/** What one read of a file found. */
-export interface Sight {
+/** A file as one read found it. */
+export interface FileVersion {
   readonly digest: string;
-  /** Where the file really is, if symbolic links lead to it. */
+  /** The real path; `undefined` unless symbolic links lead to it. */
   readonly target: string | undefined;
 }
 
-/** Remembers how each file was last seen. */
-export class CompleteFiles {
+/** Remembers the last version of each file. */
+export class StableFiles {
   readonly #nowMs: () => number;
-  readonly #seen = new Map<string, Sight & { readonly sinceMs: number }>();
+  readonly #lastVersions = new Map<string, FileVersion & { readonly sinceMs: number }>();
 
-  /** @param nowMs milliseconds of any clock that does not go back. */
+  /** @param nowMs a monotonic clock. */
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
   }
 
   /**
-   * Whether the content was there at an earlier read already, or was put in place by another target of a symbolic
-   * link, as Kubernetes and deployment tools do: what a link is turned to has been written before.
+   * Whether an earlier read found the same content, or a symbolic link now has another target: Kubernetes and
+   * deployment tools write the files first and swap the link last.
    */
-  isComplete(file: string, { digest, target }: Sight): boolean {
+  isStable(file: string, { digest, target }: FileVersion): boolean {
     const now = this.#nowMs();
-    const last = this.#seen.get(file);
+    const last = this.#lastVersions.get(file);
     const sinceMs = last?.digest === digest ? last.sinceMs : now;
-    this.#seen.set(file, { digest, target, sinceMs });
+    this.#lastVersions.set(file, { digest, target, sinceMs });
     const isSwapped = last?.target !== undefined && target !== undefined && last.target !== target;
-    return isSwapped || now - sinceMs >= MIN_AGREEMENT_MS;
+    return isSwapped || now - sinceMs >= MIN_STABLE_MS;
   }
 }

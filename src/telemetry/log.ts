@@ -47,6 +47,7 @@ export function createLog(options: LogOptions) {
   });
   let { checks } = settings;
   let hiddenHeaders: ReadonlySet<string> = new Set();
+  let configuredTable: PolicyTable | undefined;
 
   return {
     // Not bound once: with another level pino puts other methods in their place.
@@ -79,6 +80,8 @@ export function createLog(options: LogOptions) {
           ...(binding?.headers ?? []),
         ]),
       );
+      if (table === configuredTable) return;
+      configuredTable = table;
       for (const { name, mode } of namesModes ? table.policies.values() : []) {
         if (mode !== 'enforce') logger.warn({ policy: name, mode }, 'policy does not enforce');
       }

@@ -5,11 +5,9 @@ import { SDK_STATUSES } from '../approov/sdk-status.ts';
 import { AMBIGUITIES, type PolicyTable } from '../authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../authz/reason.ts';
 import { type Action, actionFor, type Mode, UNKNOWN } from '../authz/verdict.ts';
+import { RELOAD_SOURCES, type ReloadSource } from '../config/config.ts';
 import type { CheckRecord } from './check-observer.ts';
 import { FastHistogram, registerFastHistogram, registerFastMetric, type Series } from './fast-metrics.ts';
-
-const RELOAD_SOURCES = ['config', 'keys', 'jwks', 'tls'] as const;
-type ReloadSource = (typeof RELOAD_SOURCES)[number];
 
 const DURATION_BUCKETS = [
   25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3,
