@@ -47,7 +47,7 @@ interface CheckerParts {
   /** What counts and logs each check, in this order. */
   readonly observers: readonly CheckObserver[];
   readonly metrics: Pick<Metrics, 'cacheLookedUp'>;
-  readonly log: Pick<Log, 'warn' | 'fault'>;
+  readonly log: Pick<Log, 'warn' | 'internalError'>;
   /** Seconds since the epoch, fractions allowed. */
   readonly nowSeconds: () => number;
   /** A token named a key that we do not have. */
@@ -130,7 +130,7 @@ export function createChecker(parts: CheckerParts): Checker {
       try {
         observer.checkDone(check);
       } catch (error) {
-        log.fault(error);
+        log.internalError(error);
       }
     }
   }
@@ -139,7 +139,7 @@ export function createChecker(parts: CheckerParts): Checker {
     try {
       return decide(asked.request, asked.choice, createVerifier(opened, now), now);
     } catch (error) {
-      log.fault(error);
+      log.internalError(error);
       return decideFault(asked, now);
     }
   }
@@ -197,7 +197,7 @@ export function createChecker(parts: CheckerParts): Checker {
 
   function failClosed(error: unknown): Buffer {
     // An exception would reach Envoy as a failure of ours, which `failure_mode_allow` lets in.
-    log.fault(error);
+    log.internalError(error);
     const decision = decideUnreadable();
     record({
       request: undefined,

@@ -1,29 +1,24 @@
-/** Owns the admin pages over plain HTTP: liveness, readiness, metrics, and the effective configuration. */
+/** Serves the admin pages over plain HTTP: liveness, readiness, metrics, and the effective configuration. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { limitConnections } from '../net/connections.ts';
 import { type ListenerOptions, type ListenTarget, listen } from '../net/listener.ts';
+import type { Readiness } from './readiness.ts';
 
-/** Clients are few: probes and Prometheus. One more takes the place of the one that has been idle longest. */
+/** Clients are few: probes and Prometheus. At the limit, the connection that has been idle longest is closed. */
 const MAX_CONNECTIONS = 256;
-/** For a request to arrive, and for its headers: a probe sends both at once. */
+/** For a whole request, and for its headers. */
 const REQUEST_TIMEOUT_MS = 5000;
-/** By default Node looks for requests that are late every 30 s only. */
+/** How often Node checks those two timeouts; its default of 30 s is too slow. */
 const CHECKING_INTERVAL_MS = 1000;
-/** A connection on which nothing moves for so long is closed, such as one whose client does not read its answer. */
+/** Closes a connection without traffic, such as one whose client does not read the response. */
 const INACTIVITY_MS = 30_000;
 
 const LOOPBACK_ADDRESS = /^(127\.0\.0\.1|::ffff:127\.0\.0\.1|::1)$/i;
-/** A page of another site that has its own name resolve to loopback sends that name (DNS rebinding). */
+/** Under DNS rebinding, a web page sends the name of its own site, which it made resolve to loopback. */
 const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
-/** A proxy on this machine adds one of them (RFC 9110 §7.6.3, RFC 7239), and its client may be anywhere. */
+/** A proxy on this machine adds one of these (RFC 9110 §7.6.3, RFC 7239); its client may be remote. */
 const PROXY_HEADERS = ['via', 'x-forwarded-for', 'forwarded'];
-
-export interface Readiness {
-  readonly isReady: boolean;
-  /** The state of each part, in words. */
-  readonly components: Readonly<Record<string, unknown>>;
-}
 
 export interface AdminPages {
   readonly readiness: () => Readiness;
@@ -46,31 +41,10 @@ interface Page {
   readonly allow?: string;
 }
 
+type Routes = Readonly<Record<string, (request: IncomingMessage) => Page | Promise<Page>>>;
+
 export function createAdminServer(pages: AdminPages): AdminServer {
-  const routes: Readonly<Record<string, (request: IncomingMessage) => Page | Promise<Page>>> = {
-    '/livez': () => textPage(200, 'ok'),
-    '/readyz': () => {
-      const { isReady, components } = pages.readiness();
-      return jsonPage(isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', components });
-    },
-    '/metrics': async () => {
-      const { contentType, text } = await pages.metrics();
-      return { status: 200, contentType, body: text };
-    },
-    '/config': (request) =>
-      isLocal(request)
-        ? { status: 200, contentType: 'application/yaml; charset=utf-8', body: pages.configuration() }
-        : textPage(403, 'loopback clients only'),
-  };
-
-  async function answer(request: IncomingMessage): Promise<Page> {
-    const path = (request.url ?? '').replace(/\?.*$/s, '');
-    const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-    if (route === undefined) return textPage(404, `there are: ${Object.keys(routes).join(' ')}`);
-    if (request.method !== 'GET') return { ...textPage(405, 'GET only'), allow: 'GET' };
-    return route(request);
-  }
-
+  const routes = routesOf(pages);
   const timeouts = {
     headersTimeout: REQUEST_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -80,7 +54,7 @@ export function createAdminServer(pages: AdminPages): AdminServer {
   const server = createServer(timeouts, (request, response) => {
     answering.add(request.socket);
     response.once('close', () => answering.delete(request.socket));
-    answer(request)
+    answer(request, routes)
       .catch((error: unknown) => {
         pages.onError(error);
         return textPage(500, 'internal error');
@@ -105,6 +79,32 @@ export function createAdminServer(pages: AdminPages): AdminServer {
   };
 }
 
+function routesOf(pages: AdminPages): Routes {
+  return {
+    '/livez': () => textPage(200, 'ok'),
+    '/readyz': () => {
+      const { isReady, components } = pages.readiness();
+      return jsonPage(isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', components });
+    },
+    '/metrics': async () => {
+      const { contentType, text } = await pages.metrics();
+      return { status: 200, contentType, body: text };
+    },
+    '/config': (request) =>
+      isLocal(request)
+        ? { status: 200, contentType: 'application/yaml; charset=utf-8', body: pages.configuration() }
+        : textPage(403, 'loopback clients only'),
+  };
+}
+
+async function answer(request: IncomingMessage, routes: Routes): Promise<Page> {
+  const path = (request.url ?? '').replace(/\?.*$/s, '');
+  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  if (route === undefined) return textPage(404, `not found; pages: ${Object.keys(routes).join(' ')}`);
+  if (request.method !== 'GET') return { ...textPage(405, 'GET only'), allow: 'GET' };
+  return route(request);
+}
+
 function send(response: ServerResponse, { status, contentType, body, allow }: Page): void {
   response.writeHead(status, {
     'content-type': contentType,
@@ -122,7 +122,7 @@ function jsonPage(status: number, value: unknown): Page {
   return { status, contentType: 'application/json', body: `${JSON.stringify(value, null, 2)}\n` };
 }
 
-/** Whether a client on this machine asks, and no other one through it. */
+/** Whether the client is on this machine and not behind a proxy on it. */
 function isLocal({ socket, headersDistinct }: IncomingMessage): boolean {
   const [host = '', ...otherHosts] = headersDistinct['host'] ?? [];
   return (

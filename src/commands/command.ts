@@ -1,6 +1,7 @@
 /** Owns what a command is: options in, exit code out, and a mistake of the user's as one readable line. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { type Env, readVariable, valueProblem } from '../config/env.ts';
+import { INVALID_CONFIGURATION } from '../server/exit-code.ts';
 
 /** The outside as a command sees it. */
 export interface Io {
@@ -30,7 +31,7 @@ export interface Command {
   run(options: Options, io: Io): Promise<number>;
 }
 
-export const EXIT = { ok: 0, failure: 1, usage: 2, refused: 3 } as const;
+export const EXIT = { ok: 0, failure: 1, usage: INVALID_CONFIGURATION, refused: 3 } as const;
 
 /** A command line that cannot be followed. */
 export class UsageError extends Error {

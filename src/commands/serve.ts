@@ -1,7 +1,7 @@
 /** Owns `serve`: runs the service until a signal ends it. */
 
 import { startService } from '../server/service.ts';
-import { WorkerError } from '../server/workers.ts';
+import { WorkerStartError } from '../server/worker-exit.ts';
 import { openConfigStore } from '../sources/config-store.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 
@@ -24,8 +24,9 @@ export const serve: Command = {
       await service.stop();
       return EXIT.ok;
     } catch (error) {
-      if (!(error instanceof WorkerError)) throw error;
-      if (!error.hasSaidWhy) io.err(error.message);
+      if (!(error instanceof WorkerStartError)) throw error;
+      // A worker that exited has printed the reason itself.
+      if (error.exit.kind !== 'exited') io.err(error.message);
       return EXIT.failure;
     }
   },

@@ -1,7 +1,7 @@
 /** Assembles one process that answers checks, and starts, reloads and stops it. */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Readiness } from '../admin/admin-server.ts';
+import type { Readiness } from '../admin/readiness.ts';
 import { type Checker, createChecker } from '../checker.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { ReloadSource } from '../config/config.ts';
@@ -43,7 +43,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     keys: start.keys,
     proxy: () => files.current().config.proxy,
     nowMs: () => performance.now(),
-    onError: (error) => log.fault(error),
+    onError: (error) => log.internalError(error),
     onFetched(outcome, isNew) {
       metrics.reloaded('jwks', outcome, nowSeconds());
       if (outcome === 'failure')
@@ -97,7 +97,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
   for (const source of sourcesInUse(start)) metrics.loaded(source, nowSeconds());
   const grpc = await listenOrThrow(start.config.settings.listen.grpc, (target) => server.listen(target));
   enter('serving');
-  const poller = startPolling(poll, (error) => log.fault(error));
+  const poller = startPolling(poll, (error) => log.internalError(error));
 
   return {
     grpc,
@@ -133,7 +133,7 @@ function createServer(
     onStarted: () => metrics.checkStarted(),
     onAbandoned: (cause) => metrics.checkAbandoned(cause),
     unixSocketMode: Number.parseInt(listen.unixSocketMode, 8),
-    onListenerError: (error) => log.notAccepted(error),
+    onListenerError: (error) => log.listenerError(error),
     maxConnections: limits.connections,
     maxConcurrentStreams: connection.maxConcurrentStreams,
     maxConnectionAgeSeconds: connection.maxAgeSeconds,

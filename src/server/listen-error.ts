@@ -1,7 +1,7 @@
-/** Owns what is said of an address that cannot be listened on. */
+/** Turns a failed bind into an error that names the address. */
 import { formatAddress, type ListenAddress } from '../config/address.ts';
 
-/** An address that cannot be listened on: the operator's to mend. */
+/** A configured address that cannot be bound. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
 }

@@ -1,5 +1,5 @@
 /** Describes the readiness of a check server: what `/readyz` shows, and gRPC health follows. */
-import type { Readiness } from '../admin/admin-server.ts';
+import type { Readiness } from '../admin/readiness.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
 import type { KeyStore } from '../sources/key-store.ts';
 

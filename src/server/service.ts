@@ -1,57 +1,59 @@
-/** Owns the service: log, metrics, admin pages and what answers checks, built in order, in one process or with workers. */
+/** Assembles the service: log, metrics, admin pages and check server, in one process or with workers. */
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { Registry } from 'prom-client';
-import { type AdminServer, createAdminServer, type Readiness } from '../admin/admin-server.ts';
+import { type AdminServer, createAdminServer } from '../admin/admin-server.ts';
+import type { Readiness } from '../admin/readiness.ts';
 import { formatAddress, type ListenAddress } from '../config/address.ts';
 import { formatConfig } from '../config/format-config.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
 import { startPolling } from '../sources/poller.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
-import { createWorkerRestarts } from '../telemetry/primary-metrics.ts';
+import { createWorkerRestarts } from '../telemetry/process-metrics.ts';
 import { VERSION } from '../version.ts';
 import { type CheckServer, startCheckServer } from './check-server.ts';
 import { listenOrThrow } from './listen-error.ts';
+import { endOfLifeWarning } from './node-release.ts';
 import { fileStates } from './readiness.ts';
 import { isWorker, serveAsWorker } from './worker-channel.ts';
-import { createWorkers } from './workers.ts';
+import { createWorkerPool } from './worker-pool.ts';
 
 export interface Service {
-  /** Looks at every file and URL now. */
+  /** Reads every file and fetches every URL now. */
   reload(): Promise<void>;
-  /** Drains, and ends when every check in flight is answered. */
+  /** Drains, and resolves once every check in flight is answered. */
   stop(): Promise<void>;
 }
 
 /**
- * @param onStopRequest a worker's primary asks it to stop.
+ * @param onStopRequest called in a worker when its primary wants it to stop.
  * @throws {ListenError} a listener cannot bind.
+ * @throws {WorkerStartError} the first worker ended before it listened.
  */
 export async function startService(files: ConfigStore, onStopRequest: () => void): Promise<Service> {
   const { settings, policyTable } = files.current().config;
   const metrics = createMetrics(VERSION);
   const log = createLog({
     settings: settings.log,
-    namesModes: !isWorker(),
+    warnsAboutModes: !isWorker(),
     nowMs: () => performance.now(),
     onSuppressed: (reason, count) => metrics.linesSuppressed(reason, count),
   });
   log.configure(policyTable, settings.log);
   if (isWorker()) return startWorker(files, log, metrics, onStopRequest);
+  const warning = endOfLifeWarning(process.versions.node, new Date());
+  if (warning !== undefined) log.warn({}, warning);
   const count = settings.workers === 'auto' ? availableParallelism() : settings.workers;
-  return count === 1 ? startAlone(files, log, metrics) : startPrimary(files, log, count);
+  return count === 1 ? startSingle(files, log, metrics) : startPrimary(files, log, count);
 }
 
-async function startAlone(files: ConfigStore, log: Log, metrics: Metrics): Promise<Service> {
+async function startSingle(files: ConfigStore, log: Log, metrics: Metrics): Promise<Service> {
   createWorkerRestarts(metrics.registry);
   let checkServer: CheckServer | undefined;
-  const admin = createAdminServer({
+  const admin = createAdmin(files, log, {
     readiness: () => checkServer?.readiness() ?? STARTING,
-    metrics: async () => ({ contentType: CONTENT_TYPE, text: await metrics.registry.metrics() }),
-    configuration: () => formatCurrent(files),
-    onError: (error) => log.fault(error),
-    onListenerError: (error) => log.notAccepted(error),
+    metricsText: () => metrics.registry.metrics(),
   });
   const address = await listenAdmin(files, admin);
   checkServer = await startCheckServer({ files, log, metrics, onReadiness: () => undefined });
@@ -67,34 +69,23 @@ async function startAlone(files: ConfigStore, log: Log, metrics: Metrics): Promi
   };
 }
 
-/** The primary answers no check: it keeps the workers, and shows what they say. */
+/** The primary answers no checks: it supervises the workers and serves the admin pages for all of them. */
 async function startPrimary(files: ConfigStore, log: Log, count: number): Promise<Service> {
-  const workers = createWorkers(log, () => performance.now());
-  const admin = createAdminServer({
+  const workers = createWorkerPool(log, () => performance.now());
+  const admin = createAdmin(files, log, {
     readiness() {
       const { isReady, components } = workers.readiness();
-      // A bad file is told also where it keeps every worker from starting.
+      // The primary's own view of the files also covers the case that a bad file keeps every worker from starting.
       return { isReady, components: { files: fileStates(files), ...components } };
     },
-    metrics: async () => ({ contentType: CONTENT_TYPE, text: await workers.metricsText() }),
-    configuration: () => formatCurrent(files),
-    onError: (error) => log.fault(error),
-    onListenerError: (error) => log.notAccepted(error),
+    metricsText: () => workers.metricsText(),
   });
-  const drainMs = (): number => {
-    const { delaySeconds, timeoutSeconds } = files.current().config.settings.drain;
-    return (delaySeconds + timeoutSeconds) * 1000;
-  };
   const address = await listenAdmin(files, admin);
   const grpc = await workers.start(count);
-  // The workers look at the files by themselves, and report of it; this look is for what is shown once for all.
-  const look = async (isRequested: boolean): Promise<void> => {
-    const outcomes = await files.poll(isRequested);
-    const { config } = files.current();
-    const isConfigNew = outcomes.some(({ source, problems }) => source === 'config' && problems.length === 0);
-    if (isConfigNew) log.configure(config.policyTable, config.settings.log);
-  };
-  const poller = startPolling(look, (error) => log.fault(error));
+  const poller = startPolling(
+    (isComplete) => pollPrimary(files, log, isComplete),
+    (error) => log.internalError(error),
+  );
   logServing(log, grpc, address);
   return {
     async reload() {
@@ -103,11 +94,19 @@ async function startPrimary(files: ConfigStore, log: Log, count: number): Promis
     },
     async stop() {
       poller.stop();
-      await workers.stop(drainMs());
+      await workers.stop(drainMs(files));
       await admin.close();
       await logStopped(log);
     },
   };
+}
+
+/** For the admin pages and the warnings about policies; each worker reads the files and reports problems itself. */
+async function pollPrimary(files: ConfigStore, log: Log, isComplete: boolean): Promise<void> {
+  const outcomes = await files.poll(isComplete);
+  const { config } = files.current();
+  const isNew = outcomes.some(({ source, problems }) => source === 'config' && problems.length === 0);
+  if (isNew) log.configure(config.policyTable, config.settings.log);
 }
 
 async function startWorker(
@@ -119,7 +118,8 @@ async function startWorker(
   let checkServer: CheckServer | undefined;
   const report = serveAsWorker({
     metrics: () => metrics.registry.getMetricsAsJSON(),
-    // Asked while it starts, it may have read the old files already. Why it cannot start is told below.
+    // A worker that is starting may have read the old files, so it reloads once it has started. Its failure to start is
+    // thrown below.
     reload: () => void starting.then(({ reload }) => reload()).catch(() => undefined),
     stop: onStopRequest,
   });
@@ -144,6 +144,21 @@ async function startWorker(
 const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 const STARTING: Readiness = { isReady: false, components: { process: 'starting' } };
 
+interface AdminContent {
+  readonly readiness: () => Readiness;
+  readonly metricsText: () => Promise<string>;
+}
+
+function createAdmin(files: ConfigStore, log: Log, { readiness, metricsText }: AdminContent): AdminServer {
+  return createAdminServer({
+    readiness,
+    metrics: async () => ({ contentType: CONTENT_TYPE, text: await metricsText() }),
+    configuration: () => formatCurrent(files),
+    onError: (error) => log.internalError(error),
+    onListenerError: (error) => log.listenerError(error),
+  });
+}
+
 function formatCurrent(files: ConfigStore): string {
   const { config, keys, decryptionKeys } = files.current();
   return formatConfig(config, keys, decryptionKeys);
@@ -151,6 +166,11 @@ function formatCurrent(files: ConfigStore): string {
 
 function listenAdmin(files: ConfigStore, admin: AdminServer): Promise<ListenAddress> {
   return listenOrThrow(files.current().config.settings.listen.admin, (target) => admin.listen(target));
+}
+
+function drainMs(files: ConfigStore): number {
+  const { delaySeconds, timeoutSeconds } = files.current().config.settings.drain;
+  return (delaySeconds + timeoutSeconds) * 1000;
 }
 
 function logServing(log: Log, grpc: ListenAddress, admin: ListenAddress): void {

@@ -1,39 +1,35 @@
-/** Owns the line between the primary and a worker, both its ends. The only file that knows node:cluster. */
+/** Connects the primary with its workers, at both ends. The only file that knows node:cluster. */
 import cluster, { type Worker } from 'node:cluster';
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
-import type { Readiness } from '../admin/admin-server.ts';
+import type { Readiness } from '../admin/readiness.ts';
 import type { ListenAddress } from '../config/address.ts';
+import type { WorkerExit } from './worker-exit.ts';
 
 export type MetricJson = MetricObjectWithValues<MetricValue<string>>;
 
-/** What a worker tells the primary. */
+/** From a worker to the primary. */
 type Report =
   | { readonly type: 'readiness'; readonly readiness: Readiness; readonly grpc: ListenAddress | undefined }
   | { readonly type: 'metrics'; readonly metrics: readonly MetricJson[] };
 
-/** What the primary asks of a worker. */
+/** From the primary to a worker. */
 type Request = 'metrics' | 'reload' | 'stop';
-
-/** How a process ended; one that could not be spawned has the system's code as its signal. */
-export interface End {
-  readonly code: number | null;
-  readonly signal: string | null;
-}
 
 /** A worker as the primary sees it. */
 export interface WorkerChannel {
+  /** `undefined` if the process could not be spawned. */
   readonly pid: number | undefined;
   /** Resolves with the bound address. */
   readonly listening: Promise<ListenAddress>;
-  readonly ended: Promise<End>;
-  /** As it told last; `undefined` until it has told. */
+  readonly exited: Promise<WorkerExit>;
+  /** As last reported; `undefined` before the first report. */
   readiness(): Readiness | undefined;
-  /** As it told last. */
+  /** As last reported. */
   metrics(): readonly MetricJson[];
-  /** Resolves once it has told its metrics anew, has ended, or has let `timeoutMs` pass. */
+  /** Requests a report, and resolves once it has arrived, the worker has exited, or `timeoutMs` have passed. */
   refreshMetrics(timeoutMs: number): Promise<void>;
   reload(): void;
-  /** Has it drain and end. */
+  /** Drains the worker and makes it exit. */
   stop(): void;
   kill(): void;
 }
@@ -43,74 +39,120 @@ export function isWorker(): boolean {
   return cluster.isWorker;
 }
 
-/** @throws the system's error, for some of the reasons why it cannot be spawned; for others it has ended at once. */
+/** Never throws: a process that cannot be spawned has `exited` with `spawnFailed`. */
 export function forkWorker(): WorkerChannel {
-  const worker = cluster.fork();
-  const awaitingMetrics = new Set<() => void>();
-  let readiness: Readiness | undefined;
-  let metrics: readonly MetricJson[] = [];
-
-  function onMetrics(): void {
-    for (const resolve of awaitingMetrics) resolve();
+  try {
+    return connectTo(cluster.fork());
+  } catch (error) {
+    // Node throws some errors of spawn (such as ENOMEM) and emits others (such as EAGAIN).
+    return unspawned(spawnFailed(error as NodeJS.ErrnoException));
   }
+}
 
-  function ask(request: Request): void {
-    // It may die just now: without somebody to take it, that error would end the primary.
+function spawnFailed({ code, name }: NodeJS.ErrnoException): WorkerExit {
+  return { kind: 'spawnFailed', code: code ?? name };
+}
+
+function unspawned(exit: WorkerExit): WorkerChannel {
+  return {
+    pid: undefined,
+    listening: new Promise(() => undefined),
+    exited: Promise.resolve(exit),
+    readiness: () => undefined,
+    metrics: () => [],
+    refreshMetrics: async () => undefined,
+    reload: () => undefined,
+    stop: () => undefined,
+    kill: () => undefined,
+  };
+}
+
+function connectTo(worker: Worker): WorkerChannel {
+  const reports = receiveReports(worker);
+  const exited = exitOf(worker);
+  void exited.then(reports.close);
+  if (worker.process.pid !== undefined) closePendingConnectionOnExit(worker);
+
+  function send(request: Request): void {
+    // If the worker dies meanwhile, an error without a callback would be emitted and end the primary.
     if (worker.isConnected()) worker.send(request, () => undefined);
   }
 
+  return {
+    pid: worker.process.pid,
+    listening: reports.listening,
+    exited,
+    readiness: reports.readiness,
+    metrics: reports.metrics,
+    refreshMetrics(timeoutMs) {
+      const received = reports.nextMetrics(timeoutMs);
+      send('metrics');
+      return received;
+    },
+    reload: () => send('reload'),
+    stop() {
+      // A worker that is starting does not read messages yet. Otherwise no signal: a second one would cut the drain short,
+      // and a terminal or systemd signals the workers as well as the primary.
+      if (reports.readiness() === undefined) worker.process.kill('SIGTERM');
+      else send('stop');
+    },
+    kill: () => void worker.process.kill('SIGKILL'),
+  };
+}
+
+function exitOf(worker: Worker): Promise<WorkerExit> {
+  return new Promise((resolve) => {
+    worker.once('exit', (code: number | null, signal: string) =>
+      resolve(code === null ? { kind: 'killed', signal } : { kind: 'exited', code }),
+    );
+    worker.on('error', (error: NodeJS.ErrnoException) => {
+      // A process that was not spawned emits no exit.
+      if (worker.process.pid === undefined) resolve(spawnFailed(error));
+    });
+  });
+}
+
+/** Keeps the last report of each type. */
+function receiveReports(worker: Worker) {
+  const waiting = new Set<() => void>();
+  let readiness: Readiness | undefined;
+  let metrics: readonly MetricJson[] = [];
+  const resolveWaiting = (): void => {
+    for (const resolve of waiting) resolve();
+  };
   const listening = new Promise<ListenAddress>((resolve) => {
     worker.on('message', (report: Report) => {
       if (report.type === 'metrics') {
         metrics = report.metrics;
-        onMetrics();
+        resolveWaiting();
       } else {
         readiness = report.readiness;
         if (report.grpc !== undefined) resolve(report.grpc);
       }
     });
   });
-  const ended = new Promise<End>((resolve) => {
-    worker.once('exit', (code, signal) => resolve({ code, signal }));
-    worker.on('error', (error: NodeJS.ErrnoException) => {
-      // One that could not even be spawned has no exit.
-      if (worker.process.pid === undefined) resolve({ code: null, signal: error.code ?? error.name });
-    });
-  });
-  void ended.then(onMetrics);
-  if (worker.process.pid !== undefined) closeUntaken(worker);
-
   return {
-    pid: worker.process.pid,
     listening,
-    ended,
     readiness: () => readiness,
     metrics: () => metrics,
-    refreshMetrics(timeoutMs) {
+    /** Resolves with the next report of metrics, on {@link close}, or after `timeoutMs`. */
+    nextMetrics(timeoutMs: number): Promise<void> {
       return new Promise((resolve) => {
         const timer = setTimeout(done, timeoutMs);
         function done(): void {
           clearTimeout(timer);
-          awaitingMetrics.delete(done);
+          waiting.delete(done);
           resolve();
         }
-        awaitingMetrics.add(done);
-        ask('metrics');
+        waiting.add(done);
       });
     },
-    reload: () => ask('reload'),
-    stop() {
-      // One that still starts does not hear what it is asked. By signal only then, as a second one would cut the drain
-      // short, and whoever signals the primary often signals the workers too: a terminal, systemd.
-      if (readiness === undefined) worker.process.kill('SIGTERM');
-      else ask('stop');
-    },
-    kill: () => void worker.process.kill('SIGKILL'),
+    close: resolveWaiting,
   };
 }
 
-/** How node:cluster speaks with a worker; nothing of it is documented. */
-interface ClusterLine {
+/** The internal protocol of node:cluster, which is not documented. */
+interface ClusterChannel {
   send(
     message: { readonly act?: string; readonly seq?: number },
     handle?: Closable,
@@ -124,42 +166,42 @@ interface Closable {
 }
 
 /**
- * Closes the connection that a worker was being handed when it ended, so that the client comes again. node:cluster
- * forgets it (as late as in Node 24): it stays open, and nobody ever answers on it. There is one at most, as the next
- * is handed over when a worker has taken the last. Should another Node do that in other words, this does nothing.
+ * Closes the connection that was being handed to a worker when it exited, so that the client reconnects. node:cluster
+ * (as of Node 24) forgets it and leaves it open, unanswered. There is at most one: the next is handed over when the last
+ * is acknowledged. If a future Node changes these messages, this has no effect.
  */
-function closeUntaken(worker: Worker): void {
-  const line = worker.process as unknown as ClusterLine;
-  const send = line.send.bind(line);
-  let untaken: { readonly seq: number | undefined; readonly connection: Closable | undefined } | undefined;
-  line.send = (message, handle, ...rest) => {
-    if (message.act === 'newconn') untaken = { seq: message.seq, connection: handle };
+function closePendingConnectionOnExit(worker: Worker): void {
+  const channel = worker.process as unknown as ClusterChannel;
+  const send = channel.send.bind(channel);
+  let pending: { readonly seq: number | undefined; readonly connection: Closable | undefined } | undefined;
+  channel.send = (message, handle, ...rest) => {
+    if (message.act === 'newconn') pending = { seq: message.seq, connection: handle };
     return send(message, handle, ...rest);
   };
-  line.on('internalMessage', ({ ack }) => {
-    if (ack === untaken?.seq) untaken = undefined;
+  channel.on('internalMessage', ({ ack }) => {
+    if (ack === pending?.seq) pending = undefined;
   });
-  worker.once('exit', () => untaken?.connection?.close());
+  worker.once('exit', () => pending?.connection?.close());
 }
 
-/** What a worker does for its primary. */
-export interface WorkerDuties {
+/** What a worker does on requests of the primary. */
+export interface WorkerHandlers {
   readonly metrics: () => Promise<readonly MetricJson[]>;
   readonly reload: () => void;
   readonly stop: () => void;
 }
 
-/** Answers the primary; what is returned tells it of the worker's readiness. */
-export function serveAsWorker({ metrics, reload, stop }: WorkerDuties) {
-  const report = (report: Report): void => {
+/** Serves the primary's requests. @returns a function that reports the worker's readiness. */
+export function serveAsWorker({ metrics, reload, stop }: WorkerHandlers) {
+  const send = (report: Report): void => {
     if (process.connected) process.send?.(report);
   };
   process.on('message', (request: Request) => {
     if (request === 'reload') reload();
     if (request === 'stop') stop();
-    if (request === 'metrics') void metrics().then((own) => report({ type: 'metrics', metrics: own }));
+    if (request === 'metrics') void metrics().then((own) => send({ type: 'metrics', metrics: own }));
   });
   return (readiness: Readiness, grpc: ListenAddress | undefined): void => {
-    report({ type: 'readiness', readiness, grpc });
+    send({ type: 'readiness', readiness, grpc });
   };
 }

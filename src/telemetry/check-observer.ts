@@ -1,4 +1,4 @@
-/** Defines what is recorded of a check, for whatever counts or logs it. */
+/** Defines the record of a check and the interface of its observers, such as the log and the metrics. */
 import type { CheckRequest } from '../authz/check-request.ts';
 import type { Decision } from '../authz/decide.ts';
 
@@ -8,12 +8,12 @@ export interface CheckRecord {
   readonly decision: Decision;
   /** W3C Trace Context of the gRPC call. */
   readonly traceparent: string | undefined;
-  /** The time that the decision was made at, in seconds since the epoch. */
+  /** When the decision was made, in seconds since the epoch. */
   readonly nowSeconds: number;
   readonly durationSeconds: number;
 }
 
 export interface CheckObserver {
-  /** Called once per check, after its answer is encoded. What it throws is logged and changes no answer. */
+  /** Called once per check, after the response is encoded. An exception is logged and does not change the response. */
   checkDone(record: CheckRecord): void;
 }

@@ -1,4 +1,4 @@
-/** Owns series that every check adds to: plain numbers, which prom-client reads when somebody asks for them. */
+/** Provides metrics that are cheap to update on every check: plain numbers that prom-client reads on a scrape. */
 import type {
   Counter,
   CounterConfiguration,
@@ -16,11 +16,11 @@ export interface Series {
 }
 
 /**
- * The series of a counter or gauge, by a key that stands for their labels. To find a series by its labels, as
- * prom-client does at each call, was measured to cost more than to decide.
+ * The series of a counter or gauge, by a key that stands for their labels. prom-client looks up a series by its labels
+ * on each call, which was measured to cost more than the decision.
  */
 export class FastMetric extends Map<string, Series> {
-  /** The series of the key, which is shown from now on, if only as its zero. */
+  /** Returns the series of the key; a new one is exposed as 0 from now on. */
   add(key: string, labels: Labels): Series {
     const known = this.get(key);
     if (known !== undefined) return known;
@@ -32,7 +32,7 @@ export class FastMetric extends Map<string, Series> {
 
 type LabelledConfiguration = CounterConfiguration<string> & GaugeConfiguration<string>;
 
-/** Shows a table's series as one metric of the class. */
+/** Registers a counter or gauge whose series are those of the returned table. */
 export function registerFastMetric(
   registry: Registry,
   Metric: typeof Counter | typeof Gauge,
@@ -50,14 +50,14 @@ export function registerFastMetric(
   return table;
 }
 
-/** How often values fell into each of the buckets of a histogram's series. */
+/** One series of a histogram. */
 export class FastHistogram {
   readonly #bounds: readonly number[];
-  /** One beyond the bounds is for all that is greater. */
+  /** The last one is the `+Inf` bucket. */
   readonly #counts: number[];
   #sum = 0;
 
-  /** @param bounds upper bounds, ascending; a value on a bound falls below it. */
+  /** @param bounds upper bounds of the buckets (inclusive), ascending. */
   constructor(bounds: readonly number[]) {
     this.#bounds = bounds;
     this.#counts = Array.from({ length: bounds.length + 1 }, () => 0);
@@ -73,8 +73,8 @@ export class FastHistogram {
     this.#sum += value;
   }
 
-  /** The lines of a histogram: buckets, each with all that is below it, sum and count. */
-  lines(name: string, labels: Labels) {
+  /** Samples in prom-client's form: cumulative buckets, sum and count. */
+  samples(name: string, labels: Labels) {
     let count = 0;
     const buckets = this.#counts.map((inBucket, index) => {
       count += inBucket;
@@ -89,24 +89,24 @@ export class FastHistogram {
   }
 }
 
-/** Shows distributions as one histogram, each under its labels. */
+/** Registers the series, each under its labels, as one histogram. */
 export function registerFastHistogram(
   registry: Registry,
   name: string,
   help: string,
-  distributions: ReadonlyMap<Labels, FastHistogram>,
+  series: ReadonlyMap<Labels, FastHistogram>,
 ): void {
   const histogram = {
     name,
     help,
     type: 'histogram',
     aggregator: 'sum',
-    labelNames: [...new Set([...distributions.keys()].flatMap(Object.keys))],
+    labelNames: [...new Set([...series.keys()].flatMap(Object.keys))],
     get: async () => ({
       ...histogram,
-      values: Array.from(distributions, ([labels, distribution]) => distribution.lines(name, labels)).flat(),
+      values: Array.from(series, ([labels, each]) => each.samples(name, labels)).flat(),
     }),
   };
-  // A registry asks a metric for nothing but this; prom-client's own aggregated metrics are no more either.
+  // A registry calls nothing but `get`; prom-client's own aggregated metrics have no more than this either.
   registry.registerMetric(histogram as unknown as Histogram);
 }

@@ -1,4 +1,4 @@
-/** Owns the log: JSON lines on stdout, at most so many a second for checks, and nothing in them that opens the API. */
+/** Writes the log: JSON lines on stdout, rate-limited for checks, without tokens, secrets or bound headers. */
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DestinationStream, pino } from 'pino';
@@ -9,13 +9,13 @@ import type { PolicyTable } from '../authz/policy.ts';
 import type { Reason } from '../authz/reason.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
 import type { CheckRecord } from './check-observer.ts';
+import { LineLimiter } from './line-limiter.ts';
 import { clip, escapeUnprintable } from './printable.ts';
 
-/** Lines a second per reason. */
-const MAX_LINES_PER_SECOND = 20;
-/** What waits to be written if the reader of stdout stalls; beyond it lines are dropped, since checks must not wait. */
+/** Buffered while the reader of stdout stalls; lines beyond it are dropped, as checks must not wait for the log. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 
+/** How long {@link Log.close} waits for the reader of stdout. */
 const MAX_FLUSH_MS = 1000;
 
 export type Log = ReturnType<typeof createLog>;
@@ -28,72 +28,62 @@ interface LogSettings {
 interface LogOptions {
   readonly settings: LogSettings;
   readonly destination?: DestinationStream;
-  /** Whether the policies that do not enforce are named; a worker leaves that to its primary. */
-  readonly namesModes?: boolean;
-  /** Milliseconds of any clock that does not go back. */
+  /** Whether to warn about policies that do not enforce (default: yes); a worker leaves that to the primary. */
+  readonly warnsAboutModes?: boolean;
+  /** A monotonic clock. */
   readonly nowMs: () => number;
   readonly onSuppressed: (reason: Reason, count: number) => void;
 }
 
 export function createLog(options: LogOptions) {
-  const { settings, destination, namesModes = true, nowMs, onSuppressed } = options;
+  const { settings, destination, warnsAboutModes = true, nowMs, onSuppressed } = options;
   const stdout = destination === undefined ? openStdout() : undefined;
-  // pino escapes what JSON demands, which is C0 alone.
+  // Of control and format characters, pino escapes C0 only.
   const streamWrite = (line: string): string => `${escapeUnprintable(line.trimEnd())}\n`;
   const logger = pino({ level: settings.level, hooks: { streamWrite } }, destination ?? stdout);
   const limiter = new LineLimiter(nowMs, (reason, count) => {
     onSuppressed(reason, count);
-    logger[levelOf(reason)]({ reason, suppressed: count }, 'lines of checks suppressed');
+    logger[levelOf(reason)]({ reason, suppressed: count }, 'check log lines suppressed');
   });
   let { checks } = settings;
   let hiddenHeaders: ReadonlySet<string> = new Set();
   let configuredTable: PolicyTable | undefined;
 
   return {
-    // Not bound once: with another level pino puts other methods in their place.
+    // Looked up on each call: pino replaces these methods when the level changes.
     info: (fields: object, message: string) => logger.info(fields, message),
     warn: (fields: object, message: string) => logger.warn(fields, message),
     error: (fields: object, message: string) => logger.error(fields, message),
 
-    /** A bug of ours: where it happened, but not its message, which may quote a request. */
-    fault(error: unknown): void {
-      const { name, message, stack = '' } = error instanceof Error ? error : new Error();
-      const frames = stack
-        .replace(message, '')
-        .split('\n')
-        .filter((line) => /^\s+at /.test(line));
-      logger.error({ error: name, stack: frames.map((line) => line.trim()) }, 'fault');
+    /** Reports a bug: the stack without the message, which may quote a request. */
+    internalError(error: unknown): void {
+      logger.error(internalErrorFields(error), 'internal error');
     },
 
-    /** A listener could not accept a connection. */
-    notAccepted(error: Error): void {
-      logger.error({ error: error.message }, 'connection not accepted');
+    /** Reports that a listener failed to accept a connection. */
+    listenerError(error: Error): void {
+      logger.error({ error: error.message }, 'listener error');
     },
 
-    /** Names what is not enforced, and hides the headers that tokens stand in or are bound to. */
+    /** Sets the level, hides the headers of tokens and bindings, and warns about new policies that do not enforce. */
     configure(table: PolicyTable, next: LogSettings): void {
       logger.level = next.level;
       checks = next.checks;
-      hiddenHeaders = new Set(
-        [...table.policies.values()].flatMap(({ tokenHeader, binding }) => [
-          tokenHeader,
-          ...(binding?.headers ?? []),
-        ]),
-      );
+      hiddenHeaders = sensitiveHeaders(table);
       if (table === configuredTable) return;
       configuredTable = table;
-      for (const { name, mode } of namesModes ? table.policies.values() : []) {
+      for (const { name, mode } of warnsAboutModes ? table.policies.values() : []) {
         if (mode !== 'enforce') logger.warn({ policy: name, mode }, 'policy does not enforce');
       }
     },
 
-    /** One line for a check, if the settings want one. */
+    /** Writes the line of a check, if `log.checks` and the level ask for one. */
     checkDone({ request, decision, traceparent }: CheckRecord): void {
       const isFailure = decision.verdict === 'unverified';
       if (checks === 'none' || (checks === 'failures' && !isFailure)) return;
       const level = levelOf(decision.reason);
-      // A line that is not wanted is not suppressed either.
-      if (!logger.isLevelEnabled(level) || !limiter.admits(decision.reason)) return;
+      // A line below the level does not count as suppressed.
+      if (!logger.isLevelEnabled(level) || !limiter.allows(decision.reason)) return;
       logger[level](
         {
           ...decisionFields(decision),
@@ -104,29 +94,48 @@ export function createLog(options: LogOptions) {
       );
     },
 
-    /** Sums up what was suppressed and writes what is buffered, unless the reader of stdout has stalled. */
+    /** Reports suppressed lines and flushes; gives up after 1 s if the reader of stdout has stalled. */
     async close(): Promise<void> {
       limiter.close();
-      if (stdout === undefined) return;
-      const ended = new Promise((resolve) => stdout.once('close', resolve));
-      stdout.end();
-      await Promise.race([ended, sleep(MAX_FLUSH_MS)]);
-      // Else pino would write the rest at the exit, and wait for a reader that does not read.
-      stdout.destroy();
+      if (stdout !== undefined) await flush(stdout);
     },
   };
 }
 
-/** Of the lines of checks with a reason, and of what sums them up. */
+/** The level of check lines with this reason, and of their summary. */
 function levelOf(reason: Reason): 'error' | 'info' {
   return reason === 'internal_error' ? 'error' : 'info';
 }
 
+function internalErrorFields(error: unknown): object {
+  const { name, message, stack = '' } = error instanceof Error ? error : new Error();
+  const frames = stack
+    .replace(message, '')
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line));
+  return { error: name, stack: frames.map((line) => line.trim()) };
+}
+
+/** Headers that carry tokens or that tokens are bound to. */
+function sensitiveHeaders({ policies }: PolicyTable): ReadonlySet<string> {
+  return new Set(
+    [...policies.values()].flatMap(({ tokenHeader, binding }) => [tokenHeader, ...(binding?.headers ?? [])]),
+  );
+}
+
 function openStdout() {
   const stdout = pino.destination({ dest: 1, sync: false, maxLength: MAX_BUFFERED_BYTES });
-  // A full disk or a closed pipe must not end the service; what cannot be written is lost.
+  // A full disk or a closed pipe must not end the service: the lines are lost.
   stdout.on('error', () => undefined);
   return stdout;
+}
+
+async function flush(stdout: ReturnType<typeof openStdout>): Promise<void> {
+  const closed = new Promise((resolve) => stdout.once('close', resolve));
+  stdout.end();
+  await Promise.race([closed, sleep(MAX_FLUSH_MS)]);
+  // Otherwise pino would flush synchronously at exit, and block on a stalled reader.
+  stdout.destroy();
 }
 
 function decisionFields(decision: Decision): Record<string, unknown> {
@@ -177,45 +186,4 @@ function traceId(traceparent: string | undefined): string | undefined {
 
 function clipped(value: unknown): string | undefined {
   return typeof value === 'string' ? clip(value) : undefined;
-}
-
-/** Lets so many lines a second of each reason through, and sums up the rest once the second is over. */
-class LineLimiter {
-  readonly #nowMs: () => number;
-  readonly #onSuppressed: (reason: Reason, count: number) => void;
-  readonly #lines = new Map<Reason, number>();
-  readonly #timer: NodeJS.Timeout;
-  #secondStartMs: number;
-
-  constructor(nowMs: () => number, onSuppressed: (reason: Reason, count: number) => void) {
-    this.#nowMs = nowMs;
-    this.#onSuppressed = onSuppressed;
-    this.#secondStartMs = nowMs();
-    this.#timer = setInterval(() => this.#rollOver(), 1000).unref();
-  }
-
-  admits(reason: Reason): boolean {
-    this.#rollOver();
-    const count = (this.#lines.get(reason) ?? 0) + 1;
-    this.#lines.set(reason, count);
-    return count <= MAX_LINES_PER_SECOND;
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
-    this.#sumUp();
-  }
-
-  #rollOver(): void {
-    if (this.#nowMs() - this.#secondStartMs < 1000) return;
-    this.#secondStartMs = this.#nowMs();
-    this.#sumUp();
-  }
-
-  #sumUp(): void {
-    for (const [reason, count] of this.#lines) {
-      if (count > MAX_LINES_PER_SECOND) this.#onSuppressed(reason, count - MAX_LINES_PER_SECOND);
-    }
-    this.#lines.clear();
-  }
 }

@@ -1,12 +1,12 @@
-/** Makes text that came from outside safe to print: short, on one line, and unable to steer a terminal or its reader. */
+/** Makes untrusted text safe to print: short, on one line, without control or format characters. */
 
-/** Longest text that a client sent, in UTF-16 code units. */
+/** In UTF-16 code units. */
 const MAX_CLIENT_TEXT = 256;
 
-/** C0 and C1 controls; format characters, such as those that turn the direction of text; line separators. */
+/** C0 and C1 controls, format characters (bidi overrides among them), and line and paragraph separators. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** As JSON writes such characters, so that a string in JSON stays the same string. */
+/** Uses JSON's escapes, so that a JSON string keeps its value. */
 export function escapeUnprintable(text: string): string {
   return text.replace(UNPRINTABLE, escapeCharacter);
 }
@@ -21,12 +21,12 @@ function escapeCharacter(character: string): string {
     .join('');
 }
 
-/** The beginning of a text that a client sent. */
+/** Cuts text that a client sent to 256 characters. */
 export function clip(text: string): string {
   return text.slice(0, MAX_CLIENT_TEXT);
 }
 
-/** Each text in a value that came as JSON, names of members too. */
+/** Cuts every string in a JSON value, including member names. */
 export function clipAll(value: unknown): unknown {
   if (typeof value === 'string') return clip(value);
   if (Array.isArray(value)) return value.map(clipAll);

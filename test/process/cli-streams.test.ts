@@ -1,4 +1,4 @@
-/** Proves that `serve` runs on whatever becomes of its stdout and stderr, and that no signal opens a debugger. */
+/** Tests that `serve` survives errors on stdout and stderr, and that SIGUSR1 does not open a debugger. */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { readyWorkers } from '../support/workers.ts';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 const PATIENCE = { timeout: 30_000, interval: 50 };
-/** Their log alone is more than a pipe holds (64 KiB on Linux). */
+/** Their log lines exceed the capacity of a pipe (64 KiB on Linux). */
 const CHECKS = 200;
 
 const folder = mkdtempSync(join(tmpdir(), 'streams-'));
@@ -26,7 +26,7 @@ afterEach(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Starts `serve` with all that can be traced; it is reached by a socket, as what it prints may be lost. */
+/** Starts `serve` with every trace on, on a Unix socket, as the line with its port may be lost. */
 function start(stdio: StdioOptions): ChildProcess {
   child = spawn(process.execPath, [CLI], {
     stdio,
@@ -47,7 +47,7 @@ async function expectServedAndDrained(serve: ChildProcess): Promise<void> {
   const client = createCheckClient(`unix:${socket}`);
   const ended = once(serve, 'exit');
   await vi.waitFor(() => client.check(requestWith({})), PATIENCE);
-  for (let asked = 0; asked < CHECKS; asked++) {
+  for (let checks = 0; checks < CHECKS; checks++) {
     const answer = await client.check(requestWith({ 'user-agent': 'x'.repeat(200) }));
     expect(metadataOf(answer)['approov_reason']).toBe('missing_approov_token');
   }
@@ -57,21 +57,21 @@ async function expectServedAndDrained(serve: ChildProcess): Promise<void> {
 }
 
 describe('serve answers and drains', () => {
-  test('with its output on a full disk', async () => {
+  test('with its output on a full disk (ENOSPC)', async () => {
     const full = openSync('/dev/full', 'w');
     const serve = start(['ignore', full, full]);
     closeSync(full);
     await expectServedAndDrained(serve);
   });
 
-  test('with nobody at the other end of its pipes', async () => {
+  test('with closed pipes (EPIPE)', async () => {
     const serve = start(['ignore', 'pipe', 'pipe']);
     serve.stdout?.destroy();
     serve.stderr?.destroy();
     await expectServedAndDrained(serve);
   });
 
-  test('with pipes that nobody reads, and puts nothing by for stderr', async () => {
+  test('with pipes that nobody reads, and buffers nothing for stderr', async () => {
     const serve = start(['ignore', 'pipe', 'pipe']);
     await expectServedAndDrained(serve);
     const errors = collect(serve.stderr);
@@ -81,17 +81,17 @@ describe('serve answers and drains', () => {
   });
 });
 
-test('SIGUSR1 opens no debugger, in a worker either', async () => {
+test('SIGUSR1 does not open a debugger in the primary or a worker', async () => {
   writeFileSync(config, 'workers: 2');
   const service = await startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', config]);
   const client = createCheckClient(service.grpc);
   try {
     const pids = [service.pid, ...(await readyWorkers(service))];
     for (const pid of pids) process.kill(pid, 'SIGUSR1');
-    for (let asked = 0; asked < CHECKS; asked++) {
+    for (let checks = 0; checks < CHECKS; checks++) {
       expect(metadataOf(await client.check(requestWith({})))['approov_reason']).toBe('missing_approov_token');
     }
-    // Where a debugger opens, or finds its port taken, Node says so.
+    // Node would print a line if a debugger opened or found its port in use.
     expect(service.errors()).toBe('');
     expect([service.pid, ...(await readyWorkers(service))]).toEqual(pids);
   } finally {

@@ -1,4 +1,4 @@
-/** Owns the hunt for what must never be seen: planted secrets, tokens, bound headers and queries, in all that is put out. */
+/** Searches every output for planted secrets, tokens, bound headers and query strings. */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -33,11 +33,11 @@ const TOKENS = {
   wronglyBound: freshToken({ did: 'D', pay: randomBytes(32).toString('base64') }, { secret: SECRET_BYTES }),
   forged: freshToken({ did: 'D', arc: 'ARC' }, { secret: OTHER_BYTES }),
   expired: mintToken({ exp: 1_000_000_000, jti: randomBytes(9).toString('hex') }, { secret: SECRET_BYTES }),
-  odd: `${base64url('{"alg":"HS256","kid":{"a":[]}}')}.${base64url(randomBytes(40).toString('hex'))}.${randomBytes(32).toString('base64url')}`,
+  malformed: `${base64url('{"alg":"HS256","kid":{"a":[]}}')}.${base64url(randomBytes(40).toString('hex'))}.${randomBytes(32).toString('base64url')}`,
   broken: `${base64url('{"alg":"HS256"}')}.${randomBytes(30).toString('base64url')}.!`,
 };
 
-/** What must not be seen: of each, any 16 characters in a row. A token's header is no secret; what follows it is. */
+/** Any 16 consecutive characters of these are a leak. The header of a token is not a secret; the rest is. */
 const PLANTED: Readonly<Record<string, readonly string[]>> = {
   secret: [SECRET_BYTES, OTHER_BYTES, SHORT].flatMap((bytes) =>
     ['base64', 'base64url', 'hex'].map((form) => bytes.toString(form as BufferEncoding)),
@@ -80,7 +80,7 @@ log: {level: trace, checks: all}
 `,
 );
 
-/** What makes Node and grpc-js tell on stderr what they do. */
+/** Makes Node and grpc-js trace to stderr. */
 const TRACED = {
   GRPC_TRACE: 'all',
   GRPC_VERBOSITY: 'DEBUG',
@@ -88,7 +88,7 @@ const TRACED = {
   NODE_DEBUG_NATIVE: 'http2session,http2stream',
 };
 
-/** Headers of the call itself, as Envoy adds `tracestate` from the client's request; one is no ASCII. */
+/** Metadata of the gRPC call: Envoy copies `tracestate` from the client's request. One value is not ASCII. */
 const METADATA = {
   authorization: `${BEARER}\u0080`,
   cookie: COOKIE,
@@ -97,15 +97,15 @@ const METADATA = {
   'x-secret-bin': Buffer.from(SECRET_BYTES).toString('base64'),
 };
 
-test('the hunt finds what is there', () => {
-  // A neighbour from the secret's own alphabet would by chance be the secret's next character.
+test('leaksIn finds planted text of 16 characters or more', () => {
+  // Delimited by `!`: a base64 character could happen to be the secret's next one.
   expect(leaksIn(`!${SECRET.slice(3, 19)}!`)).toEqual([`secret: ${SECRET.slice(3, 19)}`]);
   expect(leaksIn(`!${SECRET.slice(3, 18)}!`)).toEqual([]);
   for (const token of Object.values(TOKENS)) expect(leaksIn(token).length).toBeGreaterThan(0);
   expect(leaksIn(`/?a=${QUERY}`)).toHaveLength(33);
 });
 
-describe('the running service', () => {
+describe('a running service', () => {
   let service: RunningService;
   let client: CheckClient;
   const answers: ResponseJson[] = [];
@@ -114,7 +114,7 @@ describe('the running service', () => {
     service = await startServe(TRACED, ['--config', CONFIG]);
     client = createCheckClient(service.grpc);
     const texts = [...Object.values(TOKENS), `${TOKENS.valid},${TOKENS.bound}`, `Bearer ${TOKENS.valid}`, ''];
-    const common = {
+    const shared = {
       authorization: BEARER,
       'x-session': SESSION,
       cookie: COOKIE,
@@ -122,7 +122,7 @@ describe('the running service', () => {
       origin: BEARER,
     };
     for (const text of texts) {
-      const headers = { ...common, 'approov-token': text };
+      const headers = { ...shared, 'approov-token': text };
       const raw = Object.entries(headers).map(([key, value]) => ({ key, raw_value: Buffer.from(value) }));
       const http = { method: 'GET', host: 'api.example.com' };
       const requests: RequestJson[] = [
@@ -155,7 +155,7 @@ describe('the running service', () => {
     await callWith(METADATA);
   });
 
-  /** Calls Check with headers that gRPC's own client would not send. */
+  /** Calls Check with metadata that grpc-js's client would not send. */
   async function callWith(metadata: Readonly<Record<string, string>>): Promise<void> {
     const session = connect(`http://${service.grpc}`);
     const call = session.request({
@@ -175,7 +175,7 @@ describe('the running service', () => {
     await service.kill();
   });
 
-  test('was asked for every kind of answer', () => {
+  test('gave every kind of answer in these tests', () => {
     const reasons = new Set(answers.map((answer) => metadataOf(answer)['approov_reason']));
     const expected = [
       'ok',
@@ -194,13 +194,13 @@ describe('the running service', () => {
     expect([...reasons]).toEqual(expect.arrayContaining([...expected, ...others]));
   });
 
-  test('gives nothing away in its answers', () => {
+  test('leaks nothing in its responses', () => {
     expect(leaksIn(JSON.stringify(answers))).toEqual([]);
-    // Bytes of a message that does not decode must not come back either, in whatever form.
+    // Nor may the bytes of a message that does not decode come back in any form.
     expect(JSON.stringify(answers)).not.toContain('"type":"Buffer"');
   });
 
-  test('gives nothing away in its log, on stdout or on stderr', async () => {
+  test('leaks nothing in its log, on stdout or on stderr', async () => {
     await vi.waitFor(
       () => expect(service.logLines().filter(({ reason }) => reason === 'internal_error')).not.toEqual([]),
       10_000,
@@ -209,8 +209,8 @@ describe('the running service', () => {
     expect(leaksIn(service.output())).toEqual([]);
   });
 
-  test('leaves stderr to its own lines, whatever Node and grpc-js trace', () => {
-    // What Node's own C++ code traces names sessions and streams, and passes by JavaScript.
+  test('writes only its own lines to stderr, whatever Node and grpc-js trace', () => {
+    // Traces of Node's C++ code bypass JavaScript; they name sessions and streams only.
     const lines = service
       .errors()
       .split('\n')
@@ -221,14 +221,14 @@ describe('the running service', () => {
   });
 
   test.each(['/metrics', '/config', '/readyz', '/livez', '/none'])(
-    'gives nothing away on %s',
+    'leaks nothing on the admin page %s',
     async (page) => {
       const response = await fetch(`http://${service.admin}${page}?${QUERY}`);
       expect(leaksIn(`${[...response.headers]} ${await response.text()}`)).toEqual([]);
     },
   );
 
-  test('gives nothing away in errors of a call', async () => {
+  test('leaks nothing in the error of a failed call', async () => {
     const { code, details } = (await client
       .checkBytes(Buffer.alloc(5_000_000, SECRET))
       .catch((error: { code: number; details: string }) => error)) as { code: number; details: string };
@@ -236,7 +236,7 @@ describe('the running service', () => {
     expect(leaksIn(details)).toEqual([]);
   });
 
-  test('gives nothing away when it drains', async () => {
+  test('leaks nothing when it drains', async () => {
     const quick = fileWith('quick.yaml', 'drain: {delaySeconds: 0}');
     const other = await startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', quick]);
     other.signal('SIGINT');
@@ -245,7 +245,7 @@ describe('the running service', () => {
   });
 });
 
-describe('a command', () => {
+describe('a command leaks nothing', () => {
   const env = { APPROOV_CONFIG: CONFIG };
   const bare = { APPROOV_BASE64_SECRET: SECRET };
 
@@ -278,22 +278,22 @@ describe('a command', () => {
       ['explain', '--token', TOKENS.valid, '--header', `approov-token: ${TOKENS.bound}`],
       env,
     ],
-    ['explain of a policy that is none', ['explain', '--policy', TOKENS.valid], env],
-    ['explain with a token for a time', ['explain', '--at', TOKENS.valid], env],
-    ['explain with a header without colon', ['explain', '--header', COOKIE], env],
-    ['explain with a token where none belongs', ['explain', TOKENS.valid], env],
-    ['explain with a token behind a wrong option', ['explain', `--tokn=${TOKENS.valid}`], env],
-    ['mint with a claim without value', ['mint', '--claim', COOKIE], env],
-    ['mint bound to a value without quotes', ['mint', '--bind', 'Bearer', BEARER.slice(7)], env],
-    ['mint by a key that is none', ['mint', '--key-id', SECRET], env],
-    ['mint for a time that is none', ['mint', '--expires-in', SECRET], env],
-    ['a token for a command', [TOKENS.valid], env],
+    ['explain of an unknown policy', ['explain', '--policy', TOKENS.valid], env],
+    ['explain with a token in place of a time', ['explain', '--at', TOKENS.valid], env],
+    ['explain with a header without a colon', ['explain', '--header', COOKIE], env],
+    ['explain with a token as a positional argument', ['explain', TOKENS.valid], env],
+    ['explain with a token in a misspelled option', ['explain', `--tokn=${TOKENS.valid}`], env],
+    ['mint with a claim without a value', ['mint', '--claim', COOKIE], env],
+    ['mint bound to an unquoted value', ['mint', '--bind', 'Bearer', BEARER.slice(7)], env],
+    ['mint with an unknown key', ['mint', '--key-id', SECRET], env],
+    ['mint with an invalid duration', ['mint', '--expires-in', SECRET], env],
+    ['a token in place of a command', [TOKENS.valid], env],
     ['healthcheck', ['healthcheck'], { ...env, APPROOV_GRPC_LISTEN: '127.0.0.1:1' }],
-  ])('gives nothing away: %s', async (_name, args, environment) => {
+  ])('in the output of %s', async (_name, args, environment) => {
     expect(leaksIn(outputOf(await runCli(args, environment)))).toEqual([]);
   });
 
-  test('mint gives away a token and neither its secret nor what it is bound to', async () => {
+  test('in the output of mint, except the token itself', async () => {
     for (const more of [[], ['--invalid']]) {
       const finished = await runCli(['mint', '--bind', BEARER, '--bind', SESSION, ...more], env);
       const decoded = finished.stdout
@@ -303,50 +303,50 @@ describe('a command', () => {
     }
   });
 
-  test('explain gives nothing away of a token from stdin', async () => {
+  test('in the output of explain with a token from stdin', async () => {
     expect(
       leaksIn(outputOf(await runCli(['explain', '--token', '-', ...request], env, TOKENS.forged))),
     ).toEqual([]);
   });
 });
 
-describe('a secret that stands in the wrong place, or is wrong itself, is not repeated', () => {
+describe('an error message does not repeat a secret that is', () => {
   const yaml = (content: string): Readonly<Record<string, string>> => ({
     APPROOV_CONFIG: fileWith(`${randomBytes(4).toString('hex')}.yaml`, content),
   });
 
   test.each<[name: string, environment: Readonly<Record<string, string>>]>([
-    ['one character too many', { APPROOV_BASE64_SECRET: `${SECRET}!` }],
-    ['white space inside', { APPROOV_BASE64_SECRET: `note: ${SECRET}` }],
-    ['two alphabets', { APPROOV_BASE64_SECRET: `-/${SECRET}` }],
+    ['invalid by one character', { APPROOV_BASE64_SECRET: `${SECRET}!` }],
+    ['invalid by inner white space', { APPROOV_BASE64_SECRET: `note: ${SECRET}` }],
+    ['in two alphabets', { APPROOV_BASE64_SECRET: `-/${SECRET}` }],
     ['too short', { APPROOV_BASE64_SECRET: SHORT.toString('base64') }],
     ['too short, in a file', { APPROOV_BASE64_SECRET_FILE: fileWith('short', SHORT.toString('base64')) }],
     ['not base64, in a file', { APPROOV_BASE64_SECRET_FILE: fileWith('bad', `${SECRET}\n${SECRET}`) }],
-    ['together with another', { APPROOV_BASE64_SECRET: SECRET, APPROOV_BASE64_SECRET_FILE: '/x' }],
-    ['for the name of its file', { APPROOV_BASE64_SECRET_FILE: SECRET }],
-    ['for the name of its file, in the configuration', yaml(`keys: [{id: a, secretFile: "${SECRET}"}]`)],
-    ['for a long name of its file', { APPROOV_BASE64_SECRET_FILE: SECRET.repeat(60) }],
-    ['for the configuration', { APPROOV_CONFIG: fileWith('current.yaml', SECRET) }],
-    ['for the configuration’s name', { APPROOV_CONFIG: SECRET }],
-    ['for a mode', { APPROOV_BASE64_SECRET: SECRET, APPROOV_MODE: SECRET }],
-    ['for a header', { APPROOV_BASE64_SECRET: SECRET, APPROOV_BINDING_HEADER: SECRET }],
+    ['set together with a file', { APPROOV_BASE64_SECRET: SECRET, APPROOV_BASE64_SECRET_FILE: '/x' }],
+    ['in place of its file name', { APPROOV_BASE64_SECRET_FILE: SECRET }],
+    ['in place of its file name, in the configuration', yaml(`keys: [{id: a, secretFile: "${SECRET}"}]`)],
+    ['in place of its file name, and long', { APPROOV_BASE64_SECRET_FILE: SECRET.repeat(60) }],
+    ['the content of the configuration file', { APPROOV_CONFIG: fileWith('current.yaml', SECRET) }],
+    ['in place of the configuration file name', { APPROOV_CONFIG: SECRET }],
+    ['in place of a mode', { APPROOV_BASE64_SECRET: SECRET, APPROOV_MODE: SECRET }],
+    ['in place of a header', { APPROOV_BASE64_SECRET: SECRET, APPROOV_BINDING_HEADER: SECRET }],
     [
-      'for an address',
+      'in place of an address',
       { APPROOV_BASE64_SECRET: SECRET, APPROOV_GRPC_LISTEN: SECRET, APPROOV_ADMIN_LISTEN: SECRET },
     ],
-    ['for a level', { APPROOV_BASE64_SECRET: SECRET, LOG_LEVEL: SECRET }],
-    ['in the configuration', yaml(`keys: [{id: a, secret: "${SECRET}"}]`)],
-    ['in the configuration in place of keys', yaml(`keys: "${SECRET}"`)],
+    ['in place of a level', { APPROOV_BASE64_SECRET: SECRET, LOG_LEVEL: SECRET }],
+    ['under an unknown field of the configuration', yaml(`keys: [{id: a, secret: "${SECRET}"}]`)],
+    ['in place of the keys of the configuration', yaml(`keys: "${SECRET}"`)],
     [
-      'as a key’s id, kid and algorithm',
+      'in place of a key’s id, kid and algorithm',
       yaml(`keys: [{id: "${SECRET}", kid: ["${SECRET}"], algorithms: ["${SECRET}"]}]`),
     ],
     [
-      'as a policy to go to',
+      'in place of a policy and a host',
       yaml(`defaultPolicy: "${SECRET}"\nroutes: [{policy: "${SECRET}", host: "${SECRET}"}]`),
     ],
-    ['in a configuration that is no YAML', yaml(`keys: [{id: a, secret: "${SECRET}`)],
-    ['behind an alias that is none', yaml(`keys: [{id: a, secret: *${SECRET.replaceAll(/\W/g, 'x')}}]`)],
+    ['in invalid YAML', yaml(`keys: [{id: a, secret: "${SECRET}`)],
+    ['in an undefined YAML alias', yaml(`keys: [{id: a, secret: *${SECRET.replaceAll(/\W/g, 'x')}}]`)],
   ])('%s', async (_name, environment) => {
     const finished = await runCli(['APPROOV_CONFIG' in environment ? 'check-config' : 'serve'], environment);
     expect(finished.code).toBe(2);

@@ -1,4 +1,4 @@
-/** Owns the life of the process: what it says at its start, and how it drains, stops, and leaves nobody waiting. */
+/** Tests the lifecycle of the process: start-up log lines, drain and stop. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Client, credentials, type MethodDefinition, type ServiceError, status } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { endOfLifeWarning } from '../../src/server/node-release.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
 import { type RunningService, runCli, startServe } from '../support/process.ts';
 import { freshToken, SECRET } from '../support/token.ts';
@@ -16,7 +17,7 @@ const folder = mkdtempSync(join(tmpdir(), 'service-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const PATIENCE = { timeout: 20_000, interval: 20 };
-/** Longer than any test: what happens then happens at once. */
+/** Longer than any test: a service that waits for it fails the test. */
 const LONG = 3600;
 
 let service: RunningService;
@@ -38,7 +39,7 @@ async function health(): Promise<number | null> {
     .code;
 }
 
-/** Asks on a connection of its own. */
+/** Uses a connection of its own. */
 async function reasonOfCheck(): Promise<unknown> {
   const client = createCheckClient(service.grpc);
   const answer = await client
@@ -47,7 +48,7 @@ async function reasonOfCheck(): Promise<unknown> {
   return metadataOf(answer)['approov_reason'];
 }
 
-/** A check that is decided, but whose answer the client does not take yet. */
+/** A check that was decided, whose response the client does not read until `take`. */
 async function openCheck(): Promise<{
   session: ClientHttp2Session;
   answered: Promise<string>;
@@ -75,8 +76,8 @@ async function openSocket(address: string): Promise<Socket> {
   return socket;
 }
 
-describe('at its start', () => {
-  test('the service says where it serves, and warns of each policy that does not enforce', async () => {
+describe('at start', () => {
+  test('the service logs its addresses, and warns about each policy that does not enforce', async () => {
     await start('policies: {a: {mode: observe}, b: {mode: off}, c: {mode: limit}}');
     const lines = service.logLines();
     expect(lines.find(({ msg }) => msg === 'serving')).toMatchObject({
@@ -84,7 +85,7 @@ describe('at its start', () => {
       grpc: service.grpc,
       admin: service.admin,
     });
-    expect(lines.filter(({ level }) => level === 40)).toMatchObject([
+    expect(lines.filter(({ level, policy }) => level === 40 && policy !== undefined)).toMatchObject([
       { policy: 'a', mode: 'observe' },
       { policy: 'b', mode: 'off' },
       { policy: 'c', mode: 'limit' },
@@ -92,7 +93,14 @@ describe('at its start', () => {
     expect(service.grpc).toMatch(/^127\.0\.0\.1:[1-9]\d*$/);
   });
 
-  test('it is ready, alive, healthy, and shows its configuration with the fingerprint of its key', async () => {
+  test('the service warns if the Node release has reached end of life', async () => {
+    await start('{}');
+    const warning = endOfLifeWarning(process.versions.node, new Date());
+    const lines = service.logLines().filter(({ msg }) => String(msg).startsWith('Node '));
+    expect(lines).toMatchObject(warning === undefined ? [] : [{ level: 40, msg: warning }]);
+  });
+
+  test('the service is ready, alive and healthy, and shows its configuration with the key’s fingerprint', async () => {
     await start('{}');
     expect(await readyz()).toMatchObject({
       status: 200,
@@ -108,7 +116,7 @@ describe('at its start', () => {
 });
 
 describe.each(['SIGTERM', 'SIGINT'] as const)('on %s', (signal) => {
-  test('it is not ready and NOT_SERVING at once, yet answers checks, on new connections too, until the delay is over; a second signal ends it', async () => {
+  test('the service is not ready and NOT_SERVING at once, answers checks and new connections until the delay is over, and exits on a second signal', async () => {
     await start(`drain: {delaySeconds: ${LONG}}`);
     const client = createCheckClient(service.grpc);
     expect(metadataOf(await client.check(requestWith({})))['approov_reason']).toBe('missing_approov_token');
@@ -124,7 +132,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('on %s', (signal) => {
     expect(await service.ended).not.toBeNull();
   });
 
-  test('it sends GOAWAY, takes no new connection, answers the checks in flight, and exits 0', async () => {
+  test('the service sends GOAWAY, accepts no new connection, answers the checks in flight, and exits 0', async () => {
     await start(`drain: {delaySeconds: 0, timeoutSeconds: ${LONG}}`);
     const { session, answered, take } = await openCheck();
     const goaway = once(session, 'goaway');
@@ -135,14 +143,14 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('on %s', (signal) => {
     take();
     expect(await answered).toBe('grpc-status 0');
     expect(await service.ended).toBe(0);
-    const life = ['serving', 'draining', 'stopped'];
-    const told = service.logLines().map(({ msg }) => String(msg));
-    expect(told.filter((msg) => life.includes(msg))).toEqual(life);
+    const lifecycle = ['serving', 'draining', 'stopped'];
+    const messages = service.logLines().map(({ msg }) => String(msg));
+    expect(messages.filter((msg) => lifecycle.includes(msg))).toEqual(lifecycle);
   });
 });
 
 describe('the drain', () => {
-  test('ends with exit 0 when its time is over, though a client never takes its answer', async () => {
+  test('ends with exit 0 after its timeout, even if a client never reads its response', async () => {
     await start('drain: {delaySeconds: 0, timeoutSeconds: 1}');
     const { session } = await openCheck();
     service.signal('SIGTERM');
@@ -150,7 +158,7 @@ describe('the drain', () => {
     session.destroy();
   });
 
-  test('ends with exit 0 when its time is over, though a peer never spoke', async () => {
+  test('ends with exit 0 after its timeout, even if a peer never sends anything', async () => {
     await start('drain: {delaySeconds: 0, timeoutSeconds: 1}');
     const silent = await openSocket(service.grpc);
     service.signal('SIGTERM');
@@ -158,7 +166,7 @@ describe('the drain', () => {
     silent.destroy();
   });
 
-  test('does not wait for clients that watch its health: they are told, and let go', async () => {
+  test('does not wait for health watchers: they get NOT_SERVING and UNAVAILABLE', async () => {
     await start(`drain: {delaySeconds: 0, timeoutSeconds: ${LONG}}`);
     const client = new Client(service.grpc, credentials.createInsecure());
     const { path, requestSerialize, responseDeserialize } = healthService['Watch'] as MethodDefinition<
@@ -168,17 +176,17 @@ describe('the drain', () => {
     const watch = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {
       service: '',
     });
-    const told: unknown[] = [];
-    watch.on('data', ({ status: state }: { status: string }) => told.push(state));
-    watch.on('error', ({ code }: ServiceError) => told.push(code));
+    const states: unknown[] = [];
+    watch.on('data', ({ status: state }: { status: string }) => states.push(state));
+    watch.on('error', ({ code }: ServiceError) => states.push(code));
     await once(watch, 'data');
     service.signal('SIGTERM');
     expect(await service.ended).toBe(0);
     client.close();
-    expect(told).toEqual(['SERVING', 'NOT_SERVING', status.UNAVAILABLE]);
+    expect(states).toEqual(['SERVING', 'NOT_SERVING', status.UNAVAILABLE]);
   });
 
-  test('does not wait for a stream of reflection that is left open', async () => {
+  test('does not wait for an open reflection stream', async () => {
     await start(`drain: {delaySeconds: 0, timeoutSeconds: ${LONG}}`);
     const session = connectHttp2(`http://${service.grpc}`);
     session.on('error', () => {});
@@ -210,7 +218,7 @@ describe('the drain', () => {
     admin.destroy();
   });
 
-  test('writes what the log still holds back', async () => {
+  test('reports suppressed log lines', async () => {
     await start('drain: {delaySeconds: 0}');
     const client = createCheckClient(service.grpc);
     await Promise.all(Array.from({ length: 100 }, () => client.check(requestWith({}))));

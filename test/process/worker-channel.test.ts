@@ -1,4 +1,4 @@
-/** Owns the proof that a service ends in any state of its workers, and that a worker's end leaves no client waiting. */
+/** Tests that a service stops in any state of its workers, and that a dead worker leaves no client waiting. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
@@ -10,7 +10,7 @@ import { collect, spawnCli } from '../support/process.ts';
 import { freshToken, SECRET } from '../support/token.ts';
 import { childrenOf, isAlive, readyWorkers } from '../support/workers.ts';
 
-const scratch = createScratch('worker-process');
+const scratch = createScratch('worker-channel');
 beforeEach(() => {
   scratch.write('secret', SECRET);
 });
@@ -20,7 +20,7 @@ const PATIENCE = { timeout: 25_000, interval: 20 };
 const CONFIG = {
   keys: [{ id: 'current', secretFile: scratch.path('secret') }],
   workers: 3,
-  // Longer than any test: whoever waits for it does not end.
+  // Longer than any test: a service that waits for the drain does not end.
   drain: { delaySeconds: 0, timeoutSeconds: 3600 },
 };
 
@@ -30,8 +30,8 @@ async function start(): Promise<CheckedService> {
   return service;
 }
 
-/** A service that has started its first worker; that one is stopped before it listens. */
-async function startStopped() {
+/** A primary whose first worker is suspended before it listens. */
+async function startSuspended() {
   const config = stringify({ ...CONFIG, listen: { grpc: '127.0.0.1:0', admin: '127.0.0.1:0' } });
   const primary = spawnCli(['serve', '--config', scratch.write('config.yaml', config)]);
   const [worker = 0] = await vi.waitFor(() => {
@@ -47,8 +47,8 @@ async function startStopped() {
   return { primary, worker };
 }
 
-describe('on SIGTERM the service does not wait for', () => {
-  test('workers that do not serve yet', async () => {
+describe('SIGTERM stops the service', () => {
+  test('while workers are starting', async () => {
     const service = await start();
     service.signal('SIGTERM');
     expect(await service.ended).toBe(0);
@@ -56,8 +56,8 @@ describe('on SIGTERM the service does not wait for', () => {
     expect(service.logLines().at(-1)).toMatchObject({ pid: service.pid, msg: 'stopped' });
   });
 
-  test('the first worker, which ends too', async () => {
-    const { primary, worker } = await startStopped();
+  test('while its first worker is starting, which then exits too', async () => {
+    const { primary, worker } = await startSuspended();
     const ended = once(primary, 'exit');
     primary.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);
@@ -65,7 +65,7 @@ describe('on SIGTERM the service does not wait for', () => {
     await vi.waitFor(() => expect(isAlive(worker)).toBe(false), PATIENCE);
   });
 
-  test('a worker that is to be started anew', async () => {
+  test('while a worker waits for its restart', async () => {
     const service = await start();
     const [victim = 0] = await readyWorkers(service, CONFIG.workers);
     scratch.write('secret', 'x');
@@ -77,22 +77,22 @@ describe('on SIGTERM the service does not wait for', () => {
   });
 });
 
-test('a first worker that is killed before it serves ends the service, which says so', async () => {
-  const { primary, worker } = await startStopped();
+test('a first worker that is killed before it listens ends the service with exit 1 and one line', async () => {
+  const { primary, worker } = await startSuspended();
   const stderr = collect(primary.stderr);
   const ended = once(primary, 'close');
   process.kill(worker, 'SIGKILL');
   expect(await ended).toEqual([1, null]);
-  expect(stderr()).toBe('the first worker ended before it served: SIGKILL\n');
+  expect(stderr()).toBe('first worker failed to start: killed by SIGKILL\n');
 });
 
-/** How many file descriptors a process may have from now on; those that it has stay open. */
+/** Limits the file descriptors of a running process; open ones stay open. */
 function limitFiles(pid: number, count: number): void {
   execFileSync('prlimit', ['--pid', String(pid), `--nofile=${count}:`]);
 }
 
-/** Connects, and waits until either side lets go. */
-async function knock(address: string): Promise<void> {
+/** Connects, and waits until either side closes the connection. */
+async function connectAndClose(address: string): Promise<void> {
   const [host, port] = address.split(':');
   const socket = connect(Number(port), host);
   socket.on('error', () => {});
@@ -101,40 +101,44 @@ async function knock(address: string): Promise<void> {
   await new Promise((resolve) => socket.once('close', resolve));
 }
 
-test('a service without file descriptors keeps its workers, and has the dead one back once it has some', async () => {
+test('a service out of file descriptors keeps its workers, and restarts a dead one once it has some', async () => {
   const service = await start();
   const [victim = 0, ...others] = await readyWorkers(service, CONFIG.workers);
   limitFiles(service.pid, 3);
   process.kill(victim, 'SIGKILL');
   await vi.waitFor(() => {
-    const signals = service.logLines().flatMap(({ signal }) => signal ?? []);
-    expect(signals.slice(0, 3)).toEqual(['SIGKILL', 'EMFILE', 'EMFILE']);
+    const exits = service.logLines().filter(({ msg }) => String(msg).startsWith('worker '));
+    expect(exits.slice(0, 3)).toMatchObject([
+      { msg: 'worker killed', signal: 'SIGKILL' },
+      { msg: 'worker failed to start: cannot spawn process', error: 'EMFILE' },
+      { msg: 'worker failed to start: cannot spawn process', error: 'EMFILE' },
+    ]);
   }, PATIENCE);
   expect(others.every(isAlive)).toBe(true);
-  // Nobody can be let in now, which is no end of the service either.
-  for (let attempts = 0; attempts < 5; attempts++) await knock(service.admin);
+  // Failing to accept connections must not end the service either.
+  for (let attempts = 0; attempts < 5; attempts++) await connectAndClose(service.admin);
   limitFiles(service.pid, 1024);
   expect(await readyWorkers(service, CONFIG.workers)).toEqual(expect.arrayContaining(others));
   expect(await service.reasonOf(freshToken())).toBe('ok');
 });
 
-/** A connection; `isGreeted` once the server has said a word on it. */
-function openSession(address: string): { readonly session: ClientHttp2Session; isGreeted: boolean } {
+/** A connection; `isServed` once the server has sent its settings. */
+function openSession(address: string): { readonly session: ClientHttp2Session; isServed: boolean } {
   const session = connectHttp2(`http://${address}`);
-  const opened = { session, isGreeted: false };
+  const opened = { session, isServed: false };
   session.on('error', () => {});
   session.once('remoteSettings', () => {
-    opened.isGreeted = true;
+    opened.isServed = true;
   });
   return opened;
 }
 
-test('a client that was handed to a worker just before its death does not wait for ever', async () => {
+test('a connection handed to a worker just before it dies is closed, not left open', async () => {
   const service = await start();
   const [victim = 0] = await readyWorkers(service, CONFIG.workers);
   process.kill(victim, 'SIGSTOP');
   const opened = Array.from({ length: 8 }, () => openSession(service.grpc));
-  const waiting = () => opened.filter(({ session, isGreeted }) => !isGreeted && !session.destroyed);
+  const waiting = () => opened.filter(({ session, isServed }) => !isServed && !session.destroyed);
   await vi.waitFor(() => expect(waiting()).toHaveLength(1), PATIENCE);
   process.kill(victim, 'SIGKILL');
   await vi.waitFor(() => expect(waiting()).toHaveLength(0), PATIENCE);

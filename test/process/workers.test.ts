@@ -1,4 +1,4 @@
-/** Owns the proof that several workers serve as one: one port, one set of metrics, one reload, one drain, and a death that costs little. */
+/** Tests a service with several workers: one port, one set of metrics, reload, drain, and restarts of workers. */
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
@@ -43,7 +43,7 @@ async function startTwo(more: object = {}, env: Readonly<Record<string, string>>
   return { running, pids: await readyWorkers(running) };
 }
 
-/** A client on a connection of its own, and the worker at its other end: as the log says. */
+/** A client on a connection of its own, and the pid of the worker that serves it, according to the log. */
 async function connectTo(running: CheckedService): Promise<{ client: CheckClient; pid: number }> {
   const client = createCheckClient(running.grpc);
   clients.push(client);
@@ -76,11 +76,11 @@ async function reasonBy(client: CheckClient, token = freshToken()): Promise<stri
 
 const OK_CHECKS =
   'approov_checks_total{policy="default",mode="enforce",verdict="verified",action="allow",reason="ok"}';
-const CANNOT_START = 'worker cannot start: a file is bad';
-const USED = 'approov_key_verifications_total{key_id="current"}';
+const INVALID_CONFIGURATION = 'worker failed to start: invalid configuration';
+const VERIFICATIONS = 'approov_key_verifications_total{key_id="current"}';
 
 describe('two workers', () => {
-  test('answer on one port, each its connections', async () => {
+  test('serve connections on the same port', async () => {
     const { running, pids } = await startTwo();
     expect(pids).not.toContain(running.pid);
     const each = await connectToEach(running, pids);
@@ -88,7 +88,7 @@ describe('two workers', () => {
     for (const client of each.values()) expect(await reasonBy(client)).toBe('ok');
   });
 
-  test('are shown in one /metrics, which adds up what counts and not what is the same in each', async () => {
+  test('share one /metrics, which sums counters and keeps values that are the same in every worker', async () => {
     const { running, pids } = await startTwo();
     const each = await connectToEach(running, pids);
     const before = clients.length;
@@ -96,13 +96,13 @@ describe('two workers', () => {
       for (let checks = 0; checks < 10; checks++) expect(await reasonBy(client)).toBe('ok');
     }
     const metrics = await vi.waitFor(async () => {
-      // A worker that is slow to tell is shown as it told last.
-      const shown = await readMetrics(running.admin);
-      expect(shown.get(OK_CHECKS)).toBe(before + 20);
-      expect(shown.get('approov_checks_in_flight')).toBe(0);
-      return shown;
+      // A worker that is slow to report is represented by its last report.
+      const scraped = await readMetrics(running.admin);
+      expect(scraped.get(OK_CHECKS)).toBe(before + 20);
+      expect(scraped.get('approov_checks_in_flight')).toBe(0);
+      return scraped;
     }, PATIENCE);
-    expect(metrics.get(USED)).toBe(before + 20);
+    expect(metrics.get(VERIFICATIONS)).toBe(before + 20);
     expect(metrics.get('approov_check_duration_seconds_count{action="allow"}')).toBe(before + 20);
     expect(metrics.get('approov_policy_mode{policy="default",mode="enforce"}')).toBe(1);
     expect([...metrics].find(([name]) => name.startsWith('approov_build_info'))?.[1]).toBe(1);
@@ -111,13 +111,13 @@ describe('two workers', () => {
     expect(metrics.get('approov_key_last_used_timestamp_seconds{key_id="current"}')).toBeGreaterThan(1e9);
   });
 
-  test('are asked for their metrics again and again without a word of complaint', async () => {
+  test('can be scraped many times without a warning of leaked listeners', async () => {
     const { running } = await startTwo();
     for (let scrapes = 0; scrapes < 15; scrapes++) await readMetrics(running.admin);
     expect(running.output()).not.toContain('Warning');
   });
 
-  test('share a unix socket', async () => {
+  test('share a Unix socket, also with a restarted worker', async () => {
     const path = scratch.path('shared.sock');
     const { running, pids } = await startTwo({}, { APPROOV_GRPC_LISTEN: `unix:${path}` });
     expect(running.grpc).toBe(`unix:${path}`);
@@ -130,7 +130,7 @@ describe('two workers', () => {
     expect(statSync(path).mode & 0o777).toBe(0o660);
   });
 
-  test('take the place of a socket that a killed service left behind', async () => {
+  test('replace the stale Unix socket of a killed service', async () => {
     const env = { APPROOV_GRPC_LISTEN: `unix:${scratch.path('stale.sock')}` };
     const killed = await startTwo({}, env);
     await killed.running.kill();
@@ -140,7 +140,7 @@ describe('two workers', () => {
     expect(await running.metric('approov_worker_restarts_total')).toBe(0);
   });
 
-  test('take a change of the files each, on SIGHUP to the primary', async () => {
+  test('all reload changed files on SIGHUP to the primary', async () => {
     const { running, pids } = await startTwo();
     const each = await connectToEach(running, pids);
     scratch.write('secret', OTHER_SECRET);
@@ -166,11 +166,11 @@ describe('two workers', () => {
   });
 });
 
-/** Gauges may fall; prom-client calls one of its own `_total`. */
-const COUNTS = /^(approov|process_cpu|nodejs_gc)_.*(_total|_count|_bucket)\b/;
+/** Counters; gauges may fall, and prom-client has a gauge of its own that ends in `_total`. */
+const COUNTER = /^(approov|process_cpu|nodejs_gc)_.*(_total|_count|_bucket)\b/;
 
-describe('a worker that is killed', () => {
-  test('is replaced and counted, and no metric falls', async () => {
+describe('a killed worker', () => {
+  test('is restarted and counted, and no counter falls', async () => {
     const { running, pids } = await startTwo();
     const each = await connectToEach(running, pids);
     for (const client of each.values()) for (let checks = 0; checks < 5; checks++) await reasonBy(client);
@@ -180,7 +180,7 @@ describe('a worker that is killed', () => {
     await vi.waitFor(async () => {
       const now = await readMetrics(running.admin);
       for (const [name, value] of before) {
-        if (COUNTS.test(name)) expect([name, now.get(name)]).toEqual([name, atLeast(value)]);
+        if (COUNTER.test(name)) expect([name, now.get(name)]).toEqual([name, atLeast(value)]);
       }
       seen.push(now.get(OK_CHECKS) ?? 0);
       expect(now.get('approov_worker_restarts_total')).toBe(1);
@@ -193,7 +193,7 @@ describe('a worker that is killed', () => {
     expect(after).toContain(pids[1]);
     expect(after).not.toContain(pids[0]);
     expect(running.logLines()).toContainEqual(
-      expect.objectContaining({ level: 50, worker: pids[0], signal: 'SIGKILL', msg: 'worker died' }),
+      expect.objectContaining({ level: 50, worker: pids[0], signal: 'SIGKILL', msg: 'worker killed' }),
     );
   });
 
@@ -201,7 +201,7 @@ describe('a worker that is killed', () => {
     return { asymmetricMatch: (value) => typeof value === 'number' && value >= least };
   }
 
-  test('loses the calls that it had, and no other', async () => {
+  test('loses its own calls only', async () => {
     const { running, pids } = await startTwo();
     const calls = new Map<number, OpenCall>();
     while (!pids.every((pid) => calls.has(pid))) {
@@ -217,24 +217,24 @@ describe('a worker that is killed', () => {
     expect(await running.reasonOf(freshToken())).toBe('ok');
   });
 
-  test('again and again comes back later and later', async () => {
+  test('is restarted with exponential backoff', async () => {
     const { running, pids } = await startTwo();
     const [survivor, victim] = pids;
     let next = victim;
-    for (let deaths = 0; deaths < 3; deaths++) {
+    for (let kills = 0; kills < 3; kills++) {
       process.kill(next ?? 0, 'SIGKILL');
-      const gone = next;
+      const killed = next;
       await vi.waitFor(async () => {
         next = (await readyWorkers(running)).find((pid) => pid !== survivor);
-        expect(next).not.toBe(gone);
+        expect(next).not.toBe(killed);
       }, PATIENCE);
     }
-    const delays = running.logLines().filter(({ msg }) => msg === 'worker died');
+    const delays = running.logLines().filter(({ msg }) => msg === 'worker killed');
     expect(delays.map((line) => line['restart_in_ms'])).toEqual([200, 400, 800]);
     expect(await running.metric('approov_worker_restarts_total')).toBe(3);
   });
 
-  test('while a file is bad comes back once it is good, and the other serves meanwhile', async () => {
+  test('is restarted once an invalid file is valid again, while the other worker serves', async () => {
     const { running, pids } = await startTwo();
     scratch.write('secret', 'x');
     process.kill(pids[0] ?? 0, 'SIGKILL');
@@ -242,18 +242,18 @@ describe('a worker that is killed', () => {
       const { status, components } = await readReadyz(running.admin);
       expect(status).toBe(200);
       expect(components.files?.['keys']).toEqual([expect.stringContaining('keys[0].secretFile: ')]);
-      expect(Object.values(components.workers ?? {}).sort()).toEqual(['ready', CANNOT_START]);
+      expect(Object.values(components.workers ?? {}).sort()).toEqual(['ready', INVALID_CONFIGURATION]);
     }, PATIENCE);
     expect(await running.reasonOf(freshToken())).toBe('ok');
     scratch.write('secret', SECRET);
     expect(await readyWorkers(running)).toContain(pids[1]);
     expect(running.logLines()).toContainEqual(
-      expect.objectContaining({ level: 50, code: 2, signal: null, msg: CANNOT_START }),
+      expect.objectContaining({ level: 50, exit_code: 2, msg: INVALID_CONFIGURATION }),
     );
   });
 
-  test('as the last one while a file is bad leaves the service not ready until it is good', async () => {
-    // Not port 0, for which another one would be found then.
+  test('that was the last one leaves the service not ready until an invalid file is valid again', async () => {
+    // Port 0 would bind another port on the restart.
     const { running, pids } = await startTwo({}, { APPROOV_GRPC_LISTEN: `unix:${scratch.path('all.sock')}` });
     scratch.write('secret', 'x');
     for (const pid of pids) process.kill(pid, 'SIGKILL');
@@ -261,7 +261,7 @@ describe('a worker that is killed', () => {
       const { status, components } = await readReadyz(running.admin);
       expect(status).toBe(503);
       expect(components.files?.['keys']).toEqual([expect.stringContaining('keys[0].secretFile: ')]);
-      expect(Object.values(components.workers ?? {})).toEqual([CANNOT_START, CANNOT_START]);
+      expect(Object.values(components.workers ?? {})).toEqual([INVALID_CONFIGURATION, INVALID_CONFIGURATION]);
     }, PATIENCE);
     scratch.write('secret', SECRET);
     await readyWorkers(running);
@@ -269,15 +269,16 @@ describe('a worker that is killed', () => {
     expect(await reasonBy(client)).toBe('ok');
   });
 
-  test('while metrics are asked for does not end the service', async () => {
+  test('does not end the service if it dies during a scrape', async () => {
     const { running, pids } = await startTwo();
     const { client } = await connectTo(running);
     process.kill(pids[0] ?? 0, 'SIGSTOP');
-    // It does not tell, so it is taken by what it told last; then it dies while it is asked.
+    // A stopped worker does not report, so its last report is used; then it dies during a scrape.
     expect((await readMetrics(running.admin)).get('approov_worker_restarts_total')).toBe(0);
     const scrapes = Array.from({ length: 5 }, () => readMetrics(running.admin));
     process.kill(pids[0] ?? 0, 'SIGKILL');
-    for (const metrics of await Promise.all(scrapes)) expect(metrics.get(USED)).toBeGreaterThanOrEqual(0);
+    for (const metrics of await Promise.all(scrapes))
+      expect(metrics.get(VERIFICATIONS)).toBeGreaterThanOrEqual(0);
     expect(await readyWorkers(running)).toHaveLength(2);
     client.close();
   });
@@ -290,7 +291,7 @@ interface OpenCall {
   take(): void;
 }
 
-/** A check that is decided, but whose answer the client does not take yet. */
+/** A check that was decided, whose response the client does not read until `take`. */
 async function openCheck(running: CheckedService): Promise<OpenCall> {
   const session = connectHttp2(`http://${running.grpc}`, { settings: { initialWindowSize: 0 } });
   session.on('error', () => {});
@@ -307,7 +308,7 @@ async function openCheck(running: CheckedService): Promise<OpenCall> {
     call.on('trailers', (trailers) => resolve(`grpc-status ${trailers['grpc-status']}`));
     call.on('close', () => resolve('closed'));
   });
-  // A field of wire type 7, which there is not: a message that cannot be read, whose line tells the worker.
+  // Wire type 7 does not exist: the message does not decode, and its log line has the pid of the worker.
   call.end(Buffer.from([0, 0, 0, 0, 1, 0x0f]));
   await once(call, 'response');
   const line = await vi.waitFor(() => {
@@ -323,8 +324,8 @@ async function openCheck(running: CheckedService): Promise<OpenCall> {
   };
 }
 
-describe('the end', () => {
-  test('by SIGTERM reaches every worker: calls are answered, GOAWAY is sent, exit 0, nobody is left', async () => {
+describe('a service with workers', () => {
+  test('drains every worker on SIGTERM: it sends GOAWAY, answers calls in flight and exits 0', async () => {
     const { running, pids } = await startTwo({ drain: { delaySeconds: 0, timeoutSeconds: 3600 } });
     const calls = new Map<number, OpenCall>();
     while (!pids.every((pid) => calls.has(pid))) {
@@ -343,28 +344,28 @@ describe('the end', () => {
     expect(await running.ended).toBe(0);
     const draining = running.logLines().filter(({ msg }) => msg === 'draining');
     expect(draining.map(({ pid }) => pid).sort()).toEqual([...pids].sort());
-    expect(running.logLines().filter(({ msg }) => msg === 'worker died')).toEqual([]);
+    expect(running.logLines().filter(({ msg }) => String(msg).startsWith('worker '))).toEqual([]);
     expect(pids.filter(isAlive)).toEqual([]);
   });
 
-  test('of the primary by SIGKILL leaves no worker behind', async () => {
+  test('leaves no worker running when the primary is killed', async () => {
     const { running, pids } = await startTwo();
     await running.kill();
     await vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), PATIENCE);
   });
 
-  test('of a worker by SIGTERM is no end: it is replaced', async () => {
+  test('restarts a worker that gets SIGTERM itself', async () => {
     const { running, pids } = await startTwo();
     process.kill(pids[0] ?? 0, 'SIGTERM');
     await vi.waitFor(async () => expect(await readyWorkers(running)).not.toContain(pids[0]), PATIENCE);
   });
 });
 
-describe('a service that cannot start', () => {
+describe('a service with workers that cannot start', () => {
   const serve = (config: object) =>
     runCli(['serve', '--config', scratch.write('config.yaml', stringify({ keys, workers: 2, ...config }))]);
 
-  test('on the port of another: exit 1, one line', async () => {
+  test('exits 1 with one line if an address is in use', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const address = `127.0.0.1:${(taken.address() as { port: number }).port}`;
@@ -379,7 +380,7 @@ describe('a service that cannot start', () => {
     taken.close();
   });
 
-  test('by a secret that is no good: exit 2, one line', async () => {
+  test('exits 2 with one line if a secret is invalid', async () => {
     scratch.write('secret', 'x');
     const { code, stdout, stderr } = await serve({});
     expect([code, stdout]).toEqual([2, '']);
@@ -387,7 +388,7 @@ describe('a service that cannot start', () => {
   });
 });
 
-test('auto is as many workers as there is parallelism', async () => {
+test('workers: auto starts one worker per available CPU', async () => {
   const running = await start({ workers: 'auto' });
   const count = availableParallelism();
   if (count === 1) expect((await readReadyz(running.admin)).components.workers).toBeUndefined();

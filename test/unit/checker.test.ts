@@ -134,7 +134,7 @@ describe('a check', () => {
     const labels = `policy="default",mode="${mode}",verdict="unverified",action="${action}",reason="internal_error"`;
     expect(await metric(`approov_checks_total{${labels}}`)).toBe(1);
     expect(lines.map(({ msg, level }) => [msg, level])).toEqual([
-      ['fault', 50],
+      ['internal error', 50],
       ['check failed', 50],
     ]);
     expect(JSON.stringify(lines)).not.toContain(TOKEN);
@@ -152,7 +152,7 @@ describe('a check', () => {
         { [part]: { checkDone: fault } },
       );
       expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
-      expect(lines).toContainEqual(expect.objectContaining({ msg: 'fault', error: 'Error' }));
+      expect(lines).toContainEqual(expect.objectContaining({ msg: 'internal error', error: 'Error' }));
     },
   );
 

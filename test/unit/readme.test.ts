@@ -10,7 +10,7 @@ import { RESULT_HEADERS } from '../../src/authz/result-header.ts';
 import { actionFor, MODES } from '../../src/authz/verdict.ts';
 import { FILE } from '../../src/config/schema.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
-import { createWorkerRestarts } from '../../src/telemetry/primary-metrics.ts';
+import { createWorkerRestarts } from '../../src/telemetry/process-metrics.ts';
 
 const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 

@@ -1,4 +1,4 @@
-/** Owns the proof that the admin pages say what is promised, to whom it is promised. */
+/** Tests the content of the admin pages, who may read them, and the limits of their connections. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { type IncomingMessage, type RequestOptions, request } from 'node:http';
@@ -10,7 +10,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type AdminPages, type AdminServer, createAdminServer } from '../../../src/admin/admin-server.ts';
 import type { ListenTarget } from '../../../src/net/listener.ts';
 
-/** Half of what Node takes by default to close a connection with half a request. */
+/** Well below Node's default timeouts for incomplete requests. */
 const PATIENCE = { timeout: 20_000, interval: 20 };
 const LOOPBACK: ListenTarget = { kind: 'tcp', host: '127.0.0.1', port: 0 };
 
@@ -42,14 +42,14 @@ interface Answer {
 }
 
 async function get(where: ListenTarget, path: string, options: RequestOptions = {}): Promise<Answer> {
-  const place = where.kind === 'unix' ? { socketPath: where.path } : { host: where.host, port: where.port };
-  const sent = request({ ...place, path, agent: false, ...options }).end();
+  const address = where.kind === 'unix' ? { socketPath: where.path } : { host: where.host, port: where.port };
+  const sent = request({ ...address, path, agent: false, ...options }).end();
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
   return { status: response.statusCode, headers: response.headers, body: await text(response) };
 }
 
-describe('a page', () => {
-  test('/livez says ok', async () => {
+describe('an admin page', () => {
+  test('/livez is ok', async () => {
     const answer = await get(await start(LOOPBACK), '/livez');
     expect(answer).toMatchObject({
       status: 200,
@@ -58,21 +58,21 @@ describe('a page', () => {
     });
   });
 
-  test('/readyz says ready, by component', async () => {
+  test('/readyz is ready, with the state of each component', async () => {
     const answer = await get(await start(LOOPBACK), '/readyz');
     expect(answer).toMatchObject({ status: 200, headers: { 'content-type': 'application/json' } });
     const components = { process: 'serving', keys: { current: '0123456789ab' } };
     expect(JSON.parse(answer.body)).toEqual({ status: 'ready', components });
   });
 
-  test('/readyz is 503 if the service is not ready, and says why', async () => {
+  test('/readyz is 503 with the state of each component if the service is not ready', async () => {
     const readiness = () => ({ isReady: false, components: { process: 'draining' } });
     const answer = await get(await start(LOOPBACK, { readiness }), '/readyz');
     expect(answer.status).toBe(503);
     expect(JSON.parse(answer.body)).toEqual({ status: 'not ready', components: { process: 'draining' } });
   });
 
-  test('/metrics is the exposition', async () => {
+  test('/metrics is the exposition with its content type', async () => {
     const answer = await get(await start(LOOPBACK), '/metrics');
     expect(answer).toMatchObject({
       status: 200,
@@ -91,43 +91,46 @@ describe('a page', () => {
   });
 
   test.each(['/livez', '/readyz', '/metrics', '/config', '/'])(
-    '%s is never stored by a cache',
+    '%s has cache-control: no-store',
     async (path) => {
       expect((await get(await start(LOOPBACK), path)).headers['cache-control']).toBe('no-store');
     },
   );
 
-  test('has its query ignored', async () => {
+  test('ignores the query', async () => {
     expect((await get(await start(LOOPBACK), '/livez?a=/b')).status).toBe(200);
   });
 
   test.each(['/', '/livez/', '/LIVEZ', '//livez', '/toString', '/__proto__', '/constructor', '/%6civez'])(
-    'that is not there (%s) is 404, and the pages that are there are named',
+    'that does not exist (%s) is 404 with the list of pages',
     async (path) => {
       const answer = await get(await start(LOOPBACK), path);
-      expect(answer).toMatchObject({ status: 404, body: 'there are: /livez /readyz /metrics /config\n' });
+      expect(answer).toMatchObject({
+        status: 404,
+        body: 'not found; pages: /livez /readyz /metrics /config\n',
+      });
     },
   );
 
-  test.each(['POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS'])('is for GET only, not for %s', async (method) => {
+  test.each(['POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS'])('is 405 for %s', async (method) => {
     const answer = await get(await start(LOOPBACK), '/livez', { method });
     expect(answer).toMatchObject({ status: 405, headers: { allow: 'GET' } });
   });
 
-  test('that fails is 500 without a word of why, and the fault is handed on', async () => {
-    const faults: unknown[] = [];
-    const fault = new Error('planted');
+  test('that throws is 500 without the message, and the error is reported', async () => {
+    const reported: unknown[] = [];
+    const error = new Error('planted');
     const where = await start(LOOPBACK, {
-      metrics: () => Promise.reject(fault),
+      metrics: () => Promise.reject(error),
       configuration: () => {
-        throw fault;
+        throw error;
       },
-      onError: (error) => void faults.push(error),
+      onError: (thrown) => void reported.push(thrown),
     });
     for (const path of ['/metrics', '/config']) {
       expect(await get(where, path)).toMatchObject({ status: 500, body: 'internal error\n' });
     }
-    expect(faults).toEqual([fault, fault]);
+    expect(reported).toEqual([error, error]);
   });
 });
 
@@ -137,13 +140,13 @@ describe('/config', () => {
   test.each<[host: string, client: string]>([
     ['127.0.0.1', '127.0.0.1'],
     ['0.0.0.0', '127.0.0.1'],
-  ])('answers a loopback client (listening on %s, asked at %s)', async (host, client) => {
+  ])('answers a loopback client (listening on %s, connected to %s)', async (host, client) => {
     const where = await start({ kind: 'tcp', host, port: 0 });
     expect((await get({ ...where, host: client } as ListenTarget, '/config')).status).toBe(200);
   });
 
   test.runIf(hasIpv6())(
-    'answers a loopback client by IPv6 (this machine has it), also on a socket for both',
+    'answers a loopback client over IPv6, also on a dual-stack socket (needs IPv6)',
     async () => {
       const where = await start({ kind: 'tcp', host: '::', port: 0 });
       for (const client of ['::1', '127.0.0.1']) {
@@ -152,10 +155,10 @@ describe('/config', () => {
     },
   );
 
-  test('does not answer another address of 127.0.0.0/8, which a proxy may send from', async () => {
+  test('refuses other addresses of 127.0.0.0/8, which a proxy may use', async () => {
     const where = await start({ kind: 'tcp', host: '127.0.0.1', port: 0 });
-    const asked = await get(where, '/config', { localAddress: '127.0.0.6' });
-    expect(asked).toMatchObject(refused);
+    const answer = await get(where, '/config', { localAddress: '127.0.0.6' });
+    expect(answer).toMatchObject(refused);
     expect((await get(where, '/livez', { localAddress: '127.0.0.6' })).status).toBe(200);
   });
 
@@ -175,13 +178,13 @@ describe('/config', () => {
     '127.0.0.1:',
     '127.0.0.2',
     '::1',
-  ])('does not answer the Host "%s", which a name that resolves to loopback brings', async (host) => {
+  ])('refuses the Host "%s" (DNS rebinding)', async (host) => {
     const where = await start(LOOPBACK);
     expect(await get(where, '/config', { headers: { host } })).toMatchObject(refused);
     expect((await get(where, '/livez', { headers: { host } })).status).toBe(200);
   });
 
-  test('does not answer a request with two Hosts, or with none', async () => {
+  test('refuses a request with two Host headers or none', async () => {
     const where = await start(LOOPBACK);
     const ask = async (head: string): Promise<string> => {
       const peer = connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1');
@@ -199,12 +202,12 @@ describe('/config', () => {
     ['X-Forwarded-For', ''],
     ['via', '1.1 proxy'],
     ['forwarded', 'for=127.0.0.1'],
-  ])('does not answer a proxy on this machine (%s: %s)', async (name, value) => {
+  ])('refuses a request through a proxy on this machine (%s: %s)', async (name, value) => {
     const headers = { host: 'localhost', [name]: value };
     expect(await get(await start(LOOPBACK), '/config', { headers })).toMatchObject(refused);
   });
 
-  test('answers nobody whose address is not known', async () => {
+  test('refuses a client on a Unix socket, whose address is unknown', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'admin-'));
     const where = await start({ kind: 'unix', path: join(folder, 'admin.sock') });
     expect(await get(where, '/config')).toMatchObject(refused);
@@ -213,7 +216,7 @@ describe('/config', () => {
   });
 
   test.runIf(outerAddress() !== undefined)(
-    'answers no other client (needs an address besides loopback)',
+    'refuses a client that is not on loopback (needs another address)',
     async () => {
       const where = await start({ kind: 'tcp', host: '0.0.0.0', port: 0 });
       const headers = { 'x-forwarded-for': '127.0.0.1', forwarded: 'for=127.0.0.1', host: 'localhost' };
@@ -225,12 +228,12 @@ describe('/config', () => {
   );
 });
 
-describe('the server', () => {
-  test('tells the port that it found', async () => {
+describe('the admin server', () => {
+  test('returns the port that it bound', async () => {
     expect(await start(LOOPBACK)).toMatchObject({ kind: 'tcp', host: '127.0.0.1', port: expect.any(Number) });
   });
 
-  test('closes although a client keeps its connection open', async () => {
+  test('closes even if a client keeps its connection open', async () => {
     const where = await start(LOOPBACK);
     const peer = connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1');
     await once(peer, 'connect');
@@ -242,7 +245,7 @@ describe('the server', () => {
     await expect(get(where, '/livez')).rejects.toThrow('ECONNREFUSED');
   });
 
-  test('that is full closes its oldest idle connection, and answers the new one', async () => {
+  test('at its connection limit closes the oldest idle connection and answers the new one', async () => {
     const where = await start(LOOPBACK);
     const open = () =>
       connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1')
@@ -258,20 +261,20 @@ describe('the server', () => {
     for (const peer of others) peer.destroy();
   });
 
-  test('that is full of requests being answered closes a new connection', async () => {
-    let [asked, release] = [0, (): void => undefined];
+  test('at its connection limit with no idle connection closes the new one', async () => {
+    let [requests, release] = [0, (): void => undefined];
     const held = new Promise<void>((resolve) => {
       release = resolve;
     });
     const where = await start(LOOPBACK, {
       async metrics() {
-        asked++;
+        requests++;
         await held;
         return { contentType: 'text/plain', text: '' };
       },
     });
     const waiting = Array.from({ length: 256 }, () => get(where, '/metrics'));
-    await vi.waitFor(() => expect(asked).toBe(256), PATIENCE);
+    await vi.waitFor(() => expect(requests).toBe(256), PATIENCE);
     await expect(get(where, '/livez')).rejects.toThrow();
     release();
     expect(new Set((await Promise.all(waiting)).map(({ status }) => status))).toEqual(new Set([200]));
@@ -281,14 +284,14 @@ describe('the server', () => {
     ['nothing', ''],
     ['half of its headers', 'GET /livez HTTP/1.1\r\nhost: x\r\n'],
     ['half of its body', 'POST /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1'],
-  ])('closes a connection that sends %s and no more', async (_name, begin) => {
+  ])('closes a connection that sends %s and then stalls', async (_name, begin) => {
     const where = await start(LOOPBACK);
     const peer = connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1').on('error', () => {});
     peer.resume().write(begin);
     await vi.waitFor(() => expect(peer.closed).toBe(true), PATIENCE);
   });
 
-  test('outlives a client that sends rubbish', async () => {
+  test('answers 400 to a client that does not speak HTTP, and keeps serving', async () => {
     const where = await start(LOOPBACK);
     const peer = connect(where.kind === 'tcp' ? where.port : 0, '127.0.0.1').on('error', () => {});
     peer.write(Buffer.from('160301\xff\r\n\r\n', 'latin1'));

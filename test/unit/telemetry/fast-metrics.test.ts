@@ -1,4 +1,4 @@
-/** Owns the proof that our plain numbers read as prom-client's own metrics would. */
+/** Tests that fast metrics produce the same exposition as prom-client's own. */
 import fc from 'fast-check';
 import { AggregatorRegistry, Counter, Histogram, Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
@@ -11,16 +11,16 @@ import {
 const BOUNDS = [-5, 0, 0.000025, 1, 60];
 const HELP = 'What it counts.';
 
-/** The same observations by us and by prom-client. */
-function twins(observations: readonly (readonly [action: string, value: number])[]) {
+/** The same observations in our histogram and in prom-client's. */
+function histogramsOf(observations: readonly (readonly [action: string, value: number])[]) {
   const own = new Registry();
   const stock = new Registry();
-  const distributions = { allow: new FastHistogram(BOUNDS), deny: new FastHistogram(BOUNDS) };
+  const series = { allow: new FastHistogram(BOUNDS), deny: new FastHistogram(BOUNDS) };
   registerFastHistogram(
     own,
     'seconds',
     HELP,
-    new Map(Object.entries(distributions).map(([action, distribution]) => [{ action }, distribution])),
+    new Map(Object.entries(series).map(([action, each]) => [{ action }, each])),
   );
   const histogram = new Histogram({
     name: 'seconds',
@@ -31,7 +31,7 @@ function twins(observations: readonly (readonly [action: string, value: number])
   });
   for (const action of ['allow', 'deny']) histogram.zero({ action });
   for (const [action, value] of observations) {
-    distributions[action as 'allow' | 'deny'].observe(value);
+    series[action as 'allow' | 'deny'].observe(value);
     histogram.observe({ action }, value);
   }
   return { own, stock };
@@ -44,31 +44,31 @@ const observations = fc.array(
   ),
 );
 
-describe('a histogram', () => {
-  test('reads as prom-client’s, whatever was observed', async () => {
+describe('a fast histogram', () => {
+  test('has the exposition of prom-client’s for any observations', async () => {
     await fc.assert(
       fc.asyncProperty(observations, async (observed) => {
-        const { own, stock } = twins(observed);
+        const { own, stock } = histogramsOf(observed);
         expect(await own.metrics()).toBe(await stock.metrics());
       }),
     );
   });
 
-  test('adds up over workers as prom-client’s', async () => {
+  test('aggregates over workers like prom-client’s', async () => {
     await fc.assert(
       fc.asyncProperty(observations, observations, async (first, second) => {
         const sumOf = async (registries: readonly Registry[]): Promise<string> =>
           AggregatorRegistry.aggregate(
             await Promise.all(registries.map((registry) => registry.getMetricsAsJSON())),
           ).metrics();
-        const [one, other] = [twins(first), twins(second)];
+        const [one, other] = [histogramsOf(first), histogramsOf(second)];
         expect(await sumOf([one.own, other.own])).toBe(await sumOf([one.stock, other.stock]));
       }),
     );
   });
 });
 
-test('a counter shows each series once, with its zero, and none that is deleted', async () => {
+test('a fast counter exposes each series once, new ones as 0, and no deleted one', async () => {
   const registry = new Registry();
   const table = registerFastMetric(registry, Counter, {
     name: 'things_total',
@@ -81,6 +81,6 @@ test('a counter shows each series once, with its zero, and none that is deleted'
   const series = async (): Promise<string[]> =>
     (await registry.metrics()).split('\n').filter((line) => line.startsWith('things'));
   expect(await series()).toEqual(['things_total{key="a"} 2', 'things_total{key="c"} 0']);
-  // A second look must not count again.
+  // A second scrape must not add the values again.
   expect(await series()).toEqual(['things_total{key="a"} 2', 'things_total{key="c"} 0']);
 });

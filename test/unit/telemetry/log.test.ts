@@ -1,10 +1,11 @@
-/** Owns the proof that a log line holds what is promised and nothing that opens the API, and that a flood is summed up. */
+/** Tests the fields of check lines, that they contain no token or bound header, and the rate limit. */
 import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { verifyToken } from '../../../src/approov/token.ts';
 import type { CheckRequest } from '../../../src/authz/check-request.ts';
 import { type Decision, decide, decideUnreadable } from '../../../src/authz/decide.ts';
 import { choosePolicies } from '../../../src/authz/policy.ts';
+import type { CheckRecord } from '../../../src/telemetry/check-observer.ts';
 import { createLog, type Log } from '../../../src/telemetry/log.ts';
 import { checkRequest, KEYSET, NOW, policy, policyTable } from '../../support/check.ts';
 import { mintToken, OTHER_SECRET_BYTES } from '../../support/token.ts';
@@ -33,29 +34,27 @@ function judge(request: CheckRequest, by = policy()): Decision {
   return decide(request, choice, (token) => verifyToken(token, KEYSET, 'api.example.com'), NOW);
 }
 
-/** What was written for one check, without what pino adds. */
+function record(request: CheckRequest | undefined, decision: Decision, traceparent?: string): CheckRecord {
+  return { request, decision, traceparent, nowSeconds: NOW, durationSeconds: 0 };
+}
+
+/** The line of one check, without the fields that pino adds. */
 function lineFor(
   request: CheckRequest | undefined,
   decision: Decision,
   traceparent?: string,
 ): Record<string, unknown> {
-  const { log: own, lines } = start('all');
-  own.checkDone({
-    request: request,
-    decision: decision,
-    traceparent: traceparent,
-    nowSeconds: NOW,
-    durationSeconds: 0,
-  });
-  own.close();
+  const { log: checkLog, lines } = start('all');
+  checkLog.checkDone(record(request, decision, traceparent));
+  checkLog.close();
   expect(lines).toHaveLength(1);
   const { time, pid, hostname, ...rest } = lines[0] ?? {};
   expect([typeof time, typeof pid, typeof hostname]).toEqual(['number', 'number', 'string']);
   return rest;
 }
 
-describe('the line of a check', () => {
-  test('has each field that is promised', () => {
+describe('the log line of a check', () => {
+  test('has every documented field', () => {
     const token = mintToken(
       { exp: NOW + 300, arc: 'ARC', did: 'DID' },
       { header: { kid: 'k1' }, secret: OTHER_SECRET_BYTES },
@@ -96,7 +95,7 @@ describe('the line of a check', () => {
     });
   });
 
-  test('calls the claims of a verified signature by their names, even if the token failed later', () => {
+  test('has claims without the prefix unverified_ once the signature verified, even if the token failed later', () => {
     const request = checkRequest({
       headers: { 'approov-token': mintToken({ exp: NOW, arc: 'ARC', did: 'DID' }) },
     });
@@ -106,7 +105,7 @@ describe('the line of a check', () => {
     expect(line).not.toHaveProperty('unverified_did');
   });
 
-  test('of a failure under observe says that it would have been denied, of a success that it would not', () => {
+  test('has would_deny true for a failure under observe, false for a success or a skipped check', () => {
     const missing = checkRequest();
     expect(lineFor(missing, judge(missing, policy({ mode: 'observe' })))).toMatchObject({
       action: 'allow',
@@ -121,7 +120,7 @@ describe('the line of a check', () => {
     });
   });
 
-  test('of a message that does not decode is an error and knows only that', () => {
+  test('is an error without request fields if the message does not decode', () => {
     expect(lineFor(undefined, decideUnreadable(), TRACEPARENT)).toEqual({
       level: 50,
       msg: 'check failed',
@@ -142,12 +141,12 @@ describe('the line of a check', () => {
     ['', ''],
     [`/${'x'.repeat(300)}`, `/${'x'.repeat(255)}`],
     [`/${'x'.repeat(300)}?q`, `/${'x'.repeat(255)}`],
-  ])('has of the path %j only %j', (path, logged) => {
+  ])('has for the path %j only %j', (path, logged) => {
     const request = checkRequest({ path });
     expect(lineFor(request, judge(request))['path']).toBe(logged);
   });
 
-  test('cuts every text that a client sent to 256 characters', () => {
+  test('has client text cut to 256 characters', () => {
     const long = 'y'.repeat(300);
     const token = mintToken({ arc: long, did: long }, { header: { alg: long, kid: long } });
     const headers = {
@@ -172,25 +171,25 @@ describe('the line of a check', () => {
     }
   });
 
-  test('stays one line of JSON whatever a client sends', () => {
-    const odd = `a\n{"b":"\u0000\u2028\ud83d${'\u{1f600}'.repeat(200)}`;
+  test('is one line of JSON whatever a client sends', () => {
+    const hostile = `a\n{"b":"\u0000\u2028\ud83d${'\u{1f600}'.repeat(200)}`;
     const request = checkRequest({
-      method: odd,
-      host: odd,
-      path: odd,
+      method: hostile,
+      host: hostile,
+      path: hostile,
       headers: { 'user-agent': Buffer.from([0xff, 0x0a]) },
     });
     expect(lineFor(request, judge(request))).toMatchObject({
       user_agent: '\u{fffd}\n',
-      method: odd.slice(0, 256),
+      method: hostile.slice(0, 256),
     });
   });
 
-  test('holds no control or format character as such, in what a client sent or in what we say', () => {
+  test('has control and format characters escaped, in client text and in our own messages', () => {
     const nasty = 'a\u0007\u0085\u009b2J\u2028\u202emoc\u2066\u200f\u{e0041}\u007fz';
     const token = mintToken({ arc: nasty, did: nasty }, { header: { alg: nasty, kid: nasty } });
     const written: string[] = [];
-    const own = createLog({
+    const checkLog = createLog({
       settings: { level: 'info', checks: 'all' },
       destination: { write: (line) => void written.push(line) },
       nowMs: () => 0,
@@ -198,22 +197,16 @@ describe('the line of a check', () => {
     });
     const headers = { 'approov-token': token, 'user-agent': nasty };
     const request = checkRequest({ method: nasty, host: nasty, path: nasty, sourceAddress: nasty, headers });
-    own.checkDone({
-      request: request,
-      decision: judge(request),
-      traceparent: undefined,
-      nowSeconds: NOW,
-      durationSeconds: 0,
-    });
-    own.warn({ problem: nasty }, nasty);
-    own.close();
+    checkLog.checkDone(record(request, judge(request)));
+    checkLog.warn({ problem: nasty }, nasty);
+    checkLog.close();
     expect(written).toHaveLength(2);
     for (const line of written) expect(line).toMatch(/^[\x20-\x7e]+\n$/);
     expect(JSON.parse(written[0] ?? '')).toMatchObject({ host: nasty, user_agent: nasty, kid: nasty });
     expect(JSON.parse(written[1] ?? '')).toMatchObject({ problem: nasty, msg: nasty });
   });
 
-  test('leaves out what is no text in a token, and a traceparent that is none', () => {
+  test('omits token fields that are not strings, and a malformed traceparent', () => {
     const token = mintToken({ arc: 1, did: ['x'] }, { header: { kid: { a: 1 } } });
     const request = checkRequest({ headers: { 'approov-token': token } });
     const line = lineFor(request, judge(request), '00-xyz');
@@ -221,26 +214,20 @@ describe('the line of a check', () => {
       expect(line).not.toHaveProperty(field);
   });
 
-  test('never holds the token, a query, a fragment or a bound header', () => {
+  test('never contains the token, a query, a fragment or a bound header', () => {
     const token = mintToken({ exp: NOW + 300, pay: 'x' });
     const headers = { 'approov-token': token, authorization: 'Bearer planted', 'user-agent': 'planted too' };
     const request = checkRequest({ path: '/p?planted#planted', headers });
-    const { log: own, lines } = start('all');
-    own.configure(policyTable(BOUND), { level: 'info', checks: 'all' });
-    own.checkDone({
-      request: request,
-      decision: judge(request, BOUND),
-      traceparent: undefined,
-      nowSeconds: NOW,
-      durationSeconds: 0,
-    });
+    const { log: checkLog, lines } = start('all');
+    checkLog.configure(policyTable(BOUND), { level: 'info', checks: 'all' });
+    checkLog.checkDone(record(request, judge(request, BOUND)));
     expect(lines).toMatchObject([{ reason: 'binding_mismatch' }]);
     const text = JSON.stringify(lines);
     for (const planted of ['planted', token, ...token.split('.')]) expect(text).not.toContain(planted);
   });
 });
 
-describe('which checks have a line', () => {
+describe('log.checks', () => {
   const missing = checkRequest();
   const fine = checkRequest({ headers: { 'approov-token': mintToken({ exp: NOW + 1 }) } });
 
@@ -248,65 +235,39 @@ describe('which checks have a line', () => {
     ['none', []],
     ['failures', ['missing_approov_token']],
     ['all', ['missing_approov_token', 'ok']],
-  ])('under checks: %s', (checks, reasons) => {
-    const { log: own, lines } = start(checks);
-    for (const request of [missing, fine])
-      own.checkDone({
-        request: request,
-        decision: judge(request),
-        traceparent: undefined,
-        nowSeconds: NOW,
-        durationSeconds: 0,
-      });
+  ])('%s logs the reasons %j', (checks, reasons) => {
+    const { log: checkLog, lines } = start(checks);
+    for (const request of [missing, fine]) checkLog.checkDone(record(request, judge(request)));
     expect(lines.map(({ reason }) => reason)).toEqual(reasons);
   });
 
-  test('is changed by a new configuration, as is the level', () => {
-    const { log: own, lines } = start('none');
-    own.configure(policyTable(policy()), { level: 'info', checks: 'failures' });
-    own.checkDone({
-      request: missing,
-      decision: judge(missing),
-      traceparent: undefined,
-      nowSeconds: NOW,
-      durationSeconds: 0,
-    });
-    own.configure(policyTable(policy()), { level: 'error', checks: 'failures' });
-    own.checkDone({
-      request: missing,
-      decision: judge(missing),
-      traceparent: undefined,
-      nowSeconds: NOW,
-      durationSeconds: 0,
-    });
+  test('and the level change with a new configuration', () => {
+    const { log: checkLog, lines } = start('none');
+    checkLog.configure(policyTable(policy()), { level: 'info', checks: 'failures' });
+    checkLog.checkDone(record(missing, judge(missing)));
+    checkLog.configure(policyTable(policy()), { level: 'error', checks: 'failures' });
+    checkLog.checkDone(record(missing, judge(missing)));
     expect(lines).toHaveLength(1);
   });
 
   test.each([
     ['silent', 'info', ['info', 'warn', 'error']],
     ['info', 'error', ['error']],
-  ])('and from %s to %s so are all other lines', (before, after, levels) => {
-    const { log: own, lines } = start('none', before);
-    own.configure(policyTable(policy()), { level: after, checks: 'none' });
-    for (const level of ['info', 'warn', 'error'] as const) own[level]({}, level);
+  ])('does not affect other lines: a level changed from %s to %s writes %j', (before, after, levels) => {
+    const { log: checkLog, lines } = start('none', before);
+    checkLog.configure(policyTable(policy()), { level: after, checks: 'none' });
+    for (const level of ['info', 'warn', 'error'] as const) checkLog[level]({}, level);
     expect(lines.map(({ msg }) => msg)).toEqual(levels);
   });
 });
 
-describe('a flood', () => {
+describe('the rate limit', () => {
   const missing = checkRequest();
   const duplicate = checkRequest({ headers: { 'approov-token': ['a', 'b'] } });
 
-  test('of over 20 lines a second for a reason is summed up in one line and one count; other reasons are not touched', () => {
-    const { log: own, lines, suppressed, clock } = start();
-    const write = (request: CheckRequest): void =>
-      own.checkDone({
-        request: request,
-        decision: judge(request),
-        traceparent: undefined,
-        nowSeconds: NOW,
-        durationSeconds: 0,
-      });
+  test('replaces lines above 20 per second and reason with one summary line, and leaves other reasons alone', () => {
+    const { log: checkLog, lines, suppressed, clock } = start();
+    const write = (request: CheckRequest): void => checkLog.checkDone(record(request, judge(request)));
     for (let count = 0; count < 25; count++) write(missing);
     for (let count = 0; count < 20; count++) write(duplicate);
     expect(lines.filter(({ reason }) => reason === 'missing_approov_token')).toHaveLength(20);
@@ -317,74 +278,48 @@ describe('a flood', () => {
     write(missing);
     expect(suppressed).toEqual([['missing_approov_token', 5]]);
     expect(lines.slice(40)).toMatchObject([
-      { reason: 'missing_approov_token', suppressed: 5, msg: 'lines of checks suppressed', level: 30 },
+      { reason: 'missing_approov_token', suppressed: 5, msg: 'check log lines suppressed', level: 30 },
       { reason: 'missing_approov_token', msg: 'check failed' },
     ]);
   });
 
-  test('is summed up at the level of its lines, and not counted where they are not wanted', () => {
-    const { log: own, lines, suppressed } = start('all', 'error');
+  test('logs its summary at the level of the suppressed lines, and does not count lines below the level', () => {
+    const { log: checkLog, lines, suppressed } = start('all', 'error');
     for (let count = 0; count < 22; count++) {
-      own.checkDone({
-        request: undefined,
-        decision: decideUnreadable(),
-        traceparent: undefined,
-        nowSeconds: NOW,
-        durationSeconds: 0,
-      });
-      own.checkDone({
-        request: missing,
-        decision: judge(missing),
-        traceparent: undefined,
-        nowSeconds: NOW,
-        durationSeconds: 0,
-      });
+      checkLog.checkDone(record(undefined, decideUnreadable()));
+      checkLog.checkDone(record(missing, judge(missing)));
     }
-    own.close();
+    checkLog.close();
     expect(suppressed).toEqual([['internal_error', 2]]);
     expect(lines).toHaveLength(21);
     expect(lines.at(-1)).toMatchObject({ level: 50, reason: 'internal_error', suppressed: 2 });
   });
 
-  test('that ends with the process is summed up too', () => {
-    const { log: own, lines, suppressed } = start();
-    for (let count = 0; count < 22; count++)
-      own.checkDone({
-        request: missing,
-        decision: judge(missing),
-        traceparent: undefined,
-        nowSeconds: NOW,
-        durationSeconds: 0,
-      });
-    own.close();
+  test('logs its summary when the log is closed', () => {
+    const { log: checkLog, lines, suppressed } = start();
+    for (let count = 0; count < 22; count++) checkLog.checkDone(record(missing, judge(missing)));
+    checkLog.close();
     expect(suppressed).toEqual([['missing_approov_token', 2]]);
     expect(lines.at(-1)).toMatchObject({ suppressed: 2 });
   });
 
-  test('that ends by itself is summed up without another check', async () => {
-    const { log: own, lines, suppressed, clock } = start();
-    for (let count = 0; count < 23; count++)
-      own.checkDone({
-        request: missing,
-        decision: judge(missing),
-        traceparent: undefined,
-        nowSeconds: NOW,
-        durationSeconds: 0,
-      });
+  test('logs its summary after a second without another check', async () => {
+    const { log: checkLog, lines, suppressed, clock } = start();
+    for (let count = 0; count < 23; count++) checkLog.checkDone(record(missing, judge(missing)));
     clock.nowMs += 1000;
     await expect.poll(() => suppressed, { timeout: 10_000 }).toEqual([['missing_approov_token', 3]]);
     expect(lines.at(-1)).toMatchObject({ suppressed: 3 });
   });
 });
 
-test('each policy below enforce is named at warn, one line each', () => {
-  const { log: own, lines } = start();
+test('each policy below enforce gets one warn line', () => {
+  const { log: checkLog, lines } = start();
   const others = [
     policy({ name: 'a', mode: 'off' }),
     policy({ name: 'b', mode: 'observe' }),
     policy({ name: 'c', mode: 'limit' }),
   ];
-  own.configure(policyTable(policy(), [], others), { level: 'info', checks: 'all' });
+  checkLog.configure(policyTable(policy(), [], others), { level: 'info', checks: 'all' });
   expect(lines.map(({ level, policy: name, mode }) => [level, name, mode])).toEqual([
     [40, 'a', 'off'],
     [40, 'b', 'observe'],
@@ -392,18 +327,18 @@ test('each policy below enforce is named at warn, one line each', () => {
   ]);
 });
 
-test('a fault says where, and not what, since its message may quote a request', () => {
-  const { log: own, lines } = start();
-  own.fault(new TypeError('planted message\nplanted line\n    at planted place'));
-  own.fault('planted text');
+test('an internal error is logged with its stack and without its message, which may quote a request', () => {
+  const { log: checkLog, lines } = start();
+  checkLog.internalError(new TypeError('planted message\nplanted line\n    at planted frame'));
+  checkLog.internalError('planted text');
   expect(lines).toMatchObject([
     {
       level: 50,
-      msg: 'fault',
+      msg: 'internal error',
       error: 'TypeError',
       stack: expect.arrayContaining([expect.stringContaining('log.test.ts')]),
     },
-    { level: 50, msg: 'fault' },
+    { level: 50, msg: 'internal error' },
   ]);
   expect(JSON.stringify(lines)).not.toContain('planted');
 });

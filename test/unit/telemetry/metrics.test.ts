@@ -1,4 +1,4 @@
-/** Owns the proof that every metric of the contract is there with its labels, and moves when it should. */
+/** Tests the names, labels and initial series of every metric, and the events that change them. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { SDK_STATUSES } from '../../../src/approov/sdk-status.ts';
 import { REASON_NAMES } from '../../../src/authz/reason.ts';
 import { createMetrics } from '../../../src/telemetry/metrics.ts';
-import { createWorkerRestarts } from '../../../src/telemetry/primary-metrics.ts';
+import { createWorkerRestarts } from '../../../src/telemetry/process-metrics.ts';
 import { policy, policyTable } from '../../support/check.ts';
 import { type CheckClient, createCheckClient, requestWith } from '../../support/grpc-client.ts';
 import { type RunningService, startServe } from '../../support/process.ts';
@@ -16,7 +16,7 @@ import { freshToken, mintToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET } from 
 
 type Series = ReadonlyMap<string, number>;
 
-/** Every series of an exposition by its name and labels. */
+/** The value of each series of an exposition, by name and labels. */
 function parseExposition(text: string): Series {
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return new Map(
@@ -31,7 +31,7 @@ function seriesOf(series: Series, metric: string): string[] {
   return [...series.keys()].filter((name) => name === metric || name.startsWith(`${metric}{`)).sort();
 }
 
-describe('before the first check', () => {
+describe('metrics before the first check', () => {
   async function fresh(): Promise<{ text: string; series: Series }> {
     const metrics = createMetrics('1.2.3');
     createWorkerRestarts(metrics.registry);
@@ -88,13 +88,13 @@ describe('before the first check', () => {
       'approov_check_duration_seconds_count',
       ['allow', 'limit', 'deny'].map((action) => `action="${action}"`),
     ],
-  ])('%s has its zero for each label of its closed set', async (metric, labels) => {
+  ])('%s is exposed as 0 for each label of its closed set', async (metric, labels) => {
     const { series } = await fresh();
     expect(seriesOf(series, metric)).toEqual(labels.map((label) => `${metric}{${label}}`).sort());
     for (const name of seriesOf(series, metric)) expect([name, series.get(name)]).toEqual([name, 0]);
   });
 
-  test('approov_checks_total has its zero for what a policy can do, and for the two reasons of no policy at all', async () => {
+  test('approov_checks_total is exposed as 0 for each outcome that a policy can have, and for the two without a policy', async () => {
     const names = seriesOf((await fresh()).series, 'approov_checks_total');
     expect(names).toContain(
       'approov_checks_total{policy="open",mode="off",verdict="skipped",action="allow",reason="policy_off"}',
@@ -109,7 +109,7 @@ describe('before the first check', () => {
     );
   });
 
-  test('approov_policy_mode and approov_build_info are 1, and a mode that has gone has no series', async () => {
+  test('approov_policy_mode and approov_build_info are 1, and a former mode has no series', async () => {
     const metrics = createMetrics('1.2.3');
     metrics.configured(policyTable(policy({ mode: 'observe' })), []);
     metrics.configured(policyTable(policy()), []);
@@ -121,7 +121,7 @@ describe('before the first check', () => {
     expect(series.get('approov_build_info{version="1.2.3"}')).toBe(1);
   });
 
-  test('the duration has buckets from 25 µs to 100 ms', async () => {
+  test('approov_check_duration_seconds has buckets from 25 µs to 100 ms', async () => {
     const buckets = [...(await fresh()).series.keys()].flatMap(
       (name) => /^approov_check_duration_seconds_bucket\{le="([^"]+)",action="allow"\}/.exec(name)?.[1] ?? [],
     );
@@ -129,7 +129,7 @@ describe('before the first check', () => {
   });
 });
 
-describe('a running service', () => {
+describe('the metrics of a running service', () => {
   const folder = mkdtempSync(join(tmpdir(), 'metrics-'));
   let service: RunningService;
   let client: CheckClient;
@@ -141,7 +141,7 @@ describe('a running service', () => {
     return parseExposition(await response.text());
   }
 
-  /** By how much each of our series has risen since the test began. */
+  /** The increase of each of our series since the test began. */
   async function rises(): Promise<Record<string, number>> {
     const entries = [...(await scrape())].map(([name, value]): [string, number] => [
       name,
@@ -176,7 +176,7 @@ routes: [{pathPrefix: /limited, policy: limited}]
     rmSync(folder, { recursive: true });
   });
 
-  test('says what it started on', () => {
+  test('expose the policies and the load times of the start', () => {
     expect(before.get('approov_policy_mode{policy="limited",mode="limit"}')).toBe(1);
     for (const source of ['config', 'keys']) {
       const loaded = before.get(`approov_reload_last_success_timestamp_seconds{source="${source}"}`) ?? 0;
@@ -184,7 +184,7 @@ routes: [{pathPrefix: /limited, policy: limited}]
     }
   });
 
-  test('counts a verified check, its key, the life that its token has left, and the look-up in the cache', async () => {
+  test('count a verified check, its key, the remaining lifetime of its token, and the cache lookup', async () => {
     const exp = Math.floor(Date.now() / 1000) + 250;
     const token = mintToken({ exp }, { secret: OTHER_SECRET_BYTES });
     for (let count = 0; count < 2; count++) await client.check(requestWith({ 'approov-token': token }));
@@ -204,7 +204,7 @@ routes: [{pathPrefix: /limited, policy: limited}]
     expect(Math.abs(used - Date.now() / 1000)).toBeLessThan(120);
   });
 
-  test('counts the key of an expired token, whose remaining life is negative', async () => {
+  test('count the key of an expired token, whose remaining lifetime is negative', async () => {
     const expired = mintToken({ exp: Math.floor(Date.now() / 1000) - 20 });
     await client.check(requestWith({ 'approov-token': expired }));
     const rise = await rises();
@@ -216,7 +216,7 @@ routes: [{pathPrefix: /limited, policy: limited}]
     expect(rise).not.toHaveProperty('approov_token_remaining_seconds_bucket{le="-30"}');
   });
 
-  test('counts the key of a signature over what is no JSON object', async () => {
+  test('count the key of a signature over a payload that is not a JSON object', async () => {
     await client.check(requestWith({ 'approov-token': mintToken([]) }));
     expect(await rises()).toMatchObject({
       [checks('default', 'enforce', 'unverified', 'deny', 'invalid_token_format')]: 1,
@@ -224,13 +224,15 @@ routes: [{pathPrefix: /limited, policy: limited}]
     });
   });
 
-  test('counts no key for a signature that none verified', async () => {
+  test('count no key for an invalid signature', async () => {
     await client.check(requestWith({ 'approov-token': freshToken({}, { secret: Buffer.alloc(32, 'x') }) }));
-    const names = Object.keys(await rises()).filter((name) => /key_used|last_used|remaining/.test(name));
+    const names = Object.keys(await rises()).filter((name) =>
+      /key_verifications|last_used|remaining/.test(name),
+    );
     expect(names).toEqual([]);
   });
 
-  test('counts a limited check, and one that does not decode', async () => {
+  test('count a limited check, and a message that does not decode', async () => {
     await client.check(requestWith({}, { path: '/limited' }));
     await client.checkBytes(Buffer.from([0xff]));
     expect(await rises()).toMatchObject({
@@ -244,21 +246,25 @@ routes: [{pathPrefix: /limited, policy: limited}]
   test.each<[name: string, headers: Readonly<Record<string, string>>, status: string | undefined]>([
     ['the status header', { 'approov-status': 'no_network' }, 'no_network'],
     [
-      'the status header beside a token, in any case',
+      'the status header next to a token, in any case',
       { 'approov-status': ' SUCCESS ', 'approov-token': 'x' },
       'success',
     ],
-    ['a status word for a token', { 'approov-token': 'MITM_DETECTED' }, 'mitm_detected'],
+    ['a status word in the token header', { 'approov-token': 'MITM_DETECTED' }, 'mitm_detected'],
     [
-      'the header rather than the word',
+      'the status header rather than the token header',
       { 'approov-token': 'bad_url', 'approov-status': 'rejected' },
       'rejected',
     ],
-    ['a word for a token that is not known', { 'approov-token': 'SUNNY_DAY' }, 'other'],
-    ['a word that is not known', { 'approov-status': 'planted"} 1\n' }, 'other'],
-    ['two words', { 'approov-status': 'success,rejected' }, 'other'],
-    ['no word at all', { 'approov-status': '', 'approov-token': 'planted1' }, undefined],
-  ])('counts an SDK status from %s', async (_name, headers, status) => {
+    ['an unknown word in the token header', { 'approov-token': 'SUNNY_DAY' }, 'other'],
+    ['an unknown word in the status header', { 'approov-status': 'planted"} 1\n' }, 'other'],
+    ['two words in the status header', { 'approov-status': 'success,rejected' }, 'other'],
+    [
+      'an empty status header (none is counted)',
+      { 'approov-status': '', 'approov-token': 'planted1' },
+      undefined,
+    ],
+  ])('count an SDK status from %s', async (_name, headers, status) => {
     await client.check(requestWith(headers));
     const rise = Object.entries(await rises()).filter(([name]) =>
       name.startsWith('approov_sdk_status_total'),
@@ -266,12 +272,12 @@ routes: [{pathPrefix: /limited, policy: limited}]
     expect(rise).toEqual(status === undefined ? [] : [[`approov_sdk_status_total{status="${status}"}`, 1]]);
   });
 
-  test('counts the lines of its log that are left out', async () => {
+  test('count suppressed log lines', async () => {
     await Promise.all(
       Array.from({ length: 200 }, () => client.check(requestWith({ 'approov-token': 'a,b' }))),
     );
     const name = 'approov_log_lines_suppressed_total{reason="duplicate_approov_token"}';
-    const summedUp = (): unknown =>
+    const suppressed = (): unknown =>
       service
         .logLines()
         .filter(({ suppressed }) => suppressed !== undefined)
@@ -280,12 +286,12 @@ routes: [{pathPrefix: /limited, policy: limited}]
       service
         .logLines()
         .filter(({ reason, msg }) => reason === 'duplicate_approov_token' && msg === 'check failed').length;
-    await vi.waitFor(() => expect(written() + Number(summedUp())).toBe(200), 10_000);
-    await vi.waitFor(async () => expect((await rises())[name]).toBe(summedUp()), 10_000);
-    expect(summedUp()).toBeGreaterThan(0);
+    await vi.waitFor(() => expect(written() + Number(suppressed())).toBe(200), 10_000);
+    await vi.waitFor(async () => expect((await rises())[name]).toBe(suppressed()), 10_000);
+    expect(suppressed()).toBeGreaterThan(0);
   });
 
-  test('knows how many checks are in flight', async () => {
+  test('count the checks in flight', async () => {
     const session = connectHttp2(`http://${service.grpc}`, { settings: { initialWindowSize: 0 } });
     const headers = {
       ':method': 'POST',
@@ -300,8 +306,8 @@ routes: [{pathPrefix: /limited, policy: limited}]
     session.close();
   });
 
-  test('has no label and no series from a request, however odd', async () => {
-    const odd = {
+  test('have no label and no series from a request', async () => {
+    const planted = {
       'approov-token': 'planted',
       'approov-status': 'planted',
       'user-agent': 'planted',
@@ -310,11 +316,11 @@ routes: [{pathPrefix: /limited, policy: limited}]
     const context = {
       attributes: {
         context_extensions: { approov_policy: 'planted' },
-        request: { http: { headers: odd, method: 'planted', host: 'planted', path: '/planted' } },
+        request: { http: { headers: planted, method: 'planted', host: 'planted', path: '/planted' } },
       },
     };
     await client.check(context);
-    await client.check(requestWith(odd, { method: 'planted', host: 'planted', path: '/planted' }));
+    await client.check(requestWith(planted, { method: 'planted', host: 'planted', path: '/planted' }));
     const after = await scrape();
     expect([...after.keys()].filter((name) => name.includes('planted'))).toEqual([]);
     expect(seriesOf(after, 'approov_checks_total').filter((name) => !before.has(name))).toEqual([]);

@@ -1,0 +1,78 @@
+/** Runs several workers as one service: starts, reloads and stops them, and combines their readiness and metrics. */
+import type { Readiness } from '../admin/readiness.ts';
+import type { ListenAddress } from '../config/address.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { WorkerChannel } from './worker-channel.ts';
+import { WorkerStartError } from './worker-exit.ts';
+import { createWorkerMetrics } from './worker-metrics.ts';
+import { createWorkerSlot, type WorkerSlot } from './worker-slot.ts';
+
+/** For a worker to exit once it has drained. */
+const EXIT_GRACE_MS = 5000;
+
+export interface WorkerPool {
+  /**
+   * Starts `count` workers; resolves with the bound address once the first one listens.
+   * @throws {WorkerStartError} the first worker ended before it listened.
+   */
+  start(count: number): Promise<ListenAddress>;
+  readiness(): Readiness;
+  metricsText(): Promise<string>;
+  reload(): void;
+  /** @param drainMs how long a worker's drain may take. */
+  stop(drainMs: number): Promise<void>;
+}
+
+/** @param nowMs a monotonic clock. */
+export function createWorkerPool(log: Log, nowMs: () => number): WorkerPool {
+  const metrics = createWorkerMetrics();
+  const slots: WorkerSlot[] = [];
+  let isStopping = false;
+
+  function addSlot(): WorkerSlot {
+    const slot = createWorkerSlot({ log, nowMs, onExit: metrics.retire, onRestart: metrics.restarted });
+    slots.push(slot);
+    return slot;
+  }
+
+  function running(): WorkerChannel[] {
+    return slots.filter((slot) => slot.isRunning()).map((slot) => slot.worker());
+  }
+
+  return {
+    async start(count) {
+      const grpc = await listeningOrThrow(addSlot().worker());
+      while (slots.length < count) addSlot();
+      for (const slot of slots) slot.supervise();
+      return grpc;
+    },
+
+    readiness() {
+      const reports = running().flatMap((worker) => worker.readiness() ?? []);
+      const ready = reports.find(({ isReady }) => isReady);
+      const workers = slots.map((slot) => [slot.worker().pid ?? 'not spawned', slot.state()]);
+      return {
+        isReady: !isStopping && ready !== undefined,
+        components: { ...(ready ?? reports[0])?.components, workers: Object.fromEntries(workers) },
+      };
+    },
+
+    metricsText: () => metrics.text(running()),
+
+    reload() {
+      for (const worker of running()) worker.reload();
+    },
+
+    async stop(drainMs) {
+      isStopping = true;
+      await Promise.all(slots.map((slot) => slot.stop(drainMs + EXIT_GRACE_MS)));
+    },
+  };
+}
+
+async function listeningOrThrow(worker: WorkerChannel): Promise<ListenAddress> {
+  const exited = worker.exited.then((exit) => {
+    throw new WorkerStartError(exit);
+  });
+  return Promise.race([worker.listening, exited]);
+}
