@@ -1,4 +1,4 @@
-/** Owns the version, which package.json states once. */
+/** Reads the version from package.json. */
 import { readFileSync } from 'node:fs';
 
 export const VERSION: string = readVersion();

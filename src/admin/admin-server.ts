@@ -1,8 +1,9 @@
 /** Serves the admin pages over plain HTTP: liveness, readiness, metrics, and the effective configuration. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { limitConnections } from '../net/connections.ts';
-import { type ListenerOptions, type ListenTarget, listen } from '../net/listener.ts';
+import type { ListenAddress } from '../config/address.ts';
+import { limitConnections } from '../net/connection-limits.ts';
+import { type ListenerOptions, listen } from '../net/listener.ts';
 import type { Readiness } from './readiness.ts';
 
 /** Clients are few: probes and Prometheus. At the limit, the connection that has been idle longest is closed. */
@@ -30,7 +31,7 @@ export interface AdminPages {
 }
 
 export interface AdminServer {
-  listen(target: ListenTarget): Promise<ListenTarget>;
+  listen(address: ListenAddress): Promise<ListenAddress>;
   close(): Promise<void>;
 }
 
@@ -69,8 +70,8 @@ export function createAdminServer(pages: AdminPages): AdminServer {
   });
 
   return {
-    listen: (target) =>
-      listen(server, target, { unixSocketMode: 0o600, onListenerError: pages.onListenerError }),
+    listen: (address) =>
+      listen(server, address, { unixSocketMode: 0o600, onListenerError: pages.onListenerError }),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -1,4 +1,4 @@
-/** Owns `check-config`: shows what `serve` would run with. */
+/** Prints the configuration that `serve` would run with, and its warnings. */
 import { formatConfig } from '../config/format-config.ts';
 import { findWarnings } from '../config/warnings.ts';
 import { loadConfig } from '../sources/config-store.ts';
@@ -10,11 +10,11 @@ export const checkConfig: Command = {
   help: [],
   options: {},
   async run(options, io) {
-    const configuration = await loadConfig(configFile(options, io), io.env);
-    const { config, keys, decryptionKeys } = configuration;
+    const loaded = await loadConfig(configFile(options, io), io.env);
+    const { config, keys, decryptionKeys } = loaded;
     io.out(formatConfig(config, keys, decryptionKeys).trimEnd());
-    const ofConfig = findWarnings(config).map(({ path, message }) => `${path}: ${message}`);
-    for (const warning of [...ofConfig, ...keyWarnings(keys), ...decryptionWarnings(configuration)])
+    const configWarnings = findWarnings(config).map(({ path, message }) => `${path}: ${message}`);
+    for (const warning of [...configWarnings, ...keyWarnings(keys), ...decryptionWarnings(loaded)])
       io.err(`warning: ${warning}`);
     return EXIT.ok;
   },

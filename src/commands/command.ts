@@ -1,54 +1,59 @@
-/** Owns what a command is: options in, exit code out, and a mistake of the user's as one readable line. */
+/** Defines a command: it reads its options, uses the process only through `Io`, and returns an exit code. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { type Env, readVariable, valueProblem } from '../config/env.ts';
 import { INVALID_CONFIGURATION } from '../server/exit-code.ts';
 
-/** The outside as a command sees it. */
+/** The process, as a command sees it. */
 export interface Io {
   readonly env: Env;
-  /** Writes text and a line end to standard output. */
+  /** Writes a line to stdout. */
   readonly out: (text: string) => void;
+  /** Writes a line to stderr, with unprintable characters escaped. */
   readonly err: (text: string) => void;
   readonly readStdin: () => Promise<string>;
   readonly nowSeconds: () => number;
-  /** Resolves once the process is asked to end, by a signal or by {@link stop}. */
-  readonly stopSignal: () => Promise<void>;
-  readonly stop: () => void;
-  /** From now on only {@link err} writes to standard error, and no error of a stream ends the process. */
-  readonly takeStreams: () => void;
+  /** Handles SIGTERM and SIGINT from now on. Resolves on the first one or on {@link requestStop}; a second exits. */
+  readonly stopRequested: () => Promise<void>;
+  readonly requestStop: () => void;
+  /** From now on only {@link err} writes to stderr, and no error of stdout or stderr ends the process. */
+  readonly enterServiceMode: () => void;
   readonly onReloadSignal: (reload: () => void) => void;
 }
 
 type OptionsConfig = NonNullable<ParseArgsConfig['options']>;
 
 export interface Command {
-  /** The lines of `--help` that are this command's own. */
+  /** Lines of `--help` about this command's options. */
   readonly help: readonly string[];
   readonly options: OptionsConfig;
-  /** The exit code after a mistake in usage or configuration, where it is not 2. */
-  readonly mistakeCode?: number;
-  /** @returns the exit code. */
+  /** Exit code for bad usage or configuration. Default: `EXIT.usage`. */
+  readonly usageErrorCode?: number;
+  /**
+   * @returns the exit code.
+   * @throws {UsageError | ConfigError} bad usage or configuration, which the caller reports.
+   */
   run(options: Options, io: Io): Promise<number>;
 }
 
 export const EXIT = { ok: 0, failure: 1, usage: INVALID_CONFIGURATION, refused: 3 } as const;
 
-/** A command line that cannot be followed. */
+/** Bad usage of the command line. The message is one line and quotes no value that may be a secret. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-export const GLOBAL_OPTIONS = {
+/** The options that every command accepts. */
+const GLOBAL_OPTIONS = {
   config: { type: 'string' },
   help: { type: 'boolean' },
   version: { type: 'boolean' },
 } as const satisfies OptionsConfig;
 
-/** The options of one call. Each accessor is for options declared with its type. */
+/** The parsed options of a command. Each accessor reads options declared with its type. */
 export class Options {
   readonly #values: Readonly<Record<string, unknown>>;
 
-  /** @throws {UsageError} an option that is not there, lacks its value, or has one too many. */
+  /** @throws {UsageError} an unknown option, a missing value, or a value for a flag. */
   constructor(args: readonly string[], options: OptionsConfig) {
     try {
       this.#values = parseArgs({
@@ -78,15 +83,16 @@ export class Options {
 }
 
 function describeParseError({ code, message }: NodeJS.ErrnoException): string {
-  // Not repeated: it may be a token whose `--token` was forgotten.
-  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'an argument that is no option';
-  // Only the first sentence: the rest is advice on positional arguments, of which there are none.
+  // Not quoted: it may be a token without its `--token`.
+  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL')
+    return 'unexpected argument; only options are accepted';
+  // Node's first sentence only: the rest is advice about positional arguments, which no command takes.
   return message.split(/\. |\n/, 1)[0] ?? '';
 }
 
 /**
- * The configuration file that `--config` or `APPROOV_CONFIG` names.
- * @throws {UsageError} the variable's value is not the name alone.
+ * The configuration file named by `--config` or else by `APPROOV_CONFIG`, if any.
+ * @throws {UsageError} the variable has quotes or control characters around the name.
  */
 export function configFile(options: Options, io: Io): string | undefined {
   const named = options.text('config');

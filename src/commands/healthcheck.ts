@@ -1,4 +1,4 @@
-/** Owns `healthcheck`: asks the running service's gRPC health, for HEALTHCHECK and exec probes. */
+/** Queries the health of the running service, for Docker's HEALTHCHECK and Kubernetes exec probes. */
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -14,17 +14,19 @@ const TIMEOUT_MS = 2000;
 export const healthcheck: Command = {
   help: [],
   options: {},
-  // Docker and Kubernetes know 0 and 1.
-  mistakeCode: EXIT.failure,
+  // Docker reserves exit code 2.
+  usageErrorCode: EXIT.failure,
   async run(options, io) {
     const listen = await readListen(options, io);
-    // A client certificate is Envoy's and not ours to show, so the admin page is asked instead.
-    const isMutual = listen.tls?.clientCaFile !== undefined;
-    const address = reachable(isMutual ? listen.admin : listen.grpc);
+    // Under mTLS the gRPC listener requires a client certificate, which this command does not have.
+    const isMtls = listen.tls?.clientCaFile !== undefined;
+    const address = dialAddress(isMtls ? listen.admin : listen.grpc);
     try {
-      const answer = isMutual ? await askReadyz(address) : await askHealth(address, listen.tls !== undefined);
-      if (answer === 'SERVING') return EXIT.ok;
-      io.err(`${formatAddress(address)}: ${answer}`);
+      const status = isMtls
+        ? await queryReadyz(address)
+        : await queryHealth(address, listen.tls !== undefined);
+      if (status === 'SERVING') return EXIT.ok;
+      io.err(`${formatAddress(address)}: ${status}`);
     } catch (error) {
       io.err(`${formatAddress(address)}: ${describe(error)}`);
     }
@@ -32,7 +34,7 @@ export const healthcheck: Command = {
   },
 };
 
-/** @throws {ConfigError} with what is wrong with it, or with reading the file. */
+/** @throws {ConfigError} the file cannot be read, or its `listen` section is invalid. */
 async function readListen(options: Options, io: Io): Promise<ListenSettings> {
   const file = configFile(options, io);
   const text = file === undefined ? undefined : await readTextFile(file);
@@ -44,48 +46,51 @@ async function readListen(options: Options, io: Io): Promise<ListenSettings> {
   return parsed.listen;
 }
 
-type Answer = 'SERVING' | 'NOT_SERVING';
+type ServingStatus = 'SERVING' | 'NOT_SERVING';
 
 function describe(error: unknown): string {
   const { code, message, cause } = error as NodeJS.ErrnoException & { cause?: NodeJS.ErrnoException };
   return cause?.code ?? code ?? message;
 }
 
-async function askReadyz(address: ListenAddress): Promise<Answer> {
+async function queryReadyz(address: ListenAddress): Promise<ServingStatus> {
   const response = await fetch(`http://${formatAddress(address)}/readyz`, {
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
   return response.ok ? 'SERVING' : 'NOT_SERVING';
 }
 
-/** The address to call for one that is listened on: the wildcards mean any, so this machine's own will do. */
-function reachable(address: ListenAddress): ListenAddress {
+/** The address to connect to for a listen address: loopback for the wildcard addresses. */
+function dialAddress(address: ListenAddress): ListenAddress {
   if (address.kind === 'unix') return address;
-  const own: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
-  return { ...address, host: own[address.host] ?? address.host };
+  const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+  return { ...address, host: loopback[address.host] ?? address.host };
 }
 
-/** An empty HealthCheckRequest, which asks for the whole server, behind gRPC's five bytes of flag and length. */
+/** An empty HealthCheckRequest, which means the whole server, after the 5-byte gRPC prefix of flag and length. */
 const REQUEST = Buffer.alloc(5);
-/** HealthCheckResponse { status: SERVING } behind the same. */
+/** HealthCheckResponse { status: SERVING } after the same prefix. */
 const SERVING = Buffer.from([0, 0, 0, 0, 2, 0x08, 0x01]);
 
 /**
- * Calls `grpc.health.v1.Health/Check`. By hand, as one fixed message each way is less than loading the gRPC
- * library in every probe.
+ * Calls `grpc.health.v1.Health/Check` over node:http2. With one fixed message each way, loading the gRPC library for
+ * every probe would cost more than it saves.
  */
-function askHealth(address: ListenAddress, isTls: boolean): Promise<Answer> {
+function queryHealth(address: ListenAddress, isTls: boolean): Promise<ServingStatus> {
   return new Promise((resolve, reject) => {
     const target =
       address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
     const session = connectHttp2(isTls ? 'https://localhost' : 'http://localhost', {
       createConnection: () =>
         isTls
-          ? // Only whether it answers is asked, on this machine: there is nothing to protect, and no name to check.
+          ? // Not verified: the connection carries no secret, and the configured address is not a host name to check.
             connectTls({ ...target, ALPNProtocols: ['h2'], rejectUnauthorized: false })
           : connectSocket(target),
     });
-    const timer = setTimeout(() => session.destroy(new Error(`no answer in ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
+    const timer = setTimeout(
+      () => session.destroy(new Error(`no response within ${TIMEOUT_MS} ms`)),
+      TIMEOUT_MS,
+    );
     const end = (settle: () => void): void => {
       clearTimeout(timer);
       session.close();

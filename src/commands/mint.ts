@@ -1,4 +1,4 @@
-/** Owns `mint`: signs an example token, as `approov token -genExample` would. */
+/** Signs an example token, like `approov token -genExample`. */
 import { randomBytes } from 'node:crypto';
 import type { VerificationKey } from '../approov/keyset.ts';
 import { Secret } from '../approov/secret.ts';
@@ -9,11 +9,11 @@ import { parseDurationSeconds } from './duration.ts';
 
 export const mint: Command = {
   help: [
-    '--expires-in TIME    life from now: 90s, 5m (default), 1h; --expires-in=-1m for an expired one',
-    "--bind VALUE         bind the token to a header's value, e.g. 'Bearer abc'; repeat for several headers, in order",
-    '--claim NAME=VALUE   add a claim; VALUE is JSON if it reads as JSON, else text; repeat for more',
-    '--key-id ID          the key that signs (default: the first)',
-    '--invalid            a signature that does not verify, as after a failed attestation',
+    '--expires-in TIME    lifetime: 90s, 5m (default), 1h; --expires-in=-1m for an expired token',
+    "--bind VALUE         bind the token to a header value, e.g. 'Bearer abc'; repeat for several headers, in order",
+    '--claim NAME=VALUE   add a claim; VALUE is JSON if it parses as JSON, else text; repeatable',
+    '--key-id ID          key to sign with (default: the first symmetric key)',
+    '--invalid            make a signature that does not verify, as after a failed attestation',
   ],
   options: {
     'expires-in': { type: 'string' },
@@ -23,10 +23,11 @@ export const mint: Command = {
     invalid: { type: 'boolean' },
   },
   async run(options, io) {
-    const lifeSeconds = parseDurationSeconds(options.text('expires-in') ?? '5m');
-    if (lifeSeconds === undefined) throw new UsageError('--expires-in: must be a time such as 90s, 5m or 1h');
+    const lifetimeSeconds = parseDurationSeconds(options.text('expires-in') ?? '5m');
+    if (lifetimeSeconds === undefined)
+      throw new UsageError('--expires-in: must be a duration such as 90s, 5m or 1h');
     const claims = {
-      exp: Math.floor(io.nowSeconds() + lifeSeconds),
+      exp: Math.floor(io.nowSeconds() + lifetimeSeconds),
       did: 'ExampleApproovTokenDID==',
       ip: '1.2.3.4',
       ...boundClaims(options.texts('bind')),
@@ -47,7 +48,7 @@ function isSymmetric(key: VerificationKey): key is SymmetricKey {
 
 function sign(key: SymmetricKey, claims: Readonly<Record<string, unknown>>, isInvalid: boolean): string {
   const [alg] = key.algorithms;
-  if (alg === undefined) throw new UsageError(`--key-id: ${key.id} allows no algorithm`);
+  if (alg === undefined) throw new UsageError(`--key-id: ${key.id} has no algorithm`);
   const header = { alg, typ: 'JWT', ...(key.kid === undefined ? {} : { kid: key.kid }) };
   const signingInput = [header, claims]
     .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
@@ -61,7 +62,7 @@ function chooseKey(keys: readonly SymmetricKey[], options: Options): SymmetricKe
   const key = id === undefined ? keys[0] : keys.find((candidate) => candidate.id === id);
   if (key === undefined) {
     throw new UsageError(
-      `--key-id: no such symmetric key; there are: ${keys.map((other) => other.id).join(', ')}`,
+      `--key-id: unknown symmetric key; known: ${keys.map((other) => other.id).join(', ')}`,
     );
   }
   return key;

@@ -1,25 +1,21 @@
-/** Owns `serve`: runs the service until a signal ends it. */
-
-import { startService } from '../server/service.ts';
+/** Runs the service until it is asked to stop. */
+import { type Service, startService } from '../server/service.ts';
 import { WorkerStartError } from '../server/worker-exit.ts';
 import { openConfigStore } from '../sources/config-store.ts';
-import { type Command, configFile, EXIT } from './command.ts';
+import { type Command, configFile, EXIT, type Io, type Options } from './command.ts';
 
 export const serve: Command = {
-  help: ['SIGTERM or SIGINT drains and ends it, a second one ends it at once; SIGHUP reloads files now'],
+  help: ['SIGTERM or SIGINT drains and exits, a second one exits at once; SIGHUP reloads all files now'],
   options: {},
   async run(options, io) {
-    io.takeStreams();
-    const stopRequested = io.stopSignal();
-    const starting = openConfigStore(configFile(options, io), io.env).then((files) =>
-      startService(files, io.stop),
-    );
-    // From the beginning, as a signal that nobody listens to ends the process.
+    io.enterServiceMode();
+    const stopRequested = io.stopRequested();
+    const starting = start(options, io);
+    // Installed during the start already, because a SIGHUP without a listener ends the process.
     io.onReloadSignal(() => void starting.then((service) => service.reload()));
     try {
-      // Asked before it serves, it has nothing to drain.
       const service = await Promise.race([starting, stopRequested]);
-      if (service === undefined) return EXIT.ok;
+      if (service === undefined) return EXIT.ok; // Stopped while it was starting: nothing to drain.
       await stopRequested;
       await service.stop();
       return EXIT.ok;
@@ -31,3 +27,8 @@ export const serve: Command = {
     }
   },
 };
+
+async function start(options: Options, io: Io): Promise<Service> {
+  const configStore = await openConfigStore(configFile(options, io), io.env);
+  return startService(configStore, io.requestStop);
+}

@@ -1,65 +1,60 @@
-/** Follows each gRPC call from its headers to its end, and refuses by its headers one that is compressed or too large. */
+/** Tracks each gRPC call from its headers to its end, and rejects compressed or oversized ones by their headers. */
 import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
-import { hasExpired } from './check-call.ts';
+import { CHECK_PATH, type CheckCallObserver } from './transport.ts';
 
-/** By so much a timer, which runs on another clock, may end a call before its deadline has come. */
-const EARLY_TIMER_MS = 2;
-/** Most bytes of headers that Node takes by itself; a call with more never reaches us. */
+/** grpc-js ends a call by a timer, which runs on another clock and may fire this long before the deadline. */
+const TIMER_SKEW_MS = 2;
+/** Node's own limit for a header block; calls above it do not reach grpc-js. */
 const NODE_MAX_HEADER_BYTES = 65_535;
 
-export type NextCall = Parameters<ServerInterceptor>[1];
-type Listener = Parameters<NextCall['start']>[0];
+/** A call as an interceptor sees it: the side that is closer to the network. */
+export type ServerCall = Parameters<ServerInterceptor>[1];
+type Listener = Parameters<ServerCall['start']>[0];
 
-export interface CallObserver {
-  /** A check has arrived; the function that it returns is called when it has ended. */
-  readonly onStarted: () => () => void;
-  /** A check ended before it was answered: given up by the client (or not readable, or too large), or at its deadline. */
-  readonly onAbandoned: (cause: 'cancelled' | 'deadline') => void;
-  /** Most bytes of a call's HTTP/2 headers (RFC 9113 §10.5.1); a call with more ends as RESOURCE_EXHAUSTED. */
+interface InterceptorOptions extends CheckCallObserver {
   readonly maxMetadataBytes: number;
 }
 
-/** @param otherCalls gets every open call that is no check. */
-export function createInterceptor(
-  checkPath: string,
-  observer: CallObserver,
-  otherCalls: Set<NextCall>,
+/** @param otherCalls is kept up to date with the open calls of other methods than Check. */
+export function createCallInterceptor(
+  options: InterceptorOptions,
+  otherCalls: Set<ServerCall>,
 ): ServerInterceptor {
   return ({ path }, call) =>
-    path === checkPath ? new TrackedCall(call, observer) : kept(call, observer.maxMetadataBytes, otherCalls);
+    path === CHECK_PATH
+      ? new TrackedCheckCall(call, options)
+      : trackOpenCall(call, options.maxMetadataBytes, otherCalls);
 }
 
-/** gRPC's compression guide has a server say what it accepts where it refuses. */
-const ACCEPTED = new Metadata();
-ACCEPTED.set('grpc-accept-encoding', 'identity');
+/** A server that rejects an encoding says which ones it accepts (gRPC compression guide). */
+const ACCEPTED_ENCODINGS = new Metadata();
+ACCEPTED_ENCODINGS.set('grpc-accept-encoding', 'identity');
 
-/** Answers a call that is refused, before anything of its message is read. */
-function isRefused(call: NextCall, metadata: Metadata, maxMetadataBytes: number): boolean {
+/** @returns whether the call was rejected. Nothing of its message has been read then. */
+function rejectByHeaders(call: ServerCall, metadata: Metadata, maxMetadataBytes: number): boolean {
   if (isCompressed(call)) {
-    const details = 'only grpc-encoding identity is accepted';
-    call.sendStatus({ code: status.UNIMPLEMENTED, details, metadata: ACCEPTED });
+    const details = 'unsupported grpc-encoding; only identity is accepted';
+    call.sendStatus({ code: status.UNIMPLEMENTED, details, metadata: ACCEPTED_ENCODINGS });
     return true;
   }
-  // By its headers, as calls that are held open without a message hold them too.
+  // Checked before the message arrives: calls held open without a message hold their headers as well.
   if (isOverLimit(metadata, maxMetadataBytes)) {
-    call.sendStatus({
-      code: status.RESOURCE_EXHAUSTED,
-      details: `headers of over ${maxMetadataBytes} bytes`,
-    });
+    const details = `headers exceed ${maxMetadataBytes} bytes`;
+    call.sendStatus({ code: status.RESOURCE_EXHAUSTED, details });
     return true;
   }
   return false;
 }
 
 /**
- * Never unpacked: 150 messages of 4 KB could claim 1 GiB, and Envoy does not compress checks. grpc-js takes
- * `grpc-encoding` out of the metadata, but keeps it in this field.
+ * Compressed messages are never decompressed: 150 messages of 4 KB could expand to 1 GiB, and Envoy does not compress
+ * checks. grpc-js removes `grpc-encoding` from the metadata but keeps its value in this field.
  */
-function isCompressed(call: NextCall): boolean {
+function isCompressed(call: ServerCall): boolean {
   return (call as { readonly incomingEncoding?: unknown }).incomingEncoding !== 'identity';
 }
 
-/** Sizes as RFC 9113 §10.5.1 counts them: 32 bytes for each field beside its text. */
+/** RFC 9113 §6.5.2 defines the size: 32 bytes of overhead for each field on top of name and value. */
 function isOverLimit(metadata: Metadata, maxMetadataBytes: number): boolean {
   if (maxMetadataBytes >= NODE_MAX_HEADER_BYTES) return false;
   let bytes = 0;
@@ -69,13 +64,17 @@ function isOverLimit(metadata: Metadata, maxMetadataBytes: number): boolean {
   return bytes > maxMetadataBytes;
 }
 
-/** Puts the call among the open ones from its begin, which one that was reset at once does not have, to its end. */
-function kept(call: NextCall, maxMetadataBytes: number, open: Set<NextCall>): ServerInterceptingCall {
+/** Adds the call when its headers arrive, because grpc-js does not report the end of a call that was reset before. */
+function trackOpenCall(
+  call: ServerCall,
+  maxMetadataBytes: number,
+  open: Set<ServerCall>,
+): ServerInterceptingCall {
   return new ServerInterceptingCall(call, {
     start: (next) =>
       next({
         onReceiveMetadata(metadata, receive) {
-          if (isRefused(call, metadata, maxMetadataBytes)) return;
+          if (rejectByHeaders(call, metadata, maxMetadataBytes)) return;
           open.add(call);
           receive(metadata);
         },
@@ -85,39 +84,38 @@ function kept(call: NextCall, maxMetadataBytes: number, open: Set<NextCall>): Se
 }
 
 /**
- * Follows each check from its headers to its end: many a call that is given up never comes to the handler, as its
- * message is not whole. Stands between library and handler in both directions itself: the closures that its parent
- * makes cost CPU.
+ * Tracks a check from its headers to its end. The handler cannot: it is not called for a check that is cancelled before
+ * its message is complete. Overrides the methods of both directions, because the closures of the superclass cost CPU.
  */
-class TrackedCall extends ServerInterceptingCall implements Listener {
-  readonly #call: NextCall;
-  readonly #observer: CallObserver;
+class TrackedCheckCall extends ServerInterceptingCall implements Listener {
+  readonly #call: ServerCall;
+  readonly #options: InterceptorOptions;
   #handler: Listener | undefined;
   #onEnded: (() => void) | undefined;
-  #isWhole = false;
+  #isMessageComplete = false;
   #isAnswered = false;
 
-  constructor(call: NextCall, observer: CallObserver) {
+  constructor(call: ServerCall, options: InterceptorOptions) {
     super(call);
     this.#call = call;
-    this.#observer = observer;
+    this.#options = options;
   }
 
   override start(handler: Listener): void {
     this.#handler = handler;
     this.#call.start(this);
-    // Reset in the packet that brought it: grpc-js does not begin with it.
-    if (this.#onEnded === undefined) this.#observer.onAbandoned('cancelled');
+    // grpc-js does not start a call that is reset in the same packet that opened it.
+    if (this.#onEnded === undefined) this.#options.onAbandoned('cancelled');
   }
 
   onReceiveMetadata(metadata: Parameters<Listener['onReceiveMetadata']>[0]): void {
-    this.#onEnded = this.#observer.onStarted();
-    if (isRefused(this.#call, metadata, this.#observer.maxMetadataBytes)) return;
+    this.#onEnded = this.#options.onStarted();
+    if (rejectByHeaders(this.#call, metadata, this.#options.maxMetadataBytes)) return;
     this.#handler?.onReceiveMetadata(metadata);
   }
 
   onReceiveMessage(message: unknown): void {
-    this.#isWhole = true;
+    this.#isMessageComplete = true;
     this.#handler?.onReceiveMessage(message);
   }
 
@@ -125,16 +123,18 @@ class TrackedCall extends ServerInterceptingCall implements Listener {
     this.#handler?.onReceiveHalfClose();
   }
 
-  /** grpc-js calls this at the end of every call, whether it was cancelled or not. */
+  /** grpc-js calls this at the end of every call, cancelled or not. */
   onCancel(): void {
     this.#onEnded?.();
-    // grpc-js ends a call at its deadline by itself.
-    if (!this.#isAnswered)
-      this.#observer.onAbandoned(hasExpired(this.#call, EARLY_TIMER_MS) ? 'deadline' : 'cancelled');
+    if (!this.#isAnswered) this.#options.onAbandoned(this.#isPastDeadline() ? 'deadline' : 'cancelled');
     this.#handler?.onCancel();
   }
 
-  override sendMetadata(metadata: Parameters<NextCall['sendMetadata']>[0]): void {
+  #isPastDeadline(): boolean {
+    return Number(this.#call.getDeadline()) - TIMER_SKEW_MS <= Date.now();
+  }
+
+  override sendMetadata(metadata: Parameters<ServerCall['sendMetadata']>[0]): void {
     this.#call.sendMetadata(metadata);
   }
 
@@ -142,9 +142,9 @@ class TrackedCall extends ServerInterceptingCall implements Listener {
     this.#call.sendMessage(message, callback);
   }
 
-  override sendStatus(status: Parameters<NextCall['sendStatus']>[0]): void {
-    // grpc-js also answers a call that was reset before its message was whole, as one without a message.
-    this.#isAnswered = this.#isWhole;
+  override sendStatus(status: Parameters<ServerCall['sendStatus']>[0]): void {
+    // grpc-js also sends a status to a call that was reset before its message was complete.
+    this.#isAnswered = this.#isMessageComplete;
     this.#call.sendStatus(status);
   }
 }

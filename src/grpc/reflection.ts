@@ -1,11 +1,11 @@
 /**
- * Owns what reflection tells of proto files, in the form that clients accept: protobufjs, which proto-loader describes
- * them by, leaves out imports and gives map entries a name of its own.
+ * Corrects the file descriptors that reflection serves. proto-loader creates them with protobufjs, which omits imports
+ * and does not name map entries as protoc does, so clients reject them.
  */
 import type { PackageDefinition } from '@grpc/proto-loader';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
 
-/** The files of proto/ as proto-loader names them, one per package; each may import only those before it. */
+/** The files of proto/ under proto-loader's names, one per package, in order of dependency. */
 const FILES = [
   'google_protobuf.proto',
   'google_rpc.proto',
@@ -14,7 +14,7 @@ const FILES = [
   'envoy_service_auth_v3.proto',
 ];
 
-/** The same definition with its file descriptors fixed. */
+/** Returns a copy with corrected file descriptors. */
 export function fixDescriptors(definition: PackageDefinition): PackageDefinition {
   const fixed: Record<string, unknown> = {};
   for (const [symbol, part] of Object.entries(definition)) {
@@ -45,7 +45,7 @@ function fixFile(bytes: Buffer): Buffer {
   return Buffer.from(descriptor.FileDescriptorProto.encode(message).finish());
 }
 
-/** The entry of a map field `some_map` is the message `SomeMapEntry` (protobuf.dev/programming-guides/proto3#backwards). */
+/** The entry message of a map field `some_map` is `SomeMapEntry` (protobuf.dev/programming-guides/proto3#backwards). */
 function fixMapEntries({ field, nestedType }: MessageType): void {
   for (const nested of nestedType) {
     fixMapEntries(nested);

@@ -1,54 +1,53 @@
-/** Owns listening on a TCP address or a unix socket. */
+/** Binds a server to a TCP address or a Unix socket. */
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, type ListenOptions, type Server } from 'node:net';
+import type { ListenAddress } from '../config/address.ts';
 
-export type ListenTarget =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string };
-
-/** Of sockaddr_un, with its NUL left out: libuv cuts a longer path short and listens somewhere else. */
+/** The size of `sun_path` without its NUL. libuv truncates a longer path and binds the wrong one. */
 const MAX_SOCKET_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
 
 export interface ListenerOptions {
-  /** Permission bits of a unix socket. */
+  /** Permission bits of a Unix socket. */
   readonly unixSocketMode: number;
-  /** A connection could not be accepted, as when the process is out of file descriptors; others may be. */
+  /** `accept` failed, for example because the process is out of file descriptors. The server keeps listening. */
   readonly onListenerError: (error: Error) => void;
 }
 
 /**
- * Listens, and tells where: the port is the bound one if 0 was asked for.
- * @throws the system's error if the address cannot be bound; a unix socket that nobody answers on is replaced.
+ * Starts listening. A stale Unix socket is replaced.
+ * @returns the bound address: with port 0, the port that the system chose.
+ * @throws the system's error if the address cannot be bound.
  */
 export async function listen(
   server: Server,
-  target: ListenTarget,
+  address: ListenAddress,
   { unixSocketMode, onListenerError }: ListenerOptions,
-): Promise<ListenTarget> {
+): Promise<ListenAddress> {
   const bound =
-    target.kind === 'tcp' ? await bindTcp(server, target) : await bindUnix(server, target, unixSocketMode);
+    address.kind === 'tcp' ? await bindTcp(server, address) : await bindUnix(server, address, unixSocketMode);
   server.on('error', onListenerError);
   return bound;
 }
 
-type Tcp = Extract<ListenTarget, { kind: 'tcp' }>;
-type Unix = Extract<ListenTarget, { kind: 'unix' }>;
+type TcpAddress = Extract<ListenAddress, { kind: 'tcp' }>;
+type UnixAddress = Extract<ListenAddress, { kind: 'unix' }>;
 
-async function bindTcp(server: Server, target: Tcp): Promise<Tcp> {
-  await bind(server, { host: target.host, port: target.port });
+async function bindTcp(server: Server, address: TcpAddress): Promise<TcpAddress> {
+  await bind(server, { host: address.host, port: address.port });
   const bound = server.address();
-  return typeof bound === 'object' && bound !== null ? { ...target, port: bound.port } : target;
+  return typeof bound === 'object' && bound !== null ? { ...address, port: bound.port } : address;
 }
 
-async function bindUnix(server: Server, target: Unix, unixSocketMode: number): Promise<Unix> {
-  if (Buffer.byteLength(target.path) > MAX_SOCKET_PATH_BYTES) {
-    throw Object.assign(new Error('the path is too long'), { code: 'ENAMETOOLONG' });
+async function bindUnix(server: Server, address: UnixAddress, unixSocketMode: number): Promise<UnixAddress> {
+  if (Buffer.byteLength(address.path) > MAX_SOCKET_PATH_BYTES) {
+    throw Object.assign(new Error('socket path too long'), { code: 'ENAMETOOLONG' });
   }
-  // Before the first try: node:cluster numbers a worker's tries, and lets workers share only those of one number.
-  if (await isStale(target.path)) unlinkSync(target.path);
-  await bind(server, { path: target.path });
-  chmodSync(target.path, unixSocketMode);
-  return target;
+  // Before the first attempt, not after a failed one: node:cluster numbers a worker's listen attempts, and workers
+  // share a handle only under the same number.
+  if (await isStale(address.path)) unlinkSync(address.path);
+  await bind(server, { path: address.path });
+  chmodSync(address.path, unixSocketMode);
+  return address;
 }
 
 function bind(server: Server, options: ListenOptions): Promise<void> {
@@ -61,19 +60,19 @@ function bind(server: Server, options: ListenOptions): Promise<void> {
   });
 }
 
-/** Whether a path is a socket that no process listens on: the file of one that died stays behind. */
+/** Whether a path is a socket that no process listens on: a process that is killed leaves its file behind. */
 async function isStale(path: string): Promise<boolean> {
   const isSocket = lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
-  return isSocket && !(await isAnswered(path));
+  return isSocket && (await refusesConnections(path));
 }
 
-function isAnswered(path: string): Promise<boolean> {
+function refusesConnections(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {
       socket.destroy();
-      resolve(true);
+      resolve(false);
     });
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
   });
 }

@@ -5,7 +5,8 @@ import type { Readiness } from '../admin/readiness.ts';
 import { type Checker, createChecker } from '../checker.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { ReloadSource } from '../config/config.ts';
-import { type AuthorizationServer, createAuthorizationServer } from '../grpc/authorization-server.ts';
+import { createGrpcJsTransport } from '../grpc/grpc-js-transport.ts';
+import type { Transport } from '../grpc/transport.ts';
 import type { ConfigStore, ReloadOutcome } from '../sources/config-store.ts';
 import { createKeyStore } from '../sources/key-store.ts';
 import type { LoadedConfig } from '../sources/loaded-config.ts';
@@ -61,13 +62,13 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     nowSeconds,
     onUnknownKid: () => keyStore.onUnknownKid(),
   });
-  const server = createServer(start, checker, options);
+  const transport = createTransport(start, checker, options);
   const reloader = createReloader(start, {
     keyStore,
     checker,
     log,
     metrics,
-    useTls: (tls) => server.useTls(tls),
+    useTls: (tls) => transport.useTls(tls),
   });
 
   const readiness = (): Readiness => describeReadiness(phase, keyStore, files);
@@ -75,7 +76,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
   /** Health and `/readyz` always agree. */
   function reportReadiness(): void {
     const now = readiness();
-    server.setServing(now.isReady);
+    transport.setServing(now.isReady);
     onReadiness(now);
   }
 
@@ -95,7 +96,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
 
   metrics.jwksAgesFrom(() => keyStore.ages());
   for (const source of sourcesInUse(start)) metrics.loaded(source, nowSeconds());
-  const grpc = await listenOrThrow(start.config.settings.listen.grpc, (target) => server.listen(target));
+  const grpc = await listenOrThrow(start.config.settings.listen.grpc, (address) => transport.listen(address));
   enter('serving');
   const poller = startPolling(poll, (error) => log.internalError(error));
 
@@ -112,7 +113,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
       enter('draining');
       log.info({ delay_seconds: delaySeconds, timeout_seconds: timeoutSeconds }, 'draining');
       await sleep(delaySeconds * 1000);
-      await server.shutdown(timeoutSeconds * 1000);
+      await transport.shutdown(timeoutSeconds * 1000);
       keyStore.stop();
     },
   };
@@ -122,14 +123,14 @@ function nowSeconds(): number {
   return Date.now() / 1000;
 }
 
-function createServer(
+function createTransport(
   { config, tls }: LoadedConfig,
   checker: Checker,
   { log, metrics }: CheckServerOptions,
-): AuthorizationServer {
+): Transport {
   const { listen, limits, connection } = config.settings;
-  return createAuthorizationServer({
-    check: checker.check,
+  return createGrpcJsTransport({
+    check: (message, { traceparent }) => checker.check(message, traceparent),
     onStarted: () => metrics.checkStarted(),
     onAbandoned: (cause) => metrics.checkAbandoned(cause),
     unixSocketMode: Number.parseInt(listen.unixSocketMode, 8),

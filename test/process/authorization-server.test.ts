@@ -1,5 +1,4 @@
-/** Owns the gRPC server as a network peer sees it: health, reflection, limits, deadlines, and what must not hurt it. */
-
+/** Tests the gRPC server from the network: health, reflection, limits, deadlines and broken peers. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2';
@@ -35,27 +34,27 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** The service answers a check as ever. */
-async function expectAlive(): Promise<void> {
+/** Expects the service to answer a check. */
+async function expectServing(): Promise<void> {
   const client = createCheckClient(service.grpc);
   const answer = await client.check(requestWith({ 'approov-token': freshToken() }));
   client.close();
   expect(metadataOf(answer)['approov_reason']).toBe('ok');
 }
 
-/** Calls Check with a message as it stands. */
+/** Calls Check with raw message bytes. */
 function callCheck(
   message: Buffer,
   options: ClientOptions = {},
   metadata = new Metadata(),
 ): Promise<{ code: number; answer?: Buffer }> {
   const client = new Client(service.grpc, credentials.createInsecure(), options);
-  const asIs = (bytes: Buffer): Buffer => bytes;
+  const identity = (bytes: Buffer): Buffer => bytes;
   return new Promise((resolve) => {
     client.makeUnaryRequest(
       CHECK,
-      asIs,
-      asIs,
+      identity,
+      identity,
       message,
       metadata,
       (error: ServiceError | null, answer?: Buffer) => {
@@ -72,7 +71,7 @@ async function metric(name: string): Promise<number> {
   return Number(line?.slice(name.length));
 }
 
-/** Opens a call of Check on a connection of its own, without a body yet. */
+/** Opens a Check call without sending its message. */
 function openCall(session: ClientHttp2Session, headers: Readonly<Record<string, string>> = {}) {
   return session.request({
     ':method': 'POST',
@@ -126,12 +125,12 @@ describe('health', () => {
     return answer.status;
   }
 
-  test.each(['', SERVICE])('of "%s" is SERVING, by Check and by Watch', async (name) => {
+  test.each(['', SERVICE])('of "%s" is SERVING by Check and by Watch', async (name) => {
     expect(await check(name)).toBe('SERVING');
     expect(await firstWatched(name)).toBe('SERVING');
   });
 
-  test('of a service that is not there is NOT_FOUND by Check, and SERVICE_UNKNOWN by Watch', async () => {
+  test('of an unknown service is NOT_FOUND by Check and SERVICE_UNKNOWN by Watch', async () => {
     expect(await check('envoy.service.auth.v2.Authorization')).toBe(status.NOT_FOUND);
     expect(await firstWatched('envoy.service.auth.v2.Authorization')).toBe('SERVICE_UNKNOWN');
   });
@@ -165,7 +164,7 @@ describe('reflection', () => {
     return answer;
   }
 
-  test.each(versions)('%s lists the service', async (version) => {
+  test.each(versions)('%s lists the Authorization service', async (version) => {
     const answer = await ask(version, { list_services: '*' });
     expect(answer['list_services_response']).toMatchObject({
       service: expect.arrayContaining([{ name: SERVICE }]),
@@ -173,7 +172,7 @@ describe('reflection', () => {
   });
 
   test.each(versions)(
-    '%s describes it in files that import what they refer to, as clients need them',
+    '%s returns file descriptors with their imports, which clients need',
     async (version) => {
       const answer = await ask(version, { file_containing_symbol: SERVICE });
       const { file_descriptor_proto: files } = answer['file_descriptor_response'] as {
@@ -192,7 +191,7 @@ describe('reflection', () => {
 });
 
 describe('a call', () => {
-  test('with any authority is answered', async () => {
+  test('is answered whatever its :authority', async () => {
     for (const authority of ['outbound_.9000_._.host', 'ext_authz', '[::1]:9001', 'a,b;c']) {
       const { code } = await callCheck(Buffer.alloc(0), { 'grpc.default_authority': authority });
       expect([authority, code]).toEqual([authority, status.OK]);
@@ -202,10 +201,10 @@ describe('a call', () => {
   test.each([
     ['deflate', 1],
     ['gzip', 2],
-  ])('compressed by %s is UNIMPLEMENTED', async (_name, algorithm) => {
+  ])('compressed with %s is UNIMPLEMENTED', async (_name, algorithm) => {
     const options = { 'grpc.default_compression_algorithm': algorithm };
     expect((await callCheck(unknownFieldOf(10_000), options)).code).toBe(status.UNIMPLEMENTED);
-    await expectAlive();
+    await expectServing();
   });
 
   test.each([
@@ -217,7 +216,7 @@ describe('a call', () => {
     ['gzip', '/grpc.health.v1.Health/Watch'],
     ['gzip', '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo'],
   ])(
-    'with grpc-encoding "%s" (%s) is refused by its headers, and told what is accepted',
+    'with grpc-encoding "%s" (%s) is rejected by its headers with grpc-accept-encoding',
     async (encoding, path) => {
       const session = connectHttp2(`http://${service.grpc}`);
       const call = openCall(session, { 'grpc-encoding': encoding, ':path': path });
@@ -239,7 +238,7 @@ describe('a call', () => {
     expect(trailers).toMatchObject({ 'grpc-status': '0' });
   });
 
-  test('is answered uncompressed, with trailers that say OK', async () => {
+  test('is answered uncompressed, with status OK in its trailers', async () => {
     const session = connectHttp2(`http://${service.grpc}`);
     const call = openCall(session, { 'grpc-accept-encoding': 'gzip' });
     let [headers, trailers] = [{}, {}];
@@ -256,13 +255,13 @@ describe('a call', () => {
     expect(trailers).toMatchObject({ 'grpc-status': '0' });
   });
 
-  test('of the allowed size is read; one byte more is RESOURCE_EXHAUSTED, and the service lives on', async () => {
+  test('with a message of the maximum size is answered; one byte more is RESOURCE_EXHAUSTED', async () => {
     expect((await callCheck(unknownFieldOf(MESSAGE_BYTES))).code).toBe(status.OK);
     expect((await callCheck(unknownFieldOf(MESSAGE_BYTES + 1))).code).toBe(status.RESOURCE_EXHAUSTED);
-    await expectAlive();
+    await expectServing();
   });
 
-  test('whose deadline has passed is not looked at, and counted as cancelled by its deadline', async () => {
+  test('whose deadline has passed on arrival is counted as abandoned by deadline', async () => {
     const name = 'approov_checks_abandoned_total{cause="deadline"}';
     const before = await metric(name);
     const metadata = new Metadata();
@@ -271,7 +270,7 @@ describe('a call', () => {
     await vi.waitFor(async () => expect(await metric(name)).toBe(before + 1), 10_000);
   });
 
-  test('whose deadline passes while its message is on the way is counted as cancelled by its deadline', async () => {
+  test('whose deadline passes before its message arrives is counted as abandoned by deadline', async () => {
     const name = 'approov_checks_abandoned_total{cause="deadline"}';
     const before = await metric(name);
     const session = connectHttp2(`http://${service.grpc}`);
@@ -283,7 +282,7 @@ describe('a call', () => {
       .finally(() => session.destroy());
   });
 
-  test('that the client gives up before it is answered is counted as cancelled', async () => {
+  test('that the client cancels before its message is complete is counted as abandoned by cancellation', async () => {
     const name = 'approov_checks_abandoned_total{cause="cancelled"}';
     const before = await metric(name);
     const session = connectHttp2(`http://${service.grpc}`);
@@ -296,7 +295,7 @@ describe('a call', () => {
       .finally(() => session.destroy());
   });
 
-  test('that is given up leaves no check in flight', async () => {
+  test('whose connection closes before its answer is sent is no longer counted as in flight', async () => {
     const session = connectHttp2(`http://${service.grpc}`, { settings: { initialWindowSize: 0 } });
     openCall(session).end(FRAMED_EMPTY_MESSAGE);
     await vi.waitFor(async () => expect(await metric('approov_checks_in_flight')).toBe(1), 10_000);
@@ -304,7 +303,7 @@ describe('a call', () => {
     await vi.waitFor(async () => expect(await metric('approov_checks_in_flight')).toBe(0), 10_000);
   });
 
-  test('of another method is UNIMPLEMENTED, and one that is no gRPC is 415', async () => {
+  test('to an unknown method is UNIMPLEMENTED, and one that is not gRPC gets status 415', async () => {
     const session = connectHttp2(`http://${service.grpc}`);
     const [unknown] = await once(openCall(session, { ':path': `/${SERVICE}/Nothing` }).end(), 'response');
     const [other] = await once(openCall(session, { 'content-type': 'text/plain' }).end(), 'response');
@@ -315,14 +314,14 @@ describe('a call', () => {
 });
 
 describe('a connection', () => {
-  test('is told how many calls it may have open', async () => {
+  test('receives the configured SETTINGS_MAX_CONCURRENT_STREAMS', async () => {
     const session = connectHttp2(`http://${service.grpc}`);
     const [settings] = await once(session, 'remoteSettings');
     session.close();
     expect(settings).toMatchObject({ maxConcurrentStreams: 77 });
   });
 
-  test('may send as many PINGs as it likes', async () => {
+  test('may send many PINGs and is still answered', async () => {
     const session = connectHttp2(`http://${service.grpc}`);
     await once(session, 'connect');
     for (let sent = 0; sent < 200; sent++)
@@ -338,11 +337,11 @@ describe('a connection', () => {
     ['a TLS hello', Buffer.from('16030100a5010000a10303', 'hex')],
     ['half a preface', Buffer.from('PRI * HTTP/2.0\r\n')],
     [
-      'a preface and rubbish',
+      'a preface and garbage',
       Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.alloc(200, 0xff)]),
     ],
     ['nothing', Buffer.alloc(0)],
-  ])('that sends %s and breaks hurts nobody', async (_name, bytes) => {
+  ])('that sends %s and closes does not affect other clients', async (_name, bytes) => {
     for (const end of ['destroy', 'resetAndDestroy'] as const) {
       const [host = '', port] = service.grpc.split(':');
       const peer = connect(Number(port), host).on('error', () => {});
@@ -350,10 +349,10 @@ describe('a connection', () => {
       await new Promise((resolve) => peer.write(bytes, resolve));
       peer[end]();
     }
-    await expectAlive();
+    await expectServing();
   });
 
-  test('beyond the limit takes the place of one that has said nothing', async () => {
+  test('over the connection limit replaces one that has sent nothing', async () => {
     const [host = '', port] = service.grpc.split(':');
     const peers = Array.from({ length: 20 }, () =>
       connect(Number(port), host)
@@ -361,17 +360,17 @@ describe('a connection', () => {
         .resume(),
     );
     await Promise.all(peers.map((peer) => once(peer, 'connect')));
-    await expectAlive();
+    await expectServing();
     await vi.waitFor(() => expect(peers.some(({ closed }) => closed)).toBe(true), 10_000);
     for (const peer of peers) peer.destroy();
   });
 });
 
-describe('a unix socket', () => {
+describe('a Unix socket', () => {
   test.each([
     ['0660', ''],
     ['0600', 'listen: {unixSocketMode: "0600"}'],
-  ])('has mode %s and serves', async (mode, config) => {
+  ])('has mode %s and accepts checks', async (mode, config) => {
     writeFileSync(join(folder, 'socket.yaml'), config);
     const env = { APPROOV_BASE64_SECRET: SECRET, APPROOV_GRPC_LISTEN: `unix:${socket}` };
     const local = await startServe(env, ['--config', join(folder, 'socket.yaml')]);
@@ -402,7 +401,7 @@ function lengthDelimited(fieldNumber: number, content: Uint8Array): Buffer {
   );
 }
 
-/** A message of exactly so many bytes that says nothing we read. */
+/** A message of exactly this size with only a field that the codec skips. */
 function unknownFieldOf(bytes: number): Buffer {
   return lengthDelimited(15, Buffer.alloc(bytes - 4));
 }

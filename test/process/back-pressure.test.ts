@@ -1,4 +1,4 @@
-/** Holds the limits, and that a peer which is slow, silent, broken or hostile costs bounded memory and no other peer its answers. */
+/** Tests the limits, and that slow or silent peers cost bounded memory and do not delay other clients. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
@@ -32,7 +32,7 @@ const CONNECTIONS = 300;
 const STREAMS = 500;
 const MESSAGE_BYTES = 100_000;
 const HEADER_BYTES = 8192;
-/** Far above what an attack here costs, far below what its bytes or calls would cost if they were kept. */
+/** Far above what an attack costs, and far below what it would cost if all its bytes or calls were kept. */
 const MEMORY_BOUND = 128 * MIB;
 /** RFC 9113 §7. */
 const REFUSED_STREAM = 7;
@@ -61,7 +61,7 @@ async function start(config: string): Promise<RunningService> {
   return startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', file]);
 }
 
-/** Opens a call of Check, without a body yet. */
+/** Opens a Check call without sending its message. */
 function openCall(
   session: ClientHttp2Session,
   headers: Readonly<Record<string, string>> = {},
@@ -82,7 +82,7 @@ async function connectClient(): Promise<ClientHttp2Session> {
   return session;
 }
 
-/** gRPC's framing of a message. */
+/** A length-prefixed gRPC message. */
 function framed(message: Buffer, { isCompressed = false, bytes = message.length } = {}): Buffer {
   const head = Buffer.alloc(5);
   head[0] = isCompressed ? 1 : 0;
@@ -90,22 +90,22 @@ function framed(message: Buffer, { isCompressed = false, bytes = message.length 
   return Buffer.concat([head, message]);
 }
 
-/** How a call ended: the status that gRPC gave it. */
+/** The gRPC status of a call. */
 async function grpcStatusOf(call: ClientHttp2Stream): Promise<number> {
   call.resume();
   return new Promise((resolve) => {
-    const look = (headers: object): void => {
+    const onHeaders = (headers: object): void => {
       const value = (headers as Record<string, unknown>)['grpc-status'];
       if (value !== undefined) resolve(Number(value));
     };
-    call.on('response', look).on('trailers', look);
+    call.on('response', onHeaders).on('trailers', onHeaders);
   });
 }
 
 const reset = (stream: number): Buffer => frame(FRAME.rstStream, 0, stream, Buffer.of(0, 0, 0, CANCEL));
 
-describe('the limit of', () => {
-  test('concurrent calls holds: one more is refused, and those that are open are answered', async () => {
+describe('the limit', () => {
+  test('of concurrent streams refuses one more with REFUSED_STREAM, and open ones are answered', async () => {
     const peer = await connectRaw(service.grpc);
     await peer.write(
       PREFACE,
@@ -126,16 +126,16 @@ describe('the limit of', () => {
     await vi.waitFor(async () => expect(await watch.inFlight()).toBe(0), PATIENCE);
   });
 
-  test('a message holds before the message is there, and a compressed one is never unpacked', async () => {
+  test('of message bytes applies to the announced length, and compressed messages are never decompressed', async () => {
     const session = await connectClient();
     const announced = openCall(session);
     announced.write(framed(Buffer.alloc(0), { bytes: 2 ** 32 - 1 }));
     expect(await grpcStatusOf(announced)).toBe(status.RESOURCE_EXHAUSTED);
     const before = await watch.memory();
-    const packed = gzipSync(Buffer.alloc(80 * MIB));
-    expect(packed.length).toBeLessThan(MESSAGE_BYTES);
+    const compressed = gzipSync(Buffer.alloc(80 * MIB));
+    expect(compressed.length).toBeLessThan(MESSAGE_BYTES);
     const bombs = Array.from({ length: 10 }, () => openCall(session, { 'grpc-encoding': 'gzip' }));
-    for (const bomb of bombs) bomb.end(framed(packed, { isCompressed: true }));
+    for (const bomb of bombs) bomb.end(framed(compressed, { isCompressed: true }));
     const statuses = await Promise.all(bombs.map(grpcStatusOf));
     expect(new Set(statuses)).toEqual(new Set([status.UNIMPLEMENTED]));
     expect((await watch.memory()) - before).toBeLessThan(MEMORY_BOUND);
@@ -143,9 +143,9 @@ describe('the limit of', () => {
   });
 
   test.each([
-    ['is answered', HEADER_BYTES - 1000, status.OK],
-    ['is RESOURCE_EXHAUSTED', HEADER_BYTES, status.RESOURCE_EXHAUSTED],
-  ])('headers holds: a call with a header that %s', async (_name, bytes, expected) => {
+    ['below the limit is answered', HEADER_BYTES - 1000, status.OK],
+    ['above it is RESOURCE_EXHAUSTED', HEADER_BYTES, status.RESOURCE_EXHAUSTED],
+  ])('of header bytes: a call with headers %s', async (_name, bytes, expected) => {
     const session = await connectClient();
     const call = openCall(session, { 'x-long': 'a'.repeat(bytes) });
     call.end(EMPTY_MESSAGE);
@@ -153,14 +153,14 @@ describe('the limit of', () => {
     session.destroy();
   });
 
-  test('headers holds before there is a message: a call that is held open holds no more', async () => {
+  test('of header bytes applies before the message arrives', async () => {
     const session = await connectClient();
     const call = openCall(session, { 'x-long': 'a'.repeat(HEADER_BYTES) });
     expect(await grpcStatusOf(call)).toBe(status.RESOURCE_EXHAUSTED);
     session.destroy();
   });
 
-  test('connections holds with workers too: so many stay open, and no more', async () => {
+  test('of connections applies to each of several workers', async () => {
     const many = await start('{workers: 2, limits: {connections: 1}}');
     const peers = await Promise.all(Array.from({ length: 6 }, () => connectRaw(many.grpc)));
     try {
@@ -175,8 +175,8 @@ describe('the limit of', () => {
   });
 });
 
-describe('a call that is given up', () => {
-  test('at its deadline is counted so, whether its message came late or never', async () => {
+describe('an abandoned call', () => {
+  test('is counted by deadline, whether its message arrives late or never', async () => {
     const before = await watch.cancelled('deadline');
     const session = await connectClient();
     const never = openCall(session, { 'grpc-timeout': '1m' });
@@ -188,7 +188,7 @@ describe('a call that is given up', () => {
     session.destroy();
   });
 
-  test('by the client is counted so, each one, even in the packet that brings it', async () => {
+  test('is counted once by cancellation, even if it is reset in the packet that opens it', async () => {
     const before = await watch.cancelled('cancelled');
     const peer = await connectRaw(service.grpc);
     await peer.write(PREFACE, SETTINGS);
@@ -206,7 +206,7 @@ describe('a call that is given up', () => {
     peer.destroy();
   });
 
-  test('with its connection is in flight no more, though its answer was never taken', async () => {
+  test('whose connection closes is not in flight, even if its answer was never read', async () => {
     const peer = await connectRaw(service.grpc);
     const SETTING_NO_WINDOW = Buffer.of(0, 4, 0, 0, 0, 0);
     await peer.write(PREFACE, frame(FRAME.settings, 0, 0, SETTING_NO_WINDOW));
@@ -226,7 +226,7 @@ describe('a call that is given up', () => {
 });
 
 describe('a slow peer', () => {
-  test('that sends its message byte by byte is answered like any other, and holds up nobody', async () => {
+  test('that sends its message byte by byte is answered, and does not delay other clients', async () => {
     const message = framed(checkMessage({ 'approov-token': freshToken() }));
     const answer: Buffer[] = [];
     const reasons = await watch.reasonsDuring(async () => {
@@ -245,7 +245,7 @@ describe('a slow peer', () => {
     expect(Buffer.concat(answer).includes('verified')).toBe(true);
   });
 
-  test('that stops in the midst of many messages holds what it has sent, and no more', async () => {
+  test('that stops in the middle of many messages costs no more memory than it has sent', async () => {
     const before = await watch.memory();
     const peer = await connectRaw(service.grpc);
     await peer.write(PREFACE, SETTINGS);
@@ -265,9 +265,9 @@ describe('a slow peer', () => {
 
   test.each([
     ['nothing', Buffer.alloc(0)],
-    ['the preface and no more', PREFACE],
+    ['the preface only', PREFACE],
     ['the preface and its settings', Buffer.concat([PREFACE, SETTINGS])],
-  ])('that sends %s, 100 times over, holds up nobody', async (_name, bytes) => {
+  ])('that sends %s on 100 connections does not delay other clients', async (_name, bytes) => {
     const before = await watch.memory();
     const peers: RawPeer[] = [];
     const reasons = await watch.reasonsDuring(async () => {

@@ -1,4 +1,4 @@
-/** Owns the command line as a person or a script meets it: exit codes, help, and mistakes in one readable line each. */
+/** Tests the command line: exit codes, help, and one readable line per error. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { COMMANDS as COMMAND_TABLE } from '../../src/commands/commands.ts';
 import { type Finished, type RunningService, runCli, startServe } from '../support/process.ts';
 import { SECRET } from '../support/token.ts';
 
@@ -33,7 +34,7 @@ const ENV = {
   APPROOV_GRPC_LISTEN: '127.0.0.1:0',
   APPROOV_ADMIN_LISTEN: '127.0.0.1:0',
 };
-const COMMANDS = ['serve', 'check-config', 'explain', 'mint', 'healthcheck'];
+const COMMANDS = [...COMMAND_TABLE.keys()];
 const VERSION = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
@@ -44,7 +45,7 @@ function fileWith(content: string, name = 'config.yaml'): string {
   return path;
 }
 
-test('what cannot be written is a fault, and no success that nobody can read', () => {
+test('output that cannot be written is a failure, with exit 1', () => {
   const full = openSync('/dev/full', 'w');
   const args = [fileURLToPath(new URL('../../dist/cli.js', import.meta.url)), '--version'];
   const { status, stderr } = spawnSync(process.execPath, args, { stdio: ['ignore', full, 'pipe'] });
@@ -53,7 +54,7 @@ test('what cannot be written is a fault, and no success that nobody can read', (
   expect(stderr.toString()).toContain('ENOSPC');
 });
 
-/** One line per error on stderr, each with the program's name, and nothing that only a developer could read. */
+/** The errors on stderr: one line each after the program's name, and no stack trace. */
 function errorsOf({ stderr }: Finished): string[] {
   const lines = stderr.split('\n');
   expect(lines.pop()).toBe('');
@@ -64,7 +65,7 @@ function errorsOf({ stderr }: Finished): string[] {
 
 describe('--help and --version', () => {
   test.each(['--help', '--version'])(
-    '%s goes to stdout with exit 0, whatever is configured',
+    '%s prints to stdout with exit 0, even if the configuration is bad',
     async (option) => {
       const finished = await runCli([option], { APPROOV_CONFIG: '/nowhere', APPROOV_MODE: 'bad' });
       expect(finished).toMatchObject({ code: 0, stderr: '' });
@@ -72,17 +73,17 @@ describe('--help and --version', () => {
     },
   );
 
-  test('--version is the version alone', async () => {
+  test('--version prints only the version', async () => {
     expect((await runCli(['--version'])).stdout).toBe(`${VERSION}\n`);
     expect((await runCli(['mint', '--version'])).stdout).toBe(`${VERSION}\n`);
   });
 
-  test('--help names each command', async () => {
+  test('--help lists every command', async () => {
     const { stdout } = await runCli(['--help']);
     for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command} +\\S`, 'm'));
   });
 
-  test.each(COMMANDS)('%s --help is about that command', async (command) => {
+  test.each(COMMANDS)('%s --help shows the usage of that command', async (command) => {
     const finished = await runCli([command, '--help']);
     expect(finished).toMatchObject({ code: 0, stderr: '' });
     expect(finished.stdout).toContain(`usage: approov-ext-authz ${command} [--config FILE]`);
@@ -91,7 +92,7 @@ describe('--help and --version', () => {
   test.each<[command: string, options: string[]]>([
     ['explain', ['--token', '--header', '--host', '--path', '--method', '--policy', '--at', '--json']],
     ['mint', ['--expires-in', '--bind', '--claim', '--key-id', '--invalid']],
-  ])('%s --help names each of its options', async (command, options) => {
+  ])('%s --help lists each of its options', async (command, options) => {
     const { stdout } = await runCli([command, '--help']);
     for (const option of options) expect(stdout).toMatch(new RegExp(`${option}\\b`));
   });
@@ -99,8 +100,8 @@ describe('--help and --version', () => {
 
 describe('bad usage is exit 2', () => {
   test.each<[args: string[], message: string]>([
-    [['frobnicate'], 'no such command; there are: serve, check-config, explain, mint, healthcheck'],
-    [['toString'], 'no such command'],
+    [['frobnicate'], 'unknown command; known: serve, check-config, explain, mint, healthcheck'],
+    [['toString'], 'unknown command'],
     [['--frobnicate'], "Unknown option '--frobnicate'"],
     [['serve', '--token', 'x'], "Unknown option '--token'"],
     [['serve', '-x'], "Unknown option '-x'"],
@@ -118,17 +119,14 @@ describe('bad usage is exit 2', () => {
     expect(errorsOf(finished)).toEqual([expect.stringContaining(message)]);
   });
 
-  test.each(COMMANDS)(
-    '%s with an argument that is no option does not repeat it: it may be a token',
-    async (command) => {
-      const finished = await runCli([command, 'planted.planted.planted'], ENV);
-      expect(finished).toMatchObject({ code: command === 'healthcheck' ? 1 : 2, stdout: '' });
-      expect(errorsOf(finished)).toHaveLength(1);
-      expect(finished.stderr).not.toContain('planted');
-    },
-  );
+  test.each(COMMANDS)('%s does not quote an unexpected argument, which may be a token', async (command) => {
+    const finished = await runCli([command, 'planted.planted.planted'], ENV);
+    expect(finished).toMatchObject({ code: command === 'healthcheck' ? 1 : 2, stdout: '' });
+    expect(errorsOf(finished)).toHaveLength(1);
+    expect(finished.stderr).not.toContain('planted');
+  });
 
-  test('a token where the command belongs is not repeated', async () => {
+  test('an unknown command is not quoted, because it may be a token', async () => {
     const finished = await runCli(['planted.planted.planted'], ENV);
     expect(finished.code).toBe(2);
     expect(finished.stderr).not.toContain('planted.planted');
@@ -136,7 +134,7 @@ describe('bad usage is exit 2', () => {
 });
 
 describe('a bad configuration is exit 2, one line per error with its path', () => {
-  test('every error at once, of the file, the environment and the keys', async () => {
+  test('reports every error of the file, the environment and the keys at once', async () => {
     const config = `
 keys: [{id: A, secretFile: ${folder}/none}, {id: b, secretFile: ${fileWith('c2hvcnQ=', 'short')}}]
 listen: {grpc: nowhere}
@@ -181,12 +179,12 @@ routes: [{policy: gone}]
       'APPROOV_BASE64_SECRET: set together with APPROOV_BASE64_SECRET_FILE: give one',
     ],
     [
-      'a file that is not there',
+      'a missing file',
       { APPROOV_BASE64_SECRET_FILE: '/nowhere/x' },
       'APPROOV_BASE64_SECRET_FILE: /nowhere/x: no such file',
     ],
     [
-      'a folder for a file',
+      'a directory instead of a file',
       { APPROOV_BASE64_SECRET_FILE: '/' },
       'APPROOV_BASE64_SECRET_FILE: /: is a directory',
     ],
@@ -202,7 +200,7 @@ routes: [{policy: gone}]
       'listen.grpc: must be host:port, [v6]:port or unix:/path (set by APPROOV_GRPC_LISTEN)',
     ],
     [
-      'a configuration that is not there',
+      'a missing configuration file',
       { APPROOV_CONFIG: '/nowhere/c.yaml' },
       ': /nowhere/c.yaml: no such file',
     ],
@@ -213,15 +211,15 @@ routes: [{policy: gone}]
   });
 
   test.each<[name: string, content: string]>([
-    ['no YAML', 'a: [1'],
+    ['a file that is not YAML', 'a: [1'],
     ['a list', '- a'],
     ['a name over two lines', '"a\\nb": 1'],
-    ['bytes that steer a terminal', '"a\\e[2Jb": 1'],
+    ['terminal control sequences', '"a\\e[2Jb": 1'],
   ])('%s', async (_name, content) => {
     const finished = await runCli(['--config', fileWith(content)], ENV);
     expect(finished).toMatchObject({ code: 2, stdout: '' });
     expect(errorsOf(finished)).toHaveLength(1);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the characters that must not appear.
     expect(finished.stderr.trimEnd()).not.toMatch(/[\u0000-\u001f]/);
   });
 });
@@ -234,14 +232,14 @@ describe('a listener that cannot bind is exit 1, in one line', () => {
     return `127.0.0.1:${(server.address() as { port: number }).port}`;
   }
 
-  test.each(['APPROOV_GRPC_LISTEN', 'APPROOV_ADMIN_LISTEN'])('%s is taken', async (variable) => {
+  test.each(['APPROOV_GRPC_LISTEN', 'APPROOV_ADMIN_LISTEN'])('%s names a port in use', async (variable) => {
     const address = await takenPort();
     const finished = await runCli(['serve'], { ...ENV, [variable]: address });
     expect(finished.code).toBe(1);
     expect(errorsOf(finished)).toEqual([`cannot listen on ${address}: EADDRINUSE`]);
   });
 
-  test('a unix socket that another service answers on; that one serves on', async () => {
+  test('a Unix socket that another service listens on; that service is not disturbed', async () => {
     const socket = `unix:${join(folder, 'live.sock')}`;
     const first = await startServe({ ...ENV, APPROOV_GRPC_LISTEN: socket });
     started.push(first);
@@ -251,7 +249,7 @@ describe('a listener that cannot bind is exit 1, in one line', () => {
     expect((await runCli(['healthcheck'], { ...ENV, APPROOV_GRPC_LISTEN: socket })).code).toBe(0);
   });
 
-  test('a file that is no socket; the file stays as it was', async () => {
+  test('a file that is not a socket; the file is not changed', async () => {
     const path = fileWith('precious', 'precious');
     const finished = await runServeBriefly(`unix:${path}`);
     expect(readFileSync(path, 'utf8')).toBe('precious');
@@ -259,7 +257,7 @@ describe('a listener that cannot bind is exit 1, in one line', () => {
     expect(errorsOf(finished)).toHaveLength(1);
   });
 
-  test('a folder that is not there, or is a socket’s place', async () => {
+  test('a missing directory, or a directory in place of the socket', async () => {
     mkdirSync(join(folder, 'folder'), { recursive: true });
     for (const path of [join(folder, 'none/a.sock'), join(folder, 'folder')]) {
       const finished = await runServeBriefly(`unix:${path}`);
@@ -268,7 +266,7 @@ describe('a listener that cannot bind is exit 1, in one line', () => {
     }
   });
 
-  /** Ends a service that serves against expectation. */
+  /** Also ends a service that unexpectedly starts. */
   async function runServeBriefly(grpc: string): Promise<Finished> {
     const env = { ...ENV, APPROOV_GRPC_LISTEN: grpc };
     const service = await startServe(env).catch(() => undefined);
@@ -279,7 +277,7 @@ describe('a listener that cannot bind is exit 1, in one line', () => {
   }
 });
 
-describe('a unix socket that a killed service left behind', () => {
+describe('a Unix socket left behind by a killed service', () => {
   test('is replaced', async () => {
     const path = join(folder, 'stale.sock');
     const env = { ...ENV, APPROOV_GRPC_LISTEN: `unix:${path}` };
@@ -291,7 +289,7 @@ describe('a unix socket that a killed service left behind', () => {
 });
 
 describe('the process', () => {
-  test('serves if no command is named', async () => {
+  test('runs serve if no command is given', async () => {
     const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
     const child = spawn(process.execPath, [cli], {
       env: { ...ENV, APPROOV_EXT_AUTHZ_SERVICE_HOST: '10.0.0.1' },
@@ -302,7 +300,7 @@ describe('the process', () => {
     expect(JSON.parse(line.toString())).toMatchObject({ msg: 'serving', version: VERSION });
   });
 
-  test('ends quietly if nobody reads what it prints', async () => {
+  test('exits without an error message if its stdout is closed', async () => {
     const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
     const child = spawn(process.execPath, [cli, 'check-config'], { env: ENV });
     child.stdout.destroy();

@@ -1,4 +1,4 @@
-/** Holds that known abuse of HTTP/2, and bytes that are none, end at most the connection that they come on. */
+/** Tests that HTTP/2 attacks and malformed bytes affect no connection but their own. */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,13 +26,13 @@ const STREAMS = 500;
 const THOUSAND = 1000;
 /** Frames in a flood. */
 const FLOOD = 20 * THOUSAND;
-/** Far above what an attack here costs, far below what it would if all that it sends were kept. */
+/** Far above what an attack costs, and far below what it would cost if all its bytes were kept. */
 const MEMORY_BOUND = 128 * 2 ** 20;
 const PATIENCE = { timeout: 20_000, interval: 20 };
 
 const folder = mkdtempSync(join(tmpdir(), 'hostile-'));
 const config = join(folder, 'config.yaml');
-/** On Node 20 a connection that has broken HTTP/2 is closed once nothing has come on it for 20 s. */
+/** On Node 20 a connection with a protocol error is closed after 20 s of silence. */
 const CLOSING = { timeout: 60_000, interval: 500 };
 
 let service: RunningService;
@@ -55,9 +55,9 @@ afterAll(async () => {
 
 interface Attack {
   readonly name: string;
-  /** Is its connection ended, or kept? Where that depends on how many frames come at a time, either is right. */
+  /** What happens to its connection; `either` where that depends on how many frames arrive at a time. */
   readonly end: 'ended' | 'kept' | 'either';
-  /** After preface and settings. */
+  /** Called after preface and SETTINGS. */
   readonly send: (peer: RawPeer) => Promise<void>;
 }
 
@@ -73,7 +73,7 @@ const HEADER_BOMB = Buffer.concat([
   Buffer.alloc(16_000, 0xbe),
 ]);
 
-/** 256 calls that are held open, each with 62 kB of headers in 100 bytes: the HTTP/2 bomb (CVE-2026-49975). */
+/** 256 calls held open, each with 62 kB of headers in 100 bytes: the HTTP/2 bomb (CVE-2026-49975). */
 const HELD_BOMBS = Buffer.concat([
   headersFrames(1, Buffer.concat([CHECK_HEADERS, Buffer.of(0x40), literal('x'), literal('a'.repeat(3900))])),
   times(255, (index) =>
@@ -81,7 +81,7 @@ const HELD_BOMBS = Buffer.concat([
   ),
 ]);
 
-/** Thousands of frames, the same ones or each of a stream of its own. */
+/** Thousands of frames, all alike or each for a new stream. */
 function flood(make: (stream: number) => Buffer): Attack['send'] {
   return async (peer) => {
     for (let from = 0; from < FLOOD; from += THOUSAND) {
@@ -97,7 +97,7 @@ function after(first: Buffer, send: Attack['send']): Attack['send'] {
   };
 }
 
-/** From a peer that takes no answer. */
+/** Sends without reading any response. */
 function unread(send: Attack['send']): Attack['send'] {
   return async (peer) => {
     peer.stopReading();
@@ -107,50 +107,50 @@ function unread(send: Attack['send']): Attack['send'] {
 
 const pings = flood(() => frame(FRAME.ping, 0, 0, OPAQUE));
 const settings = flood(() => SETTINGS);
-const unendedHeaders = frame(FRAME.headers, 0, 1, CHECK_HEADERS);
+const unfinishedHeaders = frame(FRAME.headers, 0, 1, CHECK_HEADERS);
 
 const ATTACKS: readonly Attack[] = [
-  { name: 'rubbish for frames', end: 'ended', send: (peer) => peer.write(randomBytes(2 ** 20)) },
+  { name: 'garbage instead of frames', end: 'ended', send: (peer) => peer.write(randomBytes(2 ** 20)) },
   {
-    name: `${FLOOD} calls that stop at their headers`,
+    name: `${FLOOD} calls without messages`,
     end: 'ended',
     send: flood((stream) => headersFrames(stream, CHECK_HEADERS)),
   },
   {
-    name: `${FLOOD} calls that are reset as soon as they are made`,
+    name: `${FLOOD} calls that it resets at once (rapid reset)`,
     end: 'ended',
     send: flood((stream) =>
       Buffer.concat([headersFrames(stream, CHECK_HEADERS), frame(FRAME.rstStream, 0, stream, RESET)]),
     ),
   },
   {
-    name: 'headers that go on and on',
+    name: 'an endless header block (CONTINUATION flood)',
     end: 'ended',
     send: after(
-      unendedHeaders,
+      unfinishedHeaders,
       flood(() => frame(FRAME.continuation, 0, 1, Buffer.concat([Buffer.of(0), literal('x'), literal('y')]))),
     ),
   },
   {
-    name: 'headers that go on and on with nothing',
+    name: 'endless empty CONTINUATION frames',
     end: 'ended',
     send: after(
-      unendedHeaders,
+      unfinishedHeaders,
       flood(() => frame(FRAME.continuation, 0, 1, EMPTY)),
     ),
   },
   {
-    name: 'headers that are beyond all measure',
+    name: 'a header of 200 kB',
     end: 'ended',
     send: (peer) => peer.write(headersFrames(1, checkHeaders({ x: 'a'.repeat(200_000) }))),
   },
   {
-    name: 'headers that unpack to 62 MB',
+    name: 'headers that decompress to 62 MB (HPACK bomb)',
     end: 'kept',
     send: (peer) => peer.write(headersFrames(1, HEADER_BOMB)),
   },
   {
-    name: 'calls with 62 kB of headers each that it never ends',
+    name: 'calls with 62 kB of headers each that it holds open',
     end: 'kept',
     send: (peer) => peer.write(HELD_BOMBS),
   },
@@ -163,9 +163,9 @@ const ATTACKS: readonly Attack[] = [
     ),
   },
   { name: 'PINGs', end: 'either', send: pings },
-  { name: 'PINGs whose answers it does not read', end: 'either', send: unread(pings) },
+  { name: 'PINGs without reading the responses', end: 'either', send: unread(pings) },
   { name: 'SETTINGS', end: 'either', send: settings },
-  { name: 'SETTINGS whose answers it does not read', end: 'either', send: unread(settings) },
+  { name: 'SETTINGS without reading the responses', end: 'either', send: unread(settings) },
   {
     name: 'WINDOW_UPDATEs',
     end: 'kept',
@@ -178,14 +178,14 @@ async function expectEnd(peer: RawPeer, end: Attack['end']): Promise<void> {
   if (end === 'kept') await peer.write(frame(FRAME.ping, 0, 0, OPAQUE));
   await vi.waitFor(() => {
     if (end === 'kept') expect(peer.received(FRAME.ping)).toHaveLength(1);
-    // A reset may overtake the GOAWAY.
+    // A TCP reset may overtake the GOAWAY.
     else expect(peer.isClosed || peer.received(FRAME.goaway).length > 0).toBe(true);
   }, PATIENCE);
 }
 
 describe('a peer that sends', () => {
   test.each(ATTACKS.map((attack) => [attack.name, attack] as const))(
-    '%s is noticed by nobody else',
+    '%s does not affect other clients',
     async (_name, { end, send }) => {
       const before = await watch.memory();
       const peer = await connectRaw(service.grpc);
@@ -201,7 +201,7 @@ describe('a peer that sends', () => {
     },
   );
 
-  test('no HTTP/2 at all is cut off, and noticed by nobody else', async () => {
+  test('something other than HTTP/2 is disconnected and does not affect other clients', async () => {
     const reasons = await watch.reasonsDuring(async () => {
       for (const bytes of [randomBytes(2 ** 20), Buffer.from('GET / HTTP/1.1\r\nhost: x\r\n\r\n')]) {
         const peer = await connectRaw(service.grpc);
@@ -213,12 +213,12 @@ describe('a peer that sends', () => {
   });
 });
 
-test('every connection that is gone gives its descriptor back', async () => {
+test('closed connections release their file descriptors', async () => {
   await vi.waitFor(async () => expect(await watch.openFiles()).toBeLessThanOrEqual(openFiles), CLOSING);
   expect(await watch.inFlight()).toBe(0);
 });
 
-test('the service drains and exits 0 while connections lie broken', async () => {
+test('the service drains and exits 0 with broken connections open', async () => {
   const peers: RawPeer[] = [];
   for (const { send } of ATTACKS) {
     const peer = await connectRaw(service.grpc);

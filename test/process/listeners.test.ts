@@ -1,4 +1,4 @@
-/** Owns the proof that the service is reached, and only by whom it should be, over TLS, mTLS, unix sockets and IPv6. */
+/** Tests the gRPC listener over TLS, mTLS, Unix sockets and IPv6, including certificate renewal. */
 import { once } from 'node:events';
 import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
@@ -39,7 +39,7 @@ afterEach(async () => {
 const FILES = { certFile: scratch.path('server.crt'), keyFile: scratch.path('server.key') };
 const CLIENT_CA = { clientCaFile: scratch.path('client-ca.crt') };
 
-function lay({ cert, key }: Certificate): void {
+function install({ cert, key }: Certificate): void {
   writeFileSync(FILES.certFile, cert);
   writeFileSync(FILES.keyFile, key);
 }
@@ -51,7 +51,7 @@ async function start(listen: object, grpc = '127.0.0.1:0'): Promise<RunningServi
 }
 
 async function startTls(more: object = {}, grpc?: string): Promise<RunningService> {
-  lay(first);
+  install(first);
   return start({ tls: { ...FILES, ...more } }, grpc);
 }
 
@@ -63,7 +63,7 @@ function ssl(client?: Certificate, trusted = ca): ChannelCredentials {
   );
 }
 
-/** Checks on a connection of its own: the reason of the decision, or how the call failed. */
+/** Checks on a new connection. Returns the reason of the decision, or the status of the failed call. */
 async function check(grpc: string, channel?: ChannelCredentials): Promise<string> {
   const client = createCheckClient(grpc.replace('[::]', '[::1]'), channel);
   try {
@@ -76,7 +76,7 @@ async function check(grpc: string, channel?: ChannelCredentials): Promise<string
   }
 }
 
-/** Asks at the address that the service has found, with the configuration that it was started with. */
+/** Runs `healthcheck` with the configuration of the service and the addresses that it is bound to. */
 function healthcheck(running: RunningService): Promise<Finished> {
   return runCli(['healthcheck', '--config', CONFIG], {
     ...ENV,
@@ -86,7 +86,7 @@ function healthcheck(running: RunningService): Promise<Finished> {
 }
 
 const SERVING = { code: 0, stdout: '', stderr: '' };
-/** gRPC's UNAVAILABLE: there was no connection. */
+/** gRPC UNAVAILABLE: no connection was established. */
 const REFUSED = 'failed with status 14';
 
 async function openTls(grpc: string, options: ConnectionOptions = {}): Promise<TLSSocket> {
@@ -96,7 +96,7 @@ async function openTls(grpc: string, options: ConnectionOptions = {}): Promise<T
   return socket;
 }
 
-/** The common name of the certificate that a new connection gets. */
+/** The common name of the server certificate on a new connection. */
 async function servedName(grpc: string, options?: ConnectionOptions): Promise<string> {
   const socket = await openTls(grpc, options);
   const { subject } = socket.getPeerCertificate();
@@ -105,26 +105,26 @@ async function servedName(grpc: string, options?: ConnectionOptions): Promise<st
 }
 
 describe('with TLS', () => {
-  test('a client that trusts the CA is answered, and the health check finds the service', async () => {
+  test('a client that trusts the CA is answered, and healthcheck succeeds', async () => {
     const running = await startTls();
     expect(await check(running.grpc, ssl())).toBe('ok');
     expect(await healthcheck(running)).toEqual(SERVING);
   });
 
-  test('a client in plain text is not answered, nor is one by an old version of TLS', async () => {
+  test('a plain-text client and a TLS 1.1 client are rejected', async () => {
     const { grpc } = await startTls();
     expect(await check(grpc)).toBe(REFUSED);
     await expect(openTls(grpc, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1' })).rejects.toThrow();
     expect(await check(grpc, ssl())).toBe('ok');
   });
 
-  test('a client that stops in its handshake, or after it, is cut off, and one that does not is kept', async () => {
+  test('a client that stalls during or after its handshake is disconnected, and an active one is not', async () => {
     const { grpc } = await startTls();
     const [host = '', port] = grpc.split(':');
     const kept = createCheckClient(grpc, ssl());
     const silent = connectTcp(Number(port), host).resume();
     const hello = connectTcp(Number(port), host).resume();
-    // The head of a ClientHello that never comes, and more bytes than a preface has.
+    // The start of a ClientHello that never completes, with more bytes than an HTTP/2 preface.
     hello.write(Buffer.concat([Buffer.from('16030102000100', 'hex'), Buffer.alloc(100)]));
     const secure = (await openTls(grpc)).resume();
     const request = requestWith({ 'approov-token': freshToken() });
@@ -139,14 +139,14 @@ describe('with TLS', () => {
     }
   });
 
-  test('a client that trusts another CA turns away', async () => {
+  test('a client that trusts another CA does not connect', async () => {
     expect(await check((await startTls()).grpc, ssl(undefined, otherCa))).toBe(REFUSED);
   });
 
   test.each<[what: string, cert: string, key: string, message: string]>([
     ['a key of another certificate', first.cert, second.key, 'not a certificate and its key in PEM'],
     ['an empty certificate', '', first.key, 'no certificate in PEM'],
-  ])('%s is an error at the start', async (_what, cert, key, message) => {
+  ])('%s is an error at startup', async (_what, cert, key, message) => {
     writeFileSync(FILES.certFile, cert);
     writeFileSync(FILES.keyFile, key);
     writeFileSync(CONFIG, stringify({ listen: { tls: FILES } }));
@@ -157,9 +157,9 @@ describe('with TLS', () => {
   });
 });
 
-describe('a certificate that is renewed', () => {
+describe('a renewed certificate', () => {
   const renewals = {
-    'in place': () => lay(second),
+    'in place': () => install(second),
     'by rename': () => {
       for (const [file, text] of [
         [FILES.certFile, second.cert],
@@ -172,7 +172,7 @@ describe('a certificate that is renewed', () => {
   };
 
   test.each(Object.entries(renewals))(
-    '%s is given to new connections, while old ones live on',
+    '%s is used for new connections, while old ones stay open',
     async (_how, renew) => {
       const { grpc, admin } = await startTls();
       expect(await servedName(grpc)).toBe('first');
@@ -195,8 +195,8 @@ describe('a certificate that is renewed', () => {
     },
   );
 
-  test('alone is: another file that changes leaves it, and with it the sessions that clients resume', async () => {
-    lay(first);
+  test('alone invalidates TLS sessions: a change of another file does not', async () => {
+    install(first);
     const secretFile = scratch.write('secret', SECRET);
     const keys = [{ id: 'current', secretFile }];
     writeFileSync(CONFIG, stringify({ keys, listen: { tls: FILES } }));
@@ -224,12 +224,12 @@ describe('a certificate that is renewed', () => {
       }, PATIENCE);
     await reloads('keys');
     expect(await isResumed(ticket)).toBe(true);
-    lay(second);
+    install(second);
     await reloads('tls');
     expect(await isResumed(ticket)).toBe(false);
   });
 
-  test('by one that is no good leaves the last good one, which is told, until both files are good', async () => {
+  test('that is invalid is reported, and the last good one is used until both files are valid', async () => {
     const { grpc, admin, signal } = await startTls();
     writeFileSync(FILES.certFile, '');
     writeFileSync(FILES.keyFile, '');
@@ -243,7 +243,7 @@ describe('a certificate that is renewed', () => {
     }, PATIENCE);
     expect(await servedName(grpc)).toBe('first');
     expect(await check(grpc, ssl())).toBe('ok');
-    lay(second);
+    install(second);
     signal('SIGHUP');
     await vi.waitFor(async () => expect(await servedName(grpc)).toBe('second'), PATIENCE);
     expect((await readReadyz(admin)).components.files?.['tls']).toBe('ok');
@@ -253,7 +253,7 @@ describe('a certificate that is renewed', () => {
 });
 
 describe('with a client CA', () => {
-  test('only clients with a certificate that it signed are answered', async () => {
+  test('only clients with a certificate signed by it are answered', async () => {
     writeFileSync(CLIENT_CA.clientCaFile, ca.cert);
     const { grpc } = await startTls(CLIENT_CA);
     expect(await check(grpc, ssl(envoy))).toBe('ok');
@@ -263,9 +263,9 @@ describe('with a client CA', () => {
     expect(await check(grpc, ssl(envoy))).toBe('ok');
   });
 
-  test('the health check asks the admin page: that the service serves, and that it drains', async () => {
+  test('healthcheck queries /readyz, and reports serving and draining', async () => {
     writeFileSync(CLIENT_CA.clientCaFile, ca.cert);
-    lay(first);
+    install(first);
     writeFileSync(
       CONFIG,
       stringify({ listen: { tls: { ...FILES, ...CLIENT_CA } }, drain: { delaySeconds: 3600 } }),
@@ -282,28 +282,25 @@ describe('with a client CA', () => {
   });
 
   test.each([
-    ['once it is configured no more, until the next start', CLIENT_CA, {}, REFUSED],
-    ['although it is configured now, from the next start on only', {}, CLIENT_CA, 'ok'],
-  ])(
-    'is asked for a certificate %s; the one of the listener is renewed all the same',
-    async (_when, before, after, uncertified) => {
-      writeFileSync(CLIENT_CA.clientCaFile, ca.cert);
-      const { grpc, logLines } = await startTls(before);
-      const own = { cert: envoy.cert, key: envoy.key };
-      expect(await servedName(grpc, own)).toBe('first');
-      writeFileSync(CONFIG, stringify({ listen: { tls: { ...FILES, ...after } } }));
-      await vi.waitFor(
-        () => expect(logLines()).toContainEqual(expect.objectContaining({ field: 'listen', level: 40 })),
-        PATIENCE,
-      );
-      lay(second);
-      await vi.waitFor(async () => expect(await servedName(grpc, own)).toBe('second'), PATIENCE);
-      expect(await check(grpc, ssl())).toBe(uncertified);
-      expect(await check(grpc, ssl(envoy))).toBe('ok');
-    },
-  );
+    ['removing it from the configuration takes effect at the next start', CLIENT_CA, {}, REFUSED],
+    ['adding it to the configuration takes effect at the next start', {}, CLIENT_CA, 'ok'],
+  ])('%s, while the server certificate is still renewed', async (_when, before, after, uncertified) => {
+    writeFileSync(CLIENT_CA.clientCaFile, ca.cert);
+    const { grpc, logLines } = await startTls(before);
+    const own = { cert: envoy.cert, key: envoy.key };
+    expect(await servedName(grpc, own)).toBe('first');
+    writeFileSync(CONFIG, stringify({ listen: { tls: { ...FILES, ...after } } }));
+    await vi.waitFor(
+      () => expect(logLines()).toContainEqual(expect.objectContaining({ field: 'listen', level: 40 })),
+      PATIENCE,
+    );
+    install(second);
+    await vi.waitFor(async () => expect(await servedName(grpc, own)).toBe('second'), PATIENCE);
+    expect(await check(grpc, ssl())).toBe(uncertified);
+    expect(await check(grpc, ssl(envoy))).toBe('ok');
+  });
 
-  test('that is renewed decides about new connections', async () => {
+  test('a renewed CA applies to new connections', async () => {
     writeFileSync(CLIENT_CA.clientCaFile, ca.cert);
     const { grpc, admin, signal } = await startTls(CLIENT_CA);
     expect(await check(grpc, ssl(stranger))).toBe(REFUSED);
@@ -318,21 +315,21 @@ describe('with a client CA', () => {
         expect.stringContaining('the client CA holds no certificate in PEM'),
       ]);
     }, PATIENCE);
-    // A file that is emptied must neither let everybody in nor shut everybody out.
+    // An emptied file must neither accept every client nor reject every client.
     expect(await check(grpc, ssl(stranger))).toBe('ok');
     expect(await check(grpc, ssl())).toBe(REFUSED);
   });
 });
 
-describe('a unix socket', () => {
+describe('a Unix socket', () => {
   const path = scratch.path('authz.sock');
   const grpc = `unix:${path}`;
 
   test.each([
-    ['0660, if nothing is said', {}, 0o660],
-    ['as configured: 0600', { unixSocketMode: '0600' }, 0o600],
-    ['as configured: 0666', { unixSocketMode: '666' }, 0o666],
-  ])('has the mode %s', async (_what, listen, mode) => {
+    ['0660 by default', {}, 0o660],
+    ['0600 if configured', { unixSocketMode: '0600' }, 0o600],
+    ['0666 if configured', { unixSocketMode: '666' }, 0o666],
+  ])('has mode %s', async (_what, listen, mode) => {
     const running = await start(listen, grpc);
     expect(running.grpc).toBe(grpc);
     expect(statSync(path).mode & 0o7777).toBe(mode);
@@ -340,7 +337,7 @@ describe('a unix socket', () => {
     expect(await healthcheck(running)).toEqual(SERVING);
   });
 
-  test('that a killed service left behind is replaced; one that ends in order takes it away', async () => {
+  test('left behind by a killed service is replaced, and is removed by a clean exit', async () => {
     await (await start({}, grpc)).kill();
     expect(existsSync(path)).toBe(true);
     writeFileSync(CONFIG, stringify({ listen: { unixSocketMode: '0600' }, drain: { delaySeconds: 0 } }));
@@ -353,9 +350,9 @@ describe('a unix socket', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test('that another service answers on, or a file in its place, is an error: exit 1, one line', async () => {
+  test('path in use by another service or a regular file is an error: exit 1, one line', async () => {
     const running = await start({}, grpc);
-    const expectRefusal = async (where: string): Promise<void> => {
+    const expectBindError = async (where: string): Promise<void> => {
       const finished = await runCli(['serve'], {
         ...ENV,
         APPROOV_GRPC_LISTEN: where,
@@ -366,14 +363,14 @@ describe('a unix socket', () => {
         stderr: `approov-ext-authz: cannot listen on ${where}: EADDRINUSE\n`,
       });
     };
-    await expectRefusal(grpc);
+    await expectBindError(grpc);
     expect(await check(running.grpc)).toBe('ok');
     const file = scratch.write('precious', 'text');
-    await expectRefusal(`unix:${file}`);
+    await expectBindError(`unix:${file}`);
     expect(existsSync(file)).toBe(true);
   });
 
-  test('speaks TLS too', async () => {
+  test('supports TLS', async () => {
     const running = await startTls({}, grpc);
     const socket = connect({ path, ca: ca.cert, servername: 'localhost', ALPNProtocols: ['h2'] });
     await once(socket, 'secureConnect');
@@ -383,30 +380,29 @@ describe('a unix socket', () => {
   });
 });
 
-if (!HAS_IPV6)
-  process.stderr.write('listeners.test.ts: this machine has no IPv6, so five tests are left out\n');
+if (!HAS_IPV6) process.stderr.write('listeners.test.ts: no IPv6 on this machine, skipping five tests\n');
 
 describe.runIf(HAS_IPV6)('IPv6', () => {
-  test.each(['[::1]:0', '[::]:0'])('is listened on at %s', async (address) => {
+  test.each(['[::1]:0', '[::]:0'])('is served at %s', async (address) => {
     const running = await start({}, address);
     expect(running.grpc).toMatch(/^\[::1?\]:[1-9]\d*$/);
     expect(await check(running.grpc)).toBe('ok');
     expect(await healthcheck(running)).toEqual(SERVING);
   });
 
-  test('takes IPv4 as well at [::], which pods with either or both listen on', async () => {
+  test('at [::] also accepts IPv4, for single-stack and dual-stack pods', async () => {
     service = await startServe({ ...ENV, APPROOV_GRPC_LISTEN: '[::]:0', APPROOV_ADMIN_LISTEN: '[::]:0' });
     expect(await check(service.grpc.replace('[::]', '127.0.0.1'))).toBe('ok');
     expect((await readReadyz(service.admin.replace('[::]', '127.0.0.1'))).status).toBe(200);
   });
 
-  test('speaks TLS too', async () => {
+  test('supports TLS', async () => {
     const running = await startTls({}, '[::1]:0');
     expect(await check(running.grpc, ssl())).toBe('ok');
     expect(await healthcheck(running)).toEqual(SERVING);
   });
 
-  test('serves the admin pages', async () => {
+  test('is served by the admin listener', async () => {
     service = await startServe({ ...ENV, APPROOV_ADMIN_LISTEN: '[::1]:0' });
     expect(service.admin).toMatch(/^\[::1\]:\d+$/);
     expect((await readReadyz(service.admin)).status).toBe(200);

@@ -10,16 +10,16 @@ import {
 } from '../support/grpc-client.ts';
 import { base64url, freshToken, SECRET } from '../support/token.ts';
 
-/** What Envoy takes by default: 60 KiB of headers, 100 of them. */
+/** Envoy's defaults: at most 60 KiB of headers, and 100 of them. */
 const MAX_BYTES = 60 * 1024;
 const MAX_HEADERS = 100;
 const MAX_TOKEN = 8192;
 
-/** Requests in a row, of which one measurement is made. */
+/** Requests per measurement. */
 const REQUESTS = 60;
 const WARM_UP_ROUNDS = 50;
 const PLAIN_ROUNDS = 10;
-/** Load on the machine makes a measurement dearer, never cheaper: one below the bound shows that the request is. */
+/** Load on the machine only ever raises a measurement, so one measurement below the bound is proof. */
 const MAX_ROUNDS = 20;
 const BOUND = 10;
 
@@ -31,19 +31,19 @@ let plainCost: number;
 beforeAll(async () => {
   const secretFile = scratch.write('secret', SECRET);
   const names = Array.from({ length: 20 }, (_, index) => `p${index}`);
-  // Nothing denies, so that every policy judges an ambiguous request.
-  const judged = { mode: 'observe', binding: { headers: ['authorization'], when: 'required' } };
+  // No policy denies, so that every policy evaluates an ambiguous request.
+  const policy = { mode: 'observe', binding: { headers: ['authorization'], when: 'required' } };
   service = await startChecked(scratch, {
     keys: ['current', 'next', 'other'].map((id) => ({ id, secretFile, hosts: ['*.example.com'] })),
-    policies: { default: judged, ...Object.fromEntries(names.map((name) => [name, judged])) },
-    routes: names.flatMap((policy) => [
-      { pathPrefix: `/%40${policy}/Orders`, policy },
-      { host: `*.${policy}.example.com`, policy },
+    policies: { default: policy, ...Object.fromEntries(names.map((name) => [name, policy])) },
+    routes: names.flatMap((name) => [
+      { pathPrefix: `/%40${name}/Orders`, policy: name },
+      { host: `*.${name}.example.com`, policy: name },
     ]),
   });
   client = createCheckClient(service.grpc);
   const plain = requestWith(PLAIN_HEADERS);
-  // The first requests, before the code is compiled, cost several times as much.
+  // The first requests cost several times as much, until V8 has compiled the code.
   for (let round = 0; round < WARM_UP_ROUNDS; round++) await measure(plain);
   plainCost = Number.POSITIVE_INFINITY;
   for (let round = 0; round < PLAIN_ROUNDS; round++) plainCost = Math.min(plainCost, await measure(plain));
@@ -55,7 +55,7 @@ afterAll(async () => {
   scratch.remove();
 });
 
-/** How many plain requests a request costs, measured until it is below the bound. */
+/** The cost of a request in plain requests, measured until it is below the bound. */
 async function ratioOf(request: RequestJson): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
   for (let round = 0; round < MAX_ROUNDS && least >= BOUND; round++) {
@@ -64,7 +64,7 @@ async function ratioOf(request: RequestJson): Promise<number> {
   return least;
 }
 
-/** Seconds of the service's CPU for one request. */
+/** CPU seconds of the service per request. */
 async function measure(request: RequestJson): Promise<number> {
   const before = await cpuSeconds();
   await Promise.all(Array.from({ length: REQUESTS }, () => client.check(request)));
@@ -91,7 +91,7 @@ test.each<
   ['a path of escapes', {}, { path: `/${fill('%40a')}` }],
   ['a path of slashes', {}, { path: fill('/') }],
   ['a path of dot segments', {}, { path: fill('/..') }],
-  ['a path that is no ASCII', {}, { path: `/${fill('é').slice(0, MAX_BYTES / 2)}` }],
+  ['a non-ASCII path', {}, { path: `/${fill('é').slice(0, MAX_BYTES / 2)}` }],
   ['a plain path of escapes', {}, { path: `/${'%C3%A9'.repeat(1365)}` }],
   ['a plain path in capitals', {}, { path: '/ABC/'.repeat(1).padEnd(8192, 'A') }],
   ['a query', {}, { path: `/?${fill('%')}` }],
@@ -99,7 +99,7 @@ test.each<
   ['a host of labels', {}, { host: fill('a.') }],
   ['a host of ports', {}, { host: fill(':1') }],
   ['a method', {}, { method: fill('A') }],
-  ['as many headers as Envoy takes', numbered(MAX_HEADERS, 'v'.repeat(MAX_BYTES / MAX_HEADERS))],
+  ['as many headers as Envoy allows', numbered(MAX_HEADERS, 'v'.repeat(MAX_BYTES / MAX_HEADERS))],
   ['one header', { 'x-header': fill('v') }],
   ['a user agent', { 'user-agent': fill('v') }],
   ['a token of letters', { 'approov-token': fill('a') }],
@@ -122,7 +122,7 @@ test.each<
   ['a status word', { 'approov-status': fill('a') }],
   ['a status word of blanks', { 'approov-status': `a${fill(' ')}a` }],
 ])(
-  '%s costs at most 10 times a plain request, judged by one policy or by 21',
+  '%s costs at most 10 times a plain request, under one policy or under 21',
   async (_, headers, http = {}) => {
     const hostile = { ...PLAIN_HEADERS, ...headers };
     expect(await ratioOf(requestWith(hostile, http))).toBeLessThan(BOUND);

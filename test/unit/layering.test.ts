@@ -18,7 +18,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   ),
   layer(
     'commands/',
-    'server/ telemetry/ sources/ config/ authz/ approov/ node:crypto node:http2 node:net node:tls node:util',
+    'server/ telemetry/ sources/ config/ authz/ approov/ version.ts node:crypto node:http2 node:net node:tls node:util',
     'each command uses what it needs, and none of them is the process',
   ),
   layer(
@@ -33,10 +33,10 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   ),
   layer(
     'grpc/',
-    'net/ @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check protobufjs/ext/descriptor/index.js node:url',
+    'net/ config/ @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check protobufjs/ext/descriptor/index.js node:url',
     'it alone knows the gRPC library, and no message',
   ),
-  layer('admin/', 'net/ node:http node:net', 'it serves pages that others write'),
+  layer('admin/', 'net/ config/ node:http node:net', 'it serves pages that others write'),
   layer(
     'telemetry/',
     'config/ authz/ approov/ pino prom-client node:crypto node:timers/promises',
@@ -49,8 +49,8 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   ),
   layer(
     'net/',
-    'node:crypto node:fs node:net node:tls',
-    'it handles connections, whatever protocol they carry',
+    'config/ node:crypto node:fs node:net node:tls',
+    'it accepts connections, whatever library serves them',
   ),
   layer('config/', 'authz/ approov/ yaml zod', 'it turns text into a configuration and opens no file'),
   layer('envoy/', 'authz/', 'it translates messages and knows no library that carries them'),

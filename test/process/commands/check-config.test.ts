@@ -1,4 +1,4 @@
-/** Owns the proof that `check-config` shows what would run, and from where, without a secret; or everything that is wrong. */
+/** Tests that `check-config` prints the effective configuration without secrets, or every error. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -31,7 +31,7 @@ function checkConfig(config?: string, env: Readonly<Record<string, string>> = {}
   );
 }
 
-test('says what is wrong without a character that steers a terminal, wherever it stood', async () => {
+test('check-config escapes control and format characters in its errors', async () => {
   const { code, stderr } = await checkConfig('"a\u202eb\u009b\u2028": 1\n', {
     APPROOV_BASE64_SECRET: SECRET,
   });
@@ -39,8 +39,8 @@ test('says what is wrong without a character that steers a terminal, wherever it
   expect(stderr).toBe('approov-ext-authz: a\\u202eb\\u009b\\u2028: unknown field\n');
 });
 
-describe('a good configuration: exit 0', () => {
-  test('warns of secrets that were encoded twice, wherever they come from, and shows nothing of them', async () => {
+describe('check-config of a good configuration', () => {
+  test('warns about secrets that were encoded twice, from variables and files, and does not print them', async () => {
     const twice = (text: string): string => Buffer.from(text).toString('base64');
     const secret = twice(SECRET);
     const warned = 'the secret decodes to text that is itself base64: it was probably encoded twice';
@@ -74,20 +74,20 @@ describe('a good configuration: exit 0', () => {
     }
   });
 
-  test('is shown to its end, however slowly it is read', async () => {
+  test('prints all of a large configuration to a slow reader', async () => {
     const names = Array.from({ length: 3000 }, (_, index) => `policy-${index}`);
     const policies = Object.fromEntries(names.map((name) => [name, {}]));
     const config = fileWith('large.yaml', stringify({ policies }));
     const child = spawnCli(['check-config', '--config', config], { APPROOV_BASE64_SECRET: SECRET });
     const exit = once(child, 'exit');
-    // Nobody reads before it has had time to say all and end.
+    // Reading starts when it has had time to write everything and exit.
     await Promise.race([exit, sleep(1500)]);
     const stdout = collect(child.stdout);
     await once(child, 'close');
     expect(Object.keys(parse(stdout()).policies)).toEqual([...names, 'default']);
   });
 
-  test('shows the defaults of the contract where nothing is said', async () => {
+  test('prints the default of every field that is not set', async () => {
     const finished = await checkConfig(undefined, { APPROOV_BASE64_SECRET: SECRET });
     expect(finished).toMatchObject({ code: 0, stderr: '' });
     expect(parse(finished.stdout)).toMatchObject({
@@ -119,7 +119,7 @@ describe('a good configuration: exit 0', () => {
     });
   });
 
-  test('shows keys by id and fingerprint, from which file, with which kid and algorithms', async () => {
+  test('prints the id, fingerprint, file, kid and algorithms of each key', async () => {
     const [first, second] = [fileWith('first', SECRET), fileWith('second', OTHER_SECRET)];
     const { stdout } = await checkConfig(
       `keys: [{id: current, secretFile: ${first}}, {id: next, secretFile: ${second}, kid: k2, algorithms: [HS384, HS512]}]`,
@@ -136,7 +136,7 @@ describe('a good configuration: exit 0', () => {
     ]);
   });
 
-  test('shows decryption keys by id and fingerprint as well', async () => {
+  test('prints the id and fingerprint of each decryption key', async () => {
     const bytes = Buffer.alloc(32, 'opener');
     const file = fileWith('opener', bytes.toString('base64'));
     const { stdout } = await checkConfig(`decryptionKeys: [{id: open, secretFile: ${file}}]`, {
@@ -153,7 +153,7 @@ describe('a good configuration: exit 0', () => {
     ]);
   });
 
-  test('warns of each member of a JWK Set that is skipped, and shows nothing of a key', async () => {
+  test('warns about each skipped member of a JWK Set, and prints no key material', async () => {
     const [good, weak] = [createKeyPair('good'), generateKeyPair('rsa', { modulusLength: 2048 })];
     const encrypting = { ...weak.publicKey.export({ format: 'jwk' }), kid: 'enc', use: 'enc' };
     const curve = { kty: 'EC', crv: 'BP-256', x: good.jwk.x, y: good.jwk.y };
@@ -168,7 +168,7 @@ describe('a good configuration: exit 0', () => {
     for (const text of [good.jwk.x, encrypting.n]) expect(stdout + stderr).not.toContain(text);
   });
 
-  test('marks each value that came from the environment, and no other', async () => {
+  test('marks the values that came from the environment, and no others', async () => {
     const env = {
       APPROOV_BASE64_SECRET: SECRET,
       APPROOV_MODE: 'observe',
@@ -197,7 +197,7 @@ describe('a good configuration: exit 0', () => {
     });
   });
 
-  test('warns of each route that is stricter than the default policy', async () => {
+  test('warns about each route that is stricter than the default policy', async () => {
     const { code, stderr, stdout } = await checkConfig(
       `defaultPolicy: open
 policies: {open: {mode: observe}, strict: {}, off: {mode: off}, bound: {mode: observe, issuer: approov.io}}
@@ -212,13 +212,13 @@ routes: [{pathPrefix: /public, policy: off}, {pathPrefix: /orders, policy: stric
     ]);
   });
 
-  test('shows nothing of a secret', async () => {
+  test('prints no part of a secret', async () => {
     const { stdout } = await checkConfig(`keys: [{id: a, secretFile: ${fileWith('secret', SECRET)}}]`);
     for (let start = 0; start + 8 <= SECRET.length; start += 4)
       expect(stdout).not.toContain(SECRET.slice(start, start + 8));
   });
 
-  test('shows what the running service shows on /config', async () => {
+  test('prints the same as /config of a running service', async () => {
     const config = fileWith(
       'same.yaml',
       `keys: [{id: a, secretFile: ${fileWith('secret', SECRET)}}]
@@ -233,8 +233,8 @@ policies: {b: {mode: off}}`,
   });
 });
 
-describe('a bad configuration: exit 2', () => {
-  test('tells every error with its path, and shows no configuration', async () => {
+describe('check-config of a bad configuration exits 2', () => {
+  test('with every error and its path, and without printing the configuration', async () => {
     const short = fileWith('short', Buffer.alloc(31, 1).toString('base64'));
     const finished = await checkConfig(
       `keys: [{id: a, secretFile: ${short}}, {id: a, secretFile: /nowhere}]
@@ -269,7 +269,7 @@ other: 1
     );
   });
 
-  test('tells of every file of TLS that cannot be read, beside every other error', async () => {
+  test('with every unreadable TLS file among the other errors', async () => {
     const finished = await checkConfig(
       'listen: {tls: {certFile: /no.crt, keyFile: /no.key, clientCaFile: /no.ca}}\nother: 1',
       { APPROOV_BASE64_SECRET: SECRET },

@@ -1,4 +1,4 @@
-/** Owns the proof that `healthcheck` finds the service wherever it listens, and ends with 0 or 1 and nothing else. */
+/** Tests that `healthcheck` reaches the service wherever it listens, and exits with 0 or 1 only. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -30,7 +30,7 @@ async function start(grpc: string, args: readonly string[] = []): Promise<Runnin
   return service;
 }
 
-/** Asks at the address that the configuration says the service listens on. */
+/** Runs `healthcheck` for a service that listens on this address. */
 function healthcheck(grpc: string, env: Readonly<Record<string, string>> = ENV): Promise<Finished> {
   return runCli(['healthcheck'], { ...env, APPROOV_GRPC_LISTEN: grpc });
 }
@@ -40,7 +40,7 @@ function expectOneLine({ stderr }: Finished): void {
   expect(stderr).not.toMatch(/ at |node:internal/);
 }
 
-/** A peer that does with connections what it likes. */
+/** Starts a TCP server that is not our service. */
 async function startPeer(onConnection: (socket: Socket) => void): Promise<string> {
   const server = createServer((socket) => {
     sockets.push(socket.on('error', () => {}));
@@ -51,31 +51,31 @@ async function startPeer(onConnection: (socket: Socket) => void): Promise<string
   return `127.0.0.1:${(server.address() as { port: number }).port}`;
 }
 
-describe('a service that serves: exit 0, without a word', () => {
+describe('healthcheck exits 0 without output for a service', () => {
   const quiet = { code: 0, stdout: '', stderr: '' };
 
-  test('on TCP', async () => {
+  test('on a TCP address', async () => {
     expect(await healthcheck((await start('127.0.0.1:0')).grpc)).toEqual(quiet);
   });
 
-  test('on every address of the machine', async () => {
+  test('on the wildcard address', async () => {
     const { grpc } = await start('0.0.0.0:0');
     expect(grpc).toMatch(/^0\.0\.0\.0:\d+$/);
     expect(await healthcheck(grpc)).toEqual(quiet);
   });
 
-  test('on a unix socket', async () => {
+  test('on a Unix socket', async () => {
     const { grpc } = await start(`unix:${join(folder, 'a.sock')}`);
     expect(await healthcheck(grpc)).toEqual(quiet);
   });
 
-  test.runIf(HAS_IPV6).each(['[::1]:0', '[::]:0'])('on %s (needs IPv6 on this machine)', async (address) => {
+  test.runIf(HAS_IPV6).each(['[::1]:0', '[::]:0'])('on %s (needs IPv6)', async (address) => {
     const { grpc } = await start(address);
     expect(grpc).toMatch(/^\[::1?\]:\d+$/);
     expect(await healthcheck(grpc)).toEqual(quiet);
   });
 
-  test('although its key file is bad or gone now: the service serves on with what it has loaded', async () => {
+  test('whose key file has been removed since: it keeps its last good state', async () => {
     const file = join(folder, 'secret');
     writeFileSync(file, SECRET);
     const service = await startServe({ APPROOV_BASE64_SECRET_FILE: file });
@@ -85,21 +85,21 @@ describe('a service that serves: exit 0, without a word', () => {
   });
 });
 
-describe('anything else: exit 1 and one line', () => {
-  test('nobody there', async () => {
+describe('healthcheck exits 1 with one line for', () => {
+  test('an address without a listener', async () => {
     const address = '127.0.0.1:1';
     const finished = await healthcheck(address);
     expect(finished).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(address) });
     expectOneLine(finished);
   });
 
-  test('a unix socket that is not there', async () => {
+  test('a missing Unix socket', async () => {
     const finished = await healthcheck(`unix:${join(folder, 'none.sock')}`);
     expect(finished.code).toBe(1);
     expectOneLine(finished);
   });
 
-  test('a service that drains', async () => {
+  test('a service that is draining', async () => {
     writeFileSync(join(folder, 'config.yaml'), 'drain: {delaySeconds: 3600}');
     const service = await start('127.0.0.1:0', ['--config', join(folder, 'config.yaml')]);
     service.signal('SIGTERM');
@@ -111,22 +111,22 @@ describe('anything else: exit 1 and one line', () => {
 
   test.each<[name: string, onConnection: (socket: Socket) => void]>([
     ['a peer that never answers', () => {}],
-    ['a peer that hangs up', (socket) => socket.destroy()],
+    ['a peer that closes the connection', (socket) => socket.destroy()],
     ['a peer that speaks HTTP/1.1', (socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')],
-    ['a peer that speaks rubbish', (socket) => socket.end(Buffer.alloc(100, 0xff))],
+    ['a peer that sends garbage', (socket) => socket.end(Buffer.alloc(100, 0xff))],
   ])('%s', async (_name, onConnection) => {
     const finished = await healthcheck(await startPeer(onConnection));
     expect(finished.code).toBe(1);
     expectOneLine(finished);
   });
 
-  test('a configuration that cannot be read', async () => {
+  test('a missing configuration file', async () => {
     const finished = await runCli(['healthcheck', '--config', join(folder, 'none.yaml')], ENV);
     expect(finished.code).toBe(1);
     expectOneLine(finished);
   });
 
-  test('an address that is none', async () => {
+  test('a malformed address', async () => {
     const finished = await healthcheck('9001');
     expect(finished.code).toBe(1);
     expectOneLine(finished);

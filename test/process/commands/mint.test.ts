@@ -1,4 +1,4 @@
-/** Owns the proof that `mint` signs what it is asked to sign, with the key it is asked to take. */
+/** Tests which claims `mint` signs, and with which key. */
 import { createHash, createHmac } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ writeFileSync(
   `keys: [{id: current, secretFile: ${folder}/current}, {id: next, kid: k2, algorithms: [HS512, HS256], secretFile: ${folder}/next}]`,
 );
 
-/** The lines that `mint` prints; it must end well. */
+/** The lines that `mint` prints; it must exit 0. */
 async function run(args: readonly string[], env: Io['env'] = { APPROOV_CONFIG: CONFIG }): Promise<string[]> {
   const lines: string[] = [];
   const io = { env, out: (line: string) => void lines.push(line), nowSeconds: () => NOW } as unknown as Io;
@@ -49,7 +49,7 @@ async function mintedBy(...args: readonly string[]): Promise<Token> {
 }
 
 describe('a minted token', () => {
-  test('is signed by the first key, and lives for five minutes', async () => {
+  test('is signed by the first key and expires in five minutes by default', async () => {
     const token = await mintedBy();
     expect(token.header).toEqual({ alg: 'HS256', typ: 'JWT' });
     expect(token.claims).toMatchObject({
@@ -60,13 +60,13 @@ describe('a minted token', () => {
     expect(token.isSignedBy('sha256', SECRET_BYTES)).toBe(true);
   });
 
-  test('is signed by the key that is named, with its kid and its first algorithm', async () => {
+  test('is signed by the key in --key-id, with its kid and its first algorithm', async () => {
     const token = await mintedBy('--key-id', 'next');
     expect(token.header).toEqual({ alg: 'HS512', typ: 'JWT', kid: 'k2' });
     expect(token.isSignedBy('sha512', OTHER_SECRET_BYTES)).toBe(true);
   });
 
-  test('is signed by the secret of the environment', async () => {
+  test('is signed by the secret from the environment', async () => {
     const [token = ''] = await run(['--key-id', 'env'], { APPROOV_BASE64_SECRET: OTHER_SECRET });
     const input = token.slice(0, token.lastIndexOf('.'));
     expect(token).toBe(
@@ -78,18 +78,18 @@ describe('a minted token', () => {
     ['90s', Math.floor(NOW + 90)],
     ['1h', Math.floor(NOW + 3600)],
     ['-1m', Math.floor(NOW - 60)],
-  ])('lives for %s', async (life, exp) => {
+  ])('expires in %s', async (life, exp) => {
     expect((await mintedBy(`--expires-in=${life}`)).claims['exp']).toBe(exp);
   });
 
-  test('is bound by pay: the SHA-256 of the values, trimmed, one behind the other', async () => {
+  test('has a pay claim under --bind: the SHA-256 of the trimmed and concatenated values', async () => {
     const hash = (text: string): string => createHash('sha256').update(text).digest('base64');
     expect((await mintedBy()).claims).not.toHaveProperty('pay');
     expect((await mintedBy('--bind', 'Bearer abc')).claims['pay']).toBe(hash('Bearer abc'));
     expect((await mintedBy('--bind', ' a\t', '--bind', 'ü')).claims['pay']).toBe(hash('aü'));
   });
 
-  test('has the claims that are asked for: JSON where it reads as JSON, else text', async () => {
+  test('has the claims of --claim, parsed as JSON where possible, else as text', async () => {
     const args = [
       'arc=ABC',
       'n=1.5',
@@ -115,7 +115,7 @@ describe('a minted token', () => {
     });
   });
 
-  test('that is invalid has the same header and claims, and a signature that no key verifies', async () => {
+  test('under --invalid has the same header and claims, and a signature that no key verifies', async () => {
     const [valid, invalid] = [
       await mintedBy('--claim', 'a=1'),
       await mintedBy('--claim', 'a=1', '--invalid'),
@@ -128,22 +128,22 @@ describe('a minted token', () => {
   });
 });
 
-describe('mint refuses', () => {
+describe('mint rejects', () => {
   test.each<[args: string[], message: string]>([
-    [['--key-id', 'none'], '--key-id: no such symmetric key; there are: current, next'],
-    [['--expires-in', 'soon'], '--expires-in: must be a time such as 90s, 5m or 1h'],
+    [['--key-id', 'none'], '--key-id: unknown symmetric key; known: current, next'],
+    [['--expires-in', 'soon'], '--expires-in: must be a duration such as 90s, 5m or 1h'],
     [['--claim', 'planted'], '--claim: must be NAME=VALUE'],
     [['--claim', '=planted'], '--claim: must be NAME=VALUE'],
   ])('%j', async (args, message) => {
     await expect(run(args)).rejects.toThrow(new UsageError(message));
   });
 
-  test('to sign without a key', async () => {
+  test('a configuration without a key', async () => {
     await expect(run([], {})).rejects.toBeInstanceOf(ConfigError);
   });
 });
 
-test('the process prints the token alone, and a line for a mistake', async () => {
+test('mint prints only the token on stdout, and one line on stderr for an error', async () => {
   const env = { APPROOV_BASE64_SECRET: SECRET };
   const minted = await runCli(['mint', '--bind', 'Bearer abc'], env);
   expect(minted).toMatchObject({
@@ -151,8 +151,8 @@ test('the process prints the token alone, and a line for a mistake', async () =>
     stderr: '',
     stdout: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+\n$/),
   });
-  const refused = await runCli(['mint', '--key-id', 'x'], env);
-  expect(refused).toMatchObject({
+  const rejected = await runCli(['mint', '--key-id', 'x'], env);
+  expect(rejected).toMatchObject({
     code: 2,
     stdout: '',
     stderr: expect.stringMatching(/^approov-ext-authz: --key-id: [^\n]*\n$/),

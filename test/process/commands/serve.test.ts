@@ -1,4 +1,4 @@
-/** Owns the proof that `serve` runs what the configuration says, from where it is named, or does not start at all. */
+/** Tests where `serve` takes its configuration from, and that it does not start with a bad one. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,8 +20,8 @@ function fileWith(name: string, content: string): string {
   return join(folder, name);
 }
 
-/** Mode and reason of a check with these headers, of a service that was started so. */
-async function decidedBy(
+/** Starts a service, and returns mode and reason of a check with these headers. */
+async function decisionOf(
   env: Readonly<Record<string, string>>,
   args: readonly string[],
   headers: Readonly<Record<string, string>>,
@@ -33,33 +33,36 @@ async function decidedBy(
   return { mode, reason };
 }
 
-const bearing = (secret?: Buffer) => ({
+const withToken = (secret?: Buffer) => ({
   'approov-token': freshToken({}, secret === undefined ? {} : { secret }),
 });
 
 describe('serve', () => {
-  test('needs no file: a secret in the environment, and it enforces', async () => {
-    expect(await decidedBy({ APPROOV_BASE64_SECRET: SECRET }, [], bearing())).toEqual({
+  test('runs without a file: with a secret in the environment, it enforces', async () => {
+    expect(await decisionOf({ APPROOV_BASE64_SECRET: SECRET }, [], withToken())).toEqual({
       mode: 'enforce',
       reason: 'ok',
     });
   });
 
-  test('reads the secret from a file that the environment names', async () => {
+  test('reads the secret from the file in APPROOV_BASE64_SECRET_FILE', async () => {
     const env = {
       APPROOV_BASE64_SECRET_FILE: fileWith('secret', `\n${OTHER_SECRET}\n`),
       APPROOV_MODE: 'observe',
     };
-    expect(await decidedBy(env, [], bearing(OTHER_SECRET_BYTES))).toEqual({ mode: 'observe', reason: 'ok' });
+    expect(await decisionOf(env, [], withToken(OTHER_SECRET_BYTES))).toEqual({
+      mode: 'observe',
+      reason: 'ok',
+    });
   });
 
-  test('binds tokens to the header that the environment names, if they are bound', async () => {
+  test('checks the binding to the header in APPROOV_BINDING_HEADER', async () => {
     const env = { APPROOV_BASE64_SECRET: SECRET, APPROOV_BINDING_HEADER: 'authorization' };
     const bound = { 'approov-token': freshToken({ pay: 'x' }) };
-    expect(await decidedBy(env, [], bound)).toEqual({ mode: 'enforce', reason: 'missing_binding_header' });
+    expect(await decisionOf(env, [], bound)).toEqual({ mode: 'enforce', reason: 'missing_binding_header' });
   });
 
-  test('takes variables that are empty as not set', async () => {
+  test('treats empty variables as not set', async () => {
     const env = {
       APPROOV_BASE64_SECRET: SECRET,
       APPROOV_BASE64_SECRET_FILE: '',
@@ -67,25 +70,25 @@ describe('serve', () => {
       APPROOV_CONFIG: '',
       LOG_LEVEL: '',
     };
-    expect(await decidedBy(env, [], bearing())).toEqual({ mode: 'enforce', reason: 'ok' });
+    expect(await decisionOf(env, [], withToken())).toEqual({ mode: 'enforce', reason: 'ok' });
   });
 
-  test('takes its file from APPROOV_CONFIG, and rather from --config', async () => {
+  test('reads the file named by APPROOV_CONFIG, or by --config if both are given', async () => {
     const limit = fileWith('limit.yaml', 'policies: {default: {mode: limit}}');
     const observe = fileWith('observe.yaml', 'policies: {default: {mode: observe}}');
     const env = { APPROOV_BASE64_SECRET: SECRET, APPROOV_CONFIG: limit };
-    expect(await decidedBy(env, [], {})).toMatchObject({ mode: 'limit' });
+    expect(await decisionOf(env, [], {})).toMatchObject({ mode: 'limit' });
     await service?.kill();
-    expect(await decidedBy(env, ['--config', observe], {})).toMatchObject({ mode: 'observe' });
+    expect(await decisionOf(env, ['--config', observe], {})).toMatchObject({ mode: 'observe' });
   });
 
-  test('lets the environment override the policy that defaultPolicy names, and no other', async () => {
+  test('applies APPROOV_MODE to the policy that defaultPolicy names, and to no other', async () => {
     const file = fileWith(
       'named.yaml',
       'defaultPolicy: main\npolicies: {main: {mode: off}, other: {mode: off}}',
     );
     const env = { APPROOV_BASE64_SECRET: SECRET, APPROOV_MODE: 'limit' };
-    expect(await decidedBy(env, ['--config', file], {})).toMatchObject({ mode: 'limit' });
+    expect(await decisionOf(env, ['--config', file], {})).toMatchObject({ mode: 'limit' });
     const warned = service?.logLines().filter(({ level }) => level === 40) ?? [];
     expect(warned.map(({ policy, mode }) => [policy, mode])).toEqual(
       expect.arrayContaining([
@@ -95,7 +98,7 @@ describe('serve', () => {
     );
   });
 
-  test('starts nothing, and says nothing on stdout, if any part of the configuration is bad', async () => {
+  test('exits 2 without output on stdout if any part of the configuration is bad', async () => {
     const finished = await runCli(['serve', '--config', fileWith('bad.yaml', 'listen: {admin: nowhere}')], {
       APPROOV_BASE64_SECRET: SECRET,
     });
@@ -103,7 +106,7 @@ describe('serve', () => {
     expect(finished.stderr).toContain('listen.admin: ');
   });
 
-  test('ends with 0 once it is asked to', async () => {
+  test('exits 0 after SIGTERM', async () => {
     service = await startServe({ APPROOV_BASE64_SECRET: SECRET }, [
       '--config',
       fileWith('quick.yaml', 'drain: {delaySeconds: 0}'),

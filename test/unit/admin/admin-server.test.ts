@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type AdminPages, type AdminServer, createAdminServer } from '../../../src/admin/admin-server.ts';
-import type { ListenTarget } from '../../../src/net/listener.ts';
+import type { ListenAddress } from '../../../src/config/address.ts';
 
 /** Well below Node's default timeouts for incomplete requests. */
 const PATIENCE = { timeout: 20_000, interval: 20 };
-const LOOPBACK: ListenTarget = { kind: 'tcp', host: '127.0.0.1', port: 0 };
+const LOOPBACK: ListenAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 };
 
 let server: AdminServer | undefined;
 afterEach(async () => {
@@ -20,7 +20,7 @@ afterEach(async () => {
   server = undefined;
 });
 
-async function start(target: ListenTarget, pages: Partial<AdminPages> = {}): Promise<ListenTarget> {
+async function start(target: ListenAddress, pages: Partial<AdminPages> = {}): Promise<ListenAddress> {
   server = createAdminServer({
     readiness: () => ({
       isReady: true,
@@ -41,9 +41,9 @@ interface Answer {
   readonly body: string;
 }
 
-async function get(where: ListenTarget, path: string, options: RequestOptions = {}): Promise<Answer> {
-  const address = where.kind === 'unix' ? { socketPath: where.path } : { host: where.host, port: where.port };
-  const sent = request({ ...address, path, agent: false, ...options }).end();
+async function get(where: ListenAddress, path: string, options: RequestOptions = {}): Promise<Answer> {
+  const place = where.kind === 'unix' ? { socketPath: where.path } : { host: where.host, port: where.port };
+  const sent = request({ ...place, path, agent: false, ...options }).end();
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
   return { status: response.statusCode, headers: response.headers, body: await text(response) };
 }
@@ -142,7 +142,7 @@ describe('/config', () => {
     ['0.0.0.0', '127.0.0.1'],
   ])('answers a loopback client (listening on %s, connected to %s)', async (host, client) => {
     const where = await start({ kind: 'tcp', host, port: 0 });
-    expect((await get({ ...where, host: client } as ListenTarget, '/config')).status).toBe(200);
+    expect((await get({ ...where, host: client } as ListenAddress, '/config')).status).toBe(200);
   });
 
   test.runIf(hasIpv6())(
@@ -150,7 +150,7 @@ describe('/config', () => {
     async () => {
       const where = await start({ kind: 'tcp', host: '::', port: 0 });
       for (const client of ['::1', '127.0.0.1']) {
-        expect((await get({ ...where, host: client } as ListenTarget, '/config')).status).toBe(200);
+        expect((await get({ ...where, host: client } as ListenAddress, '/config')).status).toBe(200);
       }
     },
   );
@@ -221,9 +221,9 @@ describe('/config', () => {
       const where = await start({ kind: 'tcp', host: '0.0.0.0', port: 0 });
       const headers = { 'x-forwarded-for': '127.0.0.1', forwarded: 'for=127.0.0.1', host: 'localhost' };
       expect(
-        await get({ ...where, host: outerAddress() } as ListenTarget, '/config', { headers }),
+        await get({ ...where, host: outerAddress() } as ListenAddress, '/config', { headers }),
       ).toMatchObject(refused);
-      expect((await get({ ...where, host: outerAddress() } as ListenTarget, '/metrics')).status).toBe(200);
+      expect((await get({ ...where, host: outerAddress() } as ListenAddress, '/metrics')).status).toBe(200);
     },
   );
 });

@@ -1,4 +1,4 @@
-/** Owns the proof of how options are read, and of what is said of those that cannot be. */
+/** Tests the parsing of options, and the messages for bad ones. */
 import { describe, expect, test } from 'vitest';
 import { configFile, EXIT, type Io, Options, UsageError } from '../../../src/commands/command.ts';
 
@@ -15,18 +15,18 @@ function messageFor(args: readonly string[]): string {
     expect(error).toBeInstanceOf(UsageError);
     return (error as Error).message;
   }
-  throw new Error('was taken');
+  throw new Error('was accepted');
 }
 
 describe('options', () => {
-  test('are read by their type', () => {
+  test('are parsed by their declared type', () => {
     const options = new Options(['--token', 'a', '--header', 'b: c', '--header=d: e', '--json'], DECLARED);
     expect(options.text('token')).toBe('a');
     expect(options.texts('header')).toEqual(['b: c', 'd: e']);
     expect(options.flag('json')).toBe(true);
   });
 
-  test('that are not given are undefined, none, or false', () => {
+  test('not given are undefined, empty or false', () => {
     const options = new Options([], DECLARED);
     expect([options.text('token'), options.texts('header'), options.flag('json')]).toEqual([
       undefined,
@@ -35,7 +35,7 @@ describe('options', () => {
     ]);
   });
 
-  test('that are common need no declaration', () => {
+  test('common to all commands need no declaration', () => {
     const options = new Options(['--config', 'file', '--help', '--version'], {});
     expect([options.text('config'), options.flag('help'), options.flag('version')]).toEqual([
       'file',
@@ -44,7 +44,7 @@ describe('options', () => {
     ]);
   });
 
-  test('may be empty, may begin with a dash after =, and the last of several counts', () => {
+  test('may be empty or a dash, and the last of several wins', () => {
     expect(new Options(['--token', ''], DECLARED).text('token')).toBe('');
     expect(new Options(['--token=-'], DECLARED).text('token')).toBe('-');
     expect(new Options(['--token', '-'], DECLARED).text('token')).toBe('-');
@@ -58,12 +58,12 @@ describe('options', () => {
     [['--json=1'], '--json'],
     [['--token', '--json'], '--token'],
     [['--token', '-x'], '--token'],
-  ])('%j are a mistake, told in one line that names the option', (args, about) => {
+  ])('%j are rejected in one line that names the option', (args, about) => {
     expect(messageFor(args)).toContain(about);
     expect(messageFor(args)).not.toContain('\n');
   });
 
-  test('do not repeat what stands where none belongs: it may be a token', () => {
+  test('do not quote an unexpected value, which may be a token', () => {
     for (const args of [
       ['planted'],
       ['--', 'planted'],
@@ -84,16 +84,16 @@ describe('the configuration file', () => {
     [[], { APPROOV_CONFIG: '' }, undefined],
     [[], { APPROOV_CONFIG: 'a' }, 'a'],
     [['--config', 'b'], { APPROOV_CONFIG: 'a' }, 'b'],
-  ])('for %j and %j is %j', (args, env, file) => {
+  ])('for arguments %j and environment %j is %j', (args, env, file) => {
     expect(configFile(new Options(args, {}), io(env))).toBe(file);
   });
 
-  test.each(['"a"', "'a'", 'a\r'])('is not named by a variable that holds %j', (APPROOV_CONFIG) => {
+  test.each(['"a"', "'a'", 'a\r'])('cannot be named by a variable with the value %j', (APPROOV_CONFIG) => {
     expect(() => configFile(new Options([], {}), io({ APPROOV_CONFIG }))).toThrow(/^APPROOV_CONFIG: /);
     expect(configFile(new Options(['--config', 'b'], {}), io({ APPROOV_CONFIG }))).toBe('b');
   });
 });
 
-test('the exit codes are those of the contract', () => {
+test('the exit codes are 0 ok, 1 failure, 2 usage and 3 refused', () => {
   expect(EXIT).toEqual({ ok: 0, failure: 1, usage: 2, refused: 3 });
 });

@@ -1,4 +1,4 @@
-/** Owns the proof of how durations on a command line are read. */
+/** Tests the parsing of durations on the command line. */
 import { expect, test } from 'vitest';
 import { parseDurationSeconds } from '../../../src/commands/duration.ts';
 
@@ -12,7 +12,7 @@ test.each<[text: string, seconds: number]>([
   ['1.5m', 90],
   ['-5m', -300],
   ['-0.5', -0.5],
-])('%s is %d seconds', (text, seconds) => {
+])('the duration %s is %d seconds', (text, seconds) => {
   expect(parseDurationSeconds(text)).toBe(seconds);
 });
 
@@ -35,6 +35,6 @@ test.each([
   '5M',
   '5\n',
   '9'.repeat(400),
-])('%j is none', (text) => {
+])('%j is not a duration', (text) => {
   expect(parseDurationSeconds(text)).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-/** Owns the proof that a certificate, key or client CA that would not serve is found before it is used. */
+/** Tests the validation of certificates, private keys and client CAs. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,71 +6,68 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { parseTls, TlsError } from '../../../src/net/tls-material.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'tls-files-'));
+const folder = mkdtempSync(join(tmpdir(), 'tls-material-'));
 const ca = createCa(folder, 'ca');
 const other = createCa(folder, 'other-ca');
 const { cert, key } = issueCertificate(folder, 'localhost', ca);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const cut = (pem: string): string => pem.slice(0, pem.length / 2);
-/** The same length, another content: base64 still, but no certificate. */
-const spoilt = (pem: string): string => pem.replace(/\nMII/, '\nAAA');
+const truncated = (pem: string): string => pem.slice(0, pem.length / 2);
+/** Still base64 of the same length, but not a certificate. */
+const corrupt = (pem: string): string => pem.replace(/\nMII/, '\nAAA');
 
-describe('parseTls takes', () => {
+describe('parseTls accepts', () => {
   it.each([
     ['a certificate and its key', cert, undefined],
     ['a chain', cert + ca.cert, undefined],
     ['a client CA', cert, ca.cert],
-    ['several client CAs, with words between', cert, `one\n${ca.cert}\ntwo\n${other.cert}`],
+    ['several client CAs with text between them', cert, `one\n${ca.cert}\ntwo\n${other.cert}`],
   ])('%s', (_what, chain, clientCa) => {
     expect(parseTls(chain, key, clientCa)).toEqual({ cert: chain, key, clientCa });
   });
 });
 
-describe('parseTls refuses', () => {
+describe('parseTls rejects', () => {
   const mismatch = 'not a certificate and its key in PEM (ERR_OSSL_X509_KEY_VALUES_MISMATCH)';
   const noCa = 'the client CA holds no certificate in PEM';
   const badCa = 'the client CA holds a certificate that cannot be read';
 
   it.each<[what: string, cert: string, key: string, clientCa: string | undefined, message: string | RegExp]>([
-    ['a key that belongs to another certificate', cert, other.key, undefined, mismatch],
-    ['files that are both empty, as when they are being written', '', '', undefined, 'no certificate in PEM'],
+    ['a key of another certificate', cert, other.key, undefined, mismatch],
+    ['two empty files, as while they are being written', '', '', undefined, 'no certificate in PEM'],
     ['an empty certificate', '', key, undefined, 'no certificate in PEM'],
     ['an empty key', cert, '', undefined, 'no private key in PEM'],
-    ['a certificate that is none', 'x', key, undefined, 'no certificate in PEM'],
-    ['a key that is none', cert, 'x', undefined, 'no private key in PEM'],
-    ['the one in place of the other', key, cert, undefined, 'no certificate in PEM'],
-    ['a certificate that is cut off', cut(cert), key, undefined, /^not a certificate and its key in PEM \(/],
+    ['a certificate file without a certificate', 'x', key, undefined, 'no certificate in PEM'],
+    ['a key file without a key', cert, 'x', undefined, 'no private key in PEM'],
+    ['certificate and key swapped', key, cert, undefined, 'no certificate in PEM'],
+    ['a truncated certificate', truncated(cert), key, undefined, /^not a certificate and its key in PEM \(/],
+    ['a corrupt certificate', corrupt(cert), key, undefined, /^not a certificate and its key in PEM \(/],
     [
-      'a certificate that is spoilt',
-      spoilt(cert),
+      'a truncated chain',
+      cert + truncated(ca.cert),
       key,
       undefined,
       /^not a certificate and its key in PEM \(/,
     ],
-    [
-      'a chain that is cut off',
-      cert + cut(ca.cert),
-      key,
-      undefined,
-      /^not a certificate and its key in PEM \(/,
-    ],
-    ['a key that is cut off', cert, cut(key), undefined, /^not a certificate and its key in PEM \(/],
+    ['a truncated key', cert, truncated(key), undefined, /^not a certificate and its key in PEM \(/],
     ['an empty client CA', cert, key, '', noCa],
-    ['a client CA that is none', cert, key, 'x', noCa],
-    ['a client CA that is a key', cert, key, key, noCa],
-    ['a client CA that is cut off', cert, key, cut(ca.cert), noCa],
-    ['a client CA that is spoilt', cert, key, spoilt(ca.cert), badCa],
-    ['client CAs of which the last is cut off', cert, key, ca.cert + cut(other.cert), badCa],
+    ['a client CA file without a certificate', cert, key, 'x', noCa],
+    ['a key as client CA', cert, key, key, noCa],
+    ['a truncated client CA', cert, key, truncated(ca.cert), noCa],
+    ['a corrupt client CA', cert, key, corrupt(ca.cert), badCa],
+    ['several client CAs with the last one truncated', cert, key, ca.cert + truncated(other.cert), badCa],
   ])('%s', (_what, chain, privateKey, clientCa, message) => {
     const parse = (): unknown => parseTls(chain, privateKey, clientCa);
     expect(parse).toThrow(TlsError);
     expect(parse).toThrow(typeof message === 'string' ? expect.objectContaining({ message }) : message);
   });
 
-  it('without a word of what the key holds', () => {
+  it('without quoting the key', () => {
     const [, line = ''] = key.split('\n');
-    for (const parse of [() => parseTls(cert, cut(key), undefined), () => parseTls(key, key, undefined)]) {
+    for (const parse of [
+      () => parseTls(cert, truncated(key), undefined),
+      () => parseTls(key, key, undefined),
+    ]) {
       expect(parse).toThrow(
         expect.objectContaining({ message: expect.not.stringContaining(line.slice(0, 16)) }),
       );
