@@ -1,5 +1,3 @@
-/** Owns the proof that a check is read, judged, counted, logged and answered, and that nothing in it ever throws. */
-
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';

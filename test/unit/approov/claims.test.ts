@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { checkLifetime, expirySeconds, hasAudience, hasIssuer } from '../../../src/approov/claims.ts';
 import type { VerifiedToken } from '../../../src/approov/token.ts';
-import { verifiedToken, verify } from '../../support/check.ts';
+import { tokenOrReason, verifiedToken } from '../../support/check.ts';
 import { base64url, SECRET_BYTES } from '../../support/token.ts';
 
 describe('expirySeconds', () => {
@@ -144,7 +144,7 @@ describe('hasAudience', () => {
 function tokenWith(claimsJson: string): VerifiedToken {
   const signingInput = `${base64url('{"alg":"HS256"}')}.${base64url(claimsJson)}`;
   const signature = createHmac('sha256', SECRET_BYTES).update(signingInput).digest('base64url');
-  const result = verify(`${signingInput}.${signature}`);
+  const result = tokenOrReason(`${signingInput}.${signature}`);
   if (typeof result === 'string') throw new Error(`not verified: ${result}`);
   return result;
 }

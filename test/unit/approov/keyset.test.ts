@@ -1,4 +1,3 @@
-/** Owns the proof of which keys a token may use. */
 import { describe, expect, it } from 'vitest';
 import type { Algorithm } from '../../../src/approov/algorithm.ts';
 import {
@@ -21,7 +20,7 @@ const e = symmetricKey({ id: 'e', kid: 'kid-1', algorithms: ['HS512'] });
 
 function select(keyset: Keyset, header: Readonly<Record<string, unknown>>, host = 'a.test') {
   const selected = selectKeys(keyset, header, host);
-  return typeof selected === 'string' ? selected : selected.map((key) => key.id);
+  return selected.kind === 'none' ? selected.reason : selected.keys.map((key) => key.id);
 }
 
 describe('the keys that a token may use', () => {

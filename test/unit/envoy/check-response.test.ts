@@ -3,9 +3,11 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
+import { CompactToken } from '../../../src/approov/compact-token.ts';
 import type { VerifiedToken } from '../../../src/approov/token.ts';
 import type { Decision } from '../../../src/authz/decide.ts';
 import type { DeniedResponse } from '../../../src/authz/denied-response.ts';
+import { Facts } from '../../../src/authz/facts.ts';
 import type { ForwardableClaim, Policy } from '../../../src/authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../../../src/authz/reason.ts';
 import { RESULT_HEADER_ALIASES } from '../../../src/authz/result-header.ts';
@@ -86,7 +88,9 @@ const decision: fc.Arbitrary<Decision> = fc
     mode: fields.policy?.mode ?? 'unknown',
     verdict: REASONS[fields.reason].verdict,
     action: actionOf(fields.policy?.mode, fields.reason),
-    presentedToken: 'the.presented.token',
+    step: REASONS[fields.reason].step,
+    facts: new Facts(),
+    presentedToken: new CompactToken('the.presented.token'),
     sdkStatus: 'rejected',
     ambiguous: undefined,
   }));
