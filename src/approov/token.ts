@@ -1,5 +1,5 @@
 /** Verifies the signature of compact JWS tokens (RFC 7515) against a keyset. */
-import { type Algorithm, algorithmRow } from './algorithm.ts';
+import { algorithmRow } from './algorithm.ts';
 import { type CompactToken, type JsonObject, parseJsonObject } from './compact-token.ts';
 import {
   hasUnknownKid,
@@ -24,15 +24,13 @@ export type TokenRejection = 'invalid_token_format' | 'invalid_token_signature' 
 /** The steps of a check that verify a token, in this order. */
 export type TokenStep = 'token' | 'key' | 'signature';
 
-/** What was known about the key when a token was rejected. */
-export interface KeyFacts {
+/** What was known when a token was rejected. */
+export interface RejectionFacts {
   /** Of the token's header, as sent. */
   readonly alg: unknown;
   readonly kid: unknown;
   /** The keys that the token's `kid` selects; at step `signature`, those of them that allow its `alg`. */
-  readonly keyIds: readonly string[];
-  /** The algorithms that these keys allow. */
-  readonly algorithms: readonly Algorithm[];
+  readonly keys: readonly VerificationKey[];
 }
 
 export interface RejectedToken {
@@ -40,7 +38,7 @@ export interface RejectedToken {
   readonly reason: TokenRejection;
   readonly step: TokenStep;
   /** `undefined` where the header could not be read. */
-  readonly facts: KeyFacts | undefined;
+  readonly facts: RejectionFacts | undefined;
 }
 
 export type TokenResult = { readonly kind: 'verified'; readonly token: VerifiedToken } | RejectedToken;
@@ -108,18 +106,15 @@ export function hasClaims(token: VerifiedToken): boolean {
   return token.claims !== NO_CLAIMS;
 }
 
+const NO_KEYS: readonly VerificationKey[] = [];
+
 export function rejectToken(
   reason: TokenRejection,
   step: TokenStep,
   header?: JsonObject,
-  keys: readonly VerificationKey[] = [],
+  keys: readonly VerificationKey[] = NO_KEYS,
 ): RejectedToken {
-  const facts = header && {
-    alg: header['alg'],
-    kid: header['kid'],
-    keyIds: keys.map(({ id }) => id),
-    algorithms: [...new Set(keys.flatMap(({ algorithms }) => algorithms))],
-  };
+  const facts = header && { alg: header['alg'], kid: header['kid'], keys };
   return { kind: 'rejected', reason, step, facts };
 }
 

@@ -1,10 +1,21 @@
 /** Defines the facts that each step of a check found, for logs and `explain`. */
-import { parseAlgorithm } from '../approov/algorithm.ts';
+import { type Algorithm, parseAlgorithm } from '../approov/algorithm.ts';
 import { trimOws } from '../approov/field-value.ts';
-import type { KeyFacts, VerifiedToken } from '../approov/token.ts';
+import type { VerificationKey } from '../approov/keyset.ts';
+import type { VerifiedToken } from '../approov/token.ts';
 import { headerValues } from './check-request.ts';
 import { STEPS, type Step } from './reason.ts';
 import { expectedAudience, type StepsResult } from './steps.ts';
+
+export interface KeyFacts {
+  /** Of the token's header, as sent. */
+  readonly alg: unknown;
+  readonly kid: unknown;
+  /** The key that verified the token; else those tried, or those that `kid` selects if none allows `alg`. */
+  readonly keyIds: readonly string[];
+  /** The algorithms that these keys allow; of a verified token, its own. */
+  readonly algorithms: readonly Algorithm[];
+}
 
 /** Of the token, as sent; a claim may have any type. */
 export interface LifetimeFacts {
@@ -48,7 +59,11 @@ export class Facts {
 
   get key(): KeyFacts | undefined {
     const { tokenResult, presentedToken } = this.#result ?? {};
-    if (tokenResult === undefined || tokenResult.kind === 'rejected') return tokenResult?.facts;
+    if (tokenResult === undefined) return undefined;
+    if (tokenResult.kind === 'rejected') {
+      const { facts } = tokenResult;
+      return facts && { alg: facts.alg, kid: facts.kid, ...describeKeys(facts.keys) };
+    }
     const { alg, kid } = presentedToken?.header ?? {};
     const algorithm = parseAlgorithm(alg);
     return {
@@ -105,6 +120,13 @@ export class Facts {
       result.step === undefined || STEP_NAMES.indexOf(result.step) >= STEP_NAMES.indexOf(step);
     return isReached ? read(result.tokenResult.token, result) : undefined;
   }
+}
+
+function describeKeys(keys: readonly VerificationKey[]): Pick<KeyFacts, 'keyIds' | 'algorithms'> {
+  return {
+    keyIds: keys.map(({ id }) => id),
+    algorithms: [...new Set(keys.flatMap(({ algorithms }) => algorithms))],
+  };
 }
 
 function headerState(values: readonly Buffer[]): BindingFacts['headers'][number]['state'] {

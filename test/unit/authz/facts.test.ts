@@ -80,6 +80,11 @@ describe('the facts of a check', () => {
     });
   });
 
+  it('name the keys tried and the algorithms that they allow', () => {
+    const { key } = factsOf(mintToken(CLAIMS, { header: { alg: 'HS512', kid: 'k' } }));
+    expect(key).toEqual({ alg: 'HS512', kid: 'k', keyIds: ['current'], algorithms: ['HS256'] });
+  });
+
   it('name the bound headers that are absent or present', () => {
     const { binding } = factsOf(mintToken(CLAIMS), CHECKED, { authorization: 'a' });
     expect(binding?.headers.map(({ state }) => state)).toEqual(['present', 'absent']);
