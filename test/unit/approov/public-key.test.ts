@@ -506,8 +506,8 @@ describe('a source is refused that', () => {
 
   it.each([
     ['is no JSON', '{', 'is not JSON'],
-    ['is null', 'null', 'is no JWK Set: an object with a list of keys'],
-    ['is a JWK', JSON.stringify(jwkOf('rsa')), 'is no JWK Set: an object with a list of keys'],
+    ['is null', 'null', 'is not a JWK Set: an object with a list of keys'],
+    ['is a JWK', JSON.stringify(jwkOf('rsa')), 'is not a JWK Set: an object with a list of keys'],
     [
       'has keys that are no objects',
       '{"keys":[1]}',
