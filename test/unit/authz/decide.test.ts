@@ -121,7 +121,7 @@ describe('the action', () => {
 
   it('is deny if Envoy names a policy that is not configured, whatever the other policies are', () => {
     expect(
-      decideOn({ policyName: 'nobody', headers: { 'approov-token': GOOD } }, modeTable('off')),
+      decideOn({ policyName: 'unconfigured', headers: { 'approov-token': GOOD } }, modeTable('off')),
     ).toMatchObject({
       policy: undefined,
       mode: 'unknown',
@@ -223,7 +223,7 @@ describe('a decision', () => {
 
   it('has the SDK status even if the policy is unknown or off', () => {
     const request = { headers: { 'approov-status': 'rejected' } };
-    expect(decideOn({ ...request, policyName: 'nobody' }).sdkStatus).toBe('rejected');
+    expect(decideOn({ ...request, policyName: 'unconfigured' }).sdkStatus).toBe('rejected');
     expect(decideOn(request, modeTable('off')).sdkStatus).toBe('rejected');
   });
 });
@@ -278,7 +278,7 @@ describe('an ambiguous path', () => {
   });
 
   it('is denied if Envoy names a policy that is not configured', () => {
-    expect(decideOn({ path: '/a;b', policyName: 'nobody' }, policyTable(off))).toMatchObject({
+    expect(decideOn({ path: '/a;b', policyName: 'unconfigured' }, policyTable(off))).toMatchObject({
       action: 'deny',
       reason: 'unknown_policy',
       policy: undefined,

@@ -1,4 +1,4 @@
-/** Owns the proof that an answer holds exactly the fields that Envoy is promised: the stock protobuf library reads it. */
+/** Tests the encoding of CheckResponse by decoding it with the stock protobuf library. */
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
@@ -29,7 +29,7 @@ const DENIED: DeniedResponse = {
 const CLAIMS = ['did', 'ip', 'arc', 'iss', 'aud', 'sub'] as const satisfies ForwardableClaim[];
 const NINE_NAMES = ['verdict', 'action', 'reason', ...CLAIMS].map((name) => `x-approov-${name}`);
 
-/** Few enough that answers for several outcomes are made for each. */
+/** Few enough that each is used for several outcomes. */
 const denied: fc.Arbitrary<DeniedResponse> = fc.constantFrom(
   ...fc.sample(
     fc.record({
@@ -100,7 +100,7 @@ function actionOf(mode: Mode | undefined, reason: Reason): Action {
   return mode === 'limit' && reason !== 'internal_error' ? 'limit' : 'deny';
 }
 
-/** The promise, written down a second time. */
+/** The contract, written down independently. */
 function promised(made: Decision, forAll: DeniedResponse, aliases: readonly string[] = []): unknown {
   const { status, body, contentType, exposeReason, headers: further } = made.policy?.denied ?? forAll;
   const { action, reason, verdict } = made;
@@ -136,8 +136,8 @@ function promised(made: Decision, forAll: DeniedResponse, aliases: readonly stri
     };
   }
   const forwarded = CLAIMS.filter((name) => {
-    const stopRequested = verdict === 'verified' && made.policy?.forwardClaims.includes(name);
-    return stopRequested && typeof claims[name] === 'string' && /^[!-~]{1,1024}$/.test(claims[name]);
+    const isForwarded = verdict === 'verified' && made.policy?.forwardClaims.includes(name);
+    return isForwarded && typeof claims[name] === 'string' && /^[!-~]{1,1024}$/.test(claims[name]);
   });
   const headers: Record<string, unknown> = {
     'x-approov-verdict': verdict,
@@ -157,7 +157,7 @@ interface StockHeader {
   readonly append_action: string;
 }
 
-/** What the stock library reads. Each header must say in both ways that it overwrites. */
+/** As the stock library decodes it. Each header must say in both ways that it overwrites. */
 function asStockReads(answer: Buffer): unknown {
   const message = CheckResponse.decode(answer);
   // The stock library forgets fields that it does not know: the same length means that there was none.
@@ -185,7 +185,7 @@ function asStockReads(answer: Buffer): unknown {
 }
 
 describe('a CheckResponse', () => {
-  test('holds what Envoy is promised and nothing else', () => {
+  test('has exactly the promised fields', () => {
     fc.assert(
       fc.property(decision, denied, (made, configured) => {
         expect(asStockReads(encodeCheckResponse(made, configured))).toEqual(promised(made, configured));
@@ -194,7 +194,7 @@ describe('a CheckResponse', () => {
     );
   });
 
-  test('removes each alias of our headers that the request carries, whatever lets it through', () => {
+  test('removes each alias of our headers in an allowed request, whatever the outcome', () => {
     fc.assert(
       fc.property(decision, fc.subarray([...RESULT_HEADER_ALIASES]), (made, aliases) => {
         const answer = encodeCheckResponse(made, DENIED, new Set(aliases));
@@ -204,7 +204,7 @@ describe('a CheckResponse', () => {
     );
   });
 
-  test('always says its code: an answer without status would let the request in', () => {
+  test('always has a status code, since Envoy allows a request without one', () => {
     fc.assert(
       fc.property(decision, (made) => {
         const answer = encodeCheckResponse(made, DENIED);
@@ -214,7 +214,7 @@ describe('a CheckResponse', () => {
     );
   });
 
-  test('never holds the presented token', () => {
+  test('never contains the token', () => {
     fc.assert(
       fc.property(decision, denied, (made, configured) => {
         expect(encodeCheckResponse(made, configured).includes('the.presented.token')).toBe(false);
