@@ -238,7 +238,7 @@ describe('a reload replaces only what changed', () => {
     await eventually(async () => expect(await successes()).toBe(1));
     change({ limits: { connections: 5 }, denied: { body: 'new' } });
     await eventually(async () => expect(await successes()).toBe(2));
-    expect(warnings()).toMatchObject([{ field: 'limits' }]);
+    await eventually(async () => expect(warnings()).toMatchObject([{ field: 'limits' }]));
   });
 });
 
@@ -277,10 +277,13 @@ describe('an invalid configuration', () => {
       });
       expect((await metadata())['approov_mode']).toBe('observe');
       expect(await service.metric('approov_reloads_total{source="config",outcome="failure"}')).toBe(1);
-      const logged = service.logLines().filter(({ level }) => level === 50);
-      expect(logged.map((line) => `${line['path']}: ${line['problem']}`)).toEqual([
-        expect.stringContaining(problem),
-      ]);
+      // The log reaches this process later than the metrics do.
+      await eventually(async () => {
+        const logged = service.logLines().filter(({ level }) => level === 50);
+        expect(logged.map((line) => `${line['path']}: ${line['problem']}`)).toEqual([
+          expect.stringContaining(problem),
+        ]);
+      });
       change({ policies: { default: { mode: 'limit' } } });
       await eventually(async () => expect((await metadata())['approov_mode']).toBe('limit'));
       expect((await readReadyz(service.admin)).components.files).toMatchObject({ config: 'ok' });

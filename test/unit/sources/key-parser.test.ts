@@ -159,7 +159,7 @@ describe('a JWK Set', () => {
 
   it.each([
     { name: 'no JSON', text: '{', expected: 'is not JSON' },
-    { name: 'a list', text: '[]', expected: 'is no JWK Set: an object with a list of keys' },
+    { name: 'a list', text: '[]', expected: 'is not a JWK Set: an object with a list of keys' },
     { name: 'empty', text: jwks(), expected: 'holds no key that may verify a token' },
     {
       name: 'a secret',
