@@ -190,7 +190,7 @@ describe('without a file', () => {
         'policies.default.mode: expected one of "off"|"observe"|"limit"|"enforce" (set by APPROOV_MODE)',
     },
     {
-      name: 'a bound header that is no name',
+      name: 'a bound header that is not a header name',
       env: { ...ENV, APPROOV_BINDING_HEADER: 'Authorization:' },
       expected: 'policies.default.binding.headers[0]: must be a header name (set by APPROOV_BINDING_HEADER)',
     },

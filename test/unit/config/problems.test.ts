@@ -520,7 +520,7 @@ log: {level: loud}
     { name: 'where an address belongs', text: '', env: { ...ENV, APPROOV_GRPC_LISTEN: SECRET } },
     { name: 'in the file', text: `keys: [{id: a, secret: "${SECRET}"}]`, env: {} },
     { name: 'where an id belongs', text: `keys: [{id: "${SECRET}", secretFile: /a}]`, env: {} },
-    { name: 'on a line that is no YAML', text: `secret: ${SECRET}: x`, env: ENV },
+    { name: 'on a line that is not YAML', text: `secret: ${SECRET}: x`, env: ENV },
     { name: 'twice', text: `log: ${SECRET}\nlog: ${SECRET}`, env: ENV },
     { name: 'as the whole file', text: SECRET, env: {} },
     { name: 'the name of a field', text: `"${SECRET}": /a`, env: ENV },
@@ -535,10 +535,11 @@ log: {level: loud}
     { name: 'in hex, the name of a field', text: `"${HEX_SECRET}": /a`, env: ENV },
     { name: 'too short, the name of a field', text: `"${SECRET.slice(0, 32)}": /a`, env: ENV },
   ])('never contain a secret that is $name', ({ text, env }) => {
-    const told = problemsOf(text, env).join('\n');
-    expect(told).not.toBe('');
+    const messages = problemsOf(text, env).join('\n');
+    expect(messages).not.toBe('');
     for (const secret of [SECRET, HEX_SECRET]) {
-      for (let at = 0; at + 8 <= secret.length; at += 4) expect(told).not.toContain(secret.slice(at, at + 8));
+      for (let at = 0; at + 8 <= secret.length; at += 4)
+        expect(messages).not.toContain(secret.slice(at, at + 8));
     }
   });
 });

@@ -151,10 +151,10 @@ describe('loadConfig', () => {
   });
 
   it('never prints a secret that was set in place of its file name', async () => {
-    const told = (await problemsOf(undefined, { APPROOV_BASE64_SECRET_FILE: SECRET })).join();
-    expect(told).toContain('APPROOV_BASE64_SECRET_FILE');
+    const messages = (await problemsOf(undefined, { APPROOV_BASE64_SECRET_FILE: SECRET })).join();
+    expect(messages).toContain('APPROOV_BASE64_SECRET_FILE');
     for (let from = 0; from + 8 <= SECRET.length; from += 4)
-      expect(told).not.toContain(SECRET.slice(from, from + 8));
+      expect(messages).not.toContain(SECRET.slice(from, from + 8));
   });
 });
 

@@ -368,10 +368,10 @@ describe('the message of a KeyError', () => {
           SECRET,
         ),
     ];
-    const told = wrong.map(messageOf).join('\n');
+    const messages = wrong.map(messageOf).join('\n');
     const body = pem(ec.privateKey).split('\n')[1] ?? '';
     for (const text of [SECRET, body])
-      for (let at = 0; at + 8 <= text.length; at += 4) expect(told).not.toContain(text.slice(at, at + 8));
+      for (let at = 0; at + 8 <= text.length; at += 4) expect(messages).not.toContain(text.slice(at, at + 8));
   });
 
   it('does not hide a bug', () => {
