@@ -1,15 +1,15 @@
-/** Owns the table of JWS algorithms (RFC 7518 §3.1, RFC 8037) that a key may be allowed to verify. */
+/** Lists the JWS algorithms (RFC 7518 §3.1, RFC 8037) that a key may be allowed to verify. */
 
 export type KeyFamily = 'secret' | 'rsa' | 'ec' | 'ed25519';
 
 interface AlgorithmRow {
-  /** The kind of key that the algorithm works with: no key of another kind is ever tried with it. */
+  /** The only type of key that is ever tried with the algorithm. */
   readonly family: KeyFamily;
-  /** `null`: the algorithm hashes by itself. */
+  /** `null`: the hash is part of the signature scheme. */
   readonly hash: 'sha256' | 'sha384' | 'sha512' | null;
   /** RSASSA-PSS rather than PKCS #1 v1.5. */
   readonly isPss?: true;
-  /** The only curve that goes with the algorithm, as node:crypto names it. */
+  /** The only curve of the algorithm, as node:crypto names it. */
   readonly curve?: 'prime256v1' | 'secp384r1' | 'secp521r1';
 }
 
@@ -38,8 +38,8 @@ function isAlgorithm(value: unknown): value is Algorithm {
 }
 
 /**
- * Reads the name of an algorithm in a token, a JWK or the configuration. RFC 9864 §2.2 gives EdDSA with an Ed25519 key
- * a name of its own; it is the same algorithm.
+ * Parses the name of an algorithm in a token, a JWK or the configuration. `Ed25519` (RFC 9864 §2.2) is EdDSA with an
+ * Ed25519 key.
  */
 export function parseAlgorithm(value: unknown): Algorithm | undefined {
   if (value === 'Ed25519') return 'EdDSA';

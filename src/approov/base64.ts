@@ -1,10 +1,10 @@
-/** Owns strict base64 and base64url (RFC 4648 §4 and §5): a text names exactly one byte string or is refused. */
+/** Decodes base64 and base64url (RFC 4648 §4 and §5) strictly: no two texts decode to the same bytes. */
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
 const BASE64 = /^[A-Za-z0-9+/]*$/;
 
-/** Decodes unpadded base64url as JOSE demands it (RFC 7515 §2); `undefined` for anything else. */
+/** Decodes unpadded base64url, as JOSE requires (RFC 7515 §2); `undefined` for anything else. */
 export function decodeBase64Url(text: string): Buffer | undefined {
   return BASE64URL.test(text) ? decodeCanonical(text) : undefined;
 }
@@ -20,7 +20,7 @@ function decodeCanonical(text: string): Buffer | undefined {
   const tail = text.length % 4;
   if (tail === 1) return undefined;
   if (tail !== 0) {
-    // RFC 4648 §3.5: bits that the last character has to spare must be zero, or two texts would name the same bytes.
+    // RFC 4648 §3.5: the spare bits of the last character must be zero, or two texts would decode to the same bytes.
     const spareBits = tail === 2 ? 0b1111 : 0b11;
     if ((sextet(text.charAt(text.length - 1)) & spareBits) !== 0) return undefined;
   }

@@ -1,15 +1,15 @@
-/** Owns the registered claims (RFC 7519 §4.1) of a token whose signature is verified: lifetime, issuer, audience. */
+/** Checks the registered claims (RFC 7519 §4.1) of a verified token: lifetime, issuer, audience. */
 import type { VerifiedToken } from './token.ts';
 
 export type LifetimeFailure = 'missing_expiry' | 'token_expired' | 'token_not_yet_valid';
 
-/** The token's `exp` in seconds since the epoch (fractions allowed), or `undefined` if it is no finite number. */
+/** The token's `exp` in seconds since the epoch (fractions allowed), or `undefined` if it is not a finite number. */
 export function expirySeconds(token: VerifiedToken): number | undefined {
   const exp = token.claims['exp'];
   return typeof exp === 'number' && Number.isFinite(exp) ? exp : undefined;
 }
 
-/** RFC 7519 §4.1.4 and §4.1.5, but stricter: `exp` must be there, and on the second of `exp` the token is over. */
+/** RFC 7519 §4.1.4 and §4.1.5, with `exp` required. A token expires at the second of `exp`, not after it. */
 export function checkLifetime(
   token: VerifiedToken,
   nowSeconds: number,
@@ -17,7 +17,7 @@ export function checkLifetime(
 ): LifetimeFailure | undefined {
   const exp = expirySeconds(token);
   if (exp === undefined) return 'missing_expiry';
-  // Not `>=`, which is false for a clock or a tolerance that is NaN: the token would never be over.
+  // Not `>=`: with a clock or tolerance of NaN, the token would never expire.
   if (!(nowSeconds < exp + toleranceSeconds)) return 'token_expired';
   if (!Object.hasOwn(token.claims, 'nbf')) return undefined;
   const nbf = token.claims['nbf'];
@@ -25,12 +25,12 @@ export function checkLifetime(
   return isValidYet ? undefined : 'token_not_yet_valid';
 }
 
-/** Whether the `iss` claim is one of `allowed`. Approov writes `""` where the account sets no issuer: that is none. */
+/** Whether the `iss` claim is one of `allowed`. Approov writes `""` if the account sets none. */
 export function hasIssuer(token: VerifiedToken, allowed: readonly string[]): boolean {
   return isOneOf(token.claims['iss'], allowed);
 }
 
-/** Whether the `aud` claim, a string or a list (RFC 7519 §4.1.3), names one of `allowed`; `""` names nobody. */
+/** Whether the `aud` claim, a string or a list (RFC 7519 §4.1.3), names one of `allowed`; `""` matches none. */
 export function hasAudience(token: VerifiedToken, allowed: readonly string[]): boolean {
   const audience = token.claims['aud'];
   return Array.isArray(audience)

@@ -1,7 +1,6 @@
-/** Describes the algorithms that encrypt a token (RFC 7518 §4.1 and §5.1), and the keys that work with each. */
+/** Lists the JWE algorithms (RFC 7518 §4.1 and §5.1) and the keys that fit each. */
 import type { KeyObject } from 'node:crypto';
 
-/** Key management that a decryption key may be allowed. */
 export const KEY_MANAGEMENT_ALGORITHMS = [
   'dir',
   'A128KW',
@@ -24,7 +23,6 @@ export const KEY_MANAGEMENT_ALGORITHMS = [
 ] as const;
 export type KeyManagementAlgorithm = (typeof KEY_MANAGEMENT_ALGORITHMS)[number];
 
-/** Content encryption. */
 export const CONTENT_ENCRYPTION_ALGORITHMS = [
   'A128GCM',
   'A192GCM',
@@ -45,7 +43,7 @@ const ENCRYPTION_KEY_BYTES: Readonly<Record<ContentEncryptionAlgorithm, number>>
   'A256CBC-HS512': 64,
 };
 
-/** The algorithms that work with a key, by its curve or type. */
+/** By the curve or type of a key. */
 const ALGORITHMS_BY_KEY_TYPE: Readonly<Record<string, RegExp>> = {
   secret: /^(dir|A\d|PBES2)/,
   rsa: /^RSA/,
@@ -66,17 +64,17 @@ const CURVES: Readonly<Record<string, string>> = {
   x25519: 'X25519',
 };
 
-/** The curve that a token's ephemeral key (RFC 7518 §4.6.1.1) has to be on; `undefined` for keys of no curve. */
+/** The curve that a token's ephemeral key (RFC 7518 §4.6.1.1) must be on; `undefined` for keys without a curve. */
 export function curveOf(key: KeyObject): string | undefined {
   return CURVES[keyTypeOf(key)];
 }
 
-/** The algorithms that work with keys of a type; none with one that decrypts nothing. */
+/** Empty for a type of key that cannot decrypt. */
 export function algorithmsFor(keyType: string): readonly KeyManagementAlgorithm[] {
   return KEY_MANAGEMENT_ALGORITHMS.filter((algorithm) => ALGORITHMS_BY_KEY_TYPE[keyType]?.test(algorithm));
 }
 
-/** Whether a key decrypts what these two have encrypted. */
+/** Whether a key fits both algorithms of a token. */
 export function isFitFor(
   key: KeyObject,
   algorithm: KeyManagementAlgorithm,
@@ -89,7 +87,7 @@ export function isFitFor(
   );
 }
 
-/** The exact length of the secret; `undefined` where any goes: a password, or no secret at all. */
+/** The exact length of the secret; `undefined` for a password, which may have any, and for other keys. */
 function secretBytes(
   algorithm: KeyManagementAlgorithm,
   encryption: ContentEncryptionAlgorithm,
@@ -100,8 +98,8 @@ function secretBytes(
 }
 
 /**
- * The lengths that a secret would need, by what needs them: `A128KW` and `A256KW` of one key are never both possible.
- * Of `dir` without `contentEncryptionAlgorithms` nothing is known: it works with whatever fits the secret.
+ * The secret lengths that the algorithms need, each with the first that needs it. More than one means that no secret
+ * fits all. `dir` without `contentEncryptionAlgorithms` needs none in particular.
  */
 export function secretLengths(
   algorithms: readonly KeyManagementAlgorithm[],

@@ -1,6 +1,7 @@
-/** Owns encrypted tokens (RFC 7516 compact JWE): opened by a decryption key, to the signed token or the claims inside. */
-import { createPrivateKey, type KeyObject } from 'node:crypto';
+/** Decrypts encrypted tokens (RFC 7516 compact JWE) to the signed token or the claims that they contain. */
+import type { KeyObject } from 'node:crypto';
 import { compactDecrypt, errors } from 'jose';
+import { CompactToken, type JsonObject } from './compact-token.ts';
 import {
   type ContentEncryptionAlgorithm,
   curveOf,
@@ -11,72 +12,86 @@ import {
 import type { Keyset } from './keyset.ts';
 import {
   acceptDecryptedClaims,
-  type JsonObject,
-  readUnverifiedToken,
-  startAttempts,
-  type TokenFailure,
+  rejectToken,
+  type TokenResult,
   type VerificationAttempts,
-  type VerifiedToken,
   verifyToken,
 } from './token.ts';
 
-/** Rounds of PBES2 beyond which a token is not opened: each would cost a hash, and the sender chooses the number. */
+/** Most rounds of PBES2 (`p2c`): each costs a hash, and the sender chooses the number. */
 const MAX_PBES2_COUNT = 10_000;
-/** Bytes that a compressed token may grow to. */
+/** Most bytes that a compressed token may inflate to. */
 const MAX_DECOMPRESSED_BYTES = 65_536;
 
-/** One key that opens tokens, and what it is allowed. */
+/** A key that decrypts tokens, and the algorithms that it may be used with. */
 export interface DecryptionKey {
   readonly id: string;
-  /** `undefined`: it declares none. */
+  /** `undefined`: none declared. */
   readonly kid: string | undefined;
   readonly key: KeyObject;
-  /** 12 hex digits that tell keys apart without giving one away. */
+  /** 12 hex digits that identify the key without revealing it. */
   readonly fingerprint: string;
   readonly keyManagementAlgorithms: readonly KeyManagementAlgorithm[];
   readonly contentEncryptionAlgorithms: readonly ContentEncryptionAlgorithm[];
-  /** Inside is a signed token, verified as any other. If not, the claims themselves: for a secret only. */
+  /** Whether the plaintext is a signed token, verified like any other. Else it is the claims: for a secret only. */
   readonly isNested: boolean;
-  /** What its owner should know of it; holds nothing of it. */
+  /** For the operator; reveals nothing of the key. */
   readonly warning?: string | undefined;
 }
 
-/** What was inside, or that no key opens it, or that nobody tried as too many were being opened. */
-export type DecryptedToken =
-  | { readonly kind: 'signed'; readonly token: string }
+export type DecryptionResult =
+  | { readonly kind: 'signed'; readonly token: CompactToken }
   | { readonly kind: 'claims'; readonly keyId: string; readonly plaintext: Buffer }
   | { readonly kind: 'not-decrypted' }
+  /** Not tried: too many decryptions were running. */
   | { readonly kind: 'overloaded' };
 
-/** Whether a token has the form of a compact JWE (RFC 7516 §7.1): five strict parts, the first a readable header. */
-export function isEncryptedToken(token: string): boolean {
-  return readHeader(token) !== undefined;
-}
-
-/** Decrypts with the one key that the token's header chooses; never throws for what a token holds. */
-export async function decryptToken(token: string, keys: readonly DecryptionKey[]): Promise<DecryptedToken> {
-  const header = readHeader(token);
-  const key = header && chooseDecryptionKey(header, keys);
-  if (key === undefined) return { kind: 'not-decrypted' };
-  const plaintext = await decrypt(token, key);
-  if (plaintext === undefined) return { kind: 'not-decrypted' };
+/** Decrypts with the one key that the token's header selects. Never throws for what a token contains. */
+export async function decryptToken(
+  token: CompactToken,
+  keys: readonly DecryptionKey[],
+): Promise<DecryptionResult> {
+  const key = token.isEncrypted && token.header ? selectDecryptionKey(token.header, keys) : undefined;
+  const plaintext = key && (await decrypt(token.text, key));
+  if (key === undefined || plaintext === undefined) return { kind: 'not-decrypted' };
   return key.isNested
-    ? { kind: 'signed', token: plaintext.toString('latin1') }
+    ? { kind: 'signed', token: new CompactToken(plaintext.toString('latin1')) }
     : { kind: 'claims', keyId: key.id, plaintext };
 }
 
-function readHeader(token: string): JsonObject | undefined {
-  return JWE_FORM.test(token) ? readUnverifiedToken(token)?.header : undefined;
+/**
+ * Verifies what an encrypted token contains, as {@link verifyToken} does.
+ * @param token as sent, encrypted.
+ */
+export function verifyDecrypted(
+  token: CompactToken,
+  decryption: DecryptionResult,
+  keyset: Keyset,
+  host: string,
+  attempts: VerificationAttempts,
+): TokenResult {
+  switch (decryption.kind) {
+    case 'overloaded':
+      return rejectToken('internal_error', 'key', token.header);
+    case 'not-decrypted':
+      return verifyToken(token, keyset, host, attempts);
+    case 'claims':
+      return acceptDecryptedClaims(decryption.keyId, decryption.plaintext);
+    case 'signed': {
+      const result = verifyToken(decryption.token, keyset, host, attempts);
+      // The token that was sent is well-formed and its key was found: what is malformed is its content.
+      return result.kind === 'rejected' && result.reason === 'invalid_token_format'
+        ? { ...result, step: 'signature' }
+        : result;
+    }
+  }
 }
 
-/** Cheaper than to decode the parts of every token that is not encrypted. */
-const JWE_FORM = /^[^.]*(?:\.[^.]*){4}$/;
-
 /**
- * Decrypting is what a forged token costs most, so one key has to be chosen before any is tried: by the `kid`, as for
- * signatures, and by `alg` and `enc`. A token without a `kid` is more likely from a key that declares none.
+ * Decryption is the most expensive part of a check, so only one key is tried: selected by `kid`, as for signatures, and
+ * by `alg` and `enc`. For a token without a `kid`, keys that declare none come first.
  */
-function chooseDecryptionKey(header: JsonObject, keys: readonly DecryptionKey[]): DecryptionKey | undefined {
+function selectDecryptionKey(header: JsonObject, keys: readonly DecryptionKey[]): DecryptionKey | undefined {
   const undeclared = keys.filter(({ kid }) => kid === undefined);
   const declared = keys.filter(({ kid }) => kid !== undefined);
   const named = declared.filter(({ kid }) => kid === header['kid']);
@@ -98,7 +113,7 @@ function ephemeralCurve(header: JsonObject): unknown {
   return (header['epk'] as { crv?: unknown } | null | undefined)?.crv;
 }
 
-/** Whether some token would choose either of two keys, of which only the first would ever be used. */
+/** Whether some token could select either of two keys: only the first would ever be used for it. */
 export function isSameChoice(one: DecryptionKey, other: DecryptionKey): boolean {
   if (one.kid !== other.kid || keyTypeOf(one.key) !== keyTypeOf(other.key)) return false;
   return one.keyManagementAlgorithms.some((algorithm) =>
@@ -110,23 +125,6 @@ export function isSameChoice(one: DecryptionKey, other: DecryptionKey): boolean 
         isFitFor(other.key, algorithm, encryption),
     ),
   );
-}
-
-/** What decryption keys made of the encrypted tokens of a request, by token. */
-export type DecryptedTokens = ReadonlyMap<string, DecryptedToken>;
-
-/** Judges a token that may be encrypted, as {@link verifyToken} does; one that was not opened is not supported. */
-export function verifyDecryptedToken(
-  token: string,
-  opened: DecryptedTokens,
-  keyset: Keyset,
-  host: string,
-  attempts: VerificationAttempts = startAttempts(),
-): VerifiedToken | TokenFailure {
-  const inside = opened.get(token);
-  if (inside?.kind === 'overloaded') return 'internal_error';
-  if (inside?.kind === 'claims') return acceptDecryptedClaims(inside.keyId, inside.plaintext);
-  return verifyToken(inside?.kind === 'signed' ? inside.token : token, keyset, host, attempts);
 }
 
 async function decrypt(
@@ -142,30 +140,10 @@ async function decrypt(
     });
     return Buffer.from(plaintext);
   } catch (error) {
-    // A key of the wrong size or kind for the token's `alg` is a TypeError, or from Node 22 on WebCrypto's DataError;
-    // the rest jose says in its own words.
-    const isOfToken = [errors.JOSEError, TypeError, DOMException].some((kind) => error instanceof kind);
-    if (isOfToken) return undefined;
+    // A key of the wrong size or kind for the token's `alg` is a TypeError, from Node 22 on WebCrypto's DataError;
+    // any other fault of a token is a JOSEError.
+    const isTokenFault = [errors.JOSEError, TypeError, DOMException].some((kind) => error instanceof kind);
+    if (isTokenFault) return undefined;
     throw error;
   }
-}
-
-/** What is wrong with a private key, in words that quote nothing of it. */
-export class PrivateKeyError extends Error {
-  override readonly name = 'PrivateKeyError';
-}
-
-/** @throws {PrivateKeyError} no private key in PEM, or an RSA key under 2048 bits (RFC 7518 §4.3). */
-export function parsePrivateKey(text: string): KeyObject {
-  let key: KeyObject;
-  try {
-    key = createPrivateKey(text);
-  } catch {
-    throw new PrivateKeyError('no private key in PEM');
-  }
-  const bits = key.asymmetricKeyDetails?.modulusLength;
-  if (bits !== undefined && bits < 2048) {
-    throw new PrivateKeyError(`an RSA key of ${bits} bits; at least 2048 are needed`);
-  }
-  return key;
 }

@@ -1,6 +1,6 @@
-/** Owns the one rule about HTTP field values that tokens and bindings share (RFC 9110 §5.5). */
+/** Trims HTTP field values (RFC 9110 §5.5). */
 
-/** Without the SP and HTAB around it, which are no part of a field value. Linear, unlike a regular expression. */
+/** Trims optional white space (SP and HTAB). Linear in the length, unlike a regular expression. */
 export function trimOws(value: Buffer): Buffer {
   let start = 0;
   let end = value.length;

@@ -1,27 +1,27 @@
-/** Owns the keys that may verify a token, and which of them a token's header and the request's host may use. */
+/** Selects the keys that may verify a token, by its `kid` and `alg` and by the request's host. */
 import { ALGORITHM_NAMES, type Algorithm, algorithmRow, parseAlgorithm } from './algorithm.ts';
 import type { PublicKey } from './public-key.ts';
 import type { Secret } from './secret.ts';
 
-/** Whether a key is used for a request's host. */
+/** Whether a key may be used for requests to a host. */
 export type HostRule = (host: string) => boolean;
 
-/** One key: its id is ours (for metrics and logs), its `kid` is the token issuer's (RFC 7515 §4.1.4). */
+/** The id is ours, for metrics and logs; the `kid` is the token issuer's (RFC 7515 §4.1.4). */
 export interface VerificationKey {
   readonly id: string;
   readonly kid: string | undefined;
   readonly algorithms: readonly Algorithm[];
-  /** 12 hex digits that tell keys apart without giving one away. */
+  /** 12 hex digits that identify the key without revealing it. */
   readonly fingerprint: string;
   /** `undefined`: for every host. */
   readonly isForHost: HostRule | undefined;
-  /** The secret of a symmetric key, which signs as well: only `mint` asks for that. */
+  /** Of a symmetric key: `mint` signs with it. */
   readonly secret?: Secret;
   /** @param signingInput the token up to its last dot (RFC 7515 §5.1): ASCII. */
   verify(algorithm: Algorithm, signingInput: string, signature: Buffer): boolean;
 }
 
-/** What a configured key says of each key that its source holds. */
+/** What is configured for every key of a source. */
 export interface KeyDescription {
   readonly id: string;
   readonly isForHost?: HostRule | undefined;
@@ -29,19 +29,31 @@ export interface KeyDescription {
 
 export interface Keyset {
   readonly keys: readonly VerificationKey[];
-  /** Sources that have never loaded: a token that no loaded key can judge may be theirs. */
+  /** Sources that have never loaded. They may have the key of a token that no loaded key can verify. */
   readonly missing: readonly KeyDescription[];
 }
 
 /**
- * Most signatures that one check verifies with public keys. Each costs as much as some hundred HMACs, and a token
- * without a `kid` may use every key of its algorithm: without a limit, the size of a JWK Set would set the cost of a
- * forged token.
+ * Most public-key verifications per check. Each costs about as much as a hundred HMACs, and a token without a `kid` may
+ * use every key of its algorithm: without a limit, the size of a JWK Set would set the cost of a forged token.
  */
 export const MAX_PUBLIC_KEY_VERIFICATIONS = 8;
 
-/** `internal_error`: the key that could judge the token is in a source that has never loaded, or was not tried. */
+/** `internal_error`: the right key may be in a source that has never loaded, or was not tried. */
 export type KeySelectionFailure = 'unknown_key_id' | 'unsupported_token_algorithm' | 'internal_error';
+
+export type KeySelection =
+  | {
+      readonly kind: 'selected';
+      readonly keys: readonly VerificationKey[];
+      readonly algorithm: Algorithm;
+    }
+  | {
+      readonly kind: 'none';
+      readonly reason: KeySelectionFailure;
+      /** The keys that the `kid` and the host select; none of them allows the `alg`. */
+      readonly considered: readonly VerificationKey[];
+    };
 
 export function createSymmetricKey(
   description: KeyDescription,
@@ -60,7 +72,7 @@ export function createSymmetricKey(
   };
 }
 
-/** @param kid what the configuration says of a key that does not say it itself. */
+/** @param kid as configured, for a key that does not declare one itself. */
 export function createAsymmetricKey(
   description: KeyDescription,
   key: PublicKey,
@@ -70,29 +82,38 @@ export function createAsymmetricKey(
 }
 
 /**
- * The keys that a token may use. A `kid` picks the keys that declare it, else those that declare none, so that
- * naming one key does not shut out tokens from before it had a name.
+ * Selects the keys that a token may use. A `kid` selects the keys that declare it, else those that declare none, so
+ * that declaring the `kid` of one key does not break tokens that another key signed.
  * @param host of the request.
  */
 export function selectKeys(
   keyset: Keyset,
   header: Readonly<Record<string, unknown>>,
   host: string,
-): readonly VerificationKey[] | KeySelectionFailure {
+): KeySelection {
   const byKid = keysForKid(
     keyset.keys.filter((key) => isFor(key, host)),
     header,
   );
   const algorithm = parseAlgorithm(header['alg']);
-  const byAlgorithm = byKid.filter((key) => algorithm !== undefined && key.algorithms.includes(algorithm));
-  if (byAlgorithm.length > 0) return byAlgorithm;
+  if (algorithm !== undefined) {
+    const keys = byKid.filter((key) => key.algorithms.includes(algorithm));
+    if (keys.length > 0) return { kind: 'selected', keys, algorithm };
+  }
+  return { kind: 'none', reason: selectionFailure(keyset, byKid, host), considered: byKid };
+}
+
+function selectionFailure(
+  keyset: Keyset,
+  byKid: readonly VerificationKey[],
+  host: string,
+): KeySelectionFailure {
   if (keyset.missing.some((source) => isFor(source, host))) return 'internal_error';
   return byKid.length === 0 ? 'unknown_key_id' : 'unsupported_token_algorithm';
 }
 
 /**
- * What an operator should know of a keyset: with more keys for one algorithm than a check tries, a token without a
- * `kid` may be one that no check can judge.
+ * Warns of algorithms with more keys than one check tries: a token without a `kid` may then fail with `internal_error`.
  * @param hosts one for each set of hosts that keys are limited to.
  */
 export function keysetWarnings({ keys }: Keyset, hosts: readonly string[]): readonly string[] {
@@ -109,7 +130,7 @@ export function keysetWarnings({ keys }: Keyset, hosts: readonly string[]): read
   );
 }
 
-/** Whether a token names a key that is not there: a sign that its source has changed. */
+/** Whether a token names a `kid` that no key declares: its source may have changed. */
 export function hasUnknownKid(keyset: Keyset, header: Readonly<Record<string, unknown>>): boolean {
   const { kid } = header;
   return typeof kid === 'string' && keyset.keys.every((key) => key.kid !== kid);

@@ -1,14 +1,10 @@
-/** Owns public keys of a keyset: read from PEM or JWK, held to what is safe, and used to verify signatures. */
+/** Parses the public keys of a keyset from PEM and JWK Sets, and verifies signatures with them. */
 import { constants, createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { ALGORITHM_NAMES, type Algorithm, algorithmRow, parseAlgorithm } from './algorithm.ts';
+import { KeyError } from './key-error.ts';
 
 /** RFC 7518 §3.3. */
 const MIN_RSA_BITS = 2048;
-
-/** What is wrong with a public key, in words that name it and quote nothing of it. */
-export class PublicKeyError extends Error {
-  override readonly name = 'PublicKeyError';
-}
 
 export interface PublicKey {
   /** The `kid` of a JWK. */
@@ -21,40 +17,39 @@ export interface PublicKey {
 
 /**
  * Reads one public key in PEM (SubjectPublicKeyInfo or a certificate).
- * @throws {PublicKeyError} no public key, too weak a one, or one that none of `algorithms` works with.
+ * @throws {KeyError} not a public key, a weak one, or one that does not fit every algorithm.
  */
 export function parsePem(text: string, algorithms: readonly Algorithm[]): PublicKey {
   if (text.includes('PRIVATE KEY')) {
-    throw new PublicKeyError('holds a private key: give the public one, and keep the private one elsewhere');
+    throw new KeyError('holds a private key: give the public one, and keep the private one elsewhere');
   }
   const key = createOrUndefined(() => createPublicKey(text));
-  if (key === undefined) throw new PublicKeyError('no public key in PEM');
+  if (key === undefined) throw new KeyError('no public key in PEM');
   const weakness = weaknessOf(key);
-  if (weakness !== undefined) throw new PublicKeyError(weakness);
+  if (weakness !== undefined) throw new KeyError(weakness);
   const unfit = algorithms.find((algorithm) => !isFit(key, algorithm));
-  if (unfit !== undefined)
-    throw new PublicKeyError(`${unfit} does not work with a key of type ${describe(key)}`);
+  if (unfit !== undefined) throw new KeyError(`${unfit} does not work with a key of type ${describe(key)}`);
   return createKey(key, undefined, algorithms);
 }
 
 /** The public keys of a JWK Set, and why its other members are not used. */
 export interface JwkSet {
   readonly keys: readonly PublicKey[];
-  /** One line for each member that was skipped; holds nothing of a key. */
+  /** One line for each member that was skipped; reveals nothing of a key. */
   readonly warnings: readonly string[];
 }
 
 interface JwkSetOptions {
-  /** `undefined`: what each JWK says of itself, else the usual algorithm of its type. */
+  /** `undefined`: the `alg` of each JWK, else the usual algorithm of its type. */
   readonly allowed: readonly Algorithm[] | undefined;
-  /** Whether members that must not be in a set at all are errors: symmetric, private, or weak ones. */
+  /** Whether a symmetric, private or weak member is an error rather than skipped. */
   readonly isStrict: boolean;
 }
 
 /**
- * Reads a JWK Set. A member that cannot be used is skipped, as RFC 7517 §5 asks: one that an issuer adds for somebody
- * else must not take the others away.
- * @throws {PublicKeyError} no JWK Set, no usable key in it, or, if strict, a member that must not be there.
+ * Parses a JWK Set. A member that cannot be used is skipped, as RFC 7517 §5 asks, so that a key of an unknown type does
+ * not disable the others.
+ * @throws {KeyError} not a JWK Set, no usable key in it, or, if strict, a forbidden member.
  */
 export function parseJwks(text: string, { allowed, isStrict }: JwkSetOptions): JwkSet {
   const keys: PublicKey[] = [];
@@ -66,10 +61,10 @@ export function parseJwks(text: string, { allowed, isStrict }: JwkSetOptions): J
       continue;
     }
     const message = `${nameMember(jwk, index)} ${result.problem}`;
-    if (isStrict && result.isForbidden) throw new PublicKeyError(message);
+    if (isStrict && result.isForbidden) throw new KeyError(message);
     warnings.push(`${message}; it is skipped`);
   }
-  if (keys.length === 0) throw new PublicKeyError(describeUnusable(warnings));
+  if (keys.length === 0) throw new KeyError(describeUnusable(warnings));
   return { keys, warnings };
 }
 
@@ -87,7 +82,7 @@ function describeUnusable(warnings: readonly string[]): string {
 
 type Jwk = Readonly<Record<string, unknown>>;
 
-/** Why a member is not used. Forbidden ones are dangerous wherever they are published. */
+/** Why a member is not used. A forbidden one should never have been published. */
 interface Unusable {
   readonly problem: string;
   readonly isForbidden?: boolean;
@@ -98,16 +93,16 @@ function readJwkList(text: string): readonly unknown[] {
   try {
     set = JSON.parse(text);
   } catch {
-    throw new PublicKeyError('is not JSON');
+    throw new KeyError('is not JSON');
   }
   const list: unknown = (set as { keys?: unknown } | null)?.keys;
-  if (!Array.isArray(list)) throw new PublicKeyError('is no JWK Set: an object with a list of keys');
+  if (!Array.isArray(list)) throw new KeyError('is not a JWK Set: an object with a list of keys');
   return list;
 }
 
 const MAX_KID_LENGTH = 64;
 
-/** By its place, and by its `kid`, which names a key and is no part of it. */
+/** By index and `kid`, which is not secret. */
 function nameMember(jwk: unknown, index: number): string {
   const kid = (jwk as Jwk | null)?.['kid'];
   return typeof kid === 'string'
@@ -188,7 +183,7 @@ function algorithmsOf(
   return algorithms.length > 0 ? algorithms : { problem: 'fits none of the configured algorithms' };
 }
 
-/** A registered name is short; what is not may be a key in the wrong place. */
+/** Registered names are short; anything else may be key material in the wrong member. */
 function quoted(value: unknown): string {
   return typeof value === 'string' && /^[A-Za-z0-9.+-]{1,20}$/.test(value) ? ` ${value}` : '';
 }

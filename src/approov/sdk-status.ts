@@ -1,4 +1,4 @@
-/** Owns the status words by which an Approov SDK says that it has no token; claimed by the client, so for diagnosis only. */
+/** Lists the status words that Approov SDKs send when they have no token. Claimed by the client: for diagnosis only. */
 
 export const SDK_STATUSES = [
   'success',
@@ -23,10 +23,10 @@ export const SDK_STATUSES = [
 
 export type SdkStatus = (typeof SDK_STATUSES)[number];
 
-/** No token consists of these alone, as it has dots. */
+/** Never a token, which has dots. */
 const WORD = /^[A-Za-z_]+$/;
 
-/** The status word that a header value is, in any case; `other` for one of a newer SDK; `undefined` if it is no word. */
+/** Parses a status word, in any case: `other` for one that is not listed, `undefined` for anything but a word. */
 export function parseSdkStatus(value: string): SdkStatus | 'other' | undefined {
   if (!WORD.test(value)) return undefined;
   const word = value.toLowerCase();

@@ -1,15 +1,16 @@
-/** Owns the secret that Approov and the API owner share: opaque, never printed, compared in constant time. */
+/** Wraps the secret that Approov and the API owner share: never printed, compared in constant time. */
 import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { inspect } from 'node:util';
 import { type Algorithm, algorithmRow } from './algorithm.ts';
 import { decodeBase64 } from './base64.ts';
+import { KeyError } from './key-error.ts';
 
-/** What is wrong with the length of a secret; `undefined` if it is right. */
+/** Describes what is wrong with the length of a secret; `undefined` if nothing is. */
 export type LengthRule = (bytes: number) => string | undefined;
 
 const HASH_BYTES = { sha256: 32, sha384: 48, sha512: 64 } as const;
 
-/** RFC 7518 §3.2: a secret is at least as long as the hash of each algorithm that it signs with. */
+/** RFC 7518 §3.2: at least as long as the hash of each algorithm. */
 export function signingLength(algorithms: readonly Algorithm[]): LengthRule {
   return (bytes) => {
     const unfit = algorithms.find((algorithm) => bytes < minSecretBytes(algorithm));
@@ -22,16 +23,11 @@ function minSecretBytes(algorithm: Algorithm): number {
   return hash === null ? 0 : HASH_BYTES[hash];
 }
 
-/** What is wrong with a secret, in words that hold lengths and never a byte of it. */
-export class SecretError extends Error {
-  override readonly name = 'SecretError';
-}
-
 export class Secret {
   readonly #key: KeyObject;
-  /** First 12 hex digits of the SHA-256 of the decoded secret: tells secrets apart without giving one away. */
+  /** First 12 hex digits of the SHA-256 of the decoded secret: identifies it without revealing it. */
   readonly fingerprint: string;
-  /** What its owner should know of it; holds nothing of it. */
+  /** For the operator; reveals nothing of the secret. */
   readonly warning: string | undefined;
 
   private constructor(bytes: Buffer) {
@@ -44,40 +40,38 @@ export class Secret {
 
   /**
    * Reads what `approov secret -get base64` (or base64url) prints, surrounding white space allowed.
-   * @throws {SecretError} empty, not base64, or of another length than `rule` asks for.
+   * @throws {KeyError} empty, not base64, or not of the length that `rule` asks for. States lengths, never bytes.
    */
   static parse(text: string, rule: LengthRule = signingLength(['HS256'])): Secret {
     const trimmed = text.trim();
-    if (trimmed === '') throw new SecretError('the secret is empty');
+    if (trimmed === '') throw new KeyError('the secret is empty');
     const bytes = decodeBase64(trimmed);
     if (bytes === undefined) {
-      throw new SecretError(
+      throw new KeyError(
         `the secret (${trimmed.length} characters) is neither base64 nor base64url${hintAt(trimmed)}`,
       );
     }
     const problem = rule(bytes.length);
     if (problem !== undefined) {
-      throw new SecretError(`the secret decodes to ${bytes.length} bytes; ${problem}`);
+      throw new KeyError(`the secret decodes to ${bytes.length} bytes; ${problem}`);
     }
     return new Secret(bytes);
   }
 
-  /** @throws {SecretError} an algorithm that does not sign with a secret. */
   sign(algorithm: Algorithm, signingInput: string): Buffer {
     const { family, hash } = algorithmRow(algorithm);
-    if (family !== 'secret' || hash === null)
-      throw new SecretError(`${algorithm} does not sign with a secret`);
+    if (family !== 'secret' || hash === null) throw new TypeError(`${algorithm} does not sign with a secret`);
     return createHmac(hash, this.#key).update(signingInput, 'latin1').digest();
   }
 
-  /** False for an algorithm of public keys, whatever the signature: a secret is never one of those. */
+  /** Always false for a public-key algorithm. */
   verify(algorithm: Algorithm, signingInput: string, signature: Buffer): boolean {
     if (algorithmRow(algorithm).family !== 'secret') return false;
     const expected = this.sign(algorithm, signingInput);
     return expected.length === signature.length && timingSafeEqual(expected, signature);
   }
 
-  /** For a library that decrypts with it; a KeyObject prints nothing of its bytes either. */
+  /** For decryption. A KeyObject does not print its bytes either. */
   toKeyObject(): KeyObject {
     return this.#key;
   }
@@ -95,21 +89,21 @@ export class Secret {
   }
 }
 
-/** Random bytes are none of these: 32 of them are all characters of base64 once in 10^19 times. */
+/** 32 random bytes happen to be base64 text once in 10^19 times. */
 function encodingOf(text: string): 'hex' | 'base64' | undefined {
   if (/^(?:[0-9A-Fa-f]{2})+$/.test(text)) return 'hex';
   return decodeBase64(text) === undefined ? undefined : 'base64';
 }
 
-/** What people most often give beside the secret. */
+/** Explains the most common mistakes. */
 function hintAt(text: string): string {
   if (/\s/.test(text)) return '; it has white space inside: give the secret alone, on one line';
   return /^["']/.test(text) ? '; it stands in quotes: give it without them' : '';
 }
 
 /**
- * Long runs of base64 in which both cases and a digit occur: secrets have them, names of files and fields hardly ever. A run may
- * hold the signs that also part words and folders from 32 bytes on only, and `/` if no path begins with it.
+ * Whether a text may contain a secret: a long run of base64 with both cases and a digit, which names of files and fields
+ * hardly ever are. Runs with `/`, `-` or `_` count from 32 bytes on, since these also separate folders and words.
  */
 export function looksLikeSecret(text: string): boolean {
   const runs = text.trim().match(/^[A-Za-z0-9+][A-Za-z0-9+/]{42,}|[\w-]{43,}|[A-Za-z0-9+]{20,}/g) ?? [];

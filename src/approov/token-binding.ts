@@ -1,4 +1,4 @@
-/** Owns token binding: the `pay` claim holds the SHA-256 of the header values that the app bound its token to. */
+/** Checks token binding: the `pay` claim is the SHA-256 of the header values that the app bound its token to. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { decodeBase64 } from './base64.ts';
 import { trimOws } from './field-value.ts';
@@ -8,9 +8,9 @@ export type BindingFailure = 'missing_pay_claim' | 'missing_binding_header' | 'b
 
 /**
  * Compares the token's `pay` claim with the bound headers.
- * @param boundValues per bound header, in configured order, each value that the request carries: raw bytes.
- * @param when `if-present` lets a token without `pay` pass, as Approov's failover tokens have none, and one that is
- *   bound to an empty header, as okhttp 3.5.8 and later bind it.
+ * @param boundValues per bound header, in configured order, each value in the request: raw bytes.
+ * @param when `if-present` accepts a token without `pay`, as Approov's failover tokens have none, and a token bound to
+ *   an empty header, as okhttp 3.5.8 and later do.
  */
 export function checkBinding(
   token: VerifiedToken,
@@ -27,7 +27,7 @@ export function checkBinding(
     const value = values.length === 1 && values[0] ? trimOws(values[0]) : undefined;
     if (value === undefined) return 'missing_binding_header';
     if (value.length === 0) hasBlank = true;
-    // Without a separator, as Approov hashes them: bytes may move from one header to the next unnoticed.
+    // Without a separator, as Approov does: bytes could move from one header to the next undetected.
     hash.update(value);
   }
   if (hasBlank && when === 'required') return 'missing_binding_header';

@@ -1,22 +1,52 @@
-/** Owns what an Approov token is on the wire (RFC 7515 compact JWS) and whether one of our keys signed it. */
-import { isUtf8 } from 'node:buffer';
-import { algorithmRow, parseAlgorithm } from './algorithm.ts';
-import { decodeBase64Url } from './base64.ts';
+/** Verifies the signature of compact JWS tokens (RFC 7515) against a keyset. */
+import { algorithmRow } from './algorithm.ts';
+import { type CompactToken, type JsonObject, parseJsonObject } from './compact-token.ts';
 import {
   hasUnknownKid,
   type KeySelectionFailure,
   type Keyset,
   MAX_PUBLIC_KEY_VERIFICATIONS,
   selectKeys,
+  type VerificationKey,
 } from './keyset.ts';
 
-/** Longest token in bytes; real ones have a few hundred. */
-export const MAX_TOKEN_BYTES = 8192;
+declare const signatureVerified: unique symbol;
 
-/** What one check has spent on its tokens and seen in them, whatever their number. */
+/** A token that one of our keys has authenticated. Only this file makes one; its claims are still to be checked. */
+export interface VerifiedToken {
+  readonly [signatureVerified]: true;
+  readonly keyId: string;
+  readonly claims: JsonObject;
+}
+
+export type TokenRejection = 'invalid_token_format' | 'invalid_token_signature' | KeySelectionFailure;
+
+/** The steps of a check that verify a token, in this order. */
+export type TokenStep = 'token' | 'key' | 'signature';
+
+/** What was known when a token was rejected. */
+export interface RejectionFacts {
+  /** Of the token's header, as sent. */
+  readonly alg: unknown;
+  readonly kid: unknown;
+  /** The keys that the token's `kid` selects; at step `signature`, those of them that allow its `alg`. */
+  readonly keys: readonly VerificationKey[];
+}
+
+export interface RejectedToken {
+  readonly kind: 'rejected';
+  readonly reason: TokenRejection;
+  readonly step: TokenStep;
+  /** `undefined` where the header could not be read. */
+  readonly facts: RejectionFacts | undefined;
+}
+
+export type TokenResult = { readonly kind: 'verified'; readonly token: VerifiedToken } | RejectedToken;
+
+/** The verification effort of one check, whatever the number of its tokens. */
 export interface VerificationAttempts {
   publicKeysLeft: number;
-  /** A token named a key that is not there: a sign that its source has changed. */
+  /** A token named a `kid` that no key has: its source may have changed. */
   sawUnknownKid: boolean;
 }
 
@@ -24,112 +54,70 @@ export function startAttempts(): VerificationAttempts {
   return { publicKeysLeft: MAX_PUBLIC_KEY_VERIFICATIONS, sawUnknownKid: false };
 }
 
-/** A JSON object as it was parsed: every member is still to be checked for its type. */
-export type JsonObject = Readonly<Record<string, unknown>>;
-
-declare const signatureVerified: unique symbol;
-
-/** A token that one of our keys vouches for. Only this file makes one; its claims are still to be judged. */
-export interface VerifiedToken {
-  readonly [signatureVerified]: true;
-  readonly keyId: string;
-  readonly claims: JsonObject;
-}
-
-/** The claims of a payload that is no JSON object: {@link hasClaims} tells them from an empty object. */
+/** The claims of a payload that is not a JSON object; {@link hasClaims} tells them from an empty object. */
 const NO_CLAIMS: JsonObject = Object.freeze({});
 
-export type TokenFailure = 'invalid_token_format' | 'invalid_token_signature' | KeySelectionFailure;
-
-/** What a token says of itself before anything is verified: for diagnosis, never for a decision. */
-export interface UnverifiedToken {
-  readonly header: JsonObject;
-  readonly claims: JsonObject | undefined;
-}
-
 /**
- * Judges form, header, key and signature, in this order; the first that fails names the failure. Whether the payload
- * is a JSON object is left to {@link hasClaims}, as who signed it is known then.
+ * Checks form, header, key and signature, in this order. Whether the payload is a JSON object is left to
+ * {@link hasClaims}: by then it is known which key signed it.
  * @param host of the request: some keys serve some hosts only.
- * @param attempts of the check. If they are used up before every key was tried, the result is `internal_error`: to call
- * the signature invalid would hide from the operator that there are too many keys.
+ * @param attempts of the check. If they run out before every key was tried, the reason is `internal_error`: to call
+ *   the signature invalid would hide from the operator that there are too many keys.
  */
 export function verifyToken(
-  token: string,
+  token: CompactToken,
   keyset: Keyset,
   host: string,
   attempts: VerificationAttempts = startAttempts(),
-): VerifiedToken | TokenFailure {
-  const parts = splitToken(token);
-  if (parts === undefined) return 'invalid_token_format';
-  const header = parseJsonObject(parts[0]);
-  if (header === undefined) return 'invalid_token_format';
-  // The kid of an encrypted token names a decryption key, which no JWK Set holds.
-  if (parts.length === 3 && hasUnknownKid(keyset, header)) attempts.sawUnknownKid = true;
+): TokenResult {
+  const { parsed } = token;
+  if (parsed === undefined) return rejectToken('invalid_token_format', 'token');
+  const { header } = parsed;
+  // The kid of an encrypted token names a decryption key, which no JWK Set contains.
+  if (parsed.kind === 'jws' && hasUnknownKid(keyset, header)) attempts.sawUnknownKid = true;
 
-  // RFC 7515 §4.1.11: we understand no extension, so a critical one must be refused.
-  if (Object.hasOwn(header, 'crit') || header['alg'] === 'none' || parts.length === 5) {
-    return 'unsupported_token_algorithm';
+  // RFC 7515 §4.1.11: we understand no extension, so a critical one must be rejected.
+  if (Object.hasOwn(header, 'crit') || header['alg'] === 'none' || parsed.kind === 'jwe') {
+    return rejectToken('unsupported_token_algorithm', 'key', header);
   }
-  const [, payload, signature] = parts;
-  if (signature.length === 0) return 'invalid_token_format';
+  if (parsed.signature.length === 0) return rejectToken('invalid_token_format', 'key', header);
 
-  const keys = selectKeys(keyset, header, host);
-  if (typeof keys === 'string') return keys;
-  const algorithm = parseAlgorithm(header['alg']);
-  if (algorithm === undefined) return 'unsupported_token_algorithm';
+  const selection = selectKeys(keyset, header, host);
+  if (selection.kind === 'none') return rejectToken(selection.reason, 'key', header, selection.considered);
+  const { keys, algorithm } = selection;
   const isPublicKey = algorithmRow(algorithm).family !== 'secret';
-  const signingInput = token.slice(0, token.lastIndexOf('.'));
+  const signingInput = token.text.slice(0, token.text.lastIndexOf('.'));
   for (const key of keys) {
-    if (isPublicKey && attempts.publicKeysLeft-- <= 0) return 'internal_error';
-    if (key.verify(algorithm, signingInput, signature)) return tokenOf(key.id, payload);
+    if (isPublicKey && attempts.publicKeysLeft-- <= 0) {
+      return rejectToken('internal_error', 'key', header, keys);
+    }
+    if (key.verify(algorithm, signingInput, parsed.signature)) return verified(key.id, token.claims);
   }
-  return 'invalid_token_signature';
+  return rejectToken('invalid_token_signature', 'signature', header, keys);
 }
 
-/** The claims that a decryption key has opened, where they stand in the encrypted token without a signature of their own. */
-export function acceptDecryptedClaims(keyId: string, plaintext: Buffer): VerifiedToken {
-  return tokenOf(keyId, plaintext);
+/** Accepts claims that stood in an encrypted token without a signature: the decryption key authenticated them. */
+export function acceptDecryptedClaims(keyId: string, plaintext: Buffer): TokenResult {
+  return verified(keyId, parseJsonObject(plaintext));
 }
 
-/** Whether the payload is the JSON object that it must be. The key has vouched for it, so it is a token either way. */
+/** Whether the payload is a JSON object, as it must be. */
 export function hasClaims(token: VerifiedToken): boolean {
   return token.claims !== NO_CLAIMS;
 }
 
-function tokenOf(keyId: string, payload: Buffer): VerifiedToken {
-  return { keyId, claims: parseJsonObject(payload) ?? NO_CLAIMS } as VerifiedToken;
+const NO_KEYS: readonly VerificationKey[] = [];
+
+export function rejectToken(
+  reason: TokenRejection,
+  step: TokenStep,
+  header?: JsonObject,
+  keys: readonly VerificationKey[] = NO_KEYS,
+): RejectedToken {
+  const facts = header && { alg: header['alg'], kid: header['kid'], keys };
+  return { kind: 'rejected', reason, step, facts };
 }
 
-/** Reads a token without trusting it; `undefined` if it has no readable header. */
-export function readUnverifiedToken(token: string): UnverifiedToken | undefined {
-  const parts = splitToken(token);
-  const header = parts && parseJsonObject(parts[0]);
-  return header && { header, claims: parts.length === 3 ? parseJsonObject(parts[1]) : undefined };
-}
-
-type JwsParts = [header: Buffer, payload: Buffer, signature: Buffer];
-type JweParts = [header: Buffer, key: Buffer, iv: Buffer, ciphertext: Buffer, tag: Buffer];
-
-function splitToken(token: string): JwsParts | JweParts | undefined {
-  if (token.length > MAX_TOKEN_BYTES) return undefined;
-  // The limit keeps a token of dots from becoming thousands of parts; six are enough to see that it has too many.
-  const parts = token.split('.', 6).map(decodeBase64Url);
-  if (parts.includes(undefined)) return undefined;
-  if (parts.length === 5) return parts as JweParts;
-  const [header, payload] = parts;
-  return parts.length === 3 && header?.length !== 0 && payload?.length !== 0
-    ? (parts as JwsParts)
-    : undefined;
-}
-
-function parseJsonObject(bytes: Buffer): JsonObject | undefined {
-  if (!isUtf8(bytes)) return undefined;
-  try {
-    const value: unknown = JSON.parse(bytes.toString());
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-    return isObject ? (value as JsonObject) : undefined;
-  } catch {
-    return undefined;
-  }
+function verified(keyId: string, claims: JsonObject | undefined): TokenResult {
+  return { kind: 'verified', token: { keyId, claims: claims ?? NO_CLAIMS } as VerifiedToken };
 }

@@ -1,18 +1,18 @@
-/** Owns what the decision knows of a request, and the closed list of header names that it may look at. */
+/** Defines the request that a check decides about, and the headers that it reads. */
 
-/** A request that Envoy asks about, wire format forgotten; a field that Envoy did not send is `''`. */
+/** Independent of the wire format. A field that Envoy did not send is `''`. */
 export interface CheckRequest {
   readonly method: string;
-  /** As the client sent it: undecoded, with its query. */
+  /** As the client sent it: not decoded, with its query. */
   readonly path: string;
   readonly host: string;
-  /** Each occurrence of each header, by lower-case name: the bytes as received. */
+  /** By lower-case name: the raw bytes of each occurrence. */
   readonly headers: ReadonlyMap<string, readonly Buffer[]>;
-  /** The names in the request, in lower case, that some servers take for one of our own: RESULT_HEADER_ALIASES. */
+  /** The RESULT_HEADER_ALIASES in the request, in lower case. */
   readonly resultHeaderAliases: ReadonlySet<string>;
   /** `context_extensions["approov_policy"]` of Envoy's per-route configuration. */
   readonly policyName: string | undefined;
-  /** Address of the connection's peer, which may be a proxy: for the log. */
+  /** Of the peer of the connection, which may be a proxy; for the log. */
   readonly sourceAddress: string;
 }
 

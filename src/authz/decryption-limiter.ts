@@ -1,16 +1,17 @@
-/** Decrypts encrypted tokens, a limited number at a time. */
-import { type DecryptedToken, type DecryptionKey, decryptToken } from '../approov/encrypted-token.ts';
+/** Limits how many tokens are decrypted at a time. */
+import type { CompactToken } from '../approov/compact-token.ts';
+import { type DecryptionKey, type DecryptionResult, decryptToken } from '../approov/encrypted-token.ts';
 
 /**
- * Most decryptions at a time. Two cores decrypt some 2,000 tokens a second with an RSA key, so that the last of these
- * waits for about 130 ms, and later ones would be answered after Envoy has given up (its default is 200 ms). Honest
- * traffic stays far below it: a token is decrypted once and cached until it expires.
+ * Most decryptions at a time. Two cores decrypt some 2,000 tokens a second with an RSA key, so the last of these waits
+ * about 130 ms; later ones would be answered after Envoy has timed out (200 ms by default). Honest traffic stays far
+ * below: a token is decrypted once and cached until it expires.
  */
 export const MAX_DECRYPTIONS = 256;
 
 export interface DecryptionLimiter {
-  /** Never waits for others: beyond the limit, the token is `overloaded`. */
-  open(token: string, keys: readonly DecryptionKey[]): Promise<DecryptedToken>;
+  /** Does not queue: beyond the limit, the result is `overloaded`. */
+  decrypt(token: CompactToken, keys: readonly DecryptionKey[]): Promise<DecryptionResult>;
 }
 
 /** @param onOverload called when the limit is reached, and again only after half of the decryptions have ended. */
@@ -20,18 +21,18 @@ export function createDecryptionLimiter(
 ): DecryptionLimiter {
   let running = 0;
   let isOverloaded = false;
-  let keysInUse: readonly DecryptionKey[] | undefined;
-  let byToken = new Map<string, Promise<DecryptedToken>>();
+  let currentKeys: readonly DecryptionKey[] | undefined;
+  let byToken = new Map<string, Promise<DecryptionResult>>();
 
   return {
-    open(token, keys) {
-      if (keys !== keysInUse) {
-        keysInUse = keys;
+    decrypt(token, keys) {
+      if (keys !== currentKeys) {
+        currentKeys = keys;
         byToken = new Map();
       }
-      // Many checks of one token at once, as after a reload, cost one decryption.
-      const same = byToken.get(token);
-      if (same !== undefined) return same;
+      // Many concurrent checks of one token, as after a reload, cost one decryption.
+      const pending = byToken.get(token.text);
+      if (pending !== undefined) return pending;
       if (running >= MAX_DECRYPTIONS) {
         if (!isOverloaded) onOverload();
         isOverloaded = true;
@@ -39,13 +40,13 @@ export function createDecryptionLimiter(
       }
       running++;
       const tokens = byToken;
-      const opening = decrypt(token, keys).finally(() => {
+      const decryption = decrypt(token, keys).finally(() => {
         running--;
         if (running <= MAX_DECRYPTIONS / 2) isOverloaded = false;
-        tokens.delete(token);
+        tokens.delete(token.text);
       });
-      tokens.set(token, opening);
-      return opening;
+      tokens.set(token.text, decryption);
+      return decryption;
     },
   };
 }

@@ -1,11 +1,11 @@
-/** Defines the response that a refused client gets. */
+/** Defines the response to a denied request. */
 
 export interface DeniedResponse {
   readonly status: number;
   readonly body: string;
   readonly contentType: string;
-  /** Whether `x-approov-reason` goes to the client. */
+  /** Whether the client gets `x-approov-reason`. */
   readonly exposeReason: boolean;
-  /** Further headers, by lower-case name: none that this service, HTTP framing or a connection sets. */
+  /** Further headers, by lower-case name; never one that this service or HTTP itself sets. */
   readonly headers: Readonly<Record<string, string>>;
 }

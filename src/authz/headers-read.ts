@@ -1,8 +1,8 @@
-/** Lists the headers that a check reads. */
+/** Lists the headers that checks read under a policy table. */
 import { HEADERS_READ } from './check-request.ts';
 import type { PolicyTable } from './policy.ts';
 
-/** Every header that a check may look at: the ones that Envoy's `allowed_headers` must list. */
+/** The headers that Envoy's `allowed_headers` must list. */
 export function headersReadUnder(table: PolicyTable): ReadonlySet<string> {
   const names = new Set<string>(Object.values(HEADERS_READ));
   for (const { tokenHeader, binding } of table.policies.values()) {

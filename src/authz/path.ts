@@ -1,6 +1,6 @@
-/** Classifies request paths as plain or ambiguous, and reads plain paths in the ways that upstreams compare them. */
+/** Classifies request paths as plain or ambiguous, and reads plain paths the ways upstreams compare them. */
 
-/** What a plain path may have at most; a longer one is not scanned. */
+/** A longer path is ambiguous, and is not scanned. */
 const MAX_PLAIN_LENGTH = 8192;
 
 const SLASH = 0x2f;
@@ -10,9 +10,9 @@ const PERCENT = 0x25;
 
 /** RFC 3986 §2.3. */
 const UNRESERVED = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~';
-/** `pchar` (RFC 3986 §3.3) without `;`, which servers cut path parameters off at, and what clients send unencoded all the same. */
+/** `pchar` (RFC 3986 §3.3) without `;`, which begins path parameters, and with `[ ] |`, which clients send unencoded. */
 const LITERALS = asciiSet(`${UNRESERVED}!$&'()*+,=:@[]|`);
-/** To encode these is needless, or changes how the path is read once it is decoded. `%7E` is how older clients send `~`. */
+/** Encoding these is pointless, or changes the path once it is decoded. Older clients do send `~` as `%7E`. */
 const NEVER_ENCODED = asciiSet(`${UNRESERVED.replace('~', '')}/\\%;?#`);
 
 function asciiSet(characters: string): readonly boolean[] {
@@ -28,12 +28,12 @@ export function pathOf(target: string): string {
 
 /**
  * Whether every upstream finds the same segments in a path. If not, its prefix proves nothing: one server drops `;x`,
- * another decodes twice, a third takes `\` for `/` (CVE-2021-32779 and many others).
+ * another decodes twice, a third reads `\` as `/` (CVE-2021-32779 and many others).
  * @param path without its query.
  */
 export function isPlainPath(path: string): boolean {
   if (path.charCodeAt(0) !== SLASH || path.length > MAX_PLAIN_LENGTH) return false;
-  // Some file systems ignore dots and spaces at the end of a name, so that `..%20` is read as `..`.
+  // Some file systems ignore dots and spaces at the end of a name, so they read `..%20` as `..`.
   let isDotsAndSpaces = true;
   let position = 1;
   while (position < path.length) {
@@ -66,7 +66,7 @@ function mayBeEncoded(codePoint: number): boolean {
 function encodedCharacter(path: string, position: number): number | undefined {
   const lead = encodedByte(path, position);
   if (lead < 0x80) return lead < 0 ? undefined : lead;
-  // RFC 3629 §3: C0, C1 and F5 to FF begin no character.
+  // RFC 3629 §3: C0, C1 and F5 to FF never begin a character.
   if (lead < 0xc2 || lead > 0xf4) return undefined;
   const length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
   let codePoint = lead & (0x7f >> length);
@@ -85,7 +85,7 @@ function utf8Length(codePoint: number): number {
   return codePoint < 0x10000 ? 3 : 4;
 }
 
-/** The byte that `%XX` stands for; negative where there is none. */
+/** The byte encoded as `%XX`; negative if there is none. */
 function encodedByte(path: string, position: number): number {
   if (path.charCodeAt(position) !== PERCENT) return -1;
   const high = HEX_DIGITS[path.charCodeAt(position + 1)] ?? -1;
@@ -93,26 +93,26 @@ function encodedByte(path: string, position: number): number {
   return (high << 4) | low;
 }
 
-/** What each ASCII character is worth as a hexadecimal digit; -1 is no digit. */
+/** The value of each ASCII character as a hexadecimal digit; -1 if it is not one. */
 const HEX_DIGITS = Int8Array.from({ length: 128 }, (_, code) =>
   '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase()),
 );
 
-/** The ways in which upstreams compare a plain path with a prefix; some ignore case. */
+/** The ways upstreams compare a plain path with a prefix; some ignore case. */
 export const READINGS = ['sent', 'decoded', 'folded', 'decodedFolded'] as const;
 export type Reading = (typeof READINGS)[number];
 
 /** A plain path, or a prefix of one, in each reading. */
 export type PathReadings = Readonly<Record<Reading, string>>;
 
-/** @param maxLength of each reading: what follows is not decoded. */
+/** @param maxLength of each reading; the rest is not decoded. */
 export function readPath(path: string, maxLength: number): PathReadings {
   const sent = path.slice(0, maxLength);
   const decoded = decodePath(path, maxLength);
   return { sent, decoded, folded: foldCase(sent), decodedFolded: foldCase(decoded) };
 }
 
-/** To bytes, each as a character, which is enough to compare by. */
+/** One character per byte, which is enough for a comparison. */
 function decodePath(path: string, maxLength: number): string {
   return path
     .slice(0, 3 * maxLength)
@@ -125,7 +125,7 @@ function foldCase(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
-/** On segment boundaries: `/a` begins `/a` and `/a/b`, not `/ab`. */
+/** On segment boundaries: `/a` matches `/a` and `/a/b`, not `/ab`. */
 export function matchesPrefix(prefix: string, path: string): boolean {
   return (
     prefix === '' ||

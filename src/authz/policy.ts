@@ -1,4 +1,4 @@
-/** Owns policies and routes, and which of them judge a request. */
+/** Selects the policies that apply to a request, by what Envoy named, by routes, or by default. */
 import type { CheckRequest } from './check-request.ts';
 import type { DeniedResponse } from './denied-response.ts';
 import { matchesHost, readHost } from './host.ts';
@@ -17,15 +17,15 @@ import type { Mode } from './verdict.ts';
 export const FORWARDABLE_CLAIMS = ['did', 'ip', 'arc', 'iss', 'aud', 'sub'] as const;
 export type ForwardableClaim = (typeof FORWARDABLE_CLAIMS)[number];
 
-/** How requests are judged; each field as in the configuration. */
+/** Each field as in the configuration. */
 export interface Policy {
   readonly name: string;
   readonly mode: Mode;
   /** Lower case. */
   readonly tokenHeader: string;
-  /** Lower case: it is matched ignoring case. */
+  /** Lower case; matched ignoring case. */
   readonly tokenPrefix: string;
-  /** `null`: tokens are not bound to anything. */
+  /** `null`: binding is not checked. */
   readonly binding: { readonly headers: readonly string[]; readonly when: 'if-present' | 'required' } | null;
   /** `null`: any issuer. */
   readonly issuer: readonly string[] | null;
@@ -35,11 +35,11 @@ export interface Policy {
   readonly allowCorsPreflight: boolean;
   readonly forwardToken: boolean;
   readonly forwardClaims: readonly ForwardableClaim[];
-  /** Its own refusal, complete; without one, the refusal for all. */
+  /** `undefined`: the response configured for all policies. */
   readonly denied?: DeniedResponse | undefined;
 }
 
-/** Sends matching requests to a policy; a field that is `undefined` matches all. */
+/** Applies a policy to matching requests; a field that is `undefined` matches all. */
 export interface Route {
   /** Exact, or `*.example.com` for any depth below. Normalised. */
   readonly host: string | undefined;
@@ -49,7 +49,7 @@ export interface Route {
   readonly policy: Policy;
 }
 
-/** A route whose prefix was read when the configuration was loaded, so that no check does. */
+/** A route with its prefix already read in each way. */
 interface PreparedRoute extends Route {
   readonly prefix: PathReadings;
 }
@@ -58,9 +58,9 @@ export interface PolicyTable {
   readonly policies: ReadonlyMap<string, Policy>;
   readonly defaultPolicy: Policy;
   readonly routes: readonly PreparedRoute[];
-  /** As many characters of a path as its prefix can be told by. */
+  /** How many characters of a path the prefixes are compared with. */
   readonly comparedLength: number;
-  /** The readings in which some prefix differs from the prefix as it was written. */
+  /** The readings in which some prefix differs from the prefix as written. */
   readonly prefixReadings: ReadonlySet<Reading>;
 }
 
@@ -85,18 +85,18 @@ export function createPolicyTable(
   };
 }
 
-/** What of a request upstreams may read in different ways; the path, if it is both. */
+/** The part of a request that upstreams may read in different ways; `path` if both are ambiguous. */
 export const AMBIGUITIES = ['path', 'host'] as const;
 export type Ambiguity = (typeof AMBIGUITIES)[number];
 
 export interface PolicyChoice {
   /**
-   * The policies that judge a request, of whose outcomes the strictest counts: one as a rule, several where upstreams
-   * may read the request in different ways, none if Envoy named a policy that is not configured.
+   * The strictest outcome of these counts. Usually one; several for an ambiguous request, none if Envoy named a policy
+   * that is not configured.
    */
   readonly policies: readonly Policy[];
   readonly ambiguous: Ambiguity | undefined;
-  /** As it is compared; `undefined` if it is absent or no host. */
+  /** Normalised; `undefined` if absent or invalid. */
   readonly host: string | undefined;
 }
 
@@ -108,7 +108,7 @@ export function choosePolicies(request: CheckRequest, table: PolicyTable): Polic
   return { policies: policiesFor(request, table, host, isPlain ? path : undefined), ambiguous, host };
 }
 
-/** @param path `undefined` for an ambiguous one. */
+/** @param path `undefined` if ambiguous. */
 function policiesFor(
   request: CheckRequest,
   table: PolicyTable,
@@ -138,7 +138,7 @@ function policiesFor(
     }
   }
   if (host === undefined) {
-    // The upstream may take it for any of the hosts that routes name.
+    // The upstream may read it as any of the hosts that routes name.
     for (const route of table.routes) {
       const isReached = readings?.some((reading) => hasPath(route, reading)) ?? true;
       if (route.host !== undefined && isReached && hasMethod(route, method)) policies.add(route.policy);
@@ -147,7 +147,6 @@ function policiesFor(
   return [...policies];
 }
 
-/** No host at all has none of those that routes name. */
 function hasHost(route: Route, host: string | undefined): boolean {
   return route.host === undefined || (host !== undefined && matchesHost(route.host, host));
 }
@@ -165,7 +164,7 @@ function hasPath(route: PreparedRoute, { reading, path }: PathReading): boolean 
   return matchesPrefix(route.prefix[reading], path);
 }
 
-/** A plain path as sent, and in each reading in which it or a prefix is another text: the rest would choose the same. */
+/** The path as sent, and each reading in which it or a prefix differs: the others would select the same route. */
 function readingsOf(path: string, table: PolicyTable): readonly PathReading[] {
   const { comparedLength, prefixReadings } = table;
   const isAlike = prefixReadings.size === 0 && !READ_DIFFERENTLY.test(path.slice(0, 3 * comparedLength));

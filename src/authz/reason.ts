@@ -1,7 +1,7 @@
-/** Owns the closed table of reasons that verdicts, metrics, logs, `explain` and the README derive from. */
+/** Lists the reasons of decisions: verdicts, metrics, logs, `explain` and the documentation derive from this table. */
 import type { Verdict } from './verdict.ts';
 
-/** The steps of a check, in the order in which they are taken. */
+/** The steps of a check, in order. */
 export const STEPS = {
   policy: 'which policy applies, and whether it asks for a token',
   token: 'one token of three base64url parts is there',
@@ -16,10 +16,10 @@ export type Step = keyof typeof STEPS;
 
 interface ReasonRow {
   readonly verdict: Verdict;
-  /** The step that gives this reason; `undefined` where no step stopped the check. */
+  /** The step that usually gives this reason; `Decision.step` is the one that did. `undefined`: none. */
   readonly step: Step | undefined;
   readonly meaning: string;
-  /** What the operator does about it. */
+  /** What the operator can do about it. */
   readonly remedy: string;
 }
 

@@ -1,21 +1,30 @@
-/** Owns the memory of tokens whose signature was verified, so that a token is verified once and judged often. */
+/** Caches verified tokens until they expire, so that a signature is verified once. */
 import { expirySeconds } from '../approov/claims.ts';
 import type { VerifiedToken } from '../approov/token.ts';
 
-/** Successes only, by the whole token: what is refused is never remembered, so nobody can fill it without a key. */
+/** By the whole token. Rejected tokens are never cached, so only tokens that a key signed can fill it. */
 export class TokenCache {
-  readonly #maxEntries: number;
+  #maxEntries: number;
   readonly #entries = new Map<string, VerifiedToken>();
-  /** The entry of each encrypted token, and the one encrypted token that each entry is known by. */
+  /** Encrypted token to entry, and entry to its one encrypted token. */
   readonly #envelopes = new Map<string, string>();
   readonly #envelopeOf = new Map<string, string>();
 
-  /** @param maxEntries 0 remembers nothing. */
+  /** @param maxEntries 0 turns the cache off. */
   constructor(maxEntries: number) {
     this.#maxEntries = maxEntries;
   }
 
-  /** The verified token, unless it is unknown or its `exp` has passed. */
+  /** Drops the oldest entries beyond a smaller limit. */
+  resize(maxEntries: number): void {
+    this.#maxEntries = maxEntries;
+    for (const entry of this.#entries.keys()) {
+      if (this.#entries.size <= maxEntries) return;
+      this.#delete(entry);
+    }
+  }
+
+  /** `undefined` if not cached, or expired. */
   get(token: string, nowSeconds: number): VerifiedToken | undefined {
     const entry = this.#entries.has(token) ? token : this.#envelopes.get(token);
     if (entry === undefined) return undefined;
@@ -25,7 +34,7 @@ export class TokenCache {
     return undefined;
   }
 
-  /** Remembers a token until its `exp`; the oldest entry makes room, which with tokens of equal life expires first. */
+  /** Caches a token until its `exp`. Evicts the oldest entry: of tokens with equal lifetimes, the first to expire. */
   add(token: string, verified: VerifiedToken, nowSeconds: number): void {
     if (this.#maxEntries === 0 || !isLive(verified, nowSeconds)) return;
     if (this.#entries.size >= this.#maxEntries) {
@@ -36,8 +45,8 @@ export class TokenCache {
   }
 
   /**
-   * Lets an encrypted token be found by the token inside, which is remembered. An entry has one such name, the last:
-   * anybody can encrypt a token to a public key again and again, and must not push other tokens out by that.
+   * Maps an encrypted token to the entry of its inner token. An entry has one encrypted token, the last: anyone can
+   * encrypt a token to a public key again and again, and must not evict other tokens by that.
    */
   addEnvelope(encrypted: string, token: string): void {
     if (!this.#entries.has(token)) return;

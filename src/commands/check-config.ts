@@ -1,8 +1,9 @@
 /** Prints the configuration that `serve` would run with, and its warnings. */
 import { formatConfig } from '../config/format-config.ts';
 import { findWarnings } from '../config/warnings.ts';
-import { decryptionWarnings, loadConfig } from '../sources/config-store.ts';
+import { loadConfig } from '../sources/config-store.ts';
 import { keyWarnings } from '../sources/key-store.ts';
+import { decryptionWarnings } from '../sources/loaded-config.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 
 export const checkConfig: Command = {

@@ -1,19 +1,12 @@
-/** Owns `explain`: takes a request described on the command line through the check, step by step. */
-import {
-  type DecryptedToken,
-  decryptToken,
-  isEncryptedToken,
-  verifyDecryptedToken,
-} from '../approov/encrypted-token.ts';
-import type { Keyset } from '../approov/keyset.ts';
-import { readUnverifiedToken, startAttempts } from '../approov/token.ts';
+/** Implements `explain`: evaluates a request described on the command line, and shows each step. */
 import type { CheckRequest } from '../authz/check-request.ts';
-import { type Decision, decide, type TokenVerifier } from '../authz/decide.ts';
-import { type Ambiguity, choosePolicies, type Policy, type PolicyTable } from '../authz/policy.ts';
+import type { Decision } from '../authz/decide.ts';
+import { evaluate } from '../authz/evaluate.ts';
+import { type Ambiguity, choosePolicies, type PolicyTable } from '../authz/policy.ts';
 import { REASONS, STEPS, type Step } from '../authz/reason.ts';
-import { presentedTokens } from '../authz/token-header.ts';
+import { TokenVerifier } from '../authz/token-verifier.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
-import { type LoadedConfig, loadConfig } from '../sources/config-store.ts';
+import { loadConfig } from '../sources/config-store.ts';
 import { fetchKeyset } from '../sources/key-store.ts';
 import { clipAll, escapeUnprintable } from '../telemetry/printable.ts';
 import { type Command, configFile, EXIT, type Io, type Options, UsageError } from './command.ts';
@@ -40,14 +33,13 @@ export const explain: Command = {
   async run(options, io) {
     const nowSeconds = readTime(options, io);
     const bare = readRequest(options);
-    const configuration = await loadConfig(configFile(options, io), io.env);
-    const request = withToken(bare, configuration.config.policyTable, await readToken(options, io));
-    const { config } = configuration;
-    const { keyset, problems } = await fetchKeyset(configuration.keys, config.proxy);
+    const { config, keys, decryptionKeys } = await loadConfig(configFile(options, io), io.env);
+    const { policyTable } = config;
+    const request = withToken(bare, policyTable, await readToken(options, io));
+    const { keyset, problems } = await fetchKeyset(keys, config.proxy);
     for (const [id, problem] of problems) io.err(`the keys of ${id} are not there: ${problem}`);
-    const choice = choosePolicies(request, config.policyTable);
-    const verify = await createVerifier(request, choice.policies, keyset, configuration);
-    const decision = decide(request, choice, verify, nowSeconds);
+    const verifier = new TokenVerifier({ keyset, decryptionKeys, tokenCacheEntries: 0 });
+    const decision = await evaluate(request, { policyTable, verifier }, () => nowSeconds);
     const explanation = explainDecision(decision);
     const lines = options.flag('json')
       ? JSON.stringify(explanation, null, 2).split('\n')
@@ -56,20 +48,6 @@ export const explain: Command = {
     return decision.action === 'deny' ? EXIT.refused : EXIT.ok;
   },
 };
-
-/** Decrypts beforehand, as the decision does not wait, and one token only, as a check does. */
-async function createVerifier(
-  request: CheckRequest,
-  policies: readonly Policy[],
-  keyset: Keyset,
-  { decryptionKeys }: LoadedConfig,
-): Promise<TokenVerifier> {
-  const opened = new Map<string, DecryptedToken>();
-  const encrypted = [...presentedTokens(request, policies)].find(isEncryptedToken);
-  if (encrypted !== undefined) opened.set(encrypted, await decryptToken(encrypted, decryptionKeys));
-  const attempts = startAttempts();
-  return (token, host) => verifyDecryptedToken(token, opened, keyset, host, attempts);
-}
 
 interface Explanation {
   readonly steps: readonly {
@@ -97,7 +75,6 @@ interface Explanation {
 function explainDecision(decision: Decision): Explanation {
   const { policy, mode, verdict, action, reason, presentedToken, verifiedToken, ambiguous } = decision;
   const { meaning, remedy } = REASONS[reason];
-  const unverified = presentedToken === undefined ? undefined : readUnverifiedToken(presentedToken);
   return {
     steps: explainSteps(decision),
     policy: policy?.name ?? UNKNOWN,
@@ -110,12 +87,12 @@ function explainDecision(decision: Decision): Explanation {
     remedy,
     ...(ambiguous === undefined ? {} : { ambiguous }),
     ...(verifiedToken === undefined ? {} : { key_id: verifiedToken.keyId }),
-    ...(unverified === undefined
+    ...(presentedToken?.header === undefined
       ? {}
       : {
           token: {
-            header: clipAll(unverified.header),
-            claims: clipAll(unverified.claims ?? null),
+            header: clipAll(presentedToken.header),
+            claims: clipAll(presentedToken.claims ?? null),
             signature: verifiedToken === undefined ? 'not verified' : 'verified',
           },
         }),
@@ -124,23 +101,13 @@ function explainDecision(decision: Decision): Explanation {
 
 function explainSteps(decision: Decision): Explanation['steps'] {
   const names = Object.keys(STEPS) as Step[];
-  const stop = stoppingStep(decision);
-  const stopIndex = stop === undefined ? names.length : names.indexOf(stop);
+  const stopIndex = decision.step === undefined ? names.length : names.indexOf(decision.step);
   return names.map((step, index) => {
     const about = STEPS[step];
     if (index < stopIndex) return { step, result: 'passed', about };
     if (index > stopIndex) return { step, result: 'not reached', about };
     return { step, result: decision.verdict === 'skipped' ? 'skipped' : 'failed', about };
   });
-}
-
-/** `invalid_token_format` may also come later: an empty signature is seen with the key, the payload after the signature. */
-function stoppingStep({ reason, presentedToken }: Decision): Step | undefined {
-  // The faults that are values: the key that could judge the token is in a set that was not fetched, or was not tried.
-  if (reason === 'internal_error') return 'key';
-  const isReadable = presentedToken !== undefined && readUnverifiedToken(presentedToken) !== undefined;
-  if (reason !== 'invalid_token_format' || !isReadable) return REASONS[reason].step;
-  return presentedToken.endsWith('.') ? 'key' : 'signature';
 }
 
 const AMBIGUOUS: Readonly<Record<Ambiguity, string>> = {
@@ -188,7 +155,7 @@ function readRequest(options: Options): CheckRequest {
   };
 }
 
-/** Puts the token into the header in which each policy that judges the request would look for it. */
+/** Adds the token in the token header of each policy that applies to the request. */
 function withToken(request: CheckRequest, table: PolicyTable, token: string | undefined): CheckRequest {
   if (token === undefined) return request;
   const headers = new Map([...request.headers].map(([name, values]) => [name, [...values]]));

@@ -38,10 +38,12 @@ export const healthcheck: Command = {
 async function readListen(options: Options, io: Io): Promise<ListenSettings> {
   const file = configFile(options, io);
   const text = file === undefined ? undefined : await readTextFile(file);
-  if (text !== undefined && 'problem' in text) {
+  if (text?.kind === 'unreadable') {
     throw new ConfigError([{ path: 'configuration file', message: text.problem }]);
   }
-  return parseListen(text?.text, io.env);
+  const parsed = parseListen(text?.text, io.env);
+  if (parsed.kind === 'invalid') throw new ConfigError(parsed.problems);
+  return parsed.listen;
 }
 
 type ServingStatus = 'SERVING' | 'NOT_SERVING';

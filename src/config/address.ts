@@ -1,10 +1,10 @@
-/** Owns the addresses that the service listens on, as they are written in the configuration. */
+/** Parses and formats listen addresses: `host:port`, `[v6]:port` and `unix:/path`. */
 
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string };
 
-/** Reads `host:port`, `[v6]:port` or `unix:/path`; `undefined` for anything else. Port 0 is any free port. */
+/** Returns `undefined` for anything but the three forms. Port 0 means any free port. */
 export function parseAddress(text: string): ListenAddress | undefined {
   if (text.startsWith('unix:')) {
     const path = text.slice('unix:'.length);

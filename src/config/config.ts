@@ -1,60 +1,63 @@
-/** Owns what a configuration is once it is read, and what is said of one that is wrong. */
+/** Types of a parsed configuration, and of what is wrong with one. */
 import type { Algorithm } from '../approov/algorithm.ts';
 import type { ContentEncryptionAlgorithm, KeyManagementAlgorithm } from '../approov/decryption-algorithm.ts';
 import type { Secret } from '../approov/secret.ts';
 import type { PolicyTable } from '../authz/policy.ts';
 import type { Settings } from './schema.ts';
 
-/** What `HTTPS_PROXY` and `NO_PROXY` say. */
+/** The values of `HTTPS_PROXY` and `NO_PROXY`. */
 export interface HttpProxy {
-  /** With a user name and password, if it asks for them. */
+  /** May contain a user name and password. */
   readonly url: string;
-  /** Hosts that are asked directly, separated by commas. */
+  /** Hosts to connect to directly, separated by commas. */
   readonly except: string;
 }
 
-/** Where a key comes from: the environment may hold a secret itself, else a file or a URL does. */
+/** A verification key as configured: what it is and where its content is, but not the content of a file or URL. */
 export interface KeyConfig {
   readonly id: string;
-  /** What the content is. */
   readonly format: 'secret' | 'jwks' | 'pem';
-  readonly location:
+  readonly location: /** From the environment. */
     | { readonly secret: Secret }
     | { readonly file: string }
-    /** `caFile`: the certificate authorities that are trusted at the URL, where they are named. */
+    /** `caFile`: the only certificate authorities trusted for the URL; `undefined` for those of Node. */
     | { readonly url: string; readonly caFile: string | undefined };
   readonly kid: string | undefined;
-  /** `undefined`: what is usual for the key. */
+  /** `undefined` for the default of the key type. */
   readonly algorithms: readonly Algorithm[] | undefined;
   readonly hosts: readonly string[] | undefined;
-  /** Where it stands in the configuration, for messages: `keys[0].secretFile` or a variable. */
+  /** Its place in the configuration, for messages: `keys[0].secretFile` or a variable. */
   readonly path: string;
 }
 
-/** A key that opens encrypted tokens. */
+/** A key that decrypts tokens, as configured. */
 export interface DecryptionKeyConfig {
   readonly id: string;
   readonly kid: string | undefined;
   readonly format: 'secret' | 'private';
   readonly file: string;
-  /** `undefined`, as of `contentEncryptionAlgorithms`: what fits the key. */
+  /** `undefined`, here and below, for every algorithm that works with the key. */
   readonly keyManagementAlgorithms: readonly KeyManagementAlgorithm[] | undefined;
   readonly contentEncryptionAlgorithms: readonly ContentEncryptionAlgorithm[] | undefined;
   readonly isNested: boolean;
   readonly path: string;
 }
 
-/** The fields of the file, complete with their defaults, and what is made of keys, policies and routes. */
+/** A valid configuration: the fields of the file with their defaults, and the keys and policies built from them. */
 export interface Config {
   readonly settings: Settings;
   readonly keys: readonly KeyConfig[];
   readonly decryptionKeys: readonly DecryptionKeyConfig[];
   readonly policyTable: PolicyTable;
-  /** The proxy through which URLs are fetched. */
+  /** The proxy for fetching URLs. */
   readonly proxy: HttpProxy | undefined;
-  /** The environment variable that each overridden value came from, by the value's path. */
+  /** The environment variable that set each overridden value, by the value's path. */
   readonly origins: ReadonlyMap<string, string>;
 }
+
+/** What can be reloaded: the values of the metrics' label `source`. */
+export const RELOAD_SOURCES = ['config', 'keys', 'jwks', 'tls'] as const;
+export type ReloadSource = (typeof RELOAD_SOURCES)[number];
 
 /** One thing that is wrong, and where: a path such as `policies.default.mode`, a variable, or a place in the file. */
 export interface Problem {
@@ -62,7 +65,7 @@ export interface Problem {
   readonly message: string;
 }
 
-/** Everything that is wrong with a configuration, so that it can be mended in one go. */
+/** A configuration that cannot be used, with every problem, so that they can be fixed in one go. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly Problem[];

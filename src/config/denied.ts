@@ -1,9 +1,9 @@
-/** Defines the shape of a refusal in the configuration: the one for all, and the parts that a policy replaces. */
+/** Schema of the denied response: the top-level `denied`, and the fields that a policy overrides. */
 import * as z from 'zod';
 import { isResultHeader } from '../authz/result-header.ts';
 import { TOKEN } from './header-name.ts';
 
-/** The HTTP status codes from 400 that Envoy's API knows (envoy.type.v3.StatusCode) and that refuse a request. */
+/** The HTTP error statuses of Envoy's API (envoy.type.v3.StatusCode). */
 const DENIED_STATUSES = new Set([
   ...range(400, 417),
   ...range(421, 424),
@@ -14,10 +14,10 @@ const DENIED_STATUSES = new Set([
   ...range(500, 508),
 ]);
 
-/** What this service or Envoy writes into every refusal. */
-const OWN = new Set(['cache-control', 'content-length', 'content-type', 'www-authenticate']);
-/** RFC 9110 §7.6.1: about one connection, which is Envoy's; HTTP/2 forbids them (RFC 9113 §8.2.2). */
-const HOP_BY_HOP = new Set([
+/** Headers that this service or Envoy sets in every denied response. */
+const RESERVED_HEADERS = new Set(['cache-control', 'content-length', 'content-type', 'www-authenticate']);
+/** They describe one connection (RFC 9110 §7.6.1), which is Envoy's; HTTP/2 forbids them (RFC 9113 §8.2.2). */
+const HOP_BY_HOP_HEADERS = new Set([
   'connection',
   'keep-alive',
   'proxy-connection',
@@ -27,7 +27,7 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ]);
 
-/** RFC 9110 §5.5 without obs-text: what every client reads alike. */
+/** RFC 9110 §5.5 without obs-text, which clients decode differently. */
 const headerValue = z
   .string()
   .regex(
@@ -54,8 +54,8 @@ function headerProblem(name: string, seen: ReadonlySet<string>): string | undefi
   if (isResultHeader(name))
     return 'must not be a header that this service sets; for the reason there is exposeReason';
   if (name === 'content-type') return 'must not be given here: it is contentType';
-  if (OWN.has(name)) return 'must not be given: it is set in every refusal';
-  if (HOP_BY_HOP.has(name)) return 'must not be given: it is about one connection, which is Envoy’s';
+  if (RESERVED_HEADERS.has(name)) return 'must not be given: it is set in every refusal';
+  if (HOP_BY_HOP_HEADERS.has(name)) return 'must not be given: it is about one connection, which is Envoy’s';
   return seen.has(name) ? 'must not be given twice' : undefined;
 }
 
@@ -80,7 +80,7 @@ export const DENIED = z.strictObject({
   headers: FIELDS.headers.default({}),
 });
 
-/** What a policy says otherwise, field by field. */
+/** What a policy overrides, field by field. */
 export const POLICY_DENIED = z.strictObject(FIELDS).partial();
 
 function range(from: number, to: number): number[] {

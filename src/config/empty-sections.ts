@@ -1,7 +1,7 @@
 /** Drops sections whose every line is commented out, which YAML reads as null. */
 import { isRawObject, type RawObject } from './env.ts';
 
-/** @param paths of sections that may be left out, such as `listen.tls`; `*` is any name. */
+/** @param paths of optional sections, such as `listen.tls`; `*` stands for any name. */
 export function dropEmptySections(content: RawObject, paths: readonly string[]): void {
   for (const path of paths) drop(content, path.split('.'));
 }

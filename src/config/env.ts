@@ -1,4 +1,4 @@
-/** Owns the environment variables: each overrides one value of the file, or gives the key. */
+/** Reads environment variables: each overrides one value of the file, or sets the key. */
 import type { HttpProxy, Problem } from './config.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -8,11 +8,11 @@ export type RawObject = Record<string, unknown>;
 export const SECRET_VARIABLE = 'APPROOV_BASE64_SECRET';
 export const SECRET_FILE_VARIABLE = 'APPROOV_BASE64_SECRET_FILE';
 
-/** In either case, as other programs read them; the lower case wins. */
+/** Upper and lower case, as in other programs; lower case wins. */
 const PROXY_VARIABLES = ['https_proxy', 'HTTPS_PROXY'] as const;
 const NO_PROXY_VARIABLES = ['no_proxy', 'NO_PROXY'] as const;
 
-/** The proxy that the environment names. Its value is never repeated, as it may hold a password. */
+/** The value is never quoted, as it may contain a password. */
 export function readProxy(env: Env, problems: Problem[]): HttpProxy | undefined {
   const variable = PROXY_VARIABLES.find((name) => readVariable(env, name) !== undefined);
   const text = variable && readVariable(env, variable);
@@ -31,33 +31,38 @@ export function readProxy(env: Env, problems: Problem[]): HttpProxy | undefined 
 
 interface Override {
   readonly variable: string;
-  /** It sets a field of the default policy, which must be there already: to name one that is not is an error. */
-  readonly isOfPolicy?: true;
+  /** It sets a field of the default policy, and does not create one. */
+  readonly isPolicyField?: true;
   path(defaultPolicy: string): readonly string[];
   value(text: string): unknown;
 }
 
-const asIs = (text: string) => text;
+const verbatim = (text: string) => text;
 
 const OVERRIDES: readonly Override[] = [
-  { variable: 'APPROOV_MODE', isOfPolicy: true, path: (policy) => ['policies', policy, 'mode'], value: asIs },
+  {
+    variable: 'APPROOV_MODE',
+    isPolicyField: true,
+    path: (policy) => ['policies', policy, 'mode'],
+    value: verbatim,
+  },
   {
     variable: 'APPROOV_BINDING_HEADER',
-    isOfPolicy: true,
+    isPolicyField: true,
     path: (policy) => ['policies', policy, 'binding'],
     value: (header) => ({ headers: [header], when: 'if-present' }),
   },
-  { variable: 'APPROOV_GRPC_LISTEN', path: () => ['listen', 'grpc'], value: asIs },
-  { variable: 'APPROOV_ADMIN_LISTEN', path: () => ['listen', 'admin'], value: asIs },
-  { variable: 'LOG_LEVEL', path: () => ['log', 'level'], value: asIs },
+  { variable: 'APPROOV_GRPC_LISTEN', path: () => ['listen', 'grpc'], value: verbatim },
+  { variable: 'APPROOV_ADMIN_LISTEN', path: () => ['listen', 'admin'], value: verbatim },
+  { variable: 'LOG_LEVEL', path: () => ['log', 'level'], value: verbatim },
 ];
 
-/** A variable's value; one that is empty counts as not set, as compose files and charts leave it so. */
+/** An empty variable counts as not set: compose files and charts leave unused ones empty. */
 export function readVariable(env: Env, variable: string): string | undefined {
   return env[variable] || undefined;
 }
 
-/** What a file of variables, as `docker run --env-file` reads one, has left in a value; no value of ours holds it. */
+/** Finds what `docker run --env-file` keeps in a value: quotes and carriage returns, which no value of ours contains. */
 export function valueProblem(text: string): string | undefined {
   const problems = [
     ...(/^(["']).*\1$/s.test(text.trim()) ? ['stands in quotes: give it without them'] : []),
@@ -69,9 +74,9 @@ export function valueProblem(text: string): string | undefined {
 }
 
 /**
- * Puts the variables' values into the file's content.
- * @param problems takes what is wrong with a value, whichever field it is for.
- * @returns the variable that each value came from, by its path.
+ * Overrides values of the file's content.
+ * @param problems is added to.
+ * @returns the variable that set each value, by the value's path.
  */
 export function applyOverrides(
   content: RawObject,
@@ -89,11 +94,11 @@ export function applyOverrides(
       continue;
     }
     const path = override.path(defaultPolicy);
-    const parent = override.isOfPolicy
+    const parent = override.isPolicyField
       ? existingPolicy(content, defaultPolicy)
       : childObject(content, path.slice(0, -1));
     const field = path.at(-1);
-    // What is no object where one belongs is left as it is: reading it will say so.
+    // A parent that is not an object is left as it is: the schema reports it.
     if (parent === undefined || field === undefined) continue;
     parent[field] = override.value(text);
     origins.set(path.join('.'), override.variable);
@@ -101,7 +106,7 @@ export function applyOverrides(
   return origins;
 }
 
-/** Says of a problem which variable caused it. */
+/** Adds to a problem which variable caused it. */
 export function withOrigin(problem: Problem, origins: ReadonlyMap<string, string>): Problem {
   for (const [path, variable] of origins) {
     if (problem.path === path || problem.path.startsWith(`${path}.`)) {
@@ -115,7 +120,7 @@ export function isRawObject(value: unknown): value is RawObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A field's list, or none where it is missing or no list: reading the shape says that. */
+/** The list in a field; empty if it is missing, or not a list, which the schema reports. */
 export function rawList(content: RawObject, field: string): readonly unknown[] {
   const value = content[field];
   return Array.isArray(value) ? value : [];
@@ -125,7 +130,7 @@ function existingPolicy(content: RawObject, name: string): RawObject | undefined
   const { policies } = content;
   const policy = isRawObject(policies) && Object.hasOwn(policies, name) ? policies[name] : undefined;
   if (!isRawObject(policies) || !isRawObject(policy)) return undefined;
-  // A copy: a YAML alias may share the object with another policy, which the variable does not name.
+  // A copy: with a YAML alias another policy may share the object.
   const own = { ...policy };
   policies[name] = own;
   return own;

@@ -1,13 +1,14 @@
-/** Owns the effective configuration as people read it: YAML, with no secret in it, and with what the environment set. */
+/** Formats the effective configuration as YAML, without secrets, and notes what the environment set. */
 import { Document, isCollection, isScalar } from 'yaml';
 import type { DecryptionKey } from '../approov/encrypted-token.ts';
 import type { VerificationKey } from '../approov/keyset.ts';
 import { formatAddress } from './address.ts';
 import type { Config, KeyConfig } from './config.ts';
+import { KEY_SOURCE_NAMES, KEY_SOURCES, type KeySource } from './key-schema.ts';
 
 interface PrintableKey {
-  readonly source: KeyConfig;
-  /** What the source holds; `undefined` where that is not read here. */
+  readonly config: KeyConfig;
+  /** `undefined` for a URL, which is not fetched here. */
   readonly keys: readonly Pick<VerificationKey, 'kid' | 'algorithms' | 'fingerprint'>[] | undefined;
 }
 
@@ -16,7 +17,7 @@ type PrintableDecryptionKey = Pick<
   'keyManagementAlgorithms' | 'contentEncryptionAlgorithms' | 'fingerprint'
 >;
 
-/** @param keys and `decryptionKeys` as they are loaded, in the order of the configuration. */
+/** @param keys and `decryptionKeys` as loaded, in the order of the configuration. */
 export function formatConfig(
   config: Config,
   keys: readonly PrintableKey[],
@@ -52,13 +53,13 @@ export function formatConfig(
   return document.toString({ lineWidth: 0 });
 }
 
-/** With its fingerprint in place of what it holds; a JWK Set with those of its keys. */
-function printableKey({ source, keys }: PrintableKey): object {
-  const { id, kid, algorithms, hosts, location: from } = source;
+/** Shows fingerprints in place of key material. */
+function printableKey({ config, keys }: PrintableKey): object {
+  const { id, kid, algorithms, hosts, format } = config;
   const [only] = keys ?? [];
   return {
     id,
-    ...(source.format === 'jwks' || only === undefined
+    ...(format === 'jwks' || only === undefined
       ? {
           jwks:
             keys?.map((key) => ({
@@ -68,29 +69,35 @@ function printableKey({ source, keys }: PrintableKey): object {
             })) ?? [],
         }
       : { fingerprint: only.fingerprint }),
-    ...('file' in from ? { [FILE_FIELDS[source.format]]: from.file } : {}),
-    ...('url' in from ? urlFields(from) : {}),
+    ...sourceFields(config),
     ...(kid === undefined ? {} : { kid }),
     algorithms: algorithms ?? [...new Set(keys?.flatMap((key) => key.algorithms))],
     ...(hosts === undefined ? {} : { hosts }),
   };
 }
 
-function urlFields({ url, caFile }: { readonly url: string; readonly caFile: string | undefined }): object {
-  return { jwksUrl: withoutQuery(url), ...(caFile === undefined ? {} : { caFile }) };
+/** Nothing for a secret in the environment. */
+function sourceFields({ format, location }: KeyConfig): Partial<Record<KeySource | 'caFile', string>> {
+  if ('secret' in location) return {};
+  const kind = 'url' in location ? 'url' : 'file';
+  const field = KEY_SOURCE_NAMES.find(
+    (name) => KEY_SOURCES[name].format === format && KEY_SOURCES[name].location === kind,
+  );
+  if (field === undefined) throw new Error(`no field for a key in format ${format} at a ${kind}`);
+  if ('file' in location) return { [field]: location.file };
+  const { url, caFile } = location;
+  return { [field]: withoutQuery(url), ...(caFile === undefined ? {} : { caFile }) };
 }
 
-/** A query or fragment may hold what opens the URL. */
+/** A query or fragment may contain an access token. */
 function withoutQuery(url: string): string {
   return url.replace(/([?#]).*$/s, '$1[hidden]');
 }
 
-const FILE_FIELDS = { secret: 'secretFile', pem: 'pemFile', jwks: 'jwksFile' } as const;
-
-/** The proxy is not shown, as its URL may hold a password. */
+/** The proxy's URL is not shown, as it may contain a password. */
 function proxyNotes({ keys, proxy }: Config): [path: string, note: string][] {
-  return keys.flatMap(({ location: from }, index) =>
-    proxy !== undefined && 'url' in from
+  return keys.flatMap(({ location }, index) =>
+    proxy !== undefined && 'url' in location
       ? [[`keys.${index}.jwksUrl`, 'through HTTPS_PROXY, unless NO_PROXY has the host']]
       : [],
   );

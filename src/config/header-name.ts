@@ -1,11 +1,11 @@
-/** Defines which names of request headers a configuration may give. */
+/** Schema of names of request headers. */
 import * as z from 'zod';
 import { isResultHeader } from '../authz/result-header.ts';
 
-/** A token (RFC 9110 §5.1), whose case says nothing. */
+/** RFC 9110 §5.6.2. */
 export const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** Read as lower case, as on HTTP/2. */
+/** Lower case, as in HTTP/2. */
 export const headerName = z
   .string()
   .regex(TOKEN, 'must be a header name')

@@ -1,4 +1,4 @@
-/** Describes `keys` and `decryptionKeys` of the configuration file: each field with its type and range. */
+/** Schema of `keys` and `decryptionKeys` in the configuration file. */
 import * as z from 'zod';
 import { ALGORITHM_NAMES, type Algorithm, algorithmRow } from '../approov/algorithm.ts';
 import {
@@ -8,11 +8,19 @@ import {
 } from '../approov/decryption-algorithm.ts';
 import { filePath } from './listen.ts';
 import { host, name, text } from './names.ts';
+import { hasCredentials } from './url.ts';
 
-/** The fields of which a key has exactly one. */
-export const KEY_SOURCES = ['secretFile', 'jwksFile', 'jwksUrl', 'pemFile'] as const;
+/** The fields of which a key has exactly one, each with the format of its content and where that is. */
+export const KEY_SOURCES = {
+  secretFile: { format: 'secret', location: 'file' },
+  jwksFile: { format: 'jwks', location: 'file' },
+  jwksUrl: { format: 'jwks', location: 'url' },
+  pemFile: { format: 'pem', location: 'file' },
+} as const;
+export type KeySource = keyof typeof KEY_SOURCES;
+export const KEY_SOURCE_NAMES = Object.keys(KEY_SOURCES) as readonly KeySource[];
 
-/** `Ed25519` is the name that RFC 9864 gives to EdDSA with such a key. */
+/** `Ed25519` is the RFC 9864 name of EdDSA with an Ed25519 key. */
 const algorithm = z
   .enum([...ALGORITHM_NAMES, 'Ed25519'])
   .transform((name): Algorithm => (name === 'Ed25519' ? 'EdDSA' : name));
@@ -33,25 +41,29 @@ export const KEY = z
     hosts: z.array(host).min(1).optional(),
   })
   .superRefine((key, context) => {
-    const given = KEY_SOURCES.filter((field) => key[field] !== undefined);
+    const given = KEY_SOURCE_NAMES.filter((field) => key[field] !== undefined);
     if (given.length !== 1) {
-      context.addIssue({ code: 'custom', message: `must have exactly one of ${KEY_SOURCES.join(', ')}` });
+      context.addIssue({
+        code: 'custom',
+        message: `must have exactly one of ${KEY_SOURCE_NAMES.join(', ')}`,
+      });
       return;
     }
-    const [source] = given;
-    const isSecret = source === 'secretFile';
+    const [source = 'secretFile'] = given;
+    const { format, location } = KEY_SOURCES[source];
+    const isSecret = format === 'secret';
     const unfit = key.algorithms?.find((name) => (algorithmRow(name).family === 'secret') !== isSecret);
     if (unfit !== undefined) {
       const message = `${unfit} does not go with a ${source}`;
       context.addIssue({ code: 'custom', path: ['algorithms'], message });
     }
-    if (source === 'pemFile' && key.algorithms === undefined) {
+    if (format === 'pem' && key.algorithms === undefined) {
       context.addIssue({ code: 'custom', path: ['algorithms'], message: 'is required with a pemFile' });
     }
-    if (source !== 'jwksUrl' && key.caFile !== undefined) {
+    if (location !== 'url' && key.caFile !== undefined) {
       context.addIssue({ code: 'custom', path: ['caFile'], message: 'goes with a jwksUrl only' });
     }
-    if ((source === 'jwksFile' || source === 'jwksUrl') && key.kid !== undefined) {
+    if (format === 'jwks' && key.kid !== undefined) {
       const message = 'does not go with a JWK Set, whose keys declare their own';
       context.addIssue({ code: 'custom', path: ['kid'], message });
     }
@@ -87,8 +99,3 @@ export const DECRYPTION_KEY = z
 
 export type KeySettings = z.infer<typeof KEY>;
 export type DecryptionKeySettings = z.infer<typeof DECRYPTION_KEY>;
-
-function hasCredentials(url: string): boolean {
-  const { username, password } = new URL(url);
-  return username !== '' || password !== '';
-}

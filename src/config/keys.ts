@@ -1,5 +1,6 @@
-/** Owns which keys the configuration asks for: those of the file, or the one that the environment gives. */
-import { Secret, SecretError } from '../approov/secret.ts';
+/** Reads which keys the configuration names: those of the file, or the one of the environment. */
+import { KeyError } from '../approov/key-error.ts';
+import { Secret } from '../approov/secret.ts';
 import type { DecryptionKeyConfig, KeyConfig, Problem } from './config.ts';
 import {
   type Env,
@@ -14,11 +15,12 @@ import {
   DECRYPTION_KEY,
   type DecryptionKeySettings,
   KEY,
+  KEY_SOURCE_NAMES,
   KEY_SOURCES,
   type KeySettings,
 } from './key-schema.ts';
 
-/** The id of the key that the environment gives. */
+/** Id of the key that the environment sets. */
 export const ENV_KEY_ID = 'env';
 
 export function hasEnvKey(env: Env): boolean {
@@ -27,7 +29,7 @@ export function hasEnvKey(env: Env): boolean {
   );
 }
 
-/** The keys that are well described, whatever else is wrong with the content; what is wrong goes to `problems`. */
+/** Returns the valid keys, whatever else is wrong with the content; adds to `problems`. */
 export function readKeys(content: RawObject, env: Env, problems: Problem[]): readonly KeyConfig[] {
   const secret = readVariable(env, SECRET_VARIABLE);
   const secretFile = readVariable(env, SECRET_FILE_VARIABLE);
@@ -67,7 +69,7 @@ export function readKeys(content: RawObject, env: Env, problems: Problem[]): rea
   try {
     return [{ ...key, location: { secret: Secret.parse(secret ?? '') } }];
   } catch (error) {
-    if (!(error instanceof SecretError)) throw error;
+    if (!(error instanceof KeyError)) throw error;
     problems.push({ path: variable, message: error.message });
     return [];
   }
@@ -82,15 +84,16 @@ export function readDecryptionKeys(content: RawObject): readonly DecryptionKeyCo
 
 function fileKey(settings: KeySettings, path: string): KeyConfig {
   const { id, kid, algorithms, hosts, caFile } = settings;
-  const field = KEY_SOURCES.find((source) => settings[source] !== undefined) ?? 'secretFile';
-  const place = settings[field] ?? '';
+  const field = KEY_SOURCE_NAMES.find((name) => settings[name] !== undefined) ?? 'secretFile';
+  const { format, location } = KEY_SOURCES[field];
+  const value = settings[field] ?? '';
   return {
     id,
     kid,
     algorithms,
     hosts,
-    format: ({ secretFile: 'secret', pemFile: 'pem', jwksFile: 'jwks', jwksUrl: 'jwks' } as const)[field],
-    location: field === 'jwksUrl' ? { url: place, caFile } : { file: place },
+    format,
+    location: location === 'url' ? { url: value, caFile } : { file: value },
     path: `${path}.${field}`,
   };
 }

@@ -1,4 +1,4 @@
-/** Owns the shape of where the service listens, which is all that a probe reads of the configuration file. */
+/** Schema of `listen` in the configuration file. */
 import * as z from 'zod';
 import { type ListenAddress, parseAddress } from './address.ts';
 

@@ -1,10 +1,10 @@
-/** Describes names that several sections of the configuration file hold. */
+/** Schemas of names that several sections of the configuration file use. */
 import * as z from 'zod';
 
 export const name = z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be 1 to 32 of a-z, 0-9 and -');
 export const text = z.string().min(1, 'must not be empty');
 
-/** A host as in a route: exact, or `*.` and a suffix. */
+/** Exact, or `*.` and a suffix. */
 export const host = z
   .string()
   .regex(/^(\*\.)?([A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+\.?(:\d+)?$|^\[[0-9A-Fa-f:.]+\](:\d+)?$/, {

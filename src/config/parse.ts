@@ -1,14 +1,8 @@
-/** Owns the way from a file's text and the environment to a configuration, or to everything that is wrong with it. */
+/** Parses a configuration file's text and the environment, and finds every problem in one go. */
 import type { DeniedResponse } from '../authz/denied-response.ts';
 import { normalizeHost } from '../authz/host.ts';
 import { createPolicyTable, type Policy, type PolicyTable } from '../authz/policy.ts';
-import {
-  type Config,
-  ConfigError,
-  type DecryptionKeyConfig,
-  type KeyConfig,
-  type Problem,
-} from './config.ts';
+import type { Config, DecryptionKeyConfig, KeyConfig, Problem } from './config.ts';
 import { dropEmptySections } from './empty-sections.ts';
 import {
   applyOverrides,
@@ -25,7 +19,7 @@ import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './sche
 import { printableName, shapeProblems } from './shape-problems.ts';
 import { readYaml } from './yaml.ts';
 
-/** What could be read: with problems there is no configuration, yet the files that are well described are known. */
+/** With problems there is no `config`, but the keys and TLS files whose description is valid are still listed. */
 export interface ParsedConfig {
   readonly config: Config | undefined;
   readonly keys: readonly KeyConfig[];
@@ -35,8 +29,8 @@ export interface ParsedConfig {
 }
 
 /**
- * Reads a configuration; files that it names are not opened.
- * @param text the YAML file's content; `undefined` to start on the environment alone.
+ * Does not open the files that the configuration names.
+ * @param text of the YAML file; `undefined` to use the environment alone.
  */
 export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   const problems: Problem[] = [];
@@ -55,7 +49,7 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   problems.push(...nameProblems(content, defaultPolicy), ...idProblems(content, env));
   const keys = readKeys(content, env, problems);
   const decryptionKeys = readDecryptionKeys(content);
-  const proxy = keys.some(({ location: from }) => 'url' in from) ? readProxy(env, problems) : undefined;
+  const proxy = keys.some(({ location }) => 'url' in location) ? readProxy(env, problems) : undefined;
   const config =
     file.success && problems.length === 0
       ? {
@@ -84,25 +78,25 @@ const OPTIONAL_SECTIONS = [
   'policies.*.denied.headers',
 ];
 
-/** Where it is well described, whatever else is wrong with the content. */
+/** `undefined` if it is missing or invalid. */
 function readTls({ listen }: RawObject): TlsSettings | undefined {
   return isRawObject(listen) ? TLS.safeParse(listen['tls']).data : undefined;
 }
 
-/** A file that says nothing of the default policy has one all the same: the strict defaults. */
+/** Without one in the file, the default policy has the strict defaults. */
 function ensureDefaultPolicy(content: RawObject): void {
   content['policies'] ??= {};
   const { policies } = content;
   if (isRawObject(policies) && !Object.hasOwn(policies, DEFAULT_POLICY)) policies[DEFAULT_POLICY] = {};
 }
 
-/** A policy with a name and nothing else has the strict defaults too. */
+/** So has a policy that is a name and nothing else. */
 function fillEmptyPolicies({ policies }: RawObject): void {
   if (!isRawObject(policies)) return;
   for (const [name, policy] of Object.entries(policies)) policies[name] = policy ?? {};
 }
 
-/** Names of policies that must exist. Looks at the raw content, so that it runs beside every other complaint. */
+/** Finds names of policies that do not exist; in the raw content, so that schema errors do not hide them. */
 function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
   const problems: Problem[] = [];
   const policies = isRawObject(content['policies']) ? Object.keys(content['policies']) : [];
@@ -110,7 +104,7 @@ function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
     if (typeof name !== 'string' || policies.includes(name)) return;
     problems.push({
       path,
-      message: `names no policy; there are: ${policies.map(printableName).join(', ') || 'none'}`,
+      message: `unknown policy; known: ${policies.map(printableName).join(', ') || 'none'}`,
     });
   };
   checkPolicy('defaultPolicy', defaultPolicy);
@@ -120,7 +114,7 @@ function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
   return problems;
 }
 
-/** Ids of keys of either kind, which share the metrics' label `key_id`. */
+/** Finds ids used twice; keys of both kinds share the metrics' label `key_id`. */
 function idProblems(content: RawObject, env: Env): Problem[] {
   const problems: Problem[] = [];
   const owners = new Map(hasEnvKey(env) ? [[ENV_KEY_ID, 'the key of the environment']] : []);
@@ -142,7 +136,7 @@ function buildPolicyTable(settings: Settings): PolicyTable {
     policies.set(name, buildPolicy(name, policy, settings.denied));
   const policyNamed = (name: string): Policy => {
     const policy = policies.get(name);
-    if (policy === undefined) throw new ConfigError([{ path: 'policies', message: `${name} is not one` }]);
+    if (policy === undefined) throw new Error(`no policy ${name}, which nameProblems should have reported`);
     return policy;
   };
   const routes = settings.routes.map((route) => ({
@@ -159,12 +153,12 @@ function buildPolicy(name: string, settings: PolicySettings, denied: DeniedRespo
     ...settings,
     name,
     tokenPrefix: settings.tokenPrefix.toLowerCase(),
-    denied: settings.denied && ownDenied(denied, settings.denied),
+    denied: settings.denied && mergeDenied(denied, settings.denied),
   };
 }
 
-/** Field by field: what a policy leaves out is as for all. */
-function ownDenied(denied: DeniedResponse, own: NonNullable<PolicySettings['denied']>): DeniedResponse {
+/** A policy overrides the top-level `denied` field by field. */
+function mergeDenied(denied: DeniedResponse, own: NonNullable<PolicySettings['denied']>): DeniedResponse {
   return {
     status: own.status ?? denied.status,
     body: own.body ?? denied.body,

@@ -1,4 +1,4 @@
-/** Owns the shape of the configuration file: each field with its type, range and default. */
+/** Schema of the configuration file: the type, range and default of each field. */
 import * as z from 'zod';
 import { isPlainPath } from '../authz/path.ts';
 import { FORWARDABLE_CLAIMS } from '../authz/policy.ts';
@@ -9,12 +9,12 @@ import { DECRYPTION_KEY, KEY } from './key-schema.ts';
 import { LISTEN } from './listen.ts';
 import { host, name, text } from './names.ts';
 
-/** The policy that judges what no route matches, unless `defaultPolicy` names another. */
+/** The policy of requests that no route matches, unless `defaultPolicy` names another. */
 export const DEFAULT_POLICY = 'default';
 
 const SECONDS_PER_DAY = 86_400;
 const LITERAL = 'must not have *, { or }: it is compared literally';
-/** Globs and templates where nothing expands them: they would never match, which no test of a rollout shows. */
+/** Nothing expands globs and templates, so they would silently never match. */
 const isLiteral = (value: string): boolean => /^[^*{}]*$/.test(value);
 const literalOrList = z
   .union(
@@ -77,12 +77,12 @@ const ROUTE = z.strictObject({
       abort: true,
     })
     .regex(/^[\x21-\x7e]*$/, {
-      message: 'would never match: write what is no ASCII, and blanks, percent-encoded as clients do',
+      message: 'would never match: write what is not ASCII, and blanks, percent-encoded as clients do',
       abort: true,
     })
     .refine(
       isPlainPath,
-      'would never match: a path that upstreams may read in different ways is compared with no prefix',
+      'would never match: a path that upstreams may read in different ways is not compared with any prefix',
     )
     .optional(),
   methods: z
@@ -116,7 +116,7 @@ const LIMITS = z.strictObject({
   connections: count.default(10_000),
 });
 
-/** The whole file. What one field says of another (names that must exist) is checked apart from it. */
+/** The whole file. References between fields, such as names of policies, are checked in parse.ts. */
 export const FILE = z.strictObject({
   listen: LISTEN.prefault({}),
   keys: z.array(KEY).min(1, 'must name at least one key').optional(),
@@ -138,13 +138,13 @@ export const FILE = z.strictObject({
 export type Settings = z.infer<typeof FILE>;
 export type PolicySettings = z.infer<typeof POLICY>;
 
-/** In any case, and by the name that other programs have for `warn`. */
+/** Ignores case, and accepts `warning`, which other programs use for `warn`. */
 function logLevel(text: string): string {
   const level = text.toLowerCase();
   return level === 'warning' ? 'warn' : level;
 }
 
-/** A message for texts that may look like numbers, which YAML does not take for texts. */
+/** Hints at quotes where YAML reads an unquoted text as a number. */
 function unquoted(message: string) {
   const error = ({ input }: { readonly input?: unknown }): string =>
     [input].flat().some((value) => typeof value === 'number') ? `${message}: quote a number` : message;

@@ -1,4 +1,4 @@
-/** Owns what is said of content that has not the shape that it should have. */
+/** Turns errors of the schema into problems with a path, without quoting secrets. */
 import type * as z from 'zod';
 import { looksLikeSecret } from '../approov/secret.ts';
 import type { Problem } from './config.ts';
@@ -19,7 +19,7 @@ export function shapeProblems(error: z.ZodError): Problem[] {
       ? 'is required'
       : issue.message
           .replace(/^Invalid (input|option): /, '')
-          // What YAML takes for something else than a text: 0001 is the number 1.
+          // YAML reads 0001 as the number 1.
           .replace(
             /^expected string, received (number|boolean)$/,
             'expected a text, received a $1: quote it',
@@ -36,10 +36,10 @@ function formatPath(path: readonly PropertyKey[]): string {
   }, '');
 }
 
-/** As many characters as the base64 of the shortest secret has; no field and no policy has a name so long. */
+/** Length of the shortest secret in base64; no name of a field or policy is that long. */
 const SECRET_CHARACTERS = 43;
 
-/** A name as messages show it: one that looks like a secret in the place of a name is hidden. */
+/** Hides a name that looks like a secret put in the wrong place. */
 export function printableName(name: string): string {
   const isHidden = name.length >= SECRET_CHARACTERS || looksLikeSecret(name);
   return isHidden ? '[hidden: it looks like a secret]' : name;

@@ -1,4 +1,4 @@
-/** Finds what a valid configuration permits by mistake. */
+/** Finds likely mistakes in a valid configuration. */
 import type { Policy } from '../authz/policy.ts';
 import { MODES } from '../authz/verdict.ts';
 import type { Config, Problem } from './config.ts';
@@ -19,16 +19,19 @@ export function findWarnings({ policyTable }: Config): readonly Problem[] {
   );
 }
 
-/** Whether some request gets a stricter action under a policy than under another. */
+/** Whether some request gets a stricter action under `policy` than under `than`. */
 function isStricterPolicy(policy: Policy, than: Policy): boolean {
   const mode = MODES.indexOf(policy.mode);
   if (mode > MODES.indexOf(than.mode)) return true;
-  const others = demandsOf(than);
-  return mode >= MODES.indexOf('limit') && demandsOf(policy).some((demand) => !others.includes(demand));
+  const others = requirementsOf(than);
+  return (
+    mode >= MODES.indexOf('limit') &&
+    requirementsOf(policy).some((requirement) => !others.includes(requirement))
+  );
 }
 
-/** What a policy asks for beyond a token that is signed and alive. */
-function demandsOf({ binding, issuer, audience, allowCorsPreflight }: Policy): readonly string[] {
+/** What a policy requires beyond a valid signature and an `exp` in the future. */
+function requirementsOf({ binding, issuer, audience, allowCorsPreflight }: Policy): readonly string[] {
   return [
     ...(binding === null ? [] : ['binding']),
     ...(binding?.when === 'required' ? ['required binding'] : []),

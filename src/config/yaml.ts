@@ -1,34 +1,34 @@
-/** Owns reading YAML without ever quoting it, since a line may hold what is secret. */
+/** Parses YAML without ever quoting it in a message, since a line may contain a secret. */
 import { isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { Problem } from './config.ts';
 import { isRawObject, type RawObject } from './env.ts';
 
-/** The mapping that a text holds (an empty text is an empty one), or `undefined` and what is wrong with it. */
+/** Returns the mapping (an empty one for an empty text), or `undefined` after adding to `problems`. */
 export function readYaml(text: string, problems: Problem[]): RawObject | undefined {
   const lines = new LineCounter();
-  // Without `prettyErrors: false` a message would quote the line, which may hold what is secret.
   const document = parseDocument(text, {
+    // Pretty errors quote the line.
     prettyErrors: false,
     lineCounter: lines,
-    // Nothing but plain values: a tag such as !!binary would make objects of other kinds.
+    // Plain values only: a tag such as !!binary would create other objects.
     resolveKnownTags: false,
-    // As written, so that 1 and "1" are one name, given twice, and no list or mapping is a name at all.
+    // So that 1 and "1" are duplicates, and a list or mapping is not a key.
     stringKeys: true,
-    // `<<`, which other tools take too.
+    // `<<`, as other tools do.
     merge: true,
   });
-  const faults = new Map<string, Problem>();
+  const errors = new Map<string, Problem>();
   for (const { code, pos } of [...document.errors, ...document.warnings]) {
     const { line, col } = lines.linePos(pos[0]);
     const path = `line ${line}, column ${col}`;
     const message = `not valid YAML: ${code.toLowerCase().replaceAll('_', ' ')}`;
-    // One for all: where several brackets are left open, each is a fault at the end.
-    faults.set(path + message, { path, message });
+    // Deduplicated: each bracket left open is an error at the end of the text.
+    errors.set(path + message, { path, message });
   }
-  problems.push(...faults.values());
+  problems.push(...errors.values());
   visit(document, {
     Pair(_index, { key }) {
-      // Which JavaScript would take for something else than a field.
+      // In JavaScript that sets the prototype, not a field.
       if (isScalar(key) && key.value === '__proto__')
         problems.push({ path: '__proto__', message: 'unknown field' });
     },

@@ -1,4 +1,4 @@
-/** Reads Envoy's CheckRequest from the wire. */
+/** Decodes Envoy's CheckRequest. */
 import type { CheckRequest } from '../authz/check-request.ts';
 import { RESULT_HEADER_ALIASES } from '../authz/result-header.ts';
 import { type FieldReader, type KeySpan, lengthDelimited, type Span, WireReader } from './wire.ts';
@@ -30,12 +30,12 @@ const TAG = {
   pair: { key: lengthDelimited(1), value: lengthDelimited(2), rawValue: lengthDelimited(3) },
 } as const;
 
-/** What tells most header names apart without a string of them: length and last letter, the same in either case. */
+/** Length and last letter, ignoring case: enough to skip most header names without making a string of them. */
 function shapeOf(length: number, lastByte: number): number {
   return (length << 8) | lastByte | 0x20;
 }
 
-/** The shapes that header names have, by the set of names. */
+/** Cached by the set of names. */
 const headerShapes = new WeakMap<ReadonlySet<string>, ReadonlySet<number>>();
 
 function shapesOf(names: ReadonlySet<string>): ReadonlySet<number> {
@@ -51,7 +51,7 @@ const UNDERSCORE = 0x5f;
 const FIRST_SEPARATOR = 'x'.length;
 const SECOND_SEPARATOR = 'x-approov'.length;
 
-/** Tells the aliases apart, and hardly takes anything else for one: by both separators and three more places. */
+/** Both separators and three more places: different for every alias, and rarely the same for another name. */
 function aliasShape(first: number, second: number, length: number, letter: number, last: number): number {
   const separators = (first === UNDERSCORE ? 1 : 0) | (second === UNDERSCORE ? 2 : 0);
   return (separators << 24) | (length << 16) | ((letter | 0x20) << 8) | last | 0x20;
@@ -71,7 +71,7 @@ const ALIASES: ReadonlyMap<number, string> = new Map(
   }),
 );
 
-/** Whether a name has a separator of an alias, which tells nearly all names from them. */
+/** Whether a name has the separator of an alias, which nearly no other name has. */
 function mayBeAlias(reader: WireReader, { keyStart }: KeySpan): boolean {
   return (
     reader.byteAt(keyStart + FIRST_SEPARATOR) === UNDERSCORE ||
@@ -79,7 +79,7 @@ function mayBeAlias(reader: WireReader, { keyStart }: KeySpan): boolean {
   );
 }
 
-/** The alias that a name is, in any case. Without a string of the name: a client may send hundreds. */
+/** Matches a name against the aliases, ignoring case. Makes no string of it: a client may send hundreds. */
 function aliasOf(reader: WireReader, { keyStart, keyEnd }: KeySpan): string | undefined {
   const at = (index: number): number => reader.byteAt(index) ?? 0;
   const first = at(keyStart + FIRST_SEPARATOR);
@@ -89,7 +89,7 @@ function aliasOf(reader: WireReader, { keyStart, keyEnd }: KeySpan): string | un
   return alias !== undefined && reader.isName(keyStart, alias) ? alias : undefined;
 }
 
-/** A CheckRequest while it is read: a singular message that is repeated merges into it, as protobuf demands. */
+/** A CheckRequest that is being decoded: a repeated singular message merges into it, as protobuf requires. */
 class CheckRequestBuilder implements CheckRequest {
   method = '';
   path = '';
@@ -107,7 +107,7 @@ class CheckRequestBuilder implements CheckRequest {
     this.#headerShapes = shapesOf(headerNames);
   }
 
-  /** Headers of both forms add up: one that stands in both counts as repeated, instead of one form being believed. */
+  /** Headers of both forms add up, so a header in both counts as repeated. */
   addHeader(reader: WireReader, readPair: FieldReader<Pair>): void {
     const pair = reader.message(readPair, this.#pair.clear());
     if (mayBeAlias(reader, pair)) this.#noteAlias(aliasOf(reader, pair));
@@ -128,8 +128,8 @@ class CheckRequestBuilder implements CheckRequest {
 }
 
 /**
- * Reads a CheckRequest; any field may be missing, unknown ones are skipped.
- * @param headerNames the headers to keep, in lower case: no other can be looked at later.
+ * Decodes a CheckRequest; any field may be missing, unknown ones are skipped.
+ * @param headerNames the headers to keep, in lower case.
  * @throws {WireError} the message does not decode.
  */
 export function decodeCheckRequest(message: Buffer, headerNames: ReadonlySet<string>): CheckRequest {
@@ -213,7 +213,7 @@ function readHeaderMap(reader: WireReader, tag: number, builder: CheckRequestBui
   else reader.skip(tag);
 }
 
-/** A map entry or a HeaderValue, with the place of its value: `value` or `raw_value`, of which Envoy sends one. */
+/** Where a map entry or a HeaderValue has its key and its value: `value` or `raw_value`, of which Envoy sends one. */
 class Pair implements Span {
   keyStart = 0;
   keyEnd = 0;

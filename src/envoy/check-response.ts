@@ -1,4 +1,4 @@
-/** Writes Envoy's CheckResponse from a decision and the configured deniedResponse. */
+/** Encodes Envoy's CheckResponse from a decision. */
 import type { Decision } from '../authz/decide.ts';
 import type { DeniedResponse } from '../authz/denied-response.ts';
 import {
@@ -14,9 +14,9 @@ import { bytesField, stringField, varintField } from './wire.ts';
 const NO_ALIASES: ReadonlySet<string> = new Set();
 
 /**
- * Writes the answer to a check. The RPC itself is OK for each of them: an RPC error would count as a failure of ours.
- * @param denied the deniedResponse where no policy has judged.
- * @param aliases the request's, to be removed from it.
+ * Encodes the response to a check. The RPC status is always OK: Envoy treats an RPC error as a failed check.
+ * @param denied unless the policy has its own.
+ * @param aliases of result headers in the request, to be removed.
  */
 export function encodeCheckResponse(
   decision: Decision,
@@ -35,7 +35,7 @@ export function encodeCheckResponse(
   return Buffer.concat([response, metadata]);
 }
 
-/** What of an answer does not depend on the token's claims. */
+/** The parts of a response that do not depend on the token's claims. */
 interface FixedParts {
   /** `status` and `http_response`. */
   readonly response: Buffer;
@@ -43,12 +43,12 @@ interface FixedParts {
   readonly metadata: Buffer;
 }
 
-/** Stands for the policy of a check that none was found for. */
+/** The key of checks without a policy. */
 const NO_POLICY = {};
 
 /**
- * Encoded once per outcome: measured, this was most of a check's cost. Held by the configured objects that it is
- * made of, so that it goes with them; reasons, modes and key ids are closed sets or configured names.
+ * Encoded once per outcome, since encoding was most of a check's cost. Keyed weakly by the configured objects, so that
+ * a reload frees it; reasons, modes and key ids are closed sets or configured names.
  */
 const fixedPartsOf = new WeakMap<DeniedResponse, WeakMap<object, Map<string, FixedParts>>>();
 
@@ -88,20 +88,22 @@ function encodeResponse(
   if (decision.action !== 'deny') {
     return Buffer.concat([STATUS_OK, bytesField(3, ...okResponse(decision, claims, aliases))]);
   }
-  const answer = decision.policy?.denied ?? denied;
+  const response = decision.policy?.denied ?? denied;
   return decision.reason === 'internal_error'
-    ? Buffer.concat([STATUS_UNAVAILABLE, bytesField(2, ...deniedResponse(decision, answer, 503))])
+    ? Buffer.concat([STATUS_UNAVAILABLE, bytesField(2, ...deniedResponse(decision, response, 503))])
     : Buffer.concat([
         STATUS_UNAUTHENTICATED,
-        bytesField(2, ...deniedResponse(decision, answer, answer.status)),
+        bytesField(2, ...deniedResponse(decision, response, response.status)),
       ]);
 }
-// Envoy lets a request in where this code is 0 or missing, whatever else the answer holds.
+
+// Envoy allows a request if this code is 0 or missing, whatever else the response says.
 const STATUS_OK = bytesField(1, varintField(1, 0));
 const STATUS_UNAUTHENTICATED = bytesField(1, varintField(1, 16));
-// A deniedResponse by `denied_response`: `error_response` would let the request in under `failure_mode_allow`.
+// With `denied_response`: `error_response` would allow the request under `failure_mode_allow`.
 const STATUS_UNAVAILABLE = bytesField(1, varintField(1, 14));
-/** Fields of an OkHttpResponse: each of our headers is either set or removed, so that no client can forge one. */
+
+/** Fields of an OkHttpResponse. Each of our headers is set or removed, so that no client can forge one. */
 function okResponse(
   decision: Decision,
   claims: ReadonlyMap<string, string>,
@@ -118,7 +120,7 @@ function okResponse(
   ];
 }
 
-/** The claims that the policy forwards and this token has, by the name of their header. */
+/** The claims that the policy forwards and the token has, by header name. */
 function forwardedClaims({ verdict, policy, verifiedToken }: Decision): ReadonlyMap<string, string> {
   const forwarded = new Map<string, string>();
   if (verdict !== 'verified') return forwarded;
@@ -129,7 +131,7 @@ function forwardedClaims({ verdict, policy, verifiedToken }: Decision): Readonly
   return forwarded;
 }
 
-/** 1 to 1024 visible ASCII characters (VCHAR of RFC 5234): what every proxy takes as a field value. */
+/** 1 to 1024 visible ASCII characters (VCHAR of RFC 5234), a field value that every proxy accepts. */
 const FORWARDABLE_VALUE = /^[\x21-\x7e]{1,1024}$/;
 
 /** Fields of a DeniedHttpResponse. */
@@ -146,8 +148,8 @@ function deniedResponse(decision: Decision, denied: DeniedResponse, status: numb
 }
 
 /**
- * A HeaderValueOption that replaces. Both ways to say so are given: Envoy has read `append` in some versions
- * and `append_action` in others, and where the one it reads is unset, a forged value would stay.
+ * A HeaderValueOption that overwrites. Some versions of Envoy read `append`, others `append_action`; if the one it reads
+ * were unset, a forged value would stay.
  */
 function overwritingHeader(name: string, value: string): Buffer {
   return bytesField(2, bytesField(1, stringField(1, name), stringField(2, value)), OVERWRITE);
@@ -157,7 +159,7 @@ const APPEND_FALSE = bytesField(2);
 const OVERWRITE_IF_EXISTS_OR_ADD = varintField(3, 2);
 const OVERWRITE = Buffer.concat([APPEND_FALSE, OVERWRITE_IF_EXISTS_OR_ADD]);
 
-/** Entries of the Struct: flat, and strings only, since rate limit descriptors read nothing else. */
+/** Entries of the Struct: flat and strings only, since rate limit descriptors read nothing else. */
 function metadataEntries({ verdict, action, reason, policy, mode, verifiedToken }: Decision): Buffer[] {
   return [
     metadataEntry('approov_verdict', verdict),

@@ -1,6 +1,6 @@
-/** Owns the protobuf wire format (protobuf.dev/programming-guides/encoding): fields are read one by one, without copying. */
+/** Reads and writes the protobuf wire format (protobuf.dev/programming-guides/encoding), without copying what is read. */
 
-/** A message that is no protobuf. */
+/** The message does not decode. */
 export class WireError extends Error {
   override readonly name = 'WireError';
 }
@@ -15,30 +15,30 @@ const WIRE_TYPE = {
 } as const;
 
 const MAX_GROUP_DEPTH = 100;
-/** Beyond what a path or a host may have to be compared with anything. */
+/** Longer than any path or host that is compared with anything. */
 const MAX_UTF8_BYTES = 8192;
 
-/** The tag of a string, bytes or message field. A known field of another wire type counts as unknown, as in every parser. */
+/** The tag of a string, bytes or message field. A field of another wire type counts as unknown, as in every parser. */
 export function lengthDelimited(fieldNumber: number): number {
   return (fieldNumber << 3) | WIRE_TYPE.lengthDelimited;
 }
 
-/** The place of a key beside its value. */
+/** Where the key of a pair is. */
 export interface KeySpan {
   keyStart: number;
   keyEnd: number;
 }
 
-/** Takes one field of a message into `into`; it must read the field or {@link WireReader.skip} it. */
+/** Reads one field of a message into `into`, or calls {@link WireReader.skip}. */
 export type FieldReader<T> = (reader: WireReader, tag: number, into: T) => void;
 
-/** A part of the message that a reader was made for. */
+/** A part of the message. */
 export interface Span {
   start: number;
   end: number;
 }
 
-/** A cursor over a message and, meanwhile, the messages inside it. */
+/** A cursor over a message and the messages nested in it. */
 export class WireReader {
   readonly #bytes: Buffer;
   #position = 0;
@@ -55,7 +55,7 @@ export class WireReader {
     return into;
   }
 
-  /** Reads the message that is the field whose tag was just read. */
+  /** Reads the nested message whose tag was just read. */
   message<T>(readField: FieldReader<T>, into: T): T {
     const length = this.#uint32();
     const outerEnd = this.#end;
@@ -66,8 +66,8 @@ export class WireReader {
   }
 
   /**
-   * Passes over the bytes of a length-delimited field and notes where they are: they may not be wanted. An empty field
-   * says as much as none, so it takes no other's place.
+   * Skips a length-delimited field and notes where it is, since it may not be needed. An empty field counts as absent:
+   * it does not replace another.
    */
   mark(span: Span): void {
     const start = this.#skipLengthDelimited();
@@ -88,8 +88,8 @@ export class WireReader {
   }
 
   /**
-   * A string field; bytes that are no UTF-8 become U+FFFD, since Envoy may send any. A long one is read as latin1, its
-   * ASCII the same: to decode 60 KiB of UTF-8 takes as long as several checks, and the sender chooses the length.
+   * A string field; invalid UTF-8 becomes U+FFFD, since Envoy may send any bytes. A long one is read as latin1: to decode
+   * 60 KiB of UTF-8 takes as long as several checks, and the sender chooses the length.
    */
   utf8(): string {
     const start = this.#skipLengthDelimited();
@@ -97,12 +97,11 @@ export class WireReader {
     return this.#bytes.toString(encoding, start, this.#position);
   }
 
-  /** The byte at a mark. */
   byteAt(position: number): number | undefined {
     return this.#bytes[position];
   }
 
-  /** Whether the name at a mark is this one, which is in lower case, as HTTP compares names: ASCII letters in any case. */
+  /** Whether `name`, in lower case, is at a position; ASCII letters in any case. */
   isName(start: number, name: string): boolean {
     for (let index = 0; index < name.length; index++) {
       const byte = this.#bytes[start + index] ?? 0;
@@ -112,12 +111,12 @@ export class WireReader {
     return true;
   }
 
-  /** The text between two marks, one character per byte. */
+  /** One character per byte. */
   latin1(start: number, end: number): string {
     return this.#bytes.toString('latin1', start, end);
   }
 
-  /** Passes over a field that is not known. */
+  /** Skips an unknown field. */
   skip(tag: number, depth = 0): void {
     switch (tag & 7) {
       case WIRE_TYPE.varint:
@@ -136,18 +135,18 @@ export class WireReader {
         this.#skipGroup(tag >>> 3, depth + 1);
         return;
       default:
-        throw new WireError(`wire type ${tag & 7} where a field begins`);
+        throw new WireError(`unexpected wire type ${tag & 7}`);
     }
   }
 
   #skipGroup(fieldNumber: number, depth: number): void {
-    if (depth > MAX_GROUP_DEPTH) throw new WireError('groups nested too deep');
+    if (depth > MAX_GROUP_DEPTH) throw new WireError('groups nested too deeply');
     while (this.#position < this.#end) {
       const tag = this.#tag();
       if ((tag & 7) === WIRE_TYPE.endGroup && tag >>> 3 === fieldNumber) return;
       this.skip(tag, depth);
     }
-    throw new WireError('a group without its end');
+    throw new WireError('unterminated group');
   }
 
   #tag(): number {
@@ -165,7 +164,7 @@ export class WireReader {
 
   #skipVarint(): void {
     for (let read = 0; read < 10; read++) if (this.#byte() < 0x80) return;
-    throw new WireError('a varint of over ten bytes');
+    throw new WireError('varint over ten bytes');
   }
 
   #uint32(): number {
@@ -174,31 +173,31 @@ export class WireReader {
     let value = first & 0x7f;
     for (let shift = 7; shift < 35; shift += 7) {
       const byte = this.#byte();
-      // Not `<<`: the fifth byte would wrap a length beyond 2 GiB into a negative one.
+      // Not `<<`: a length over 2 GiB would become negative.
       value += (byte & 0x7f) * 2 ** shift;
       if (byte < 0x80) {
         if (value > 0xffff_ffff) break;
         return value;
       }
     }
-    throw new WireError('a tag or length beyond 32 bits');
+    throw new WireError('tag or length over 32 bits');
   }
 
   #byte(): number {
     const byte = this.#position < this.#end ? this.#bytes[this.#position] : undefined;
-    if (byte === undefined) throw new WireError('ends inside a field');
+    if (byte === undefined) throw new WireError('truncated field');
     this.#position++;
     return byte;
   }
 
   #endAfter(length: number): number {
     const end = this.#position + length;
-    if (end > this.#end) throw new WireError('a field longer than its message');
+    if (end > this.#end) throw new WireError('field longer than its message');
     return end;
   }
 }
 
-/** An integer field; not for negative numbers. */
+/** An integer field. Not for negative numbers. */
 export function varintField(fieldNumber: number, value: number): Buffer {
   const tag = (fieldNumber << 3) | WIRE_TYPE.varint;
   const field = Buffer.allocUnsafe(varintLength(tag) + varintLength(value));
@@ -206,7 +205,7 @@ export function varintField(fieldNumber: number, value: number): Buffer {
   return field;
 }
 
-/** A string, bytes or message field; a message is given as its encoded fields. */
+/** A string, bytes or message field; a message as its encoded fields. */
 export function bytesField(fieldNumber: number, ...content: readonly Buffer[]): Buffer {
   let length = 0;
   for (const part of content) length += part.length;
@@ -230,7 +229,7 @@ function varintLength(value: number): number {
   return length;
 }
 
-/** @returns the position behind it. */
+/** @returns the position after it. */
 function writeVarint(buffer: Buffer, start: number, value: number): number {
   let position = start;
   let rest = value;

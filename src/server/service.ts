@@ -12,9 +12,10 @@ import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createWorkerRestarts } from '../telemetry/primary-metrics.ts';
 import { VERSION } from '../version.ts';
-import { type CheckServer, fileStates, startCheckServer } from './check-server.ts';
+import { type CheckServer, startCheckServer } from './check-server.ts';
 import { listenOrThrow } from './listen-error.ts';
 import { endOfLifeWarning } from './node-release.ts';
+import { fileStates } from './readiness.ts';
 import { isWorker, serveAsWorker } from './worker-channel.ts';
 import { createWorkerPool } from './worker-pool.ts';
 
@@ -82,7 +83,7 @@ async function startPrimary(files: ConfigStore, log: Log, count: number): Promis
   const address = await listenAdmin(files, admin);
   const grpc = await workers.start(count);
   const poller = startPolling(
-    (isComplete) => refreshPrimary(files, log, isComplete),
+    (isComplete) => pollPrimary(files, log, isComplete),
     (error) => log.internalError(error),
   );
   logServing(log, grpc, address);
@@ -101,10 +102,10 @@ async function startPrimary(files: ConfigStore, log: Log, count: number): Promis
 }
 
 /** For the admin pages and the warnings about policies; each worker reads the files and reports problems itself. */
-async function refreshPrimary(files: ConfigStore, log: Log, isComplete: boolean): Promise<void> {
-  const outcomes = await files.refresh(isComplete);
+async function pollPrimary(files: ConfigStore, log: Log, isComplete: boolean): Promise<void> {
+  const outcomes = await files.poll(isComplete);
   const { config } = files.current();
-  const isNew = outcomes.some(({ kind, problems }) => kind === 'config' && problems.length === 0);
+  const isNew = outcomes.some(({ source, problems }) => source === 'config' && problems.length === 0);
   if (isNew) log.configure(config.policyTable, config.settings.log);
 }
 

@@ -1,29 +1,42 @@
-/** Fetches a text over https, within limits of time and size, and through a proxy where one is named. */
+/** Fetches a text over https, with limits on time, size and redirects, and through a proxy if one is configured. */
 import type { HttpProxy } from '../config/config.ts';
+import { hasCredentials } from '../config/url.ts';
 
 const FETCH_TIMEOUT_MS = 5000;
 const MAX_BYTES = 1024 * 1024;
 const MAX_REDIRECTS = 3;
-/** RFC 7517 §8.5.2, and what most hosts say; some answer 406 to a client that accepts only the other. */
+/** RFC 7517 §8.5.2, and what most hosts send; some answer 406 unless their own type is accepted. */
 const ACCEPT = 'application/jwk-set+json, application/json';
 
 export interface FetchOptions {
-  /** PEM; the only certificate authorities that are trusted. `undefined`: those that Node trusts. */
+  /** PEM: the only trusted certificate authorities. `undefined`: those of Node. */
   readonly ca: string | undefined;
   readonly proxy: HttpProxy | undefined;
 }
 
-/** An answer that is not what was asked for. */
-class FetchError extends Error {
+/** A failed fetch. The message is one line, and quotes nothing of the URL, the proxy's URL or the response. */
+export class FetchError extends Error {
   override readonly name = 'FetchError';
 }
 
-/** Follows redirects, but only to https, since anybody on the way could answer in place of an http host. */
-export async function fetchText(url: string, { ca, proxy }: FetchOptions): Promise<string> {
-  // Loaded only where it is needed. Node's own fetch takes no CA and, in Node 20, no proxy.
+/**
+ * Follows redirects, but only to https: anyone on the network path could answer for an http host.
+ * @throws {FetchError}
+ */
+export async function fetchText(url: string, options: FetchOptions): Promise<string> {
+  try {
+    return await fetchWithLimits(url, options);
+  } catch (error) {
+    if (error instanceof FetchError) throw error;
+    throw new FetchError(describe(error as Error, options), { cause: error });
+  }
+}
+
+async function fetchWithLimits(url: string, { ca, proxy }: FetchOptions): Promise<string> {
+  // Loaded only if needed. Node's own fetch has no option for a CA and, in Node 20, none for a proxy.
   const { EnvHttpProxyAgent, fetch } = await import('undici');
   const dispatcher = new EnvHttpProxyAgent({
-    // Empty, as it would read the environment in place of what is not given.
+    // Empty, not undefined: then it would read the environment.
     httpProxy: '',
     httpsProxy: proxy?.url ?? '',
     noProxy: proxy?.except ?? '',
@@ -33,7 +46,7 @@ export async function fetchText(url: string, { ca, proxy }: FetchOptions): Promi
     const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
     let location = url;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-      // fetch would refuse it too, and quote it.
+      // fetch refuses such a URL too, but quotes it.
       if (hasCredentials(location)) throw new FetchError('holds a user name or a password');
       const headers = { accept: ACCEPT };
       const response = await fetch(location, { redirect: 'manual', signal, headers, dispatcher });
@@ -49,34 +62,28 @@ export async function fetchText(url: string, { ca, proxy }: FetchOptions): Promi
     }
     throw new FetchError(`redirects more than ${MAX_REDIRECTS} times`);
   } finally {
-    // The next fetch is minutes away.
+    // Closed: the next fetch is minutes away.
     await dispatcher.destroy();
   }
 }
 
-/** In one line; holds nothing of the URL, of the proxy's URL, or of the answer. */
-export function describeFetchError(error: unknown, { proxy }: FetchOptions): string {
-  const { name, message } = error as Error;
-  if (name === 'TimeoutError') return `no answer in ${FETCH_TIMEOUT_MS} ms${hintAt(proxy)}`;
-  const cause = innermostCause(error as Error);
+function describe(error: Error, { proxy }: FetchOptions): string {
+  const { name, message } = error;
+  if (name === 'TimeoutError') return `no answer in ${FETCH_TIMEOUT_MS} ms${proxyHint(proxy)}`;
+  const cause = innermostCause(error);
   if (cause === error) return message;
-  // undici has one code for whatever ends a request, and the status in the message alone.
-  const refusal = /^Proxy response \((\d+)\)/.exec(cause.message)?.[1];
-  if (refusal !== undefined) return `the proxy answers with status ${refusal}`;
-  return `${(cause as NodeJS.ErrnoException).code ?? cause.message}${hintAt(proxy)}`;
+  // undici has one code for all of these, and the status in the message only.
+  const proxyStatus = /^Proxy response \((\d+)\)/.exec(cause.message)?.[1];
+  if (proxyStatus !== undefined) return `the proxy answers with status ${proxyStatus}`;
+  return `${(cause as NodeJS.ErrnoException).code ?? cause.message}${proxyHint(proxy)}`;
 }
 
 function innermostCause(error: Error): Error {
   return error.cause instanceof Error ? innermostCause(error.cause) : error;
 }
 
-function hintAt(proxy: HttpProxy | undefined): string {
+function proxyHint(proxy: HttpProxy | undefined): string {
   return proxy === undefined ? '' : ' (HTTPS_PROXY is set)';
-}
-
-function hasCredentials(url: string): boolean {
-  const { username, password } = new URL(url);
-  return username !== '' || password !== '';
 }
 
 async function readLimited(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<string> {

@@ -1,4 +1,4 @@
-/** Owns what key files hold: secrets, PEM, JWK Sets and private keys become the keys that the configuration describes. */
+/** Parses secrets, PEM, JWK Sets and private keys into the keys that the configuration describes. */
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import {
   algorithmsFor,
@@ -8,28 +8,24 @@ import {
   keyTypeOf,
   secretLengths,
 } from '../approov/decryption-algorithm.ts';
-import { type DecryptionKey, PrivateKeyError, parsePrivateKey } from '../approov/encrypted-token.ts';
+import type { DecryptionKey } from '../approov/encrypted-token.ts';
+import { KeyError } from '../approov/key-error.ts';
 import {
   createAsymmetricKey,
   createSymmetricKey,
   type KeyDescription,
   type VerificationKey,
 } from '../approov/keyset.ts';
-import { PublicKeyError, parseJwks, parsePem, thumbprint } from '../approov/public-key.ts';
-import { type LengthRule, Secret, SecretError, signingLength } from '../approov/secret.ts';
+import { parsePrivateKey } from '../approov/private-key.ts';
+import { parseJwks, parsePem, thumbprint } from '../approov/public-key.ts';
+import { type LengthRule, Secret, signingLength } from '../approov/secret.ts';
 import { matchesHost, normalizeHost, readHost } from '../authz/host.ts';
 import type { DecryptionKeyConfig, KeyConfig } from '../config/config.ts';
 
-/** What is wrong with a key's content; holds nothing of it. */
-export class KeyError extends Error {
-  override readonly name = 'KeyError';
-}
-
-/** A key as the configuration describes it, wherever its content comes from. */
 type DescribedKey = Omit<KeyConfig, 'path'>;
 type DescribedDecryptionKey = Omit<DecryptionKeyConfig, 'file' | 'path'>;
 
-/** The id and hosts that every key of a source has. */
+/** The id and hosts that all keys of one entry share. */
 export function describeKey({ id, hosts }: Pick<KeyConfig, 'id' | 'hosts'>): KeyDescription {
   const patterns = hosts?.map(normalizeHost);
   if (patterns === undefined) return { id };
@@ -42,76 +38,85 @@ export function describeKey({ id, hosts }: Pick<KeyConfig, 'id' | 'hosts'>): Key
   };
 }
 
-/** What a source of keys holds, and what its owner should know of it. */
 export interface ParsedKeys {
   /** Several for a JWK Set, else one. */
   readonly keys: readonly VerificationKey[];
-  /** Holds nothing of a key. */
+  /** For the operator; quotes no key. */
   readonly warnings: readonly string[];
 }
 
-/** @throws {KeyError} what is wrong with the content. */
-export function parseKeys(source: DescribedKey, text: string): ParsedKeys {
-  const description = describeKey(source);
-  const { kid, algorithms } = source;
-  return withKeyError(() => {
-    switch (source.format) {
-      case 'secret': {
-        const rule = signingLength(algorithms ?? DEFAULT_ALGORITHMS);
-        return keysOfSecret(source, Secret.parse(text, rule));
-      }
-      case 'pem': {
-        const key = parsePem(text, algorithms ?? []);
-        return { keys: [createAsymmetricKey(description, key, kid)], warnings: [] };
-      }
-      case 'jwks': {
-        const set = parseJwks(text, { allowed: algorithms, isStrict: 'file' in source.location });
-        return {
-          keys: set.keys.map((key) => createAsymmetricKey(description, key)),
-          warnings: set.warnings,
-        };
-      }
+/** @throws {KeyError} the content cannot be used. */
+export function parseKeys(key: DescribedKey, text: string): ParsedKeys {
+  const description = describeKey(key);
+  const { kid, algorithms } = key;
+  switch (key.format) {
+    case 'secret': {
+      const rule = signingLength(algorithms ?? DEFAULT_ALGORITHMS);
+      return keysOfSecret(key, Secret.parse(text, rule));
     }
-  });
+    case 'pem': {
+      const publicKey = parsePem(text, algorithms ?? []);
+      return { keys: [createAsymmetricKey(description, publicKey, kid)], warnings: [] };
+    }
+    case 'jwks': {
+      const set = parseJwks(text, { allowed: algorithms, isStrict: 'file' in key.location });
+      return {
+        keys: set.keys.map((publicKey) => createAsymmetricKey(description, publicKey)),
+        warnings: set.warnings,
+      };
+    }
+  }
 }
 
 const DEFAULT_ALGORITHMS = ['HS256'] as const;
 
-/** What a secret is, wherever it comes from: a file, or the environment. */
-export function keysOfSecret(source: DescribedKey, secret: Secret): ParsedKeys {
-  const algorithms = source.algorithms ?? DEFAULT_ALGORITHMS;
-  const key = createSymmetricKey(describeKey(source), source.kid, algorithms, secret);
-  return { keys: [key], warnings: secret.warning === undefined ? [] : [secret.warning] };
+/** A secret from a file or the environment. */
+export function keysOfSecret(key: DescribedKey, secret: Secret): ParsedKeys {
+  const algorithms = key.algorithms ?? DEFAULT_ALGORITHMS;
+  const symmetric = createSymmetricKey(describeKey(key), key.kid, algorithms, secret);
+  return { keys: [symmetric], warnings: secret.warning === undefined ? [] : [secret.warning] };
 }
 
-/** @throws {KeyError} what is wrong with the content. */
-export function parseDecryptionKey(source: DescribedDecryptionKey, text: string): DecryptionKey {
-  const { id, kid, isNested } = source;
-  return withKeyError(() => {
-    const secret = source.format === 'secret' ? Secret.parse(text, decryptionLength(source)) : undefined;
-    const key = secret?.toKeyObject() ?? parsePrivateKey(text);
-    const named = allowedAlgorithms(key, source.keyManagementAlgorithms);
-    const contentEncryptionAlgorithms = (
-      source.contentEncryptionAlgorithms ?? CONTENT_ENCRYPTION_ALGORITHMS
-    ).filter((encryption) => named.some((algorithm) => isFitFor(key, algorithm, encryption)));
-    const keyManagementAlgorithms = named.filter((algorithm) =>
-      contentEncryptionAlgorithms.some((encryption) => isFitFor(key, algorithm, encryption)),
-    );
-    const fingerprint = secret?.fingerprint ?? thumbprint(createPublicKey(key));
-    return {
-      id,
-      kid,
-      key,
-      fingerprint,
-      keyManagementAlgorithms,
-      contentEncryptionAlgorithms,
-      isNested,
-      warning: secret?.warning,
-    };
-  });
+/** The token cache lives as long as the key objects: of the same entry, keys that did not change stay the same objects. */
+export function keepSameKeys(next: ParsedKeys, last: ParsedKeys | undefined): ParsedKeys {
+  return last !== undefined && contentOf(next) === contentOf(last) ? { ...next, keys: last.keys } : next;
 }
 
-/** Decryption takes secrets of an exact length (RFC 7518 §4.4, §4.5 and §4.7), but a password may have any. */
+function contentOf({ keys }: ParsedKeys): string {
+  return JSON.stringify(keys.map(({ kid, algorithms, fingerprint }) => ({ kid, algorithms, fingerprint })));
+}
+
+/** Like {@link keepSameKeys}: the algorithms follow from the entry and the key. */
+export function keepSameDecryptionKey(next: DecryptionKey, last: DecryptionKey | undefined): DecryptionKey {
+  return last?.fingerprint === next.fingerprint ? last : next;
+}
+
+/** @throws {KeyError} the content cannot be used. */
+export function parseDecryptionKey(config: DescribedDecryptionKey, text: string): DecryptionKey {
+  const { id, kid, isNested } = config;
+  const secret = config.format === 'secret' ? Secret.parse(text, decryptionLength(config)) : undefined;
+  const key = secret?.toKeyObject() ?? parsePrivateKey(text);
+  const named = allowedAlgorithms(key, config.keyManagementAlgorithms);
+  const contentEncryptionAlgorithms = (
+    config.contentEncryptionAlgorithms ?? CONTENT_ENCRYPTION_ALGORITHMS
+  ).filter((encryption) => named.some((algorithm) => isFitFor(key, algorithm, encryption)));
+  const keyManagementAlgorithms = named.filter((algorithm) =>
+    contentEncryptionAlgorithms.some((encryption) => isFitFor(key, algorithm, encryption)),
+  );
+  const fingerprint = secret?.fingerprint ?? thumbprint(createPublicKey(key));
+  return {
+    id,
+    kid,
+    key,
+    fingerprint,
+    keyManagementAlgorithms,
+    contentEncryptionAlgorithms,
+    isNested,
+    warning: secret?.warning,
+  };
+}
+
+/** Decryption needs secrets of an exact length (RFC 7518 §4.4, §4.5 and §4.7), except for a password. */
 function decryptionLength({
   keyManagementAlgorithms: algorithms = [],
   contentEncryptionAlgorithms,
@@ -120,7 +125,10 @@ function decryptionLength({
   const [[bytesOfFirst, first] = []] = exact;
   const possible =
     first === undefined
-      ? secretLengths(UNNAMED_ALGORITHMS, contentEncryptionAlgorithms ?? CONTENT_ENCRYPTION_ALGORITHMS)
+      ? secretLengths(
+          DEFAULT_DECRYPTION_ALGORITHMS,
+          contentEncryptionAlgorithms ?? CONTENT_ENCRYPTION_ALGORITHMS,
+        )
       : exact;
   const isPassword = algorithms.length > 0 && algorithms.every((algorithm) => algorithm.startsWith('PBES2'));
   return (bytes) => {
@@ -130,10 +138,10 @@ function decryptionLength({
   };
 }
 
-/** The algorithms of a secret that names none, one for each length. */
-const UNNAMED_ALGORITHMS = ['A128KW', 'A192KW', 'A256KW', 'dir'] as const;
+/** One for each possible length of a secret. */
+const DEFAULT_DECRYPTION_ALGORITHMS = ['A128KW', 'A192KW', 'A256KW', 'dir'] as const;
 
-/** What is named; else every algorithm that works with the key, save those by password, which a key is not. */
+/** The configured algorithms, or all that work with the key; of those, PBES2 is for passwords and must be configured. */
 function allowedAlgorithms(
   key: KeyObject,
   named: readonly KeyManagementAlgorithm[] | undefined,
@@ -144,14 +152,4 @@ function allowedAlgorithms(
   const unfit = named?.find((algorithm) => !fitting.includes(algorithm));
   if (unfit !== undefined) throw new KeyError(`${unfit} does not work with a key of type ${type}`);
   return named ?? fitting.filter((algorithm) => !algorithm.startsWith('PBES2'));
-}
-
-function withKeyError<T>(parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    const isAboutKey =
-      error instanceof SecretError || error instanceof PublicKeyError || error instanceof PrivateKeyError;
-    throw isAboutKey ? new KeyError(error.message) : error;
-  }
 }

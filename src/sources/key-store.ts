@@ -1,91 +1,89 @@
-/** Owns the keyset that serves: the keys of files as they are loaded, joined by those that live at URLs. */
+/** Joins the keys loaded from files and those fetched from URLs into the keyset. */
 import { type Keyset, keysetWarnings } from '../approov/keyset.ts';
 import type { HttpProxy, KeyConfig } from '../config/config.ts';
-import type { LoadedKey } from './config-store.ts';
-import type { FetchOptions } from './https-client.ts';
-import { describeKey, type ParsedKeys, parseKeys } from './key-parser.ts';
-import { createRemoteJwks, type FetchedSet, type RemoteJwks } from './remote-jwks.ts';
+import { identityOf } from './file-resource.ts';
+import { describeKey, keepSameKeys, type ParsedKeys, parseKeys } from './key-parser.ts';
+import type { LoadedKey } from './loaded-config.ts';
+import { createRemoteJwks, type RemoteJwks, type RemoteJwksOptions } from './remote-jwks.ts';
 
-type KeyJwks = RemoteJwks<ParsedKeys>;
-
-interface SourceUrl {
-  readonly source: KeyConfig;
-  readonly url: KeyJwks;
+interface RemoteKey {
+  readonly config: KeyConfig;
+  readonly jwks: RemoteJwks<ParsedKeys>;
 }
 
 export interface KeyStore {
   keyset(): Keyset;
-  /** Takes the keys of a new configuration: fetches URLs that are new, and lets go of those that are no more in it. */
+  /** Uses the keys of a new configuration: starts fetching URLs that are new, and stops for those that it lacks. */
   replaceKeys(keys: readonly LoadedKey[]): void;
-  /** A token named a key that is nowhere: asks the URLs, as often as they allow. */
+  /** Fetches the URLs, as no key has the `kid` of a token; each limits how often. */
   onUnknownKid(): void;
-  /** Asks every URL now. */
+  /** Fetches every URL now. */
   refetch(): void;
-  /** Seconds since each URL's keys were fetched, by key id. */
+  /** Seconds since the last successful fetch of each URL, by key id. */
   ages(): ReadonlyMap<string, number>;
-  /** What is wrong with each URL now, by key id. */
+  /** Why the last fetch of a URL failed, by key id. */
   problems(): ReadonlyMap<string, string>;
-  /** What the operator should know of the keys that serve; holds nothing of a key. */
+  /** For the operator; quotes no key. */
   warnings(): readonly string[];
   stop(): void;
 }
 
-interface KeyStoreOptions {
+interface KeyStoreOptions extends Pick<RemoteJwksOptions<ParsedKeys>, 'onFetched' | 'onError' | 'nowMs'> {
   readonly keys: readonly LoadedKey[];
-  readonly proxy: HttpProxy | undefined;
-  /** A URL was asked; `isNew`: the keyset is another one now. */
-  readonly onFetched: (outcome: 'success' | 'failure', isNew: boolean) => void;
-  readonly nowMs: () => number;
+  /** The proxy of the current configuration. */
+  readonly proxy: () => HttpProxy | undefined;
 }
 
-export function createKeyStore({ keys, proxy, onFetched, nowMs }: KeyStoreOptions): KeyStore {
+export function createKeyStore({ keys, proxy, ...options }: KeyStoreOptions): KeyStore {
   let loaded: readonly LoadedKey[] = [];
-  let urls = new Map<string, SourceUrl>();
+  let remoteKeys = new Map<string, RemoteKey>();
 
   function replaceKeys(next: readonly LoadedKey[]): void {
-    const kept = new Map<string, SourceUrl>();
-    for (const { source, ca } of next) {
-      if (!('url' in source.location)) continue;
-      const identity = identityOf(source, ca);
-      kept.set(identity, urls.get(identity) ?? startUrl(source, source.location.url, ca));
+    const kept = new Map<string, RemoteKey>();
+    for (const key of next) {
+      if (!('url' in key.config.location)) continue;
+      const identity = remoteIdentity(key);
+      kept.set(identity, remoteKeys.get(identity) ?? startRemote(key, key.config.location.url));
     }
-    for (const [identity, { url }] of urls) if (!kept.has(identity)) url.stop();
+    for (const [identity, { jwks }] of remoteKeys) if (!kept.has(identity)) jwks.stop();
     loaded = next;
-    urls = kept;
+    remoteKeys = kept;
   }
 
-  /** A key that was only described anew must not go without the set that its URL gave already. */
-  function startUrl(source: KeyConfig, place: string, ca: string | undefined): SourceUrl {
-    const before = [...urls.values()].find((known) => isAt(known.source, place));
-    const fetched = before?.url.fetched;
+  /** Starts with the set that its URL gave for an earlier configuration: the URL may be down now. */
+  function startRemote({ config, ca }: LoadedKey, url: string): RemoteKey {
+    const before = [...remoteKeys.values()].find((known) => urlOf(known.config) === url);
+    const fetched = before?.jwks.fetched;
+    const isSame = before !== undefined && identityOf(before.config) === identityOf(config);
+    const previous = fetched && { fetched, value: isSame ? before.jwks.value : undefined };
     return {
-      source,
-      url: startFetching({ source, place, options: { ca, proxy }, fetched, onFetched, nowMs }),
+      config,
+      jwks: startFetching(config, { ...options, url, options: { ca, proxy: proxy() }, previous }),
     };
   }
 
-  const fetchedKeys: FetchedKeys = ({ source, ca }) => urls.get(identityOf(source, ca))?.url.value;
+  const fetchedKeys: FetchedKeys = (key) => remoteKeys.get(remoteIdentity(key))?.jwks.value;
 
   replaceKeys(keys);
   return {
     keyset: () => joinKeyset(loaded, fetchedKeys),
     replaceKeys,
     onUnknownKid() {
-      for (const { url } of urls.values()) url.onUnknownKid();
+      for (const { jwks } of remoteKeys.values()) jwks.onUnknownKid();
     },
     refetch() {
-      for (const { url } of urls.values()) void url.refetch();
+      for (const { jwks } of remoteKeys.values()) void jwks.refetch();
     },
-    ages: () => collect(urls.values(), (url) => url.ageSeconds()),
-    problems: () => collect(urls.values(), (url) => url.problem),
+    ages: () => collect(remoteKeys.values(), (jwks) => jwks.ageSeconds()),
+    problems: () => collect(remoteKeys.values(), (jwks) => jwks.problem),
     warnings: () => keyWarnings(loaded, fetchedKeys),
     stop() {
-      for (const { url } of urls.values()) url.stop();
+      for (const { jwks } of remoteKeys.values()) jwks.stop();
     },
   };
 }
 
-/** The keyset of a command that runs once: each URL is asked once, and waited for; with why not, by key id. */
+/** Fetches each URL once and waits for it, for a command that runs once; `problems` by key id. */
 export async function fetchKeyset(
   loaded: readonly LoadedKey[],
   proxy: HttpProxy | undefined,
@@ -93,36 +91,35 @@ export async function fetchKeyset(
   const values = new Map<LoadedKey, ParsedKeys | undefined>();
   const problems = new Map<string, string>();
   for (const key of loaded) {
-    const { source, ca } = key;
-    if (!('url' in source.location)) continue;
-    const url = startFetching({
-      source,
-      place: source.location.url,
+    const { config, ca } = key;
+    const url = urlOf(config);
+    if (url === undefined) continue;
+    const jwks = startFetching(config, {
+      url,
       options: { ca, proxy },
       onFetched: () => undefined,
+      onError(error) {
+        throw error;
+      },
       nowMs: () => performance.now(),
     });
-    await url.refetch();
-    url.stop();
-    values.set(key, url.value);
-    if (url.problem !== undefined) problems.set(source.id, url.problem);
+    await jwks.refetch();
+    jwks.stop();
+    values.set(key, jwks.value);
+    if (jwks.problem !== undefined) problems.set(config.id, jwks.problem);
   }
   return { keyset: joinKeyset(loaded, (key) => values.get(key)), problems };
 }
 
-interface StartOptions extends Omit<KeyStoreOptions, 'keys' | 'proxy'> {
-  readonly source: KeyConfig;
-  readonly place: string;
-  readonly options: FetchOptions;
-  readonly fetched?: FetchedSet | undefined;
+function startFetching(
+  config: KeyConfig,
+  options: Omit<RemoteJwksOptions<ParsedKeys>, 'parse'>,
+): RemoteJwks<ParsedKeys> {
+  return createRemoteJwks({ ...options, parse: (text, last) => keepSameKeys(parseKeys(config, text), last) });
 }
 
-function startFetching({ source, place, ...rest }: StartOptions): KeyJwks {
-  return createRemoteJwks({ ...rest, url: place, parse: (text) => parseKeys(source, text) });
-}
-
-function isAt({ location: from }: KeyConfig, place: string): boolean {
-  return 'url' in from && from.url === place;
+function urlOf({ location }: KeyConfig): string | undefined {
+  return 'url' in location ? location.url : undefined;
 }
 
 type FetchedKeys = (key: LoadedKey) => ParsedKeys | undefined;
@@ -132,38 +129,38 @@ function joinKeyset(loaded: readonly LoadedKey[], fetched: FetchedKeys): Keyset 
   const missing: Keyset['missing'][number][] = [];
   for (const key of loaded) {
     const found = key.keys ?? fetched(key)?.keys;
-    if (found === undefined) missing.push(describeKey(key.source));
+    if (found === undefined) missing.push(describeKey(key.config));
     else keys.push(...found);
   }
   return { keys, missing };
 }
 
-/** What the operator should know of keys that are loaded, each by its place in the configuration. */
+/** Warnings about loaded keys, each with its place in the configuration. */
 export function keyWarnings(
   loaded: readonly LoadedKey[],
   fetched: FetchedKeys = () => undefined,
 ): readonly string[] {
-  const ofSources = loaded.flatMap((key) =>
-    [...key.warnings, ...(fetched(key)?.warnings ?? [])].map((warning) => `${key.source.path}: ${warning}`),
+  const ofKeys = loaded.flatMap((key) =>
+    [...key.warnings, ...(fetched(key)?.warnings ?? [])].map((warning) => `${key.config.path}: ${warning}`),
   );
-  // Keys for a few hosts only are never candidates of the others, so each set of hosts is asked for by one of its own.
-  const hosts = loaded.flatMap(({ source }) => source.hosts ?? []).map((host) => host.replace(/^\*/, 'any'));
+  // Keys with `hosts` are candidates for those only, so one host of each pattern stands for its set of keys.
+  const hosts = loaded.flatMap(({ config }) => config.hosts ?? []).map((host) => host.replace(/^\*/, 'any'));
   const ofKeyset = keysetWarnings(joinKeyset(loaded, fetched), hosts).map((warning) => `keys: ${warning}`);
-  return [...ofSources, ...ofKeyset];
+  return [...ofKeys, ...ofKeyset];
 }
 
-function identityOf(source: KeyConfig, ca: string | undefined): string {
-  return JSON.stringify({ ...source, ca, path: undefined });
+function remoteIdentity({ config, ca }: LoadedKey): string {
+  return JSON.stringify([identityOf(config), ca]);
 }
 
 function collect<T>(
-  urls: Iterable<SourceUrl>,
-  value: (url: KeyJwks) => T | undefined,
+  remoteKeys: Iterable<RemoteKey>,
+  value: (jwks: RemoteJwks<ParsedKeys>) => T | undefined,
 ): ReadonlyMap<string, T> {
   const values = new Map<string, T>();
-  for (const { source, url } of urls) {
-    const found = value(url);
-    if (found !== undefined) values.set(source.id, found);
+  for (const { config, jwks } of remoteKeys) {
+    const found = value(jwks);
+    if (found !== undefined) values.set(config.id, found);
   }
   return values;
 }

@@ -1,28 +1,28 @@
-/** Owns when files are looked at: again and again, and when asked; one look at a time. */
+/** Polls at an interval and on request, one poll at a time. */
 
-/** Short enough that a change is taken within 5 s though two reads have to agree. */
+/** Short enough to apply a change within 5 s, though two reads must agree. */
 const POLL_INTERVAL_MS = 1500;
 
 export interface Poller {
-  /** Looks now, and resolves when that look is over. */
+  /** Polls now, and resolves when that poll has ended. */
   pollNow(): Promise<void>;
-  /** A look that has begun goes on. */
+  /** Does not interrupt a running poll. */
   stop(): void;
 }
 
 /**
- * @param look takes whether it was asked for by {@link Poller.pollNow}.
- * @param onError takes what a look throws or rejects with, which ends none of the looks to come.
+ * @param poll gets whether {@link Poller.pollNow} requested it.
+ * @param onError gets what a poll rejects with; polling goes on.
  */
 export function startPolling(
-  look: (stopRequested: boolean) => Promise<void>,
+  poll: (isRequested: boolean) => Promise<void>,
   onError: (error: unknown) => void,
 ): Poller {
   let polling: Promise<void> | undefined;
 
-  /** A file that is slow to read must not be read twice at once. */
-  function pollOnce(stopRequested: boolean): Promise<void> {
-    polling ??= look(stopRequested)
+  /** A file that is slow to read must not be read twice at the same time. */
+  function pollOnce(isRequested: boolean): Promise<void> {
+    polling ??= poll(isRequested)
       .catch(onError)
       .finally(() => {
         polling = undefined;
@@ -33,7 +33,7 @@ export function startPolling(
   const timer = setInterval(() => pollOnce(false), POLL_INTERVAL_MS);
   return {
     async pollNow() {
-      // A look that has begun may have read the old files already.
+      // A running poll may have read the old files already.
       await polling;
       await pollOnce(true);
     },

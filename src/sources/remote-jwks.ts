@@ -1,61 +1,67 @@
-/** Owns a JWK Set that lives at a URL: fetched in the background, kept through outages, never waited for by a check. */
-import { describeFetchError, type FetchOptions, fetchText } from './https-client.ts';
+/** Fetches a JWK Set from its URL in the background and keeps the last good set through outages; no check waits for it. */
+import { KeyError } from '../approov/key-error.ts';
+import { FetchError, type FetchOptions, fetchText } from './https-client.ts';
 
-/** How old a set may grow before it is fetched again. */
+/** The age at which a set is fetched again. */
 const REFRESH_MS = 10 * 60 * 1000;
-/** Between two fetches that unknown key ids ask for. */
+/** Between two fetches for unknown key ids. */
 const COOLDOWN_MS = 30_000;
 const MIN_RETRY_MS = 1000;
 const MAX_RETRY_MS = 30_000;
 
-/** A good set as it was fetched, and when by the clock of {@link RemoteJwksOptions}. */
 export interface FetchedSet {
   readonly text: string;
+  /** By the clock of {@link RemoteJwksOptions}. */
   readonly atMs: number;
 }
 
 export interface RemoteJwks<T> {
-  /** What the last good set was made into; `undefined` until one has loaded. */
+  /** Parsed from `fetched`; `undefined` until a fetch succeeds. */
   readonly value: T | undefined;
-  /** What `value` was made of. */
+  /** The last good set. */
   readonly fetched: FetchedSet | undefined;
-  /** Since the last good fetch; `undefined` before it. */
+  /** Since the last successful fetch; `undefined` before the first. */
   ageSeconds(): number | undefined;
-  /** Why the last fetch failed; `undefined` if it did not. */
+  /** Why the last fetch failed; `undefined` if it succeeded. */
   readonly problem: string | undefined;
-  /** A token named a key that is not in the set: fetches it anew, at most once in 30 s. */
+  /** Fetches the set, which lacks the key of a token, at most once in 30 s. */
   onUnknownKid(): void;
   /** Fetches now. */
   refetch(): Promise<void>;
   stop(): void;
 }
 
-interface RemoteJwksOptions<T> {
+export interface RemoteJwksOptions<T> {
   readonly url: string;
   readonly options: FetchOptions;
-  /** What the URL gave before, to serve until it is asked again. */
-  readonly fetched?: FetchedSet | undefined;
-  /** @throws an error that says what is wrong with the text. */
-  readonly parse: (text: string) => T;
+  /** What an earlier instance fetched from the same URL, to use until the first fetch succeeds. */
+  readonly previous?: { readonly fetched: FetchedSet; readonly value: T | undefined } | undefined;
+  /**
+   * @param last the value so far.
+   * @throws {KeyError} the text cannot be used.
+   */
+  readonly parse: (text: string, last: T | undefined) => T;
   /** A fetch has ended; `isNew`: with another set than before. */
   readonly onFetched: (outcome: 'success' | 'failure', isNew: boolean) => void;
-  /** Milliseconds of a clock that does not go back. */
+  /** A bug; fetching goes on. */
+  readonly onError: (error: unknown) => void;
+  /** A monotonic clock. */
   readonly nowMs: () => number;
 }
 
-/** Starts to fetch, and again and again until it is stopped. */
+/** Fetches at once, and then again and again until it is stopped. */
 export function createRemoteJwks<T>({
   url,
   options,
-  fetched: before,
+  previous,
   parse,
   onFetched,
+  onError,
   nowMs,
 }: RemoteJwksOptions<T>): RemoteJwks<T> {
-  let fetched: FetchedSet | undefined;
-  let value: T | undefined;
+  let { fetched, value } = reuse(previous, parse);
   let problem: string | undefined;
-  let askedForAtMs = Number.NEGATIVE_INFINITY;
+  let unknownKidAtMs = Number.NEGATIVE_INFINITY;
   let failures = 0;
   let isStopped = false;
   let running: Promise<void> | undefined;
@@ -65,14 +71,16 @@ export function createRemoteJwks<T>({
     try {
       const text = await fetchText(url, options);
       const isNew = text !== fetched?.text;
-      if (isNew) value = parse(text);
+      if (isNew) value = parse(text, value);
       fetched = { text, atMs: nowMs() };
       problem = undefined;
       failures = 0;
       if (!isStopped) onFetched('success', isNew);
     } catch (error) {
-      problem = describeFetchError(error, options);
+      const isExpected = error instanceof FetchError || error instanceof KeyError;
+      problem = isExpected ? error.message : 'internal error';
       failures++;
+      if (!isExpected) onError(error);
       if (!isStopped) onFetched('failure', false);
     }
     schedule(failures === 0 ? REFRESH_MS : Math.min(MAX_RETRY_MS, MIN_RETRY_MS * 2 ** (failures - 1)));
@@ -90,14 +98,6 @@ export function createRemoteJwks<T>({
     return running;
   }
 
-  if (before !== undefined) {
-    try {
-      value = parse(before.text);
-      fetched = before;
-    } catch {
-      // The fetch that begins now says what is wrong with it.
-    }
-  }
   void refetch();
   return {
     get value() {
@@ -111,8 +111,8 @@ export function createRemoteJwks<T>({
     },
     ageSeconds: () => (fetched === undefined ? undefined : (nowMs() - fetched.atMs) / 1000),
     onUnknownKid() {
-      if (running !== undefined || nowMs() - askedForAtMs < COOLDOWN_MS) return;
-      askedForAtMs = nowMs();
+      if (running !== undefined || nowMs() - unknownKidAtMs < COOLDOWN_MS) return;
+      unknownKidAtMs = nowMs();
       void refetch();
     },
     refetch,
@@ -121,4 +121,18 @@ export function createRemoteJwks<T>({
       clearTimeout(timer);
     },
   };
+}
+
+/** Nothing if the set cannot be used with this configuration: the first fetch reports why. */
+function reuse<T>(
+  previous: RemoteJwksOptions<T>['previous'],
+  parse: RemoteJwksOptions<T>['parse'],
+): { fetched: FetchedSet | undefined; value: T | undefined } {
+  if (previous === undefined) return { fetched: undefined, value: undefined };
+  try {
+    return { fetched: previous.fetched, value: parse(previous.fetched.text, previous.value) };
+  } catch (error) {
+    if (!(error instanceof KeyError)) throw error;
+    return { fetched: undefined, value: undefined };
+  }
 }

@@ -1,31 +1,32 @@
-/** Owns reading text files, and saying in one line why one cannot be read. */
+/** Reads text files, or says in one line why a file cannot be read. */
 import { constants, type FileHandle, open, realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { looksLikeSecret } from '../approov/secret.ts';
 
-/** What reading a file gave. */
-export type FileText = { readonly text: string } | { readonly problem: string };
+export type FileText =
+  | { readonly kind: 'read'; readonly text: string }
+  | { readonly kind: 'unreadable'; readonly problem: string };
 
-/** Largest file; real ones have a few thousand bytes. */
+/** Real files have a few thousand bytes. */
 const MAX_BYTES = 1024 * 1024;
 
-const NOT_REGULAR = 'is no regular file, which can be read again and again';
+const NOT_REGULAR = 'not a regular file';
 const PROBLEMS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
   EACCES: 'permission denied',
   ENOTDIR: 'a part of the path is not a directory',
   ENAMETOOLONG: 'too long a name',
   ERR_INVALID_ARG_VALUE: 'a name that no file has',
-  // From opening a socket.
+  // From opening a unix socket.
   ENXIO: NOT_REGULAR,
 };
 
-const HIDDEN_NAME = 'its name is not shown, as it looks like a secret in the place of a file name';
+const HIDDEN_NAME = 'its name is hidden, as it looks like a secret in the place of a file name';
 
-/** As Windows' PowerShell writes text, with a mark at its beginning or every other byte zero. */
+/** Windows PowerShell writes UTF-16: with a byte order mark, or every other byte is zero. */
 function isUtf16(bytes: Buffer): boolean {
-  const mark = bytes.length < 2 ? 0 : bytes.readUInt16BE(0);
-  if (mark === 0xfeff || mark === 0xfffe) return true;
+  const bom = bytes.length < 2 ? 0 : bytes.readUInt16BE(0);
+  if (bom === 0xfeff || bom === 0xfffe) return true;
   const start = bytes.subarray(0, 64);
   const isZeroAt = (parity: number): boolean =>
     start.every((byte, index) => index % 2 !== parity || byte === 0);
@@ -33,13 +34,16 @@ function isUtf16(bytes: Buffer): boolean {
 }
 
 export async function readTextFile(file: string): Promise<FileText> {
-  const found = await read(file);
-  if ('text' in found) return found;
-  const { problem } = found;
-  return { problem: looksLikeSecret(file) ? `${problem}; ${HIDDEN_NAME}` : `${file}: ${problem}` };
+  const result = await read(file);
+  if (result.kind === 'read') return result;
+  const { problem } = result;
+  return {
+    kind: 'unreadable',
+    problem: looksLikeSecret(file) ? `${problem}; ${HIDDEN_NAME}` : `${file}: ${problem}`,
+  };
 }
 
-/** Where a file really is, if symbolic links lead to it; `undefined` if none do, or there is no file. */
+/** The real path, if symbolic links lead to it; `undefined` otherwise, or if there is no file. */
 export async function linkTarget(file: string): Promise<string | undefined> {
   try {
     const target = await realpath(file);
@@ -49,22 +53,26 @@ export async function linkTarget(file: string): Promise<string | undefined> {
   }
 }
 
+function unreadable(problem: string): FileText {
+  return { kind: 'unreadable', problem };
+}
+
 async function read(file: string): Promise<FileText> {
   let handle: FileHandle | undefined;
   try {
-    // Without waiting: a pipe would open only once somebody writes to it.
+    // Non-blocking: opening a pipe would wait for a writer.
     handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
     const stats = await handle.stat();
-    if (stats.isDirectory()) return { problem: 'is a directory' };
-    if (!stats.isFile()) return { problem: NOT_REGULAR };
-    if (stats.size > MAX_BYTES) return { problem: `is over ${MAX_BYTES} bytes` };
+    if (stats.isDirectory()) return unreadable('is a directory');
+    if (!stats.isFile()) return unreadable(NOT_REGULAR);
+    if (stats.size > MAX_BYTES) return unreadable(`is over ${MAX_BYTES} bytes`);
     const bytes = await handle.readFile();
-    if (isUtf16(bytes)) return { problem: 'is in UTF-16: save it as UTF-8' };
-    return { text: new TextDecoder().decode(bytes) };
+    if (isUtf16(bytes)) return unreadable('is in UTF-16: save it as UTF-8');
+    return { kind: 'read', text: new TextDecoder().decode(bytes) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
-    return { problem: PROBLEMS[code] ?? code };
+    return unreadable(PROBLEMS[code] ?? code);
   } finally {
     await handle?.close();
   }

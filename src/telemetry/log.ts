@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DestinationStream, pino } from 'pino';
-import { readUnverifiedToken } from '../approov/token.ts';
 import { type CheckRequest, HEADERS_READ, headerValues } from '../authz/check-request.ts';
 import type { Decision } from '../authz/decide.ts';
 import type { PolicyTable } from '../authz/policy.ts';
@@ -140,7 +139,6 @@ async function flush(stdout: ReturnType<typeof openStdout>): Promise<void> {
 
 function decisionFields(decision: Decision): Record<string, unknown> {
   const { reason, policy, mode, action, verdict, verifiedToken, presentedToken, ambiguous } = decision;
-  const unverified = presentedToken === undefined ? undefined : readUnverifiedToken(presentedToken);
   const isTrusted = verifiedToken !== undefined;
   return {
     reason,
@@ -150,12 +148,12 @@ function decisionFields(decision: Decision): Record<string, unknown> {
     would_deny: verdict === 'unverified',
     ambiguous,
     key_id: verifiedToken?.keyId,
-    alg: clipped(unverified?.header['alg']),
-    kid: clipped(unverified?.header['kid']),
+    alg: clipped(presentedToken?.header?.['alg']),
+    kid: clipped(presentedToken?.header?.['kid']),
     token_fingerprint:
-      presentedToken && createHash('sha256').update(presentedToken, 'latin1').digest('hex').slice(0, 12),
-    unverified_arc: isTrusted ? undefined : clipped(unverified?.claims?.['arc']),
-    unverified_did: isTrusted ? undefined : clipped(unverified?.claims?.['did']),
+      presentedToken && createHash('sha256').update(presentedToken.text, 'latin1').digest('hex').slice(0, 12),
+    unverified_arc: isTrusted ? undefined : clipped(presentedToken?.claims?.['arc']),
+    unverified_did: isTrusted ? undefined : clipped(presentedToken?.claims?.['did']),
     arc: clipped(verifiedToken?.claims['arc']),
     did: clipped(verifiedToken?.claims['did']),
   };

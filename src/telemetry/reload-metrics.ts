@@ -1,9 +1,8 @@
 /** Metrics of reloads, by source. */
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { RELOAD_SOURCES, type ReloadSource } from '../config/config.ts';
 
-const SOURCES = ['config', 'keys', 'jwks', 'tls'] as const;
 const OUTCOMES = ['success', 'failure'] as const;
-type Source = (typeof SOURCES)[number];
 type Outcome = (typeof OUTCOMES)[number];
 
 export function createReloadMetrics(registry: Registry) {
@@ -22,19 +21,19 @@ export function createReloadMetrics(registry: Registry) {
     labelNames: ['source'],
     registers: [registry],
   });
-  for (const source of SOURCES) {
+  for (const source of RELOAD_SOURCES) {
     for (const outcome of OUTCOMES) reloads.inc({ source, outcome }, 0);
     lastSuccess.set({ source }, 0);
   }
 
   return {
-    reloaded(source: Source, outcome: Outcome, nowSeconds: number): void {
+    reloaded(source: ReloadSource, outcome: Outcome, nowSeconds: number): void {
       reloads.inc({ source, outcome });
       if (outcome === 'success') lastSuccess.set({ source }, nowSeconds);
     },
 
     /** Records the load at start, which does not count as a reload. */
-    loaded(source: Source, nowSeconds: number): void {
+    loaded(source: ReloadSource, nowSeconds: number): void {
       lastSuccess.set({ source }, nowSeconds);
     },
   };

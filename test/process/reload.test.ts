@@ -1,4 +1,4 @@
-/** Owns the proof that keys change while the service runs: with every way to replace a file, and never by a bad one. */
+/** Tests reloads of key files in a running process. */
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CompactEncrypt } from 'jose';
@@ -34,54 +34,54 @@ function expectReason(token: string, reason: string): Promise<unknown> {
   return vi.waitFor(async () => expect(await service.reasonOf(token)).toBe(reason), PATIENCE);
 }
 
-/** Waits until the service has looked at every file: at one that nothing else depends on. */
-let looks = 0;
-async function waitForLook(keys: readonly object[]): Promise<void> {
-  looks += 1;
+/** Waits until the service has read every file, by changing a setting that no test depends on. */
+let polls = 0;
+async function waitForPoll(keys: readonly object[]): Promise<void> {
+  polls += 1;
   const series = 'approov_reloads_total{source="config",outcome="success"}';
   const before = (await service.metric(series)) ?? 0;
-  service.writeConfig({ keys, denied: { body: `look ${looks}` } });
+  service.writeConfig({ keys, denied: { body: `poll ${polls}` } });
   service.signal('SIGHUP');
   await vi.waitFor(async () => expect(await service.metric(series)).toBeGreaterThan(before), PATIENCE);
 }
 
-test('a secret that was probably encoded twice is warned of once, whether it is there at the start or comes later', async () => {
+test('a secret that was probably encoded twice is warned about once, whether at start or later', async () => {
   const secretFile = scratch.write('twice', Buffer.from(SECRET).toString('base64'));
   const later = scratch.write('later', SECRET);
   const keys = [keyOf('twice', secretFile), keyOf('later', later)];
   const warnings = () =>
     service.logLines().flatMap(({ warning }) => (warning === undefined ? [] : [warning]));
-  const warned =
+  const warning =
     'secretFile: the secret decodes to text that is itself base64: it was probably encoded twice';
   await start(keys);
-  await vi.waitFor(() => expect(warnings()).toEqual([`keys[0].${warned}`]), PATIENCE);
+  await vi.waitFor(() => expect(warnings()).toEqual([`keys[0].${warning}`]), PATIENCE);
   scratch.write('later', Buffer.from(OTHER_SECRET).toString('base64'));
-  await waitForLook(keys);
-  await vi.waitFor(() => expect(warnings()).toEqual([`keys[0].${warned}`, `keys[1].${warned}`]), PATIENCE);
+  await waitForPoll(keys);
+  await vi.waitFor(() => expect(warnings()).toEqual([`keys[0].${warning}`, `keys[1].${warning}`]), PATIENCE);
 });
 
-describe('a secret is seen', () => {
+describe('a secret is reloaded when it is', () => {
   interface Way {
     readonly name: string;
-    /** Lays the file as it is at the start; @returns where it is. */
-    lay(folder: string): string;
+    /** Creates the file for the start; @returns its path. */
+    create(folder: string): string;
     replace(folder: string): void;
   }
   const WAYS: readonly Way[] = [
     {
-      name: 'written anew in place',
-      lay: (folder) => write(join(folder, 'secret'), SECRET),
+      name: 'rewritten in place',
+      create: (folder) => write(join(folder, 'secret'), SECRET),
       replace: (folder) => void write(join(folder, 'secret'), OTHER_SECRET),
     },
     {
       name: 'replaced by rename',
-      lay: (folder) => write(join(folder, 'secret'), SECRET),
+      create: (folder) => write(join(folder, 'secret'), SECRET),
       replace: (folder) =>
         renameSync(write(join(folder, '.secret.tmp'), OTHER_SECRET), join(folder, 'secret')),
     },
     {
       name: 'swapped behind ..data, as Kubernetes does it',
-      lay(folder) {
+      create(folder) {
         mkdirSync(join(folder, '..2026_01'));
         write(join(folder, '..2026_01', 'secret'), SECRET);
         symlinkSync('..2026_01', join(folder, '..data'));
@@ -103,12 +103,12 @@ describe('a secret is seen', () => {
     return file;
   }
 
-  for (const [index, { name, lay, replace }] of WAYS.entries()) {
-    for (const how of ['by itself', 'on SIGHUP']) {
+  for (const [index, { name, create, replace }] of WAYS.entries()) {
+    for (const how of ['by the poller', 'on SIGHUP']) {
       test(`${name}: ${how}`, async () => {
         const folder = scratch.path(`${index}-${how}`);
         mkdirSync(folder);
-        await start([keyOf('current', lay(folder))]);
+        await start([keyOf('current', create(folder))]);
         const [old, next] = [freshToken({}, OLD), freshToken({}, NEW)];
         expect([await service.reasonOf(old), await service.reasonOf(next)]).toEqual([
           'ok',
@@ -117,7 +117,7 @@ describe('a secret is seen', () => {
         replace(folder);
         if (how === 'on SIGHUP') service.signal('SIGHUP');
         await expectReason(next, 'ok');
-        // It was verified before and remembered; its key is gone.
+        // It was cached, but its key has been replaced.
         expect(await service.reasonOf(old)).toBe('invalid_token_signature');
         const metrics = await readMetrics(service.admin);
         expect(metrics.get('approov_reloads_total{source="keys",outcome="success"}')).toBe(1);
@@ -129,7 +129,7 @@ describe('a secret is seen', () => {
     }
   }
 
-  test('that the environment names: by itself', async () => {
+  test('replaced, though the environment names its file', async () => {
     const file = scratch.write('from-env', SECRET);
     const running = await startServe({ APPROOV_BASE64_SECRET_FILE: file });
     const client = createCheckClient(running.grpc);
@@ -143,21 +143,21 @@ describe('a secret is seen', () => {
   });
 });
 
-describe('a secret that is no good', () => {
-  const place = (): string => scratch.path('secret');
-  const laid = [keyOf('current', scratch.path('secret'))];
-  const clear = (): void => rmSync(place(), { recursive: true, force: true });
+describe('a secret that cannot be used', () => {
+  const file = (): string => scratch.path('secret');
+  const configured = [keyOf('current', scratch.path('secret'))];
+  const clear = (): void => rmSync(file(), { recursive: true, force: true });
 
   function makeFolder(): void {
     clear();
-    mkdirSync(place());
+    mkdirSync(file());
   }
 
   test.each<[what: string, breakIt: () => unknown, problem: string]>([
-    ['gone', clear, 'no such file'],
+    ['missing', clear, 'no such file'],
     ['empty', () => scratch.write('secret', ''), 'the secret is empty'],
     [
-      'no base64',
+      'not base64',
       () => scratch.write('secret', '?'),
       'the secret (1 characters) is neither base64 nor base64url',
     ],
@@ -168,22 +168,22 @@ describe('a secret that is no good', () => {
     ],
     ['a folder', makeFolder, 'is a directory'],
   ])(
-    'because it is %s leaves the last good one, told once, counted once, shown until it is mended',
+    'because it is %s keeps the last good state, and is logged once, counted once and shown until it is fixed',
     async (_what, breakIt, problem) => {
       clear();
       scratch.write('secret', SECRET);
-      await start(laid);
+      await start(configured);
       const cached = freshToken({}, OLD);
       expect(await service.reasonOf(cached)).toBe('ok');
       breakIt();
-      const message = expect.stringContaining(`${place()}: ${problem}`);
+      const message = expect.stringContaining(`${file()}: ${problem}`);
       service.signal('SIGHUP');
       await vi.waitFor(async () => {
         const { components } = await readReadyz(service.admin);
         expect(components.files).toMatchObject({ config: 'ok', keys: [message] });
       }, PATIENCE);
-      await waitForLook(laid);
-      await waitForLook(laid);
+      await waitForPoll(configured);
+      await waitForPoll(configured);
       expect(await readReadyz(service.admin)).toMatchObject({
         status: 200,
         components: { files: { keys: [message] } },
@@ -197,7 +197,7 @@ describe('a secret that is no good', () => {
           source: 'keys',
           path: 'keys[0].secretFile',
           problem: message,
-          msg: 'not reloaded: the last good state serves',
+          msg: 'reload failed; keeping last good state',
         }),
       ]);
       expect(await reloads()).toEqual({ success: 0, failure: 1 });
@@ -211,10 +211,10 @@ describe('a secret that is no good', () => {
     },
   );
 
-  test('and is put back as it was counts as a success, or an alert on failures would never end', async () => {
+  test('and is restored counts as a success, or an alert on failures would never end', async () => {
     clear();
     scratch.write('secret', SECRET);
-    await start(laid);
+    await start(configured);
     clear();
     service.signal('SIGHUP');
     await vi.waitFor(async () => expect(await reloads()).toEqual({ success: 0, failure: 1 }), PATIENCE);
@@ -229,10 +229,10 @@ describe('a secret that is no good', () => {
     expect(await service.metric(series)).toBeGreaterThanOrEqual(failedAt - 1);
   });
 
-  test('keeps no other from being taken', async () => {
+  test('does not prevent reloads of other secrets', async () => {
     clear();
     scratch.write('secret', SECRET);
-    await start([...laid, keyOf('next', scratch.path('new'))]);
+    await start([...configured, keyOf('next', scratch.path('new'))]);
     clear();
     scratch.write('new', Buffer.alloc(64, 'third').toString('base64'));
     service.signal('SIGHUP');
@@ -249,7 +249,7 @@ describe('a secret that is no good', () => {
 });
 
 describe('a leaked secret', () => {
-  test('is revoked by taking its key out of keys: tokens that were cached are refused too', async () => {
+  test('is revoked by removing its key from keys, for cached tokens as well', async () => {
     const both = [keyOf('old', scratch.path('old')), keyOf('new', scratch.path('new'))];
     await start(both);
     const token = freshToken({}, OLD);
@@ -273,7 +273,7 @@ describe('a leaked secret', () => {
   });
 });
 
-test('the metrics of a key tell how often it was used and when last; those of a key that is gone go', async () => {
+test('the metrics of a key count its verifications and show its last use; a removed key has none', async () => {
   const both = [keyOf('old', scratch.path('old')), keyOf('new', scratch.path('new'))];
   await start(both);
   const series = async (id: string) => [
@@ -301,10 +301,10 @@ test('the metrics of a key tell how often it was used and when last; those of a 
   ]);
 });
 
-describe('a file of another kind', () => {
+describe('a reload of another kind of key file', () => {
   const [a, b] = [createKeyPair('a'), createKeyPair('b')];
 
-  test('is seen when it is a JWK Set, counted as one, and a bad one leaves the last', async () => {
+  test('applies a JWK Set, counts it as jwks, and keeps the last good one', async () => {
     scratch.write('jwks', jwkSet(a));
     await start([{ id: 'set', jwksFile: scratch.path('jwks') }]);
     const token = await a.sign();
@@ -326,7 +326,7 @@ describe('a file of another kind', () => {
     expect(await service.metric('approov_reloads_total{source="jwks",outcome="failure"}')).toBe(1);
   });
 
-  test('is seen when it is a public key in PEM', async () => {
+  test('applies a public key in PEM', async () => {
     scratch.write('pem', a.pem);
     await start([{ id: 'pem', pemFile: scratch.path('pem'), algorithms: ['ES256'] }]);
     expect(await service.reasonOf(await a.sign())).toBe('ok');
@@ -336,20 +336,24 @@ describe('a file of another kind', () => {
     expect(await service.reasonOf(await a.sign())).toBe('invalid_token_signature');
   });
 
-  test('is seen when it opens encrypted tokens: what it opened before, it opens no more', async () => {
+  test('applies a decryption key: tokens encrypted for the old one are refused', async () => {
     const [one, two] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
     const encrypt = (key: Buffer) =>
       new CompactEncrypt(Buffer.from(freshToken({}, OLD)))
         .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
         .encrypt(key);
-    scratch.write('opener', one.toString('base64'));
+    scratch.write('decryption-key', one.toString('base64'));
     const decryptionKeys = [
-      { id: 'opener', secretFile: scratch.path('opener'), contentEncryptionAlgorithms: ['A256GCM'] },
+      {
+        id: 'decryption-key',
+        secretFile: scratch.path('decryption-key'),
+        contentEncryptionAlgorithms: ['A256GCM'],
+      },
     ];
     await start([keyOf('old', scratch.path('old'))], { decryptionKeys });
     const token = await encrypt(one);
     expect([await service.reasonOf(token), await service.reasonOf(token)]).toEqual(['ok', 'ok']);
-    scratch.write('opener', two.toString('base64'));
+    scratch.write('decryption-key', two.toString('base64'));
     service.signal('SIGHUP');
     await expectReason(await encrypt(two), 'ok');
     expect(await service.reasonOf(token)).toBe('unsupported_token_algorithm');

@@ -1,4 +1,4 @@
-/** Owns the proof that the running service serves by keys at a URL, and that no outage or odd key id makes a check wait. */
+/** Tests keys at a URL in a running process: no outage and no unknown key id makes a check wait. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,7 +63,7 @@ function remote(fields: object = {}): object {
 
 const local = { id: 'local', secretFile: SECRET_FILE };
 
-/** The reason, and the HTTP status of a denial. */
+/** The reason, and the HTTP status if denied. */
 async function check(token: string, at = 'api.example.com'): Promise<string> {
   const response = await client.check(requestWith({ 'approov-token': token }, { host: at }));
   const reason = String(metadataOf(response)['approov_reason']);
@@ -78,8 +78,8 @@ async function health(): Promise<string> {
   return code === 0 ? 'SERVING' : stderr.trim();
 }
 
-describe('while no key has come', () => {
-  test('the service runs, says that it is not ready, and refuses as its own fault; it is ready once a key has come', async () => {
+describe('before the first fetch succeeds', () => {
+  test('the service is not ready and answers internal_error; it is ready once a key is loaded', async () => {
     host.answer((response) => response.writeHead(503).end());
     await start();
     expect(await readReadyz(service.admin)).toMatchObject({
@@ -104,7 +104,7 @@ describe('while no key has come', () => {
     expect(await check(await a.sign())).toBe('ok');
   });
 
-  test('by a host with a certificate that is not trusted, the reason is told', async () => {
+  test('an untrusted certificate is reported', async () => {
     const other = createCa(folder, 'other-ca');
     await start({ trusts: other.certFile });
     await vi.waitFor(async () => {
@@ -118,7 +118,7 @@ describe('while no key has come', () => {
     expect(await check(await a.sign())).toBe('internal_error, 503');
   });
 
-  test('but another has, the service is ready, and only what no loaded key can judge is its own fault', async () => {
+  test('a service with another key is ready, and answers internal_error only for tokens of no loaded key', async () => {
     host.answer((response) => response.writeHead(503).end());
     await start({ keys: [local, remote()] });
     expect((await readReadyz(service.admin)).status).toBe(200);
@@ -129,7 +129,7 @@ describe('while no key has come', () => {
     expect(await check(await a.sign())).toBe('internal_error, 503');
   });
 
-  test('a token for a host that the key is not for is no fault of ours', async () => {
+  test('a token for a host that the missing key is not for does not lead to internal_error', async () => {
     host.answer((response) => response.writeHead(503).end());
     await start({ keys: [local, remote({ hosts: ['eu.example.com'] })] });
     expect(await check(await a.sign(), 'eu.example.com')).toBe('internal_error, 503');
@@ -137,7 +137,7 @@ describe('while no key has come', () => {
   });
 });
 
-test('an outage leaves the keys that had come in use, and is counted, logged, and shown with their age', async () => {
+test('an outage keeps the fetched keys in use, and is counted, logged and shown with their age', async () => {
   await start();
   await vi.waitFor(async () => expect(await check(await a.sign())).toBe('ok'), PATIENCE);
   await host.close();
@@ -151,11 +151,11 @@ test('an outage leaves the keys that had come in use, and is counted, logged, an
   expect(metrics.get('approov_reloads_total{source="jwks",outcome="failure"}')).toBeGreaterThan(0);
   expect(metrics.get('approov_jwks_age_seconds{key_id="remote"}')).toBeGreaterThan(0);
   expect(service.logLines()).toContainEqual(
-    expect.objectContaining({ level: 40, msg: 'keys not fetched', keys: { remote: 'ECONNREFUSED' } }),
+    expect.objectContaining({ level: 40, msg: 'JWKS fetch failed', keys: { remote: 'ECONNREFUSED' } }),
   );
 });
 
-test('SIGHUP has a URL asked at once; what it gives no more verifies nothing, though it was cached', async () => {
+test('SIGHUP fetches a URL at once; a key that was removed verifies nothing, even cached tokens', async () => {
   host.answer(jwkSet(a, b));
   await start();
   const [tokenOfA, tokenOfB] = [await a.sign(), await b.sign()];
@@ -167,18 +167,18 @@ test('SIGHUP has a URL asked at once; what it gives no more verifies nothing, th
   expect(await check(tokenOfB)).toBe('ok');
 });
 
-test('SIGHUP reaches every worker: each asks the URL anew', async () => {
+test('SIGHUP reaches every worker: each fetches the URL', async () => {
   await start({ more: { workers: 2 } });
   const asked = (times: number) =>
     vi.waitFor(() => expect(host.requests).toHaveLength(times), { timeout: 25_000, interval: 50 });
   await asked(2);
-  // One whose first fetch is under way would take that for the new one.
+  // A worker whose first fetch is still running would not start another.
   await readyWorkers(service);
   service.signal('SIGHUP');
   await asked(4);
 });
 
-test('an unknown key id is decided at once while the set is fetched, once, and known when it has come', async () => {
+test('an unknown key id is decided at once while the set is fetched once, and known afterwards', async () => {
   await start();
   await vi.waitFor(async () => expect(await check(await a.sign())).toBe('ok'), PATIENCE);
   const before = host.requests.length;
@@ -198,8 +198,8 @@ test('an unknown key id is decided at once while the set is fetched, once, and k
   expect(host.requests).toHaveLength(before + 1);
 });
 
-describe('the way to a URL', () => {
-  test('leads through HTTPS_PROXY, unless NO_PROXY has the host', async () => {
+describe('fetching a URL', () => {
+  test('uses HTTPS_PROXY, unless NO_PROXY has the host', async () => {
     const proxy = await startConnectProxy();
     await start({ env: { HTTPS_PROXY: proxy.url, NO_PROXY: 'a.test' } });
     await vi.waitFor(async () => expect(await check(await a.sign())).toBe('ok'), PATIENCE);
@@ -212,7 +212,7 @@ describe('the way to a URL', () => {
     await proxy.close();
   });
 
-  test('trusts the CA of caFile alone, and a renewed one without a restart; the keys serve meanwhile', async () => {
+  test('trusts only the CA of caFile, and a renewed one without a restart; the keys stay in use meanwhile', async () => {
     const [first, second] = [createCa(folder, 'first'), createCa(folder, 'second')];
     const caFile = join(folder, 'url-ca.pem');
     const other = await startKeyHost(issueCertificate(folder, 'of-second', second), jwkSet(a));
@@ -245,7 +245,7 @@ describe('the way to a URL', () => {
   });
 });
 
-test('members of a set that cannot be used are skipped, and warned of once, when they come and when they change', async () => {
+test('unusable members of a set are skipped, and warned about once, when they appear and when they change', async () => {
   const weak = { kty: 'RSA', e: 'AQAB', n: Buffer.alloc(128, 0xc5).toString('base64url'), kid: 'weak' };
   const strange = { kty: 'EC', crv: 'BP-256', x: a.jwk.x, y: a.jwk.y };
   const file = join(folder, 'set.json');
@@ -286,7 +286,7 @@ test('members of a set that cannot be used are skipped, and warned of once, when
 });
 
 describe('keys for some hosts only', () => {
-  test('verify for these alone, and no memory of one host’s tokens helps at another', async () => {
+  test('verify tokens for these hosts only, even if a token is cached for another', async () => {
     host.answer(jwkSet(a));
     writeFileSync(join(folder, 'b.pem'), b.pem);
     const pem = {

@@ -1,4 +1,4 @@
-/** Owns the walk of docs/rotation.md: its steps and commands, taken under load, and rotations after it, without one wrong answer. */
+/** Runs the commands of docs/rotation.md and further rotations under load, without a single wrong answer. */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, readFileSync, rmSync } from 'node:fs';
@@ -16,9 +16,9 @@ import { unmet } from '../support/requirement.ts';
 import { freshToken } from '../support/token.ts';
 
 const ROTATIONS = 20;
-/** How long a change may take to be in force. */
+/** How long a change may take to apply. */
 const PROMISED = { timeout: 6000, interval: 20 };
-/** The new key of the walk. */
+/** The id of the new key in docs/rotation.md. */
 const NEW_ID = '2026-11';
 const PAGE = readFileSync(new URL('../../docs/rotation.md', import.meta.url), 'utf8');
 
@@ -45,7 +45,7 @@ function blocksOf(heading: string): readonly Block[] {
 interface Secret {
   readonly bytes: Buffer;
   readonly base64: string;
-  /** A few that are sent again and again, so that the token cache takes part. */
+  /** A few are sent repeatedly, to use the token cache. */
   readonly tokens: readonly string[];
 }
 
@@ -55,7 +55,7 @@ function createSecret(): Secret {
   return { bytes, base64: bytes.toString('base64'), tokens };
 }
 
-/** What answers must be: by secret, and only while that is certain. */
+/** The expected reason by secret, while it is certain. */
 type Expectations = Map<Secret, 'ok' | 'invalid_token_signature'>;
 
 interface Report {
@@ -64,7 +64,7 @@ interface Report {
   readonly failed: string[];
 }
 
-/** Sends tokens of every secret that something is expected of, on several connections, until it is stopped. */
+/** Sends tokens of every secret with an expectation, on several connections, until it is stopped. */
 function startLoad(grpc: string, expectations: Expectations): { report: Report; stop(): Promise<void> } {
   const report: Report = { answered: 0, wrong: [], failed: [] };
   const clients = Array.from({ length: 4 }, () => createCheckClient(grpc));
@@ -79,7 +79,7 @@ function startLoad(grpc: string, expectations: Expectations): { report: Report; 
         .then((answer) => metadataOf(answer)['approov_reason'])
         .catch((error: Error) => void report.failed.push(error.message));
       report.answered += 1;
-      // What was certain when it was sent may have become uncertain while it was under way.
+      // The expectation may have changed while the request was in flight.
       const isCertain = secret !== undefined && expectations.get(secret) === expected;
       if (reason !== undefined && isCertain && reason !== expected)
         report.wrong.push(`${reason}, not ${expected}`);
@@ -122,13 +122,13 @@ afterAll(async () => {
   await service.kill();
 });
 
-/** A key is new here: from the first token that it verifies on, every one must pass. */
+/** After a key was added: once it has verified one token, it must verify all. */
 async function awaitAccepted(secret: Secret): Promise<void> {
   await vi.waitFor(async () => expect(await reasonOf(secret)).toBe('ok'), PROMISED);
   expectations.set(secret, 'ok');
 }
 
-/** A key is being removed: from the first token that is refused on, none may pass, remembered or not. */
+/** After a key was removed: once one token is refused, all must be, cached or not. */
 async function awaitRefused(secret: Secret, remove: () => void): Promise<void> {
   for (const token of secret.tokens) expect(await service.reasonOf(token)).toBe('ok');
   expectations.delete(secret);
@@ -138,7 +138,7 @@ async function awaitRefused(secret: Secret, remove: () => void): Promise<void> {
   for (const token of secret.tokens) expect(await service.reasonOf(token)).toBe('invalid_token_signature');
 }
 
-/** Approov and the apps have changed over: the load has no more tokens of the old secret. */
+/** Approov and the apps have switched: the load no longer sends tokens of the old secret. */
 async function awaitQuiet(oldId: string, newId: string, secret: Secret): Promise<void> {
   const expectation = expectations.get(secret);
   expectations.delete(secret);
@@ -155,12 +155,12 @@ async function awaitQuiet(oldId: string, newId: string, secret: Secret): Promise
   if (expectation !== undefined) expectations.set(secret, expectation);
 }
 
-describe('the walk of the page', () => {
+describe('the procedure of docs/rotation.md', () => {
   const blocks = blocksOf('Rotate the HS256 secret');
   const of = (language: string): readonly string[] =>
     blocks.filter((block) => block.language === language).map(({ text }) => text);
 
-  /** The page's places become this test's. */
+  /** Replaces the paths of the page with those of this test. */
   function here(text: string): string {
     return text
       .replaceAll('/run/secrets/approov/', `${scratch.folder}/`)
@@ -170,7 +170,7 @@ describe('the walk of the page', () => {
 
   const [setting] = [...PAGE.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, text = '']) => text);
 
-  /** Runs a block in bash, as a person would who copies it, with `approov-ext-authz` on the PATH. */
+  /** Runs a block in bash as if pasted, with `approov-ext-authz` on the PATH. */
   async function run(script: string): Promise<string> {
     const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
     chmodSync(
@@ -200,7 +200,7 @@ describe('the walk of the page', () => {
     expect(setting).toContain('METRICS=');
   });
 
-  test('goes through', async () => {
+  test('succeeds without a wrong answer', async () => {
     const [oneKey = '', twoKeys = '', newKey = ''] = of('yaml');
     const [lay = '', see = '', tryIt = '', tidyUp = ''] = of('sh');
     const next = createSecret();
@@ -227,7 +227,7 @@ describe('the walk of the page', () => {
     .flatMap(([, text = '']) => text.split('\n').map((line) => line.replace(/\s*#.*$/, '').trim()))
     .filter((query) => query !== '');
 
-  test('asks queries that the service’s metrics can answer', async () => {
+  test('has queries that the service’s metrics can answer', async () => {
     const exposition = parseExposition(await (await fetch(`http://${service.admin}/metrics`)).text());
     expect(queries).toHaveLength(8);
     expect(queries.flatMap((query) => unknownIn(query, { exposition, envoy: [], recorded: [] }))).toEqual([]);
@@ -261,7 +261,7 @@ test(`${ROTATIONS} rotations under load give no wrong answer and no failed call`
   expect({ wrong, failed }).toEqual({ wrong: [], failed: [] });
   process.stdout.write(`${ROTATIONS} rotations: ${answered} answers, none wrong\n`);
   expect(answered).toBeGreaterThan(ROTATIONS * 20);
-  // Of all secrets but the last, each was expected to verify nothing any more, to the end.
+  // Until the end, every secret but the last was expected to verify nothing.
   expect([...expectations.values()].filter((reason) => reason === 'ok')).toHaveLength(1);
   expect(expectations.size).toBe(ROTATIONS + 2);
   const metrics = await readMetrics(service.admin);

@@ -1,5 +1,6 @@
-/** Owns check requests, policies and verified tokens for tests of the pure floors. */
+/** Builds check requests, policies, keysets and verified tokens for tests of the pure layers. */
 import type { Algorithm } from '../../src/approov/algorithm.ts';
+import { CompactToken } from '../../src/approov/compact-token.ts';
 import {
   createSymmetricKey,
   type HostRule,
@@ -7,7 +8,12 @@ import {
   type VerificationKey,
 } from '../../src/approov/keyset.ts';
 import { Secret } from '../../src/approov/secret.ts';
-import { type TokenFailure, type VerifiedToken, verifyToken } from '../../src/approov/token.ts';
+import {
+  type TokenRejection,
+  type TokenResult,
+  type VerifiedToken,
+  verifyToken,
+} from '../../src/approov/token.ts';
 import type { CheckRequest } from '../../src/authz/check-request.ts';
 import { createPolicyTable, type Policy, type PolicyTable, type Route } from '../../src/authz/policy.ts';
 import { mintToken, SECRET } from './token.ts';
@@ -38,9 +44,16 @@ export function keysetOf(...keys: readonly VerificationKey[]): Keyset {
 
 export const KEYSET = keysetOf(symmetricKey());
 
-/** Verifies for a request for api.example.com. */
-export function verify(token: string, keyset: Keyset = KEYSET): VerifiedToken | TokenFailure {
-  return verifyToken(token, keyset, 'api.example.com');
+/** Verifies a token for a request to api.example.com. */
+export function verify(token: string | CompactToken, keyset: Keyset = KEYSET): TokenResult {
+  const compact = typeof token === 'string' ? new CompactToken(token) : token;
+  return verifyToken(compact, keyset, 'api.example.com');
+}
+
+/** The verified token, or the reason for which it was rejected. */
+export function tokenOrReason(token: string, keyset: Keyset = KEYSET): VerifiedToken | TokenRejection {
+  const result = verify(token, keyset);
+  return result.kind === 'verified' ? result.token : result.reason;
 }
 
 /** The clock of tests that need none of their own: 2026-11-24. */
@@ -100,9 +113,9 @@ export function route(to: Policy, fields: Partial<Route> = {}): Route {
   return { host: undefined, pathPrefix: undefined, methods: undefined, policy: to, ...fields };
 }
 
-/** A token that went through the real verification; its claims may be anything. */
+/** A token with any claims that passed the real verification. */
 export function verifiedToken(claims: Readonly<Record<string, unknown>>): VerifiedToken {
   const result = verify(mintToken(claims));
-  if (typeof result === 'string') throw new Error(`not verified: ${result}`);
-  return result;
+  if (result.kind === 'rejected') throw new Error(`not verified: ${result.reason}`);
+  return result.token;
 }

@@ -1,5 +1,3 @@
-/** Owns the proof that a check is read, judged, counted, logged and answered, and that nothing in it ever throws. */
-
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
@@ -62,7 +60,7 @@ function start(rules: Partial<CheckRules> = {}, clock = { now: NOW }, faults: Pa
     nowSeconds: () => clock.now,
     onUnknownKid: () => void unknownKids.push('one'),
   });
-  // Where nothing has to be decrypted, the answer is there at once.
+  // Synchronous if nothing has to be decrypted.
   const read = (answer: Buffer | Promise<Buffer>): ResponseJson =>
     CHECK?.responseDeserialize(answer as Buffer) as ResponseJson;
   return {
@@ -99,7 +97,7 @@ function verifyWithBug(): boolean {
   throw new Error(`a bug that quotes ${TOKEN}`);
 }
 
-/** The usual keyset with another way to verify. */
+/** The usual keyset with another verify(). */
 function keysetOf(verify: () => boolean): Keyset {
   return { ...KEYSET, keys: KEYSET.keys.map((key) => ({ ...key, verify })) };
 }
@@ -114,7 +112,7 @@ describe('a check', () => {
     expect(lines).toMatchObject([{ msg: 'check passed', reason: 'ok', path: '/', level: 30 }]);
   });
 
-  test('that does not decode is denied as our own fault, counted and logged as an error', async () => {
+  test('that does not decode is denied as internal_error, counted, and logged as an error', async () => {
     const { checkBytes, metric, lines } = start();
     expect(outcome(checkBytes(Buffer.from([0x0a, 0x7f])))).toEqual([14, 'deny', 'internal_error']);
     const labels =
@@ -127,7 +125,7 @@ describe('a check', () => {
     ['observe', 0, 'allow'],
     ['limit', 14, 'deny'],
     ['enforce', 14, 'deny'],
-  ])('in which a bug shows ends as internal_error, under %s with code %d', async (mode, code, action) => {
+  ])('that hits a bug is internal_error, under %s with code %d', async (mode, code, action) => {
     const table = policyTable(policy({ mode }));
     const { check, metric, lines } = start({ policyTable: table, keyset: keysetOf(verifyWithBug) });
     expect(outcome(check(bearing(TOKEN)))).toEqual([code, action, 'internal_error']);
@@ -141,7 +139,7 @@ describe('a check', () => {
   });
 
   test.each(['log', 'metrics'] as const)(
-    'lets its decision stand, and does not throw, when the bug is in the %s',
+    'keeps its decision and does not throw if the bug is in the %s',
     (part) => {
       const fault = (): never => {
         throw new Error('a bug');
@@ -156,7 +154,7 @@ describe('a check', () => {
     },
   );
 
-  test('of an ambiguous path looks its token up once, however many policies judge it', async () => {
+  test('of an ambiguous path looks up its token once, however many policies apply', async () => {
     const [a, b] = [policy({ name: 'a', mode: 'observe' }), policy({ name: 'b', mode: 'limit' })];
     const { check, metric } = start({ policyTable: policyTable(policy(), [route(a), route(b)]) });
     const ambiguous = requestWith({ 'approov-token': TOKEN }, { path: '/a/../b' });
@@ -166,17 +164,17 @@ describe('a check', () => {
   });
 });
 
-test('an ambiguous request is counted by its path, else by its host, and the log says so', async () => {
+test('an ambiguous request is counted and logged by its path, else by its host', async () => {
   const { check, metric, lines } = start();
-  const ask = (http: RequestJson): unknown => check(requestWith({ 'approov-token': TOKEN }, http));
+  const checkWith = (http: RequestJson): unknown => check(requestWith({ 'approov-token': TOKEN }, http));
   for (const http of [{ path: '/a//b' }, { path: '/a;b', host: '' }, { host: 'u@api.example.com' }, {}])
-    ask(http);
+    checkWith(http);
   expect(await metric('approov_ambiguous_requests_total{cause="path"}')).toBe(2);
   expect(await metric('approov_ambiguous_requests_total{cause="host"}')).toBe(1);
   expect(lines.map(({ ambiguous }) => ambiguous)).toEqual(['path', 'path', 'host', undefined]);
 });
 
-test('a check verifies with at most eight public keys, whatever the number of its tokens', () => {
+test('a check does at most eight public-key verifications, whatever the number of its tokens', () => {
   let tried = 0;
   const publicKeys = Array.from({ length: 20 }, (_, index) => ({
     ...symmetricKey({ id: `k${index}` }),
@@ -204,7 +202,7 @@ test('a check verifies with at most eight public keys, whatever the number of it
 });
 
 describe('the token cache', () => {
-  test('answers a token that it knows, and the check counts like any other', async () => {
+  test('hits on a known token, and the check is counted like any other', async () => {
     const { check, metric, lines } = start();
     for (let count = 0; count < 3; count++) check(bearing(TOKEN));
     expect(await metric('approov_token_cache_lookups_total{outcome="miss"}')).toBe(1);
@@ -219,7 +217,7 @@ describe('the token cache', () => {
     expect(lines[2]).toMatchObject({ reason: 'ok', key_id: 'current', did: 'device' });
   });
 
-  test('does not know failures', async () => {
+  test('does not cache failures', async () => {
     const { check, metric } = start();
     const forged = bearing(mintToken({ exp: NOW + 300 }, { secret: OTHER_SECRET_BYTES }));
     expect([check(forged), check(forged)].map(outcome)).toEqual(
@@ -228,7 +226,7 @@ describe('the token cache', () => {
     expect(await metric('approov_token_cache_lookups_total{outcome="hit"}')).toBe(0);
   });
 
-  test('does not outlive the token: the lifetime is judged on each check', () => {
+  test('does not extend the lifetime of a token, which is checked every time', () => {
     const clock = { now: NOW };
     const { check } = start({}, clock);
     expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
@@ -238,7 +236,7 @@ describe('the token cache', () => {
     expect(outcome(check(bearing(TOKEN)))).toEqual([16, 'deny', 'token_expired']);
   });
 
-  test('does not spare the steps after the signature', () => {
+  test('does not skip the steps after the signature', () => {
     const table = policyTable(policy(), [], [policy({ name: 'claims', issuer: ['approov.io'] })]);
     const { check } = start({ policyTable: table });
     const { attributes } = bearing(TOKEN) as { attributes: object };
@@ -247,7 +245,7 @@ describe('the token cache', () => {
     expect(outcome(check(elsewhere))).toEqual([16, 'deny', 'claim_mismatch']);
   });
 
-  test('forgets everything when the rules change, so that a key that is gone verifies nothing more', () => {
+  test('is emptied when the keys change, so that a removed key verifies nothing more', () => {
     const { check, checker, rules } = start();
     expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
     checker.replaceRules({ ...rules, keyset: keysetOf(() => false) });
@@ -264,19 +262,19 @@ describe('the token cache', () => {
     });
     expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
     expect(await metric('approov_token_cache_lookups_total{outcome="hit"}')).toBe(1);
-    checker.replaceRules({ ...rules, decryptionKeys: [OPENER] });
+    checker.replaceRules({ ...rules, decryptionKeys: [DECRYPTION_KEY] });
     check(bearing(TOKEN));
     expect(await metric('approov_token_cache_lookups_total{outcome="hit"}')).toBe(1);
   });
 
-  test('of no entries is no cache', async () => {
+  test('is off with 0 entries', async () => {
     const { check, metric } = start({ tokenCacheEntries: 0 });
     for (let count = 0; count < 2; count++)
       expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
     expect(await metric('approov_token_cache_lookups_total{outcome="hit"}')).toBe(0);
   });
 
-  test('keeps hosts apart where a key serves some hosts only', () => {
+  test('does not share a token between hosts if a key serves some hosts only', () => {
     const { isForHost } = describeKey({ id: 'current', hosts: ['a.example.com'] });
     const { check } = start({
       keyset: { ...KEYSET, keys: KEYSET.keys.map((key) => ({ ...key, isForHost })) },
@@ -288,7 +286,7 @@ describe('the token cache', () => {
   });
 });
 
-test('a kid that no key declares is reported, since its source may have changed; another failure is not', () => {
+test('a kid that no key declares is reported, and no other failure', () => {
   const { check, unknownKids } = start();
   check(bearing(TOKEN));
   check(bearing(mintToken({ exp: NOW + 300 }, { secret: OTHER_SECRET_BYTES })));
@@ -298,11 +296,11 @@ test('a kid that no key declares is reported, since its source may have changed;
   expect(unknownKids).toHaveLength(1);
 });
 
-const OPENING_KEY = createSecretKey(randomBytes(32));
-const OPENER: DecryptionKey = {
+const JWE_KEY = createSecretKey(randomBytes(32));
+const DECRYPTION_KEY: DecryptionKey = {
   id: 'opener',
   kid: undefined,
-  key: OPENING_KEY,
+  key: JWE_KEY,
   fingerprint: '0123456789ab',
   keyManagementAlgorithms: ['dir'],
   contentEncryptionAlgorithms: ['A256GCM'],
@@ -312,15 +310,15 @@ const OPENER: DecryptionKey = {
 function encrypt(text = TOKEN, header: object = {}): Promise<string> {
   return new CompactEncrypt(Buffer.from(text))
     .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', ...header })
-    .encrypt(OPENING_KEY);
+    .encrypt(JWE_KEY);
 }
 
 describe('an encrypted token', () => {
   test('is decrypted once, and verified once however often it is encrypted again', async () => {
-    const { checkLater, check, metric } = start({ decryptionKeys: [OPENER] });
+    const { checkLater, check, metric } = start({ decryptionKeys: [DECRYPTION_KEY] });
     const [one, other] = [await encrypt(), await encrypt()];
     expect(outcome(await checkLater(bearing(one)))).toEqual([0, 'allow', 'ok']);
-    // Without waiting: nothing is decrypted.
+    // Synchronous: nothing is decrypted.
     expect(outcome(check(bearing(one)))).toEqual([0, 'allow', 'ok']);
     expect(outcome(await checkLater(bearing(other)))).toEqual([0, 'allow', 'ok']);
     expect(outcome(check(bearing(other)))).toEqual([0, 'allow', 'ok']);
@@ -330,8 +328,8 @@ describe('an encrypted token', () => {
     expect(await metric('approov_key_verifications_total{key_id="current"}')).toBe(5);
   });
 
-  test('that is encrypted again and again pushes no other token out of the cache', async () => {
-    const { checkLater, check, metric } = start({ decryptionKeys: [OPENER], tokenCacheEntries: 2 });
+  test('that is encrypted again and again evicts no other token from the cache', async () => {
+    const { checkLater, check, metric } = start({ decryptionKeys: [DECRYPTION_KEY], tokenCacheEntries: 2 });
     check(bearing(mintToken({ exp: NOW + 300, did: 'another' })));
     for (let count = 0; count < 4; count++) await checkLater(bearing(await encrypt()));
     check(bearing(mintToken({ exp: NOW + 300, did: 'another' })));
@@ -339,41 +337,42 @@ describe('an encrypted token', () => {
     expect(await metric('approov_token_cache_lookups_total{outcome="hit"}')).toBe(4);
   });
 
-  test('is judged by its lifetime on each check, and known no more once it is over', async () => {
+  test('has its lifetime checked every time', async () => {
     const clock = { now: NOW };
-    const { checkLater } = start({ decryptionKeys: [OPENER] }, clock);
+    const { checkLater } = start({ decryptionKeys: [DECRYPTION_KEY] }, clock);
     const token = await encrypt();
     expect(outcome(await checkLater(bearing(token)))).toEqual([0, 'allow', 'ok']);
     clock.now = NOW + 300;
     expect(outcome(await checkLater(bearing(token)))).toEqual([16, 'deny', 'token_expired']);
   });
 
-  test('is one at most in a request: others stay not-decrypted', async () => {
+  test('is decrypted only if it is the first in its request', async () => {
     const [a, b] = [
       policy({ name: 'a', tokenHeader: 'token-a' }),
       policy({ name: 'b', tokenHeader: 'token-b' }),
     ];
     const { checkLater } = start({
-      decryptionKeys: [OPENER],
+      decryptionKeys: [DECRYPTION_KEY],
       policyTable: policyTable(a, [route(b)]),
     });
     const [one, other] = [await encrypt(), await encrypt()];
-    const odd = (headers: Record<string, string>) => checkLater(requestWith(headers, { path: '/a/../b' }));
-    expect(outcome(await odd({ 'token-a': one, 'token-b': one }))).toEqual([0, 'allow', 'ok']);
-    expect(outcome(await odd({ 'token-a': one, 'token-b': other }))).toEqual([0, 'allow', 'ok']);
+    const checkAmbiguous = (headers: Record<string, string>) =>
+      checkLater(requestWith(headers, { path: '/a/../b' }));
+    expect(outcome(await checkAmbiguous({ 'token-a': one, 'token-b': one }))).toEqual([0, 'allow', 'ok']);
+    expect(outcome(await checkAmbiguous({ 'token-a': one, 'token-b': other }))).toEqual([0, 'allow', 'ok']);
     const fresh = await Promise.all([
       encrypt(mintToken({ exp: NOW + 9 })),
       encrypt(mintToken({ exp: NOW + 8 })),
     ]);
-    expect(outcome(await odd({ 'token-a': fresh[0], 'token-b': fresh[1] }))).toEqual([
+    expect(outcome(await checkAmbiguous({ 'token-a': fresh[0], 'token-b': fresh[1] }))).toEqual([
       16,
       'deny',
       'unsupported_token_algorithm',
     ]);
   });
 
-  test('beyond what is decrypted at a time is denied as our own fault, counted, and logged', async () => {
-    const { checkLater, metric, lines } = start({ decryptionKeys: [OPENER] });
+  test('beyond the decryption limit is denied as internal_error, counted, and logged', async () => {
+    const { checkLater, metric, lines } = start({ decryptionKeys: [DECRYPTION_KEY] });
     const tokens = await Promise.all(
       Array.from({ length: MAX_DECRYPTIONS + 2 }, (_, index) =>
         encrypt(mintToken({ exp: NOW + 300, index })),
@@ -391,9 +390,9 @@ describe('an encrypted token', () => {
     expect(outcome(await checkLater(bearing(tokens.at(-1) ?? '')))).toEqual([0, 'allow', 'ok']);
   });
 
-  test('is no sign of new keys by its own kid, but by that of the token inside', async () => {
+  test('reports an unknown kid of its inner token, not its own', async () => {
     const declared = { ...KEYSET, keys: KEYSET.keys.map((key) => ({ ...key, kid: 'known' })) };
-    const { checkLater, unknownKids } = start({ decryptionKeys: [OPENER], keyset: declared });
+    const { checkLater, unknownKids } = start({ decryptionKeys: [DECRYPTION_KEY], keyset: declared });
     await checkLater(bearing(await encrypt('no token', { kid: 'unknown' })));
     await checkLater(bearing(await encrypt(mintToken({}, { header: { kid: 'known' } }), { kid: 'unknown' })));
     expect(unknownKids).toEqual([]);
@@ -402,8 +401,15 @@ describe('an encrypted token', () => {
   });
 });
 
-describe('new rules', () => {
-  test('judge the next check by their policies, headers and answer', () => {
+describe('replaced rules', () => {
+  test('apply to a check whose token was being decrypted', async () => {
+    const { checkLater, checker, rules } = start({ decryptionKeys: [DECRYPTION_KEY] });
+    const pending = checkLater(bearing(await encrypt()));
+    checker.replaceRules({ ...rules, decryptionKeys: [] });
+    expect(outcome(await pending)).toEqual([16, 'deny', 'unsupported_token_algorithm']);
+  });
+
+  test('apply to the next check: policies, headers and denied response', () => {
     const { check, checker, rules } = start();
     const request = requestWith({ 'x-token': TOKEN });
     expect(outcome(check(request))).toEqual([16, 'deny', 'missing_approov_token']);
@@ -414,7 +420,7 @@ describe('new rules', () => {
   });
 });
 
-test('the headers read are the closed list, and what each policy names', () => {
+test('the headers read are the fixed list and those of each policy', () => {
   const bound = policy({
     name: 'b',
     tokenHeader: 'x-token',

@@ -39,12 +39,12 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   layer('admin/', 'net/ config/ node:http node:net', 'it serves pages that others write'),
   layer(
     'telemetry/',
-    'authz/ approov/ pino prom-client node:crypto node:timers/promises',
+    'config/ authz/ approov/ pino prom-client node:crypto node:timers/promises',
     'it counts and logs decisions, and shows a token as a fingerprint only',
   ),
   layer(
     'sources/',
-    'net/ config/ authz/ approov/ undici node:crypto node:fs/promises node:path',
+    'net/ config/ authz/ approov/ undici node:crypto node:fs/promises node:path node:util',
     'it loads what the configuration names and keeps the last good state',
   ),
   layer(

@@ -1,4 +1,4 @@
-/** Owns the proof that the tokens which Approov published are decided as they must be. */
+/** Tests the decisions about the tokens that Approov published. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../src/authz/decide.ts';
@@ -19,7 +19,7 @@ const VECTORS = JSON.parse(
   readFileSync(new URL('../support/vectors/approov-published.json', import.meta.url), 'utf8'),
 ) as readonly Vector[];
 
-/** What each outcome of the vectors is called here, under a policy that checks a binding where it is present. */
+/** Our reason for each outcome of the vectors, with binding under `if-present`. */
 const REASON_BY_EXPECTATION: Readonly<Record<string, Reason>> = {
   accept: 'ok',
   'reject:missing-token': 'missing_approov_token',
@@ -34,7 +34,7 @@ const REASON_BY_EXPECTATION: Readonly<Record<string, Reason>> = {
   'policy:strict-base64url': 'invalid_token_format',
 };
 
-/** Their tokens are good: what is wrong with them is the signature of the message, which nobody here looks at. */
+/** Their tokens are valid; the message signature is not, which is not checked here. */
 const LEFT_OUT = [
   'msg: method changed',
   'msg: path changed',
@@ -45,7 +45,7 @@ const LEFT_OUT = [
 
 const decided = VECTORS.filter(({ name }) => !LEFT_OUT.includes(name));
 
-/** Letters alone are the status word of an SDK that has no token; the vectors know no such outcome. */
+/** A word of letters is an SDK status, an outcome that the vectors do not have. */
 function expectedReason({ token, expect: expectation }: Vector): Reason | undefined {
   const isWord = /^[A-Za-z_]+$/.test(token ?? '');
   return isWord ? 'missing_approov_token' : REASON_BY_EXPECTATION[expectation];
@@ -69,7 +69,7 @@ describe('the published tokens', () => {
     expect(reasonFor(vector, 'if-present')).toBe(expectedReason(vector));
   });
 
-  it('are 40, of which five are left out, all of them for message signatures', () => {
+  it('are 40, of which the five about message signatures are left out', () => {
     expect([VECTORS.length, decided.length]).toEqual([40, 35]);
     const others = VECTORS.filter(({ name }) => LEFT_OUT.includes(name)).map((vector) => vector.expect);
     expect(others.sort()).toEqual([
@@ -81,14 +81,14 @@ describe('the published tokens', () => {
     ]);
   });
 
-  it('are otherwise good where they are left out: the token alone is accepted', () => {
+  it('about message signatures have valid tokens', () => {
     const outcomes = VECTORS.filter(({ name }) => LEFT_OUT.includes(name)).map((vector) =>
       reasonFor(vector, 'if-present'),
     );
     expect(outcomes).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
   });
 
-  it('have each outcome at least once', () => {
+  it('cover each outcome', () => {
     expect([...new Set(decided.map((vector) => vector.expect))].sort()).toEqual(
       Object.keys(REASON_BY_EXPECTATION).sort(),
     );
@@ -105,7 +105,7 @@ describe('the published tokens under a policy that requires binding', () => {
     );
   });
 
-  it('are there to show the difference', () => {
+  it('include two without pay', () => {
     expect(bound.filter((vector) => vector.expect === 'policy:missing-pay')).toHaveLength(2);
   });
 });

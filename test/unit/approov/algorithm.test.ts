@@ -1,9 +1,8 @@
-/** Owns the proof that the table of algorithms says what RFC 7518 and RFC 8037 say, and knows no other. */
 import { describe, expect, it } from 'vitest';
 import { ALGORITHM_NAMES, algorithmRow, parseAlgorithm } from '../../../src/approov/algorithm.ts';
 
 describe('the table of algorithms', () => {
-  it('has those that sign with a secret, with RSA, with an elliptic curve and with Ed25519', () => {
+  it('has those for secrets, RSA, elliptic curves and Ed25519', () => {
     expect(ALGORITHM_NAMES).toEqual([
       ...['HS256', 'HS384', 'HS512'],
       ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
@@ -11,18 +10,18 @@ describe('the table of algorithms', () => {
     ]);
   });
 
-  it.each(ALGORITHM_NAMES.filter((name) => name !== 'EdDSA'))('gives %s the hash that it names', (name) => {
+  it.each(ALGORITHM_NAMES.filter((name) => name !== 'EdDSA'))('has for %s the hash in its name', (name) => {
     expect(algorithmRow(name).hash).toBe(`sha${name.slice(2)}`);
   });
 
-  it('gives each algorithm to keys of one family', () => {
+  it('has one key family for each algorithm', () => {
     const families = { HS: 'secret', RS: 'rsa', PS: 'rsa', ES: 'ec', Ed: 'ed25519' };
     for (const name of ALGORITHM_NAMES) {
       expect([name, algorithmRow(name).family]).toEqual([name, families[name.slice(0, 2) as 'HS']]);
     }
   });
 
-  it('pads by PSS where the name says so, and nowhere else', () => {
+  it('has PSS padding for the PS algorithms only', () => {
     expect(ALGORITHM_NAMES.filter((name) => algorithmRow(name).isPss)).toEqual(['PS256', 'PS384', 'PS512']);
   });
 
@@ -34,17 +33,17 @@ describe('the table of algorithms', () => {
     expect(algorithmRow(name).curve).toBe(curve);
   });
 
-  it('lets EdDSA hash by itself', () => {
+  it('has no hash for EdDSA', () => {
     expect(algorithmRow('EdDSA')).toEqual({ family: 'ed25519', hash: null });
   });
 });
 
 describe('parseAlgorithm', () => {
-  it.each(ALGORITHM_NAMES)('knows %s', (name) => {
+  it.each(ALGORITHM_NAMES)('parses %s', (name) => {
     expect(parseAlgorithm(name)).toBe(name);
   });
 
-  it('takes Ed25519 (RFC 9864) for EdDSA', () => {
+  it('parses Ed25519 (RFC 9864) as EdDSA', () => {
     expect(parseAlgorithm('Ed25519')).toBe('EdDSA');
   });
 
@@ -61,7 +60,7 @@ describe('parseAlgorithm', () => {
     ['nothing', undefined],
     ['null', null],
     ['a number', 256],
-  ])('does not know %s', (_what, value) => {
+  ])('rejects %s', (_what, value) => {
     expect(parseAlgorithm(value)).toBeUndefined();
   });
 });

@@ -1,4 +1,3 @@
-/** Owns the proof that a base64 text names exactly one byte string or is refused. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeBase64, decodeBase64Url } from '../../../src/approov/base64.ts';
@@ -20,13 +19,13 @@ const REFUSED_BY_BOTH = [
 
 describe('decodeBase64Url', () => {
   it.each([
-    { name: 'nothing', text: '', expected: '' },
+    { name: 'an empty text', text: '', expected: '' },
     { name: 'one byte', text: 'QQ', expected: '41' },
     { name: 'two bytes', text: 'QUI', expected: '4142' },
     { name: 'three bytes', text: 'QUJD', expected: '414243' },
     { name: 'its own two characters', text: '-_-_', expected: 'fbffbf' },
     { name: 'its own character last, spare bits zero', text: '_w', expected: 'ff' },
-  ])('reads $name', ({ text, expected }) => {
+  ])('decodes $name', ({ text, expected }) => {
     expect(decodeBase64Url(text)?.toString('hex')).toBe(expected);
   });
 
@@ -34,11 +33,11 @@ describe('decodeBase64Url', () => {
     ...REFUSED_BY_BOTH,
     { name: 'padding', text: 'QQ==' },
     { name: 'the other alphabet', text: '+/+/' },
-  ])('refuses $name', ({ text }) => {
+  ])('rejects $name', ({ text }) => {
     expect(decodeBase64Url(text)).toBeUndefined();
   });
 
-  it('reads back whatever bytes were written, and no text but the one that was written', () => {
+  it('decodes what was encoded, and no other text to the same bytes', () => {
     const almostBase64Url = fc.string({ unit: fc.constantFrom(...ALPHABET, '=', '+', ' '), maxLength: 8 });
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), almostBase64Url, (bytes, text) => {
@@ -50,7 +49,7 @@ describe('decodeBase64Url', () => {
     );
   });
 
-  it('gives each of the 64 last characters a byte only where its spare bits are zero', () => {
+  it('accepts a last character only if its spare bits are zero', () => {
     const accepted = (before: string): string =>
       [...ALPHABET].filter((last) => decodeBase64Url(before + last) !== undefined).join('');
     expect(accepted('A')).toBe('AQgw');
@@ -61,14 +60,14 @@ describe('decodeBase64Url', () => {
 
 describe('decodeBase64', () => {
   it.each([
-    { name: 'nothing', text: '', expected: '' },
+    { name: 'an empty text', text: '', expected: '' },
     { name: 'base64 with padding', text: '+/8=', expected: 'fbff' },
     { name: 'base64 without padding', text: '+/8', expected: 'fbff' },
     { name: 'base64url without padding', text: '-_8', expected: 'fbff' },
     { name: 'base64url with padding', text: '-_8=', expected: 'fbff' },
     { name: 'two characters of padding', text: 'QQ==', expected: '41' },
     { name: 'a text of neither alphabet alone', text: 'QUJD', expected: '414243' },
-  ])('reads $name', ({ text, expected }) => {
+  ])('decodes $name', ({ text, expected }) => {
     expect(decodeBase64(text)?.toString('hex')).toBe(expected);
   });
 
@@ -81,7 +80,7 @@ describe('decodeBase64', () => {
     { name: 'three characters of padding', text: 'Q===' },
     { name: 'padding alone', text: '==' },
     { name: 'padding inside', text: 'QQ==QQ==' },
-  ])('refuses $name', ({ text }) => {
+  ])('rejects $name', ({ text }) => {
     expect(decodeBase64(text)).toBeUndefined();
   });
 });

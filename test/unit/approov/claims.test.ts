@@ -1,9 +1,8 @@
-/** Owns the proof of what is demanded of `exp`, `nbf`, `iss` and `aud`. */
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { checkLifetime, expirySeconds, hasAudience, hasIssuer } from '../../../src/approov/claims.ts';
 import type { VerifiedToken } from '../../../src/approov/token.ts';
-import { verifiedToken, verify } from '../../support/check.ts';
+import { tokenOrReason, verifiedToken } from '../../support/check.ts';
 import { base64url, SECRET_BYTES } from '../../support/token.ts';
 
 describe('expirySeconds', () => {
@@ -12,14 +11,14 @@ describe('expirySeconds', () => {
     { name: 'a fraction', json: '{"exp":4708683205.891912}', expected: 4708683205.891912 },
     { name: 'a negative number', json: '{"exp":-1}', expected: -1 },
     { name: 'zero', json: '{"exp":0}', expected: 0 },
-    { name: 'nothing where it is missing', json: '{}', expected: undefined },
-    { name: 'nothing in a text', json: '{"exp":"100"}', expected: undefined },
-    { name: 'nothing in an empty text', json: '{"exp":""}', expected: undefined },
-    { name: 'nothing in null', json: '{"exp":null}', expected: undefined },
-    { name: 'nothing in true', json: '{"exp":true}', expected: undefined },
-    { name: 'nothing in a list', json: '{"exp":[100]}', expected: undefined },
-    { name: 'nothing in a number too great to be finite', json: '{"exp":1e999}', expected: undefined },
-  ])('reads $name', ({ json, expected }) => {
+    { name: 'nothing without exp', json: '{}', expected: undefined },
+    { name: 'nothing for a string', json: '{"exp":"100"}', expected: undefined },
+    { name: 'nothing for an empty string', json: '{"exp":""}', expected: undefined },
+    { name: 'nothing for null', json: '{"exp":null}', expected: undefined },
+    { name: 'nothing for true', json: '{"exp":true}', expected: undefined },
+    { name: 'nothing for a list', json: '{"exp":[100]}', expected: undefined },
+    { name: 'nothing for an infinite number', json: '{"exp":1e999}', expected: undefined },
+  ])('returns $name', ({ json, expected }) => {
     expect(expirySeconds(tokenWith(json))).toBe(expected);
   });
 });
@@ -35,7 +34,7 @@ describe('checkLifetime', () => {
     { name: 'no exp', json: '{}', now: 1, expected: 'missing_expiry' },
     { name: 'exp as text', json: '{"exp":"100"}', now: 1, expected: 'missing_expiry' },
     { name: 'exp that is not finite', json: '{"exp":1e999}', now: 1, expected: 'missing_expiry' },
-    { name: 'no exp and nbf to come', json: '{"nbf":9}', now: 1, expected: 'missing_expiry' },
+    { name: 'no exp and a future nbf', json: '{"nbf":9}', now: 1, expected: 'missing_expiry' },
     { name: 'after nbf', json: '{"exp":100,"nbf":50}', now: 51, expected: undefined },
     { name: 'on nbf', json: '{"exp":100,"nbf":50}', now: 50, expected: undefined },
     { name: 'before nbf', json: '{"exp":100,"nbf":50}', now: 49.999, expected: 'token_not_yet_valid' },
@@ -69,7 +68,7 @@ describe('checkLifetime', () => {
     },
     { name: 'over and not yet valid', json: '{"exp":100,"nbf":200}', now: 150, expected: 'token_expired' },
     {
-      name: 'iat to come, which nobody looks at',
+      name: 'a future iat, which is ignored',
       json: '{"exp":100,"iat":99}',
       now: 50,
       expected: undefined,
@@ -80,15 +79,15 @@ describe('checkLifetime', () => {
       now: 50,
       expected: undefined,
     },
-    { name: 'a clock that is no number', json: '{"exp":100}', now: Number.NaN, expected: 'token_expired' },
+    { name: 'a clock of NaN', json: '{"exp":100}', now: Number.NaN, expected: 'token_expired' },
     {
-      name: 'a tolerance that is no number',
+      name: 'a tolerance of NaN',
       json: '{"exp":100}',
       now: 50,
       tolerance: Number.NaN,
       expected: 'token_expired',
     },
-  ])('says of $name: $expected', ({ json, now, tolerance = 0, expected }) => {
+  ])('returns for $name: $expected', ({ json, now, tolerance = 0, expected }) => {
     expect(checkLifetime(tokenWith(json), now, tolerance)).toBe(expected);
   });
 });
@@ -104,11 +103,11 @@ describe('hasIssuer', () => {
     { name: 'a list with the right one', iss: ['one.approov.io'], expected: false },
     { name: 'a number', iss: 1, expected: false },
     { name: 'none', iss: undefined, expected: false },
-  ])('of $name: $expected', ({ iss, expected }) => {
+  ])('returns for $name: $expected', ({ iss, expected }) => {
     expect(hasIssuer(verifiedToken({ iss }), allowed)).toBe(expected);
   });
 
-  it('never takes an empty issuer, even where the empty text is allowed', () => {
+  it('never accepts an empty issuer, even if the empty string is allowed', () => {
     expect(hasIssuer(verifiedToken({ iss: '' }), [''])).toBe(false);
   });
 });
@@ -121,7 +120,7 @@ describe('hasAudience', () => {
     { name: 'one that is not listed', aud: 'c.example.com', expected: false },
     { name: 'a list with a right one', aud: ['c.example.com', 'b.example.com'], expected: true },
     {
-      name: 'a list with a right one beside other things',
+      name: 'a list with a match among other values',
       aud: [1, null, '', 'a.example.com'],
       expected: true,
     },
@@ -131,20 +130,20 @@ describe('hasAudience', () => {
     { name: 'an empty one', aud: '', expected: false },
     { name: 'an object', aud: { 0: 'a.example.com' }, expected: false },
     { name: 'none', aud: undefined, expected: false },
-  ])('of $name: $expected', ({ aud, expected }) => {
+  ])('returns for $name: $expected', ({ aud, expected }) => {
     expect(hasAudience(verifiedToken({ aud }), allowed)).toBe(expected);
   });
 
-  it.each(['', ['']])('never takes %j, even where the empty text is allowed', (aud) => {
+  it.each(['', ['']])('never accepts %j, even if the empty string is allowed', (aud) => {
     expect(hasAudience(verifiedToken({ aud }), [''])).toBe(false);
   });
 });
 
-/** A token with claims that JSON.stringify would not write, such as numbers that are not finite. */
+/** A token with claims that JSON.stringify cannot write, such as infinite numbers. */
 function tokenWith(claimsJson: string): VerifiedToken {
   const signingInput = `${base64url('{"alg":"HS256"}')}.${base64url(claimsJson)}`;
   const signature = createHmac('sha256', SECRET_BYTES).update(signingInput).digest('base64url');
-  const result = verify(`${signingInput}.${signature}`);
+  const result = tokenOrReason(`${signingInput}.${signature}`);
   if (typeof result === 'string') throw new Error(`not verified: ${result}`);
   return result;
 }

@@ -1,4 +1,3 @@
-/** Owns the proof that field values lose the blanks around them and nothing else. */
 import { describe, expect, it } from 'vitest';
 import { trimOws } from '../../../src/approov/field-value.ts';
 
@@ -7,10 +6,10 @@ describe('trimOws', () => {
     { name: 'leaves a value as it is', value: 'abc', expected: 'abc' },
     { name: 'cuts spaces and tabs on both sides', value: ' \t abc\t \t', expected: 'abc' },
     { name: 'keeps what is inside', value: ' Bearer \t abc ', expected: 'Bearer \t abc' },
-    { name: 'makes nothing of blanks', value: ' \t\t ', expected: '' },
-    { name: 'makes nothing of nothing', value: '', expected: '' },
+    { name: 'trims white space to nothing', value: ' \t\t ', expected: '' },
+    { name: 'keeps an empty value', value: '', expected: '' },
     {
-      name: 'keeps line ends and no-break spaces, which are no blanks',
+      name: 'keeps line feeds and no-break spaces',
       value: '\n\u00a0a\r',
       expected: '\n\u00a0a\r',
     },
@@ -18,7 +17,7 @@ describe('trimOws', () => {
     expect(trimOws(Buffer.from(value)).toString()).toBe(expected);
   });
 
-  it('keeps bytes that are no UTF-8', () => {
+  it('keeps bytes that are not UTF-8', () => {
     expect(trimOws(Buffer.from([0x20, 0xff, 0x00, 0xfe, 0x09]))).toEqual(Buffer.from([0xff, 0x00, 0xfe]));
   });
 });

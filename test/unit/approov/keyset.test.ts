@@ -1,4 +1,3 @@
-/** Owns the proof of which keys a token may use. */
 import { describe, expect, it } from 'vitest';
 import type { Algorithm } from '../../../src/approov/algorithm.ts';
 import {
@@ -21,10 +20,10 @@ const e = symmetricKey({ id: 'e', kid: 'kid-1', algorithms: ['HS512'] });
 
 function select(keyset: Keyset, header: Readonly<Record<string, unknown>>, host = 'a.test') {
   const selected = selectKeys(keyset, header, host);
-  return typeof selected === 'string' ? selected : selected.map((key) => key.id);
+  return selected.kind === 'none' ? selected.reason : selected.keys.map((key) => key.id);
 }
 
-describe('the keys that a token may use', () => {
+describe('the keys selected for a token', () => {
   it.each([
     { name: 'every key without a kid', keys: [a, b], header: { alg: 'HS256' }, expected: ['a', 'b'] },
     {
@@ -116,7 +115,7 @@ describe('the keys that a token may use', () => {
     expect(select(keysetOf(...keys), header)).toEqual(expected);
   });
 
-  it('are those for the request’s host and those for every host', () => {
+  it('are those of the request’s host and of every host', () => {
     const own = symmetricKey({ id: 'own', kid: 'kid-1', isForHost: (host) => host === 'a.test' });
     const keyset = keysetOf(own, b);
     expect(select(keyset, { alg: 'HS256' }, 'a.test')).toEqual(['own', 'b']);
@@ -131,19 +130,34 @@ describe('a source that has never loaded', () => {
 
   it.each([
     {
-      name: 'changes nothing where a loaded key can judge',
+      name: 'changes nothing if a loaded key fits',
       keys: [b],
       header: { alg: 'HS256', kid: 'x' },
       expected: ['b'],
     },
-    { name: 'may hold the kid', keys: [a], header: { alg: 'HS256', kid: 'x' }, expected: 'internal_error' },
-    { name: 'may hold a key for the alg', keys: [b], header: { alg: 'ES256' }, expected: 'internal_error' },
-    { name: 'is all there is', keys: [], header: { alg: 'ES256' }, expected: 'internal_error' },
+    {
+      name: 'may have the key of an unknown kid',
+      keys: [a],
+      header: { alg: 'HS256', kid: 'x' },
+      expected: 'internal_error',
+    },
+    {
+      name: 'may have a key for an unsupported alg',
+      keys: [b],
+      header: { alg: 'ES256' },
+      expected: 'internal_error',
+    },
+    {
+      name: 'may have the key if no key is loaded',
+      keys: [],
+      header: { alg: 'ES256' },
+      expected: 'internal_error',
+    },
   ])('$name', ({ keys, header, expected }) => {
     expect(select({ keys, missing }, header)).toEqual(expected);
   });
 
-  it('for other hosts changes nothing', () => {
+  it('changes nothing for other hosts', () => {
     const elsewhere = [{ id: 'remote', isForHost: (host: string) => host === 'b.test' }];
     expect(select({ keys: [a], missing: elsewhere }, { alg: 'HS256', kid: 'x' }, 'a.test')).toBe(
       'unknown_key_id',
@@ -174,7 +188,7 @@ describe('the warnings of a keyset', () => {
     ['eight keys for an algorithm', publicKeys(8), []],
     ['nine keys for an algorithm', publicKeys(9), [ofMany]],
     ['nine keys for two', [...publicKeys(5), ...publicKeys(4, { algorithms: ['EdDSA'] })], []],
-    ['nine secrets, which cost little', Array.from({ length: 9 }, () => b), []],
+    ['nine secrets, which are cheap to try', Array.from({ length: 9 }, () => b), []],
     ['nine keys for a host', publicKeys(9, onA), [ofMany]],
     ['nine keys, some for every host', [...publicKeys(5), ...publicKeys(4, onB)], [ofMany]],
     ['nine keys for two hosts', [...publicKeys(5, onA), ...publicKeys(4, onB)], []],
@@ -188,14 +202,14 @@ describe('hasUnknownKid', () => {
     { name: 'a kid that a key declares', header: { kid: 'kid-1' }, expected: false },
     { name: 'a kid that none declares', header: { kid: 'kid-9' }, expected: true },
     { name: 'no kid', header: {}, expected: false },
-    { name: 'a kid that is no text', header: { kid: 9 }, expected: false },
+    { name: 'a kid that is not a string', header: { kid: 9 }, expected: false },
   ])('of $name: $expected', ({ header, expected }) => {
     expect(hasUnknownKid(keysetOf(a, b), header)).toBe(expected);
   });
 });
 
 describe('a symmetric key', () => {
-  it('verifies by its secret and shares its fingerprint', () => {
+  it('verifies with its secret and has its fingerprint', () => {
     const secret = Secret.parse(SECRET);
     const signature = secret.sign('HS256', 'x.y');
     expect(b.verify('HS256', 'x.y', signature)).toBe(true);

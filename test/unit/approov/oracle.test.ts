@@ -1,11 +1,12 @@
-/** Owns the proof that our verification agrees with jose's, but for a closed list of places where ours is stricter. */
+/** Tests that our verification agrees with jose's, except for a closed list of cases in which ours is stricter. */
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { compactVerify, decodeJwt, errors, jwtVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { checkLifetime } from '../../../src/approov/claims.ts';
-import { hasClaims, MAX_TOKEN_BYTES } from '../../../src/approov/token.ts';
-import { keysetOf, symmetricKey, verify } from '../../support/check.ts';
+import { MAX_TOKEN_BYTES } from '../../../src/approov/compact-token.ts';
+import { hasClaims } from '../../../src/approov/token.ts';
+import { keysetOf, symmetricKey, tokenOrReason } from '../../support/check.ts';
 import { OTHER_SECRET_BYTES, SECRET_BYTES } from '../../support/token.ts';
 
 type Algorithm = (typeof ALGORITHMS)[number];
@@ -18,7 +19,7 @@ const HASHES = { HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' } as const;
 
 const RUNS = 4000;
 
-/** A place where jose takes a token and ours must not. */
+/** A case in which jose accepts a token and we must not. */
 interface Stricter {
   readonly name: string;
   readonly because: string;
@@ -74,8 +75,8 @@ const STRICTER: readonly Stricter[] = [
   },
 ];
 
-describe('where ours is stricter on purpose', () => {
-  it.each(STRICTER)('jose takes $name and ours does not', async ({ name, example, failure }) => {
+describe('deliberately stricter than jose', () => {
+  it.each(STRICTER)('jose accepts $name and we do not', async ({ name, example, failure }) => {
     expect(await joseAnswer(example, ALGORITHMS)).toBe('verified');
     expect(ourAnswer(example, ALGORITHMS)).toBe(failure);
     expect(STRICTER.filter((place) => place.appliesTo(example)).map((place) => place.name)).toEqual([name]);
@@ -89,21 +90,21 @@ describe('where ours is stricter on purpose', () => {
       payload: '{"exp":100,"nbf":-1e999}',
       failure: 'token_not_yet_valid',
     },
-  ])('jose takes $name and ours does not', async ({ payload, failure }) => {
+  ])('jose accepts $name and we do not', async ({ payload, failure }) => {
     const token = signed({ payload });
     expect(await joseLifetime(token, 50, 0)).toBe('valid');
     expect(ourLifetime(token, 50, 0)).toBe(failure);
   });
 
-  it('only `iat`, which the contract does not look at, is judged by jose and not by us', async () => {
+  it('a future iat is rejected by jose and ignored by us', async () => {
     const token = signed({ payload: '{"exp":100,"iat":"text"}' });
     expect(ourLifetime(token, 50, 0)).toBe('valid');
     expect(await joseLifetime(token, 50, 0)).toBe('ERR_JWT_CLAIM_VALIDATION_FAILED');
   });
 });
 
-describe('whatever a token is made of', () => {
-  it('ours verifies what jose verifies, but for the closed list', async () => {
+describe('for random tokens', () => {
+  it('we verify what jose verifies, except for the closed list', async () => {
     const seen = new Map<string, number>();
     await fc.assert(
       fc.asyncProperty(
@@ -116,7 +117,7 @@ describe('whatever a token is made of', () => {
             token,
             verified: theirs === 'verified' && stricter.length === 0,
           });
-          // The two faults that matter to an operator go by the same name in both.
+          // The two failures that matter to an operator have the same name in both.
           if (ours === 'invalid_token_signature')
             expect(theirs).toBe('ERR_JWS_SIGNATURE_VERIFICATION_FAILED');
           if (theirs === 'ERR_JOSE_ALG_NOT_ALLOWED' && stricter.length === 0)
@@ -127,7 +128,7 @@ describe('whatever a token is made of', () => {
       ),
       { numRuns: RUNS },
     );
-    // Each outcome came often enough to mean something: the tokens are neither all good nor all bad.
+    // Each outcome occurs often enough to mean something.
     for (const outcome of [
       'verified',
       'stricter',
@@ -138,7 +139,7 @@ describe('whatever a token is made of', () => {
       expect(seen.get(outcome), outcome).toBeGreaterThan(60);
   });
 
-  it('ours finds a lifetime valid where jose does, `exp` being demanded of both', async () => {
+  it('we accept the lifetimes that jose accepts with `exp` required', async () => {
     const seen = new Map<string, number>();
     const time = fc.oneof(
       fc.integer({ min: 80, max: 120 }),
@@ -162,12 +163,12 @@ describe('whatever a token is made of', () => {
 });
 
 function ourAnswer(token: string, algorithms: readonly Algorithm[]): string {
-  const result = verify(token, keysetOf(symmetricKey({ algorithms })));
+  const result = tokenOrReason(token, keysetOf(symmetricKey({ algorithms })));
   if (typeof result === 'string') return result;
   return hasClaims(result) ? 'verified' : 'invalid_token_format';
 }
 
-/** A signature that verifies over a payload that is a JSON object, which is what ours calls verified. */
+/** Verified for us means a valid signature over a payload that is a JSON object. */
 async function joseAnswer(token: string, algorithms: readonly Algorithm[]): Promise<string> {
   try {
     await compactVerify(token, SECRET_BYTES, { algorithms: [...algorithms] });
@@ -179,7 +180,7 @@ async function joseAnswer(token: string, algorithms: readonly Algorithm[]): Prom
 }
 
 function ourLifetime(token: string, nowSeconds: number, toleranceSeconds: number): string {
-  const verified = verify(token);
+  const verified = tokenOrReason(token);
   if (typeof verified === 'string') return verified;
   return checkLifetime(verified, nowSeconds, toleranceSeconds) ?? 'valid';
 }
@@ -199,13 +200,13 @@ async function joseLifetime(
   }
 }
 
-/** jose's name for a failure; anything but a failure of jose's own is a bug and goes on. */
+/** jose's code for a failure; any other error is a bug and is rethrown. */
 function codeOf(error: unknown): string {
   if (error instanceof errors.JOSEError) return error.code;
   throw error;
 }
 
-/** Tokens of every kind: good ones, odd ones that are signed all the same, and either of them changed on the way. */
+/** Valid tokens, unusual ones with a valid signature, and either of them altered. */
 function tokens(): fc.Arbitrary<string> {
   const pieces = fc.record({
     algorithm: fc.constantFrom(...ALGORITHMS),

@@ -1,4 +1,3 @@
-/** Owns the proof that the SDK status words are the known ones, in any case. */
 import { describe, expect, it } from 'vitest';
 import { parseSdkStatus, SDK_STATUSES } from '../../../src/approov/sdk-status.ts';
 
@@ -26,7 +25,7 @@ describe('the SDK status words', () => {
     ]);
   });
 
-  it.each(SDK_STATUSES)('knows %s in any case', (word) => {
+  it.each(SDK_STATUSES)('parses %s in any case', (word) => {
     const mixed = word.replace(/^./, (letter) => letter.toUpperCase());
     expect([word, word.toUpperCase(), mixed].map(parseSdkStatus)).toEqual([word, word, word]);
   });
@@ -48,7 +47,7 @@ describe('the SDK status words', () => {
     'a.b.c',
     'e1',
     'é',
-  ])('finds no word in %j', (text) => {
+  ])('does not parse %j', (text) => {
     expect(parseSdkStatus(text)).toBeUndefined();
   });
 });

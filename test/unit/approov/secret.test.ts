@@ -1,11 +1,11 @@
-/** Owns the proof that a secret is read strictly, signs and verifies, and is never printed. */
 import { createHash, createHmac } from 'node:crypto';
 import { format, inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { Secret, SecretError, signingLength } from '../../../src/approov/secret.ts';
+import { KeyError } from '../../../src/approov/key-error.ts';
+import { Secret, signingLength } from '../../../src/approov/secret.ts';
 import { OTHER_SECRET, SECRET, SECRET_BYTES } from '../../support/token.ts';
 
-/** Bytes whose base64 has both characters in which the alphabets differ. */
+/** Their base64 has both characters in which the alphabets differ. */
 const BYTES = Buffer.from(Array.from({ length: 32 }, (_, index) => (index % 2 === 0 ? 0xfb : 0xff)));
 const BASE64 = BYTES.toString('base64');
 
@@ -16,13 +16,13 @@ describe('Secret.parse', () => {
     { name: 'base64url', text: BYTES.toString('base64url') },
     { name: 'base64url with padding', text: `${BYTES.toString('base64url')}=` },
     { name: 'white space around it', text: `\r\n\t ${BASE64} \n\n` },
-  ])('reads $name', ({ text }) => {
+  ])('accepts $name', ({ text }) => {
     const expected = createHmac('sha256', BYTES).update('a.b').digest();
     expect(Secret.parse(text).sign('HS256', 'a.b')).toEqual(expected);
   });
 
   it.each([
-    { name: 'nothing', text: '', expected: 'the secret is empty' },
+    { name: 'an empty text', text: '', expected: 'the secret is empty' },
     { name: 'white space alone', text: ' \n\t', expected: 'the secret is empty' },
     {
       name: 'another character',
@@ -56,8 +56,8 @@ describe('Secret.parse', () => {
       text: 'QQ==',
       expected: 'the secret decodes to 1 bytes; at least 32 are needed for HS256',
     },
-  ])('refuses $name, and says why without a byte of it', ({ text, expected }) => {
-    expect(() => Secret.parse(text)).toThrow(new SecretError(expected));
+  ])('rejects $name, with a reason that reveals no byte of it', ({ text, expected }) => {
+    expect(() => Secret.parse(text)).toThrow(new KeyError(expected));
   });
 
   it.each([
@@ -72,7 +72,7 @@ describe('Secret.parse', () => {
         Secret.parse(Buffer.alloc(bytes, 7).toString('base64'), signingLength(algorithms));
       expect(parse(least)).toBeInstanceOf(Secret);
       expect(() => parse(least - 1)).toThrow(
-        new SecretError(`the secret decodes to ${least - 1} bytes; at least ${least} are needed for ${by}`),
+        new KeyError(`the secret decodes to ${least - 1} bytes; at least ${least} are needed for ${by}`),
       );
     },
   );
@@ -104,7 +104,7 @@ describe('a Secret', () => {
     expect(secret.verify('HS256', text, bytes)).toBe(false);
   });
 
-  it('is told apart by the first 12 hex digits of the SHA-256 of its bytes', () => {
+  it('has as fingerprint the first 12 hex digits of its SHA-256', () => {
     expect(secret.fingerprint).toBe(createHash('sha256').update(SECRET_BYTES).digest('hex').slice(0, 12));
     expect(Secret.parse(SECRET_BYTES.toString('base64url')).fingerprint).toBe(secret.fingerprint);
   });
@@ -114,11 +114,11 @@ describe('a Secret', () => {
     { name: 'as JSON', print: () => JSON.parse(JSON.stringify(secret)) },
     { name: 'by console.log', print: () => format('%s', secret) },
     { name: 'by inspect', print: () => inspect(secret, { showHidden: true, depth: 9 }) },
-  ])('prints [secret] $name', ({ print }) => {
+  ])('prints as [secret] $name', ({ print }) => {
     expect(print()).toBe('[secret]');
   });
 
-  it('has no property but its fingerprint and a warning', () => {
+  it('has no property except fingerprint and warning', () => {
     expect(Reflect.ownKeys(secret)).toEqual(['fingerprint', 'warning']);
   });
 });
@@ -143,7 +143,7 @@ describe('a secret that was probably encoded twice', () => {
       text: Buffer.from(hex.toUpperCase()).toString('base64url'),
       what: 'hex',
     },
-  ])('is used, with a warning that holds nothing of it: $name', ({ text, what }) => {
+  ])('is accepted with a warning that reveals nothing of it: $name', ({ text, what }) => {
     expect(Secret.parse(text).warning).toBe(
       `the secret decodes to text that is itself ${what}: it was probably encoded twice`,
     );

@@ -1,4 +1,3 @@
-/** Owns the proof of when the bound headers are those that a token was bound to. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { checkBinding, payClaim } from '../../../src/approov/token-binding.ts';
@@ -11,7 +10,7 @@ describe('checkBinding', () => {
   it.each([
     { name: 'the value that was bound', claims: { pay: PAY }, values: [[BEARER]], expected: undefined },
     {
-      name: 'the value with blanks around it',
+      name: 'the value with white space around it',
       claims: { pay: PAY },
       values: [[`\t ${BEARER} \t`]],
       expected: undefined,
@@ -47,7 +46,7 @@ describe('checkBinding', () => {
       expected: undefined,
     },
     {
-      name: 'blanks inside, which count',
+      name: 'white space inside, which counts',
       claims: { pay: hash('Bearer  abc') },
       values: [['Bearer  abc']],
       expected: undefined,
@@ -148,12 +147,12 @@ describe('checkBinding', () => {
       expected: 'missing_binding_header',
     },
     {
-      name: 'pay that is no base64 and no header',
+      name: 'pay that is not base64 and no header',
       claims: { pay: '!' },
       values: [[]],
       expected: 'missing_binding_header',
     },
-  ])('says of $name: $expected, if the policy requires binding or not', ({ claims, values, expected }) => {
+  ])('returns for $name: $expected, whether binding is required or not', ({ claims, values, expected }) => {
     const bytes = values.map((each) => each.map((value) => Buffer.from(value)));
     expect(checkBinding(verifiedToken(claims), bytes, 'if-present')).toBe(expected);
     expect(checkBinding(verifiedToken(claims), bytes, 'required')).toBe(expected);
@@ -164,24 +163,24 @@ describe('checkBinding', () => {
     { name: 'a blank header, which is an empty one', bound: [''], values: [' \t'] },
     { name: 'a header and an empty one', bound: [BEARER, ''], values: [BEARER, ''] },
     { name: 'an empty header and another', bound: ['', BEARER], values: ['', BEARER] },
-  ])('takes $name that the token was bound to, unless the policy requires binding', ({ bound, values }) => {
+  ])('accepts $name that the token was bound to, unless binding is required', ({ bound, values }) => {
     const token = verifiedToken({ pay: payClaim(bound) });
     const bytes = values.map((value) => [Buffer.from(value)]);
     expect(checkBinding(token, bytes, 'if-present')).toBeUndefined();
     expect(checkBinding(token, bytes, 'required')).toBe('missing_binding_header');
   });
 
-  it('hashes the bytes as they were received, UTF-8 or not', () => {
+  it('hashes the raw bytes, UTF-8 or not', () => {
     const bytes = Buffer.from([0x42, 0xff, 0xfe, 0x00, 0xc3]);
     expect(checkBinding(verifiedToken({ pay: hash(bytes) }), [[bytes]], 'required')).toBeUndefined();
   });
 
-  it('lets a token without pay pass if binding is checked where present, with the header or without', () => {
+  it('accepts a token without pay under if-present, with or without the header', () => {
     expect(checkBinding(verifiedToken({}), [[Buffer.from(BEARER)]], 'if-present')).toBeUndefined();
     expect(checkBinding(verifiedToken({}), [[]], 'if-present')).toBeUndefined();
   });
 
-  it('refuses a token without pay if binding is required, with the header or without', () => {
+  it('rejects a token without pay if binding is required, with or without the header', () => {
     expect(checkBinding(verifiedToken({}), [[Buffer.from(BEARER)]], 'required')).toBe('missing_pay_claim');
     expect(checkBinding(verifiedToken({}), [[]], 'required')).toBe('missing_pay_claim');
   });
@@ -204,7 +203,7 @@ describe('payClaim', () => {
     expect(payClaim(values)).toBe(expected);
   });
 
-  it('makes a claim that its values are bound by', () => {
+  it('makes a claim that checkBinding accepts', () => {
     const values = [BEARER, 'ünïcode'];
     const bytes = values.map((value) => [Buffer.from(value)]);
     expect(checkBinding(verifiedToken({ pay: payClaim(values) }), bytes, 'required')).toBeUndefined();

@@ -1,16 +1,9 @@
-/** Owns the proof of which token is verified, and of what is said of one that is not. */
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { CompactToken, MAX_TOKEN_BYTES } from '../../../src/approov/compact-token.ts';
 import type { VerificationKey } from '../../../src/approov/keyset.ts';
-import {
-  hasClaims,
-  MAX_TOKEN_BYTES,
-  readUnverifiedToken,
-  startAttempts,
-  type VerifiedToken,
-  verifyToken,
-} from '../../../src/approov/token.ts';
-import { keysetOf, symmetricKey, verify } from '../../support/check.ts';
+import { hasClaims, startAttempts, type VerifiedToken, verifyToken } from '../../../src/approov/token.ts';
+import { keysetOf, symmetricKey, tokenOrReason, verify } from '../../support/check.ts';
 import {
   base64url,
   mintToken,
@@ -25,7 +18,7 @@ const TOKEN = mintToken(CLAIMS);
 const [HEADER = '', PAYLOAD = '', SIGNATURE = ''] = TOKEN.split('.');
 const JWE_HEADER = base64url('{"alg":"dir","enc":"A256GCM"}');
 
-describe('the public keys that a check tries', () => {
+describe('the public-key verifications of a check', () => {
   let tried = 0;
   const publicKey = (verifies: boolean): VerificationKey => ({
     ...symmetricKey({ id: 'public', algorithms: ['ES256'] }),
@@ -38,33 +31,33 @@ describe('the public keys that a check tries', () => {
   const token = sign('{"alg":"ES256"}', '{"a":1}');
   const outcome = (keys: readonly VerificationKey[], attempts = startAttempts()) => {
     tried = 0;
-    const result = verifyToken(token, keysetOf(...keys), 'a.test', attempts);
-    return [typeof result === 'string' ? result : result.keyId, tried];
+    const result = verifyToken(new CompactToken(token), keysetOf(...keys), 'a.test', attempts);
+    return [result.kind === 'rejected' ? result.reason : result.token.keyId, tried];
   };
 
-  it('are eight at most; where there are more, nothing is known of the token', () => {
+  it('are eight at most; with more keys the token is rejected as internal_error', () => {
     expect(outcome([...others(7), publicKey(true)])).toEqual(['public', 8]);
     expect(outcome(others(8))).toEqual(['invalid_token_signature', 8]);
     expect(outcome([...others(8), publicKey(true)])).toEqual(['internal_error', 8]);
     expect(outcome(others(100))).toEqual(['internal_error', 8]);
   });
 
-  it('are eight for all tokens of one check', () => {
+  it('are eight for all its tokens together', () => {
     const attempts = startAttempts();
     expect(outcome(others(5), attempts)).toEqual(['invalid_token_signature', 5]);
     expect(outcome(others(5), attempts)).toEqual(['internal_error', 3]);
     expect(outcome(others(5), attempts)).toEqual(['internal_error', 0]);
   });
 
-  it('are not counted together with secrets, which cost little', () => {
+  it('do not count secrets, which are cheap to try', () => {
     const secrets = Array.from({ length: 20 }, () => symmetricKey({ id: 'other', secret: OTHER_SECRET }));
-    expect(verify(TOKEN, keysetOf(...secrets, symmetricKey()))).toMatchObject({ keyId: 'current' });
+    expect(tokenOrReason(TOKEN, keysetOf(...secrets, symmetricKey()))).toMatchObject({ keyId: 'current' });
   });
 });
 
 describe('verifyToken', () => {
-  it('gives the claims and the key that signed, whatever the claims hold', () => {
-    expect(verify(TOKEN)).toEqual({ keyId: 'current', claims: CLAIMS });
+  it('returns the claims and the id of the key that signed, whatever the claims are', () => {
+    expect(tokenOrReason(TOKEN)).toEqual({ keyId: 'current', claims: CLAIMS });
   });
 
   it.each([
@@ -72,7 +65,7 @@ describe('verifyToken', () => {
     { name: 'a header without typ', token: sign('{"alg":"HS256"}', '{"a":1}'), expected: { a: 1 } },
     { name: 'any typ', token: mintToken({ a: 1 }, { header: { typ: 'at+jwt' } }), expected: { a: 1 } },
     {
-      name: 'header fields that it does not know',
+      name: 'unknown header fields',
       token: mintToken({ a: 1 }, { header: { b64: false, x: [] } }),
       expected: { a: 1 },
     },
@@ -82,7 +75,7 @@ describe('verifyToken', () => {
       expected: { a: 1 },
     },
     {
-      name: 'the last of two claims of a name',
+      name: 'the last of two claims with one name',
       token: sign('{"alg":"HS256"}', '{"a":1,"a":2}'),
       expected: { a: 2 },
     },
@@ -91,43 +84,45 @@ describe('verifyToken', () => {
       token: mintToken({ a: 1 }, { header: { kid: 'x' } }),
       expected: { a: 1 },
     },
-  ])('takes $name', ({ token, expected }) => {
-    expect(verify(token)).toMatchObject({ claims: expected });
+  ])('accepts $name', ({ token, expected }) => {
+    expect(tokenOrReason(token)).toMatchObject({ claims: expected });
   });
 
   it.each(['HS256', 'HS384', 'HS512'] as const)(
-    'verifies %s by a key that allows it, and by no other',
+    'verifies %s with a key that allows it, and with no other',
     (alg) => {
       const token = mintToken(CLAIMS, { header: { alg } });
       const others = (['HS256', 'HS384', 'HS512'] as const).filter((other) => other !== alg);
-      expect(verify(token, keysetOf(symmetricKey({ algorithms: [alg] })))).toMatchObject({ claims: CLAIMS });
-      expect(verify(token, keysetOf(symmetricKey({ algorithms: others })))).toBe(
+      expect(tokenOrReason(token, keysetOf(symmetricKey({ algorithms: [alg] })))).toMatchObject({
+        claims: CLAIMS,
+      });
+      expect(tokenOrReason(token, keysetOf(symmetricKey({ algorithms: others })))).toBe(
         'unsupported_token_algorithm',
       );
     },
   );
 
-  it('tries every key that the header allows and names the one that signed', () => {
+  it('tries every key that the header allows, and returns the one that signed', () => {
     const keys = keysetOf(symmetricKey({ id: 'old', secret: OTHER_SECRET }), symmetricKey({ id: 'new' }));
-    expect(verify(TOKEN, keys)).toMatchObject({ keyId: 'new' });
-    expect(verify(mintToken(CLAIMS, { secret: OTHER_SECRET_BYTES }), keys)).toMatchObject({
+    expect(tokenOrReason(TOKEN, keys)).toMatchObject({ keyId: 'new' });
+    expect(tokenOrReason(mintToken(CLAIMS, { secret: OTHER_SECRET_BYTES }), keys)).toMatchObject({
       keyId: 'old',
     });
   });
 
-  it('tries no key but those of the kid, though another signed', () => {
+  it('tries only the keys that declare the kid, even if another signed', () => {
     const keys = keysetOf(
       symmetricKey({ id: 'named', kid: 'k', secret: OTHER_SECRET }),
       symmetricKey({ id: 'nameless' }),
     );
-    expect(verify(mintToken(CLAIMS, { header: { kid: 'k' } }), keys)).toBe('invalid_token_signature');
-    expect(verify(TOKEN, keys)).toMatchObject({ keyId: 'nameless' });
+    expect(tokenOrReason(mintToken(CLAIMS, { header: { kid: 'k' } }), keys)).toBe('invalid_token_signature');
+    expect(tokenOrReason(TOKEN, keys)).toMatchObject({ keyId: 'nameless' });
   });
 
   it.each([
     { name: 'no dot', token: 'adasdasdsadasd' },
-    { name: 'nothing', token: '' },
-    { name: 'dots alone', token: '..' },
+    { name: 'an empty token', token: '' },
+    { name: 'only dots', token: '..' },
     { name: 'one dot', token: `${HEADER}.${PAYLOAD}` },
     { name: 'four parts', token: `${TOKEN}.${SIGNATURE}` },
     { name: 'four parts, the last empty', token: `${TOKEN}.` },
@@ -138,7 +133,7 @@ describe('verifyToken', () => {
     { name: 'an empty payload with a signature that fits', token: sign('{"alg":"HS256"}', '') },
     { name: 'padding', token: `${TOKEN}=` },
     { name: 'a space before it', token: ` ${TOKEN}` },
-    { name: 'a line end after it', token: `${TOKEN}\n` },
+    { name: 'a line feed after it', token: `${TOKEN}\n` },
     { name: 'a prefix', token: `Bearer ${TOKEN}` },
     { name: 'a character of the other alphabet', token: `${HEADER}.${PAYLOAD}.+${SIGNATURE.slice(1)}` },
     { name: 'a character outside ASCII', token: `${HEADER}.${PAYLOAD}.é${SIGNATURE.slice(1)}` },
@@ -146,39 +141,39 @@ describe('verifyToken', () => {
       name: 'spare bits set in its last character',
       token: TOKEN.replace(/.$/, (last) => nextCharacter(last)),
     },
-    { name: 'a header that is no JSON', token: sign('alg=HS256', '{}') },
+    { name: 'a header that is not JSON', token: sign('alg=HS256', '{}') },
     { name: 'a header that is a list', token: sign('["HS256"]', '{}') },
     { name: 'a header that is null', token: sign('null', '{}') },
     { name: 'a header that is text', token: sign('"HS256"', '{}') },
     { name: 'a header with a byte order mark', token: sign('\ufeff{"alg":"HS256"}', '{}') },
     {
-      name: 'a header that is no UTF-8',
+      name: 'a header that is not UTF-8',
       token: sign(Buffer.from('{"alg":"HS256","a":"\xff"}', 'latin1'), '{}'),
     },
-    { name: 'a five-part token whose header is no JSON', token: 'QQ.QQ.QQ.QQ.QQ' },
+    { name: 'a five-part token whose header is not JSON', token: 'QQ.QQ.QQ.QQ.QQ' },
     { name: 'an empty signature', token: `${HEADER}.${PAYLOAD}.` },
     {
       name: 'an empty signature and an alg that no key allows',
       token: `${base64url('{"alg":"RS256"}')}.${PAYLOAD}.`,
     },
-  ])('finds no token in $name', ({ token }) => {
-    expect(verify(token)).toBe('invalid_token_format');
+  ])('rejects as malformed: $name', ({ token }) => {
+    expect(tokenOrReason(token)).toBe('invalid_token_format');
   });
 
   it.each([
-    { name: 'is no JSON', token: sign('{"alg":"HS256"}', '{') },
+    { name: 'is not JSON', token: sign('{"alg":"HS256"}', '{') },
     { name: 'is a list', token: mintToken([1]) },
     { name: 'is null', token: mintToken(null) },
     { name: 'is text', token: mintToken('exp') },
-    { name: 'is no UTF-8', token: sign('{"alg":"HS256"}', Buffer.from('{"a":"\xff"}', 'latin1')) },
-  ])('knows who signed a payload that $name, and finds no claims in it', ({ token }) => {
-    const verified = verify(token) as VerifiedToken;
+    { name: 'is not UTF-8', token: sign('{"alg":"HS256"}', Buffer.from('{"a":"\xff"}', 'latin1')) },
+  ])('verifies a payload that $name, but without claims', ({ token }) => {
+    const verified = tokenOrReason(token) as VerifiedToken;
     expect(verified).toEqual({ keyId: 'current', claims: {} });
     expect(hasClaims(verified)).toBe(false);
   });
 
-  it('finds claims in an object without any', () => {
-    expect(hasClaims(verify(mintToken({})) as VerifiedToken)).toBe(true);
+  it('reads an empty object as claims', () => {
+    expect(hasClaims(tokenOrReason(mintToken({})) as VerifiedToken)).toBe(true);
   });
 
   it.each([
@@ -202,8 +197,8 @@ describe('verifyToken', () => {
     { name: 'a JWE without an encrypted key', token: `${JWE_HEADER}..QQ.QQ.QQ` },
     { name: 'five parts that claim HS256', token: `${HEADER}.QQ.QQ.QQ.QQ` },
     { name: 'five parts with every part but the first empty', token: `${JWE_HEADER}....` },
-  ])('has no algorithm for $name', ({ token }) => {
-    expect(verify(token)).toBe('unsupported_token_algorithm');
+  ])('rejects as unsupported_token_algorithm: $name', ({ token }) => {
+    expect(tokenOrReason(token)).toBe('unsupported_token_algorithm');
   });
 
   it.each([
@@ -215,53 +210,60 @@ describe('verifyToken', () => {
     { name: 'with a signature of another length', token: `${HEADER}.${PAYLOAD}.${SIGNATURE.slice(0, 40)}` },
     { name: 'with another payload', token: `${HEADER}.${base64url('{"exp":2}')}.${SIGNATURE}` },
     { name: 'with another header', token: `${base64url('{"alg":"HS256"}')}.${PAYLOAD}.${SIGNATURE}` },
-    { name: 'with a payload that is no JSON', token: `${HEADER}.QQ.${SIGNATURE}` },
+    { name: 'with a payload that is not JSON', token: `${HEADER}.QQ.${SIGNATURE}` },
     {
       name: 'with the signature of another alg',
       token: `${HEADER}.${PAYLOAD}.${hmac('sha512', `${HEADER}.${PAYLOAD}`)}`,
     },
-  ])('finds no signature of ours on a token $name', ({ token }) => {
-    expect(verify(token)).toBe('invalid_token_signature');
+  ])('rejects as invalid_token_signature: a token $name', ({ token }) => {
+    expect(tokenOrReason(token)).toBe('invalid_token_signature');
   });
 
-  it('takes a token of 8 KiB and none with a byte more', () => {
+  it('accepts a token of 8 KiB, and not one byte more', () => {
     const longest = tokenOfLength(MAX_TOKEN_BYTES);
     expect([MAX_TOKEN_BYTES, longest.length]).toEqual([8192, 8192]);
-    expect(verify(longest)).toMatchObject({ keyId: 'current' });
-    expect(verify(tokenOfLength(MAX_TOKEN_BYTES + 1))).toBe('invalid_token_format');
+    expect(tokenOrReason(longest)).toMatchObject({ keyId: 'current' });
+    expect(tokenOrReason(tokenOfLength(MAX_TOKEN_BYTES + 1))).toBe('invalid_token_format');
   });
 });
 
-describe('readUnverifiedToken', () => {
+describe('a rejected token', () => {
+  const named = symmetricKey({ id: 'named', kid: 'k', algorithms: ['HS256', 'HS512'] });
+  const other = symmetricKey({ id: 'other' });
+
   it.each([
+    { name: 'that is malformed', token: 'a.b', step: 'token', facts: undefined },
     {
-      name: 'a token that is not ours',
-      token: mintToken(CLAIMS, { secret: OTHER_SECRET_BYTES }),
-      expected: { header: { alg: 'HS256', typ: 'JWT' }, claims: CLAIMS },
-    },
-    {
-      name: 'a header though the payload is no JSON',
-      token: `${HEADER}.QQ.${SIGNATURE}`,
-      expected: { header: { alg: 'HS256', typ: 'JWT' }, claims: undefined },
-    },
-    {
-      name: 'a token without signature',
+      name: 'without a signature',
       token: `${HEADER}.${PAYLOAD}.`,
-      expected: { header: { alg: 'HS256', typ: 'JWT' }, claims: CLAIMS },
+      step: 'key',
+      facts: { alg: 'HS256', kid: undefined, keys: [] },
     },
     {
-      name: 'the header of a JWE',
-      token: `${JWE_HEADER}..QQ.QQ.QQ`,
-      expected: { header: { alg: 'dir', enc: 'A256GCM' }, claims: undefined },
+      name: 'whose kid has no key for its alg',
+      token: mintToken(CLAIMS, { header: { kid: 'k', alg: 'RS256' } }),
+      step: 'key',
+      facts: { alg: 'RS256', kid: 'k', keys: [{ id: 'named' }] },
     },
-    { name: 'nothing in what is no token', token: 'adasdasdsadasd', expected: undefined },
-    { name: 'nothing in what is too long', token: tokenOfLength(MAX_TOKEN_BYTES + 1), expected: undefined },
-  ])('reads $name', ({ token, expected }) => {
-    expect(readUnverifiedToken(token)).toEqual(expected);
+    {
+      name: 'with a kid that no key declares',
+      token: mintToken(CLAIMS, { header: { kid: 'k9' } }),
+      keys: [named],
+      step: 'key',
+      facts: { alg: 'HS256', kid: 'k9', keys: [] },
+    },
+    {
+      name: 'that no key signed',
+      token: mintToken(CLAIMS, { secret: OTHER_SECRET_BYTES }),
+      step: 'signature',
+      facts: { alg: 'HS256', kid: undefined, keys: [{ id: 'named' }, { id: 'other' }] },
+    },
+  ])('$name reports its step and the keys tried', ({ token, keys = [named, other], step, facts }) => {
+    expect(verify(token, keysetOf(...keys))).toMatchObject({ kind: 'rejected', step, facts });
   });
 });
 
-/** Signs with HS256 whatever stands where header and payload belong. */
+/** Signs any header and payload with HS256. */
 function sign(header: string | Buffer, payload: string | Buffer): string {
   const signingInput = [header, payload]
     .map((part) => Buffer.from(part as string).toString('base64url'))
@@ -274,7 +276,7 @@ function hmac(hash: string, signingInput: string): string {
 }
 
 function tokenOfLength(length: number): string {
-  // Base64 has no text of every length: with one padding or the other in the header, one of these fits.
+  // Base64 does not reach every length; with one of these headers it does.
   for (const typ of ['', 'x', 'xx']) {
     for (let pad = Math.floor(length * 0.7); pad < length * 0.75; pad++) {
       const token = mintToken({ pad: 'x'.repeat(pad) }, { header: { typ } });
@@ -284,7 +286,7 @@ function tokenOfLength(length: number): string {
   throw new Error(`no token of ${length} characters`);
 }
 
-/** The character whose value is one higher: with 32 bytes of signature, the lowest two bits of the last are spare. */
+/** The character whose value is one higher: after 32 bytes, the lowest two bits of the last character are spare. */
 function nextCharacter(character: string): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
   return alphabet.charAt(alphabet.indexOf(character) + 1);

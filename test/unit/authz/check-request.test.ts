@@ -1,4 +1,3 @@
-/** Owns the proof of how a request's headers are read. */
 import { describe, expect, it } from 'vitest';
 import { HEADERS_READ, headerValues } from '../../../src/authz/check-request.ts';
 import { checkRequest } from '../../support/check.ts';
@@ -11,7 +10,7 @@ describe('headerValues', () => {
     { name: 'twice', expected: ['a', 'b'] },
     { name: 'empty', expected: [''] },
     { name: 'absent', expected: [] },
-  ])('gives each occurrence of a header: $name', ({ name, expected }) => {
+  ])('returns each occurrence of a header: $name', ({ name, expected }) => {
     expect(headerValues(request, name).map(String)).toEqual(expected);
   });
 });
@@ -21,7 +20,7 @@ describe('the headers that are read under every policy', () => {
     for (const name of Object.values(HEADERS_READ)) expect(name).toMatch(/^[a-z-]+$/);
   });
 
-  it('are those that the sample for Envoy must list beside token and bound headers', () => {
+  it('are those that the Envoy sample lists besides the token and bound headers', () => {
     expect(new Set(Object.values(HEADERS_READ))).toEqual(
       new Set([
         'approov-status',

@@ -1,9 +1,10 @@
-/** Owns the proof that the steps of a check are taken in the contract's order, and of the decision that follows. */
 import { describe, expect, it } from 'vitest';
-import type { VerifiedToken } from '../../../src/approov/token.ts';
-import { type Decision, decide, decideUnreadable, type TokenVerifier } from '../../../src/authz/decide.ts';
+import { rejectToken } from '../../../src/approov/token.ts';
+import { type Decision, decide, decideUnreadable } from '../../../src/authz/decide.ts';
+import { Facts } from '../../../src/authz/facts.ts';
 import { choosePolicies, type PolicyTable } from '../../../src/authz/policy.ts';
 import { REASON_NAMES, REASONS } from '../../../src/authz/reason.ts';
+import type { VerifyToken } from '../../../src/authz/steps.ts';
 import { actionFor, type Mode } from '../../../src/authz/verdict.ts';
 import {
   checkRequest,
@@ -17,21 +18,21 @@ import {
 import { DECISION_CASES, type DecisionCase, KEYSET } from '../../support/decision-cases.ts';
 import { mintToken, OTHER_SECRET_BYTES } from '../../support/token.ts';
 
-const verifyByOurs: TokenVerifier = (token) => verify(token, KEYSET);
+const verifyWithKeyset: VerifyToken = (token) => verify(token, KEYSET);
 const GOOD = mintToken({ exp: NOW + 300, did: 'a device' });
 const FORGED = mintToken({ exp: NOW + 300 }, { secret: OTHER_SECRET_BYTES });
 
 function decideOn(
   request: RequestFields,
   table: PolicyTable = policyTable(policy()),
-  by = verifyByOurs,
+  by = verifyWithKeyset,
 ): Decision {
   return decideAt(request, table, by, NOW);
 }
 
-function decideAt(request: RequestFields, table: PolicyTable, by: TokenVerifier, now: number): Decision {
-  const asked = checkRequest(request);
-  return decide(asked, choosePolicies(asked, table), by, now);
+function decideAt(request: RequestFields, table: PolicyTable, by: VerifyToken, now: number): Decision {
+  const checked = checkRequest(request);
+  return decide(checked, choosePolicies(checked, table), by, now);
 }
 
 function decideCase({ token, request = {}, policy: fields = {} }: DecisionCase, mode: Mode): Decision {
@@ -45,15 +46,35 @@ describe.each(Object.entries(DECISION_CASES))('step %s', (_, cases) => {
   });
 });
 
+describe('the step that stopped the check', () => {
+  /** A malformed token may show at one of three steps. */
+  const malformedAt: Readonly<Record<string, string>> = { 2: 'token', 3: 'key', 4: 'signature' };
+
+  it.each(Object.entries(DECISION_CASES))('is the one that gave the reason: step %s', (group, cases) => {
+    for (const each of cases) {
+      const { reason, step } = decideCase(each, 'enforce');
+      const expected =
+        reason === 'invalid_token_format' ? malformedAt[group.charAt(0)] : REASONS[reason].step;
+      expect({ name: each.name, step }).toEqual({ name: each.name, step: expected });
+    }
+  });
+
+  it('is the key after a fault in verification', () => {
+    const fault: VerifyToken = () => rejectToken('internal_error', 'key');
+    const decision = decideOn({ headers: { 'approov-token': GOOD } }, modeTable('enforce'), fault);
+    expect(decision).toMatchObject({ reason: 'internal_error', step: 'key' });
+  });
+});
+
 describe('the reason', () => {
   const cases = Object.values(DECISION_CASES).flat();
 
-  it('is each of the table at least once in the cases above, but for a fault of ours', () => {
+  it('is each of the table at least once in the cases above, except internal_error', () => {
     const given = new Set(cases.map(({ reason }) => reason));
     expect(REASON_NAMES.filter((name) => !given.has(name))).toEqual(['internal_error']);
   });
 
-  it('is the same in every mode that looks at tokens; only the action follows the mode', () => {
+  it('is the same under observe, limit and enforce; only the action depends on the mode', () => {
     for (const each of cases) {
       for (const mode of ['observe', 'limit', 'enforce'] as const) {
         const { reason, verdict, action, mode: decided } = decideCase(each, mode);
@@ -75,7 +96,9 @@ describe('the action', () => {
     verified: (mode: Mode) => decideOn({ headers: { 'approov-token': GOOD } }, modeTable(mode)),
     unverified: (mode: Mode) => decideOn({ headers: { 'approov-token': FORGED } }, modeTable(mode)),
     fault: (mode: Mode) =>
-      decideOn({ headers: { 'approov-token': GOOD } }, modeTable(mode), () => 'internal_error'),
+      decideOn({ headers: { 'approov-token': GOOD } }, modeTable(mode), () =>
+        rejectToken('internal_error', 'key'),
+      ),
     skipped: (mode: Mode) =>
       decideOn(
         { method: 'OPTIONS', headers: { origin: 'x', 'access-control-request-method': 'GET' } },
@@ -96,9 +119,9 @@ describe('the action', () => {
     expect(Object.fromEntries(actions)).toEqual(expected);
   });
 
-  it('is to deny where Envoy names a policy that is not configured, whatever the others are', () => {
+  it('is deny if Envoy names a policy that is not configured, whatever the other policies are', () => {
     expect(
-      decideOn({ policyName: 'nobody', headers: { 'approov-token': GOOD } }, modeTable('off')),
+      decideOn({ policyName: 'unconfigured', headers: { 'approov-token': GOOD } }, modeTable('off')),
     ).toMatchObject({
       policy: undefined,
       mode: 'unknown',
@@ -108,13 +131,15 @@ describe('the action', () => {
     });
   });
 
-  it('is to deny a message that cannot be read', () => {
+  it('is deny for a message that does not decode', () => {
     expect(decideUnreadable()).toEqual({
       policy: undefined,
       mode: 'unknown',
       verdict: 'unverified',
       action: 'deny',
       reason: 'internal_error',
+      step: undefined,
+      facts: new Facts(),
       presentedToken: undefined,
       verifiedToken: undefined,
       sdkStatus: undefined,
@@ -122,38 +147,38 @@ describe('the action', () => {
     });
   });
 
-  it('after a fault of ours comes with internal_error, unverified, in every mode', () => {
+  it('after a fault comes with internal_error and unverified in every mode', () => {
     for (const mode of ['observe', 'limit', 'enforce'] as const)
       expect(kinds.fault(mode)).toMatchObject({ reason: 'internal_error', verdict: 'unverified', mode });
   });
 });
 
 describe('a decision', () => {
-  it('holds the policy, the token as it was presented, and the token once a key has verified it', () => {
+  it('has the policy, the token as sent, and the verified token', () => {
     const judged = policy({ tokenPrefix: 'bearer ' });
     const decision = decideOn({ headers: { 'approov-token': `Bearer ${GOOD}` } }, policyTable(judged));
-    expect(decision).toMatchObject({ policy: judged, presentedToken: GOOD });
+    expect(decision).toMatchObject({ policy: judged, presentedToken: { text: GOOD } });
     expect(decision.verifiedToken).toMatchObject({ keyId: 'current', claims: { did: 'a device' } });
   });
 
-  it('keeps the verified token where a later step failed', () => {
+  it('has the verified token if a later step failed', () => {
     const decision = decideOn({ headers: { 'approov-token': mintToken({ exp: 1 }) } });
     expect(decision).toMatchObject({ reason: 'token_expired', verifiedToken: { keyId: 'current' } });
   });
 
-  it('knows the key where what it signed is no JSON object', () => {
+  it('has the key id if the signed payload is not a JSON object', () => {
     const decision = decideOn({ headers: { 'approov-token': mintToken([]) } });
     expect(decision).toMatchObject({ reason: 'invalid_token_format', verifiedToken: { keyId: 'current' } });
   });
 
-  it('holds no verified token where no key verified it', () => {
+  it('has no verified token if no key verified it', () => {
     const decision = decideOn({ headers: { 'approov-token': FORGED } });
-    expect(decision).toMatchObject({ presentedToken: FORGED, verifiedToken: undefined });
+    expect(decision).toMatchObject({ presentedToken: { text: FORGED }, verifiedToken: undefined });
   });
 
-  it('asks for no verification where no token is looked for', () => {
-    const never: TokenVerifier = () => {
-      throw new Error('asked');
+  it('does not verify a token if the policy is off or the token is repeated', () => {
+    const never: VerifyToken = () => {
+      throw new Error('verified');
     };
     const headers = { 'approov-token': GOOD };
     expect(decideOn({ headers }, modeTable('off'), never).reason).toBe('policy_off');
@@ -163,34 +188,42 @@ describe('a decision', () => {
   });
 
   it.each([
-    { name: 'nothing', headers: {}, expected: undefined },
-    { name: 'a word in Approov-Status', headers: { 'approov-status': 'no_network' }, expected: 'no_network' },
+    { name: 'without a status', headers: {}, expected: undefined },
     {
-      name: 'a word in any case, trimmed',
+      name: 'with a word in Approov-Status',
+      headers: { 'approov-status': 'no_network' },
+      expected: 'no_network',
+    },
+    {
+      name: 'with a word in any case, trimmed',
       headers: { 'approov-status': ' REJECTED ' },
       expected: 'rejected',
     },
-    { name: 'a word that is not known', headers: { 'approov-status': 'sunny' }, expected: 'other' },
-    { name: 'two words', headers: { 'approov-status': ['rejected', 'rejected'] }, expected: 'other' },
-    { name: 'an empty header', headers: { 'approov-status': ' ' }, expected: undefined },
-    { name: 'a word in place of the token', headers: { 'approov-token': 'BAD_URL' }, expected: 'bad_url' },
+    { name: 'with an unknown word', headers: { 'approov-status': 'sunny' }, expected: 'other' },
+    { name: 'with two words', headers: { 'approov-status': ['rejected', 'rejected'] }, expected: 'other' },
+    { name: 'with an empty Approov-Status', headers: { 'approov-status': ' ' }, expected: undefined },
     {
-      name: 'a word beside a token',
+      name: 'with a word in place of the token',
+      headers: { 'approov-token': 'BAD_URL' },
+      expected: 'bad_url',
+    },
+    {
+      name: 'with a word and a token',
       headers: { 'approov-token': GOOD, 'approov-status': 'success' },
       expected: 'success',
     },
     {
-      name: 'a word in both, of which the header’s own counts',
+      name: 'with a word in both headers',
       headers: { 'approov-token': 'BAD_URL', 'approov-status': 'rejected' },
       expected: 'rejected',
     },
-  ])('holds what the SDK says of itself: $name', ({ headers, expected }) => {
+  ])('has the SDK status of a request $name: $expected', ({ headers, expected }) => {
     expect(decideOn({ headers }).sdkStatus).toBe(expected);
   });
 
-  it('holds what the SDK says even where Envoy names an unknown policy or the policy is off', () => {
+  it('has the SDK status even if the policy is unknown or off', () => {
     const request = { headers: { 'approov-status': 'rejected' } };
-    expect(decideOn({ ...request, policyName: 'nobody' }).sdkStatus).toBe('rejected');
+    expect(decideOn({ ...request, policyName: 'unconfigured' }).sdkStatus).toBe('rejected');
     expect(decideOn(request, modeTable('off')).sdkStatus).toBe('rejected');
   });
 });
@@ -203,8 +236,8 @@ describe('an ambiguous path', () => {
   const enforce = inMode('enforce');
 
   it.each([
-    { name: 'an open default gives way to a strict route', table: [off, enforce], expected: 'enforce deny' },
-    { name: 'a strict default gives way to no open route', table: [enforce, off], expected: 'enforce deny' },
+    { name: 'a strict route wins over an open default', table: [off, enforce], expected: 'enforce deny' },
+    { name: 'a strict default wins over an open route', table: [enforce, off], expected: 'enforce deny' },
     { name: 'deny wins over limit', table: [limit, observe, enforce], expected: 'enforce deny' },
     { name: 'limit wins over allow', table: [observe, off, limit], expected: 'limit limit' },
     { name: 'the default wins a tie', table: [observe, off], expected: 'observe allow' },
@@ -213,27 +246,27 @@ describe('an ambiguous path', () => {
       table: [off, limit, { ...limit, name: 'later' }],
       expected: 'limit limit',
     },
-    { name: 'the default alone, where no route is', table: [limit], expected: 'limit limit' },
-  ])('gets the strictest outcome for a request without token: $name', ({ table, expected }) => {
+    { name: 'the default alone, without routes', table: [limit], expected: 'limit limit' },
+  ])('gets the strictest outcome: $name', ({ table, expected }) => {
     const [byDefault = off, ...routed] = table;
     const routes = routed.map((each) => route(each, { pathPrefix: '/nowhere' }));
     const decision = decideOn({ path: '/a/../b' }, policyTable(byDefault, routes));
     expect(`${decision.policy?.name} ${decision.action}`).toBe(expected);
   });
 
-  it('gets for a valid token the outcome of the first of the policies that it satisfies', () => {
+  it('gets the outcome of the first policy if a valid token satisfies all', () => {
     const table = policyTable(limit, [route(enforce), route(observe)]);
     const decision = decideOn({ path: '/a;b', headers: { 'approov-token': GOOD } }, table);
     expect(decision).toMatchObject({ action: 'allow', reason: 'ok', policy: { name: 'limit' } });
   });
 
-  it('proves nothing by a valid token where a policy that could apply looks for none', () => {
+  it('is skipped, not verified, if a policy that could apply is off', () => {
     const table = policyTable(limit, [route(enforce), route(off)]);
     const decision = decideOn({ path: '/a;b', headers: { 'approov-token': GOOD } }, table);
     expect(decision).toMatchObject({ action: 'allow', reason: 'policy_off', policy: { name: 'off' } });
   });
 
-  it('is not judged more weakly because Envoy named a weaker policy', () => {
+  it('does not escape a strict policy because Envoy named a weaker one', () => {
     const table = policyTable(enforce, [], [observe]);
     const decided = ['/search', '/search/%2e%2e;/orders'].map((path) =>
       decideOn({ path, policyName: 'observe' }, table),
@@ -244,8 +277,8 @@ describe('an ambiguous path', () => {
     ]);
   });
 
-  it('leaves a policy that is not configured unknown', () => {
-    expect(decideOn({ path: '/a;b', policyName: 'nobody' }, policyTable(off))).toMatchObject({
+  it('is denied if Envoy names a policy that is not configured', () => {
+    expect(decideOn({ path: '/a;b', policyName: 'unconfigured' }, policyTable(off))).toMatchObject({
       action: 'deny',
       reason: 'unknown_policy',
       policy: undefined,
@@ -253,7 +286,7 @@ describe('an ambiguous path', () => {
     });
   });
 
-  it('is refused by the one policy that demands more', () => {
+  it('is denied by the one policy that requires more', () => {
     const bound = policy({ name: 'bound', binding: { headers: ['authorization'], when: 'required' } });
     const table = policyTable(policy(), [route(bound, { pathPrefix: '/pay' })]);
     const headers = { 'approov-token': GOOD };
@@ -282,11 +315,11 @@ describe('an ambiguous host', () => {
     },
   );
 
-  it('is no audience, and has none of the keys that serve some hosts only', () => {
+  it('matches no audience, and selects no key that serves some hosts only', () => {
     const hosts: string[] = [];
     const audienceIsHost = policyTable(policy({ audience: 'host' }));
     const headers = { 'approov-token': mintToken({ exp: NOW + 300, aud: 'key.example.com' }) };
-    const by: TokenVerifier = (token, host) => {
+    const by: VerifyToken = (token, host) => {
       hosts.push(host);
       return verify(token, KEYSET);
     };
@@ -299,20 +332,16 @@ describe('an ambiguous host', () => {
 });
 
 describe('the clock', () => {
-  it('is the one that is given, and its fractions count', () => {
+  it('counts fractions of a second', () => {
     const request = { headers: { 'approov-token': mintToken({ exp: 100.5 }) } };
-    const reasonAt = (now: number) => decideAt(request, modeTable('enforce'), verifyByOurs, now).reason;
+    const reasonAt = (now: number) => decideAt(request, modeTable('enforce'), verifyWithKeyset, now).reason;
     expect(reasonAt(100.49)).toBe('ok');
     expect(reasonAt(100.5)).toBe('token_expired');
   });
 
-  it('is not looked at for a signature, so a remembered token is judged anew', () => {
-    const remembered = verify(mintToken({ exp: NOW }), KEYSET) as VerifiedToken;
-    const decision = decideOn(
-      { headers: { 'approov-token': 'x.y.z' } },
-      modeTable('enforce'),
-      () => remembered,
-    );
+  it('applies to a cached token on every check', () => {
+    const cached = verify(mintToken({ exp: NOW }), KEYSET);
+    const decision = decideOn({ headers: { 'approov-token': 'x.y.z' } }, modeTable('enforce'), () => cached);
     expect(decision.reason).toBe('token_expired');
   });
 });

@@ -1,4 +1,3 @@
-/** Tests how hosts are read and compared. */
 import { describe, expect, it } from 'vitest';
 import { matchesHost, normalizeHost, readHost } from '../../../src/authz/host.ts';
 
@@ -21,7 +20,7 @@ describe('readHost', () => {
     { host: '192.0.2.1:80', expected: '192.0.2.1' },
     { host: LONGEST, expected: LONGEST },
     { host: `${LONGEST}.:65535`, expected: LONGEST },
-  ])('makes $expected of $host', ({ host, expected }) => {
+  ])('normalises $host to $expected', ({ host, expected }) => {
     expect(readHost(host)).toBe(expected);
   });
 
@@ -67,7 +66,7 @@ describe('readHost', () => {
     `a${LONGEST}`,
     `a${LONGEST}.:443`,
     'a'.repeat(60_000),
-  ])('finds no host in %j', (host) => {
+  ])('rejects %j', (host) => {
     expect(readHost(host)).toBeUndefined();
   });
 });
@@ -76,7 +75,7 @@ describe('normalizeHost', () => {
   it.each([
     { host: '*.Example.com.:443', expected: '*.example.com' },
     { host: '[2001:DB8::1]:443', expected: '[2001:db8::1]' },
-  ])('makes $expected of $host', ({ host, expected }) => {
+  ])('normalises $host to $expected', ({ host, expected }) => {
     expect(normalizeHost(host)).toBe(expected);
   });
 });
@@ -93,7 +92,7 @@ describe('matchesHost', () => {
     { pattern: '*.example.com', host: 'badexample.com', isMatch: false },
     { pattern: '*.example.com', host: '*.example.com', isMatch: true },
     { pattern: '*.example.com', host: '', isMatch: false },
-  ])('says of $host under $pattern: $isMatch', ({ pattern, host, isMatch }) => {
+  ])('matches $host with $pattern: $isMatch', ({ pattern, host, isMatch }) => {
     expect(matchesHost(pattern, host)).toBe(isMatch);
   });
 });

@@ -1,4 +1,4 @@
-/** Tests how much of a path is read, by counting: its sender chooses its length, and the operator the number of routes. */
+/** Tests the cost of matching a path by counting what is read: the sender chooses its length, the operator the number of routes. */
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import * as paths from '../../../src/authz/path.ts';
 import { choosePolicies } from '../../../src/authz/policy.ts';
@@ -36,7 +36,7 @@ describe('a path is read', () => {
     },
   );
 
-  it('not decoded where neither it nor a prefix has anything to decode or to fold', () => {
+  it('not decoded if neither it nor a prefix has anything to decode or fold', () => {
     const bare = policyTable(policy(), [route(policy({ name: 'a' }), { pathPrefix: '/orders' })]);
     vi.clearAllMocks();
     choosePolicies(checkRequest({ path: '/orders/42' }), bare);

@@ -1,4 +1,4 @@
-/** Tests which paths are plain, and that every upstream reads a plain path alike. */
+/** Tests which paths are plain, and that models of upstreams read a plain path alike. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isPlainPath, matchesPrefix, pathOf, readPath } from '../../../src/authz/path.ts';
@@ -133,7 +133,7 @@ describe('a plain path', () => {
     expect(isPlainPath(path)).toBe(false);
   });
 
-  it('encodes no unreserved character but ~, no delimiter of paths, and no control character', () => {
+  it('has no percent-encoded unreserved character but ~, path delimiter or control character', () => {
     const ascii = Array.from({ length: 128 }, (_, code) => code);
     const encodable = ascii.filter((code) => {
       const hex = code.toString(16).padStart(2, '0');
@@ -144,7 +144,7 @@ describe('a plain path', () => {
     expect(String.fromCharCode(...encodable)).toBe(' !"$&\'()*+,:<=>@[]^`{|}~');
   });
 
-  it('has of ASCII what a segment may have, and [ ] |', () => {
+  it('may have every ASCII pchar but ; and also [ ] |', () => {
     const ascii = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code));
     expect(ascii.filter((character) => isPlainPath(`/a${character}b`)).join('')).toBe(
       "!$&'()*+,-./0123456789:=@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_abcdefghijklmnopqrstuvwxyz|~",
@@ -155,7 +155,7 @@ describe('a plain path', () => {
 /** Segments as an upstream finds them, once decoded. */
 type Reader = (path: string) => readonly string[];
 
-/** As RFC 3986 has it: split, then decode once. */
+/** As RFC 3986 defines it: split, then decode once. */
 const readOnce: Reader = (path) => path.slice(1).split('/').map(decodeURIComponent);
 
 const decodeBytes = (text: string): Buffer =>
@@ -166,7 +166,7 @@ const decodeBytes = (text: string): Buffer =>
     'latin1',
   );
 
-/** Reads sequences longer than needed, as old decoders do: `C0 AE` is `.`. */
+/** Accepts overlong sequences, as old decoders do: `C0 AE` is `.`. */
 function decodeLeniently(bytes: Buffer): string {
   let text = '';
   for (let index = 0; index < bytes.length; ) {
@@ -270,14 +270,14 @@ describe('upstreams', () => {
     ['collapses slashes', '//orders'],
     ['takes a backslash for a slash', '/public/..%5c..%5corders'],
     ['ignores dots and spaces that end a name of nothing else', '/public/..%20/orders'],
-  ])('differ over an ambiguous one: one that %s reads %s as /orders', (name, ambiguous) => {
+  ])('differ on an ambiguous path: one that %s reads %s as /orders', (name, ambiguous) => {
     expect(isPlainPath(ambiguous)).toBe(false);
     expect(READERS[name]?.(ambiguous)).toEqual(['orders']);
   });
 });
 
 describe('the readings of a path', () => {
-  it('are as sent, decoded, and both without case', () => {
+  it('are as sent, decoded, and both case-folded', () => {
     expect(readPath('/A%40%C3%89', 100)).toEqual({
       sent: '/A%40%C3%89',
       decoded: '/A@\xc3\x89',
@@ -286,7 +286,7 @@ describe('the readings of a path', () => {
     });
   });
 
-  it('end where no prefix is compared further, however long the path is', () => {
+  it('are no longer than what prefixes are compared with, however long the path is', () => {
     expect(readPath(`/%40${'%40'.repeat(10_000)}`, 4)).toEqual({
       sent: '/%40',
       decoded: '/@@@',

@@ -1,4 +1,3 @@
-/** Tests which policies judge a request. */
 import { describe, expect, it } from 'vitest';
 import { choosePolicies } from '../../../src/authz/policy.ts';
 import { checkRequest, policy, policyTable, route } from '../../support/check.ts';
@@ -48,7 +47,7 @@ describe('the policy that Envoy names', () => {
 });
 
 describe('routes', () => {
-  it('judge by the first that matches, else by the default policy', () => {
+  it('apply the policy of the first match, else the default policy', () => {
     const table = policyTable(byDefault, [route(a, { pathPrefix: '/a/b' }), route(b, { pathPrefix: '/a' })]);
     expect(['/a/b', '/a/c', '/d'].map((path) => chosen({ path }, table))).toEqual([
       ['a'],
@@ -86,7 +85,7 @@ describe('routes', () => {
     },
   );
 
-  it('compare prefixes of other lengths to their own ends', () => {
+  it('compare prefixes of different lengths in full', () => {
     const table = policyTable(byDefault, [
       route(a, { pathPrefix: '/%40%40%40%40' }),
       route(b, { pathPrefix: '/@' }),
@@ -97,7 +96,7 @@ describe('routes', () => {
     expect(chosen({ path: '/@@@@@' }, table)).toEqual(['default']);
   });
 
-  it('match all by what they leave out', () => {
+  it('match everything on an omitted field', () => {
     const table = policyTable(byDefault, [route(a)]);
     expect(chosen({ path: '', method: '' }, table)).toEqual(['a']);
   });
@@ -161,7 +160,7 @@ describe('routes', () => {
     ]);
   });
 
-  it('match only where host, prefix and method all do', () => {
+  it('match only if host, prefix and method all match', () => {
     const table = policyTable(byDefault, [
       route(a, { host: 'api.example.com', pathPrefix: '/a', methods: ['GET'] }),
     ]);
@@ -192,19 +191,19 @@ describe('an ambiguous path', () => {
     },
   );
 
-  it('is judged by the policy that Envoy named before all others', () => {
+  it('gets the policy that Envoy named first, then all others that could apply', () => {
     expect(chosen({ path: '/x//y', policyName: 'named' }, table)).toEqual(['named', 'default', 'b', 'a']);
     expect(chosen({ path: '/x//y', policyName: 'a' }, table)).toEqual(['a', 'default', 'b']);
   });
 
-  it('is judged by the default policy beside the one that Envoy named where no route is', () => {
+  it('gets the default policy besides the one that Envoy named, without routes', () => {
     expect(chosen({ path: '/x//y', policyName: 'named' }, policyTable(byDefault, [], [named]))).toEqual([
       'named',
       'default',
     ]);
   });
 
-  it('is not judged by routes of another host or method', () => {
+  it('does not get the policies of routes with another host or method', () => {
     const others = policyTable(byDefault, [
       route(a, { host: 'other.test' }),
       route(b, { methods: ['POST'] }),
@@ -212,7 +211,7 @@ describe('an ambiguous path', () => {
     expect(chosen({ path: '/x//y' }, others)).toEqual(['default']);
   });
 
-  it('is what the query has no part in', () => {
+  it('is not ambiguous because of its query', () => {
     const request = { path: '/a?b#c;d//e/../f\\g%2f', method: 'PUT', host: 'other.test' };
     expect(chosen(request, table)).toEqual(['default']);
     expect(choosePolicies(checkRequest(request), table).ambiguous).toBeUndefined();
@@ -244,21 +243,21 @@ describe('an ambiguous host', () => {
     },
   );
 
-  it('has the paths of routes compared without case too', () => {
+  it('has its path compared case-folded too', () => {
     expect(chosen({ host: '', path: '/A' }, table)).toEqual(['default', 'named', 'a', 'b']);
   });
 
-  it('is judged by the policy that Envoy named in place of what routes without host choose', () => {
+  it('gets the policy that Envoy named instead of those of routes without a host', () => {
     expect(chosen({ host: '', path: '/a', policyName: 'other' }, table)).toEqual(['other', 'a', 'b']);
   });
 
-  it('with an ambiguous path is judged by every policy but those of routes with another method', () => {
+  it('with an ambiguous path gets every policy except those of routes with another method', () => {
     const request = { host: '', path: '/a//b', policyName: 'other' };
     expect(chosen(request, table)).toEqual(['other', 'default', 'named', 'a', 'b']);
     expect(choosePolicies(checkRequest(request), table).ambiguous).toBe('path');
   });
 
-  it('is nothing that a valid host with port, dot or brackets has', () => {
+  it('is not a valid host with port, trailing dot or brackets', () => {
     for (const host of ['API.example.com.:443', '[::1]:8080', 'localhost']) {
       expect(choosePolicies(checkRequest({ host }), table).ambiguous).toBeUndefined();
     }

@@ -1,9 +1,8 @@
-/** Owns the proof that the table of reasons is the contract's, row by row. */
 import { describe, expect, it } from 'vitest';
 import { REASON_NAMES, REASONS, STEPS } from '../../../src/authz/reason.ts';
 
 describe('the reasons', () => {
-  it('are the contract’s, each with its verdict and step', () => {
+  it('each have the verdict and step of the contract', () => {
     const rows = Object.entries(REASONS).map(([name, { verdict, step }]) => [name, verdict, step]);
     expect(rows).toEqual([
       ['ok', 'verified', undefined],
@@ -31,13 +30,13 @@ describe('the reasons', () => {
     expect(REASON_NAMES).toEqual(Object.keys(REASONS));
   });
 
-  it.each(REASON_NAMES)('say in sentences what %s means and what to do', (name) => {
+  it.each(REASON_NAMES)('explain %s and its remedy in sentences', (name) => {
     const { meaning, remedy } = REASONS[name];
     expect(meaning).toMatch(/^[`A-Z].+\.$/);
     expect(remedy).toMatch(/^[A-Z].+\.$/);
   });
 
-  it('never tell a failed attestation from a forgery, which cannot be told apart', () => {
+  it('never distinguish a failed attestation from a forgery', () => {
     for (const { meaning, remedy } of Object.values(REASONS)) {
       const text = `${meaning} ${remedy}`;
       expect(/attestation/.test(text), text).toBe(/forg/.test(text));
@@ -47,7 +46,7 @@ describe('the reasons', () => {
 });
 
 describe('the steps', () => {
-  it('are taken in the contract’s order', () => {
+  it('are in the order of the contract', () => {
     expect(Object.keys(STEPS)).toEqual([
       'policy',
       'token',
@@ -59,7 +58,7 @@ describe('the steps', () => {
     ]);
   });
 
-  it('each give a reason', () => {
+  it('each have a reason', () => {
     const used = new Set(Object.values(REASONS).map((row) => row.step));
     expect(Object.keys(STEPS).filter((step) => !used.has(step as keyof typeof STEPS))).toEqual([]);
   });

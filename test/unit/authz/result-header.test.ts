@@ -1,4 +1,3 @@
-/** Owns the proof that the headers we own are the contract's nine. */
 import { describe, expect, it } from 'vitest';
 import { FORWARDABLE_CLAIMS } from '../../../src/authz/policy.ts';
 import {
@@ -11,7 +10,7 @@ import {
   VERDICT_HEADER,
 } from '../../../src/authz/result-header.ts';
 
-describe('the headers that tell the outcome', () => {
+describe('the result headers', () => {
   it('are nine', () => {
     expect(RESULT_HEADERS).toEqual([
       'x-approov-verdict',
@@ -26,7 +25,7 @@ describe('the headers that tell the outcome', () => {
     ]);
   });
 
-  it('go by these names', () => {
+  it('have these names', () => {
     expect([VERDICT_HEADER, ACTION_HEADER, REASON_HEADER]).toEqual([
       'x-approov-verdict',
       'x-approov-action',
@@ -35,7 +34,7 @@ describe('the headers that tell the outcome', () => {
     expect(FORWARDABLE_CLAIMS.map(claimHeader)).toEqual(RESULT_HEADERS.slice(3));
   });
 
-  it('have every spelling with an underscore for an alias', () => {
+  it('have every spelling with an underscore as an alias', () => {
     const spellings = RESULT_HEADERS.flatMap((name) =>
       ['-', '_'].flatMap((first) =>
         ['-', '_'].map((second) => name.replace('-', first).replace(/-(?=[a-z]+$)/, second)),

@@ -1,41 +1,41 @@
-/** Owns the proof of how one token is found in a request. */
 import { describe, expect, it } from 'vitest';
+import { CompactToken } from '../../../src/approov/compact-token.ts';
 import { SDK_STATUSES } from '../../../src/approov/sdk-status.ts';
 import { readTokenHeader } from '../../../src/authz/token-header.ts';
 import { checkRequest, policy } from '../../support/check.ts';
 
 const MISSING = { kind: 'missing_approov_token', sdkStatus: undefined };
 const DUPLICATE = { kind: 'duplicate_approov_token' };
-const token = (text: string) => ({ kind: 'token', token: text });
+const token = (text: string) => ({ kind: 'token', token: new CompactToken(text) });
 
-describe('without a prefix', () => {
+describe('a token header without a configured prefix', () => {
   it.each([
-    { name: 'no header', values: [], expected: MISSING },
-    { name: 'an empty header', values: [''], expected: MISSING },
-    { name: 'a blank header', values: [' \t '], expected: MISSING },
+    { name: 'no value', values: [], expected: MISSING },
+    { name: 'an empty value', values: [''], expected: MISSING },
+    { name: 'a blank value', values: [' \t '], expected: MISSING },
     { name: 'a token', values: ['a.b.c'], expected: token('a.b.c') },
     { name: 'a token with blanks around it', values: ['\t a.b.c '], expected: token('a.b.c') },
-    { name: 'a blank inside, which is the token’s own fault', values: ['a.b c'], expected: token('a.b c') },
+    { name: 'a token with a space inside', values: ['a.b c'], expected: token('a.b c') },
     {
-      name: 'a scheme that no prefix was configured for',
+      name: 'an unconfigured prefix',
       values: ['Bearer a.b.c'],
       expected: token('Bearer a.b.c'),
     },
-    { name: 'two headers', values: ['a.b.c', 'a.b.c'], expected: DUPLICATE },
-    { name: 'two headers, one empty', values: ['', 'a.b.c'], expected: DUPLICATE },
-    { name: 'two headers, both empty', values: ['', ''], expected: DUPLICATE },
+    { name: 'two values', values: ['a.b.c', 'a.b.c'], expected: DUPLICATE },
+    { name: 'two values, one empty', values: ['', 'a.b.c'], expected: DUPLICATE },
+    { name: 'two values, both empty', values: ['', ''], expected: DUPLICATE },
     { name: 'two tokens that Envoy joined', values: ['a.b.c,a.b.c'], expected: DUPLICATE },
     { name: 'two tokens joined with a blank', values: ['a.b.c, a.b.c'], expected: DUPLICATE },
     { name: 'a comma at the end', values: ['a.b.c,'], expected: DUPLICATE },
     { name: 'a comma alone', values: [','], expected: DUPLICATE },
     { name: 'a status word and a token joined', values: ['rejected,a.b.c'], expected: DUPLICATE },
     {
-      name: 'a word of an SDK that is newer than this list',
+      name: 'the status word of a newer SDK',
       values: ['Not_Attested'],
       expected: { kind: 'missing_approov_token', sdkStatus: 'other' },
     },
     {
-      name: 'letters and a digit, which no status word has',
+      name: 'letters and a digit, so no status word',
       values: ['status2'],
       expected: token('status2'),
     },
@@ -44,26 +44,26 @@ describe('without a prefix', () => {
       values: [Buffer.from([0x61, 0xff])],
       expected: token('a\u00ff'),
     },
-  ])('finds in $name: $expected.kind', ({ values, expected }) => {
+  ])('that has $name is read as $expected.kind', ({ values, expected }) => {
     const request = checkRequest({ headers: { 'approov-token': values } });
     expect(readTokenHeader(request, policy())).toEqual(expected);
   });
 
-  it.each(SDK_STATUSES)('finds no token but the SDK status word %s, in any case', (word) => {
+  it.each(SDK_STATUSES)('that has the SDK status word %s in any case has no token', (word) => {
     for (const text of [word, word.toUpperCase(), ` ${word}\t`]) {
       const request = checkRequest({ headers: { 'approov-token': text } });
       expect(readTokenHeader(request, policy())).toEqual({ kind: 'missing_approov_token', sdkStatus: word });
     }
   });
 
-  it('looks into the policy’s header and no other', () => {
+  it('is the policy’s and no other', () => {
     const request = checkRequest({ headers: { 'approov-token': 'a.b.c', 'x-token': 'd.e.f' } });
     expect(readTokenHeader(request, policy({ tokenHeader: 'x-token' }))).toEqual(token('d.e.f'));
     expect(readTokenHeader(request, policy({ tokenHeader: 'authorization' }))).toEqual(MISSING);
   });
 });
 
-describe('with a prefix', () => {
+describe('a token header with a configured prefix', () => {
   it.each([
     { name: 'the prefix and a token', value: 'Bearer a.b.c', expected: token('a.b.c') },
     { name: 'the prefix in another case', value: 'bEARER a.b.c', expected: token('a.b.c') },
@@ -74,11 +74,11 @@ describe('with a prefix', () => {
       value: 'Bearer Bearer a.b.c',
       expected: token('Bearer a.b.c'),
     },
-    { name: 'the prefix without its blank', value: 'Bearera.b.c', expected: token('Bearera.b.c') },
+    { name: 'the prefix without its space', value: 'Bearera.b.c', expected: token('Bearera.b.c') },
     { name: 'the prefix alone', value: 'Bearer ', expected: MISSING },
     { name: 'the prefix alone, trimmed by a proxy', value: 'Bearer', expected: MISSING },
-    { name: 'nothing', value: '', expected: MISSING },
-    { name: 'another scheme', value: 'Basic abc', expected: token('Basic abc') },
+    { name: 'an empty value', value: '', expected: MISSING },
+    { name: 'another prefix', value: 'Basic abc', expected: token('Basic abc') },
     {
       name: 'the prefix and a status word',
       value: 'Bearer NO_NETWORK',
@@ -90,13 +90,13 @@ describe('with a prefix', () => {
       expected: { kind: 'missing_approov_token', sdkStatus: 'no_network' },
     },
     { name: 'the prefix and two tokens', value: 'Bearer a.b.c,Bearer a.b.c', expected: DUPLICATE },
-  ])('finds in $name: $expected.kind', ({ value, expected }) => {
+  ])('that has $name is read as $expected.kind', ({ value, expected }) => {
     const request = checkRequest({ headers: { authorization: value } });
     const reading = policy({ tokenHeader: 'authorization', tokenPrefix: 'bearer ' });
     expect(readTokenHeader(request, reading)).toEqual(expected);
   });
 
-  it('strips a prefix that has no blank', () => {
+  it('may have a prefix without a space', () => {
     const request = checkRequest({ headers: { 'approov-token': 'JWT:a.b.c' } });
     expect(readTokenHeader(request, policy({ tokenPrefix: 'jwt:' }))).toEqual(token('a.b.c'));
   });

@@ -1,4 +1,3 @@
-/** Owns the proof of the table by which an action follows from mode and verdict. */
 import { describe, expect, it } from 'vitest';
 import { actionFor, isStricter, MODES, UNKNOWN } from '../../../src/authz/verdict.ts';
 
@@ -7,7 +6,7 @@ describe('actionFor', () => {
     { mode: 'observe', verified: 'allow', unverified: 'allow', fault: 'allow', skipped: 'allow' },
     { mode: 'limit', verified: 'allow', unverified: 'limit', fault: 'deny', skipped: 'allow' },
     { mode: 'enforce', verified: 'allow', unverified: 'deny', fault: 'deny', skipped: 'allow' },
-    // The contract has no unverified check under `off`: should a bug make one, it fails closed.
+    // A check under `off` is never unverified; a bug that makes one fails closed.
     { mode: 'off', verified: 'allow', unverified: 'deny', fault: 'deny', skipped: 'allow' },
     { mode: 'unknown', verified: 'allow', unverified: 'deny', fault: 'deny', skipped: 'allow' },
   ] as const)('under $mode', ({ mode, verified, unverified, fault, skipped }) => {
@@ -19,13 +18,13 @@ describe('actionFor', () => {
     }).toEqual({ verified, unverified, fault, skipped });
   });
 
-  it('knows the four modes of the configuration, and one more where no policy was found', () => {
+  it('covers the four configured modes, and unknown', () => {
     expect([...MODES, UNKNOWN]).toEqual(['off', 'observe', 'limit', 'enforce', 'unknown']);
   });
 });
 
 describe('isStricter', () => {
-  it('puts deny over limit, allow unverified, skipped and verified in this order, and none over itself', () => {
+  it('orders deny, limit, allow unverified, skipped, verified', () => {
     const outcomes = [
       { action: 'deny', verdict: 'unverified' },
       { action: 'limit', verdict: 'unverified' },

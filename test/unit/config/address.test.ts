@@ -1,4 +1,4 @@
-/** Owns the proof of which listen addresses are read, and how they are written again. */
+/** Tests parsing and formatting of listen addresses. */
 import { describe, expect, it } from 'vitest';
 import { formatAddress, parseAddress } from '../../../src/config/address.ts';
 

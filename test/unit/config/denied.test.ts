@@ -1,4 +1,4 @@
-/** Holds which refusals a configuration may give, for all and for one policy. */
+/** Tests which denied responses a configuration may set, for all policies and for one. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
@@ -43,7 +43,7 @@ describe.each([
     ['{trailer: a}', `trailer: ${HOP}`],
     ['{Transfer-Encoding: chunked}', `Transfer-Encoding: ${HOP}`],
     ['{upgrade: a}', `upgrade: ${HOP}`],
-  ])('has no headers %s', (headers, expected) => {
+  ])('must not have the headers %s', (headers, expected) => {
     const { problems } = parse(around(`{headers: ${headers}}`));
     expect(problems.map(({ path, message }) => `${path}: ${message}`)).toEqual([
       `${place}.headers.${expected}`,
@@ -57,20 +57,20 @@ describe.each([
     ],
     ['{contentType: ""}', 'contentType: must be a media type'],
     ['{text: a}', 'text: unknown field'],
-  ])('is not %s', (denied, expected) => {
+  ])('must not be %s', (denied, expected) => {
     const { problems } = parse(around(denied));
     expect(problems.map(({ path, message }) => `${path}: ${message}`)).toEqual([`${place}.${expected}`]);
   });
 });
 
-describe('the refusal of a policy', () => {
+describe('the denied response of a policy', () => {
   const policies = (text: string) => parse(text).config?.policyTable.policies;
 
-  it('is the one for all, unless the policy has its own', () => {
+  it('is the top-level one, unless the policy sets its own', () => {
     expect(policies('denied: {status: 403}')?.get('default')?.denied).toBeUndefined();
   });
 
-  it('has from the one for all each field that the policy leaves out', () => {
+  it('inherits each field that the policy leaves out', () => {
     const table = policies(`
 denied: {status: 403, body: all, headers: {Retry-After: "30"}}
 policies:
@@ -95,7 +95,7 @@ policies:
   });
 });
 
-it('that the Istio page gives for browsers is one that the service takes', () => {
+it('the denied response for browsers in the Istio page is valid', () => {
   const page = readFileSync(new URL('../../../docs/install/istio.md', import.meta.url), 'utf8');
   const [, example = ''] = /```yaml\n( *config:\n.*?denied:.*?)```/s.exec(page) ?? [];
   const { config } = parseYaml(example) as { config: object };

@@ -1,4 +1,4 @@
-/** Owns the proof of which environment variables are read, and which value each overrides. */
+/** Tests which environment variables are read, and which value each overrides. */
 import { describe, expect, it } from 'vitest';
 import {
   applyOverrides,
@@ -28,7 +28,7 @@ describe('readVariable', () => {
 });
 
 describe('applyOverrides', () => {
-  it('puts each variable where the contract says, into a file that says nothing of it', () => {
+  it('sets the field of each variable in an empty file', () => {
     const content: RawObject = { policies: { default: {} } };
     const origins = applyOverrides(content, ALL, 'default', []);
     expect(content).toEqual({
@@ -45,7 +45,7 @@ describe('applyOverrides', () => {
     ]);
   });
 
-  it('overrides what the file says and leaves the rest of it', () => {
+  it('overrides a value of the file and leaves the others', () => {
     const content: RawObject = {
       policies: { strict: { mode: 'enforce', binding: null, tokenHeader: 't' }, default: { mode: 'limit' } },
       listen: { grpc: '0.0.0.0:1', unixSocketMode: '0600' },
@@ -66,7 +66,7 @@ describe('applyOverrides', () => {
     });
   });
 
-  it('changes nothing for variables that are empty, or that are none of ours', () => {
+  it('ignores empty and foreign variables', () => {
     const content: RawObject = {};
     const env = {
       ...Object.fromEntries(Object.keys(ALL).map((name) => [name, ''])),
@@ -78,7 +78,7 @@ describe('applyOverrides', () => {
     expect(content).toEqual({});
   });
 
-  it('leaves what is no object where one belongs, for the reader of the file to refuse', () => {
+  it('leaves a parent that is not an object, for the schema to refuse', () => {
     const content: RawObject = { policies: { default: 5 }, listen: [], log: null };
     expect([...applyOverrides(content, ALL, 'default', [])]).toEqual([]);
     expect(content).toEqual({ policies: { default: 5 }, listen: [], log: null });
@@ -94,7 +94,7 @@ describe('withOrigin', () => {
     { path: 'policies.default.bindingX', expected: 'is wrong' },
     { path: 'policies.default', expected: 'is wrong' },
     { path: 'policies.other.binding', expected: 'is wrong' },
-  ])('says of a problem at $path: $expected', ({ path, expected }) => {
+  ])('turns a problem at $path into: $expected', ({ path, expected }) => {
     expect(withOrigin({ path, message: 'is wrong' }, origins)).toEqual({ path, message: expected });
   });
 });
@@ -106,7 +106,7 @@ describe('isRawObject', () => {
     { value: null, expected: false },
     { value: 'text', expected: false },
     { value: undefined, expected: false },
-  ])('says of $value: $expected', ({ value, expected }) => {
+  ])('is $expected for $value', ({ value, expected }) => {
     expect(isRawObject(value)).toBe(expected);
   });
 });

@@ -1,4 +1,4 @@
-/** Owns the proof of how the effective configuration is printed: complete, marked, and without a secret. */
+/** Tests the printed effective configuration: complete, with origins, and without secrets. */
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { Config } from '../../../src/config/config.ts';
@@ -15,18 +15,18 @@ function configOf(text: string | undefined, env: Env): Config {
 
 type Loaded = Parameters<typeof formatConfig>[1][number];
 
-/** As if each source held one key with this fingerprint. */
+/** As if each configured key had loaded as one key with this fingerprint. */
 function print(config: Config, fingerprint = '0123456789ab', kid?: string): string {
   const keys: Loaded['keys'] = [{ kid, algorithms: ['HS256'], fingerprint }];
   return formatConfig(
     config,
-    config.keys.map((source) => ({ source, keys })),
+    config.keys.map((key) => ({ config: key, keys })),
     [],
   );
 }
 
 describe('the effective configuration', () => {
-  it('of an environment holds every default, and says what each variable set', () => {
+  it('shows every default, and which variable set a value', () => {
     const config = configOf(undefined, {
       APPROOV_BASE64_SECRET: SECRET,
       APPROOV_MODE: 'observe',
@@ -87,12 +87,12 @@ keys:
 `);
   });
 
-  it('marks nothing where the environment set nothing', () => {
+  it('has no notes if the environment set nothing', () => {
     const config = configOf('keys: [{id: a, secretFile: /a}]', {});
     expect(print(config)).not.toContain('#');
   });
 
-  it('marks the policy that defaultPolicy names', () => {
+  it('notes a variable at the policy that defaultPolicy names', () => {
     const text =
       'defaultPolicy: strict\npolicies: {strict: {}, open: {mode: off}}\nkeys: [{id: a, secretFile: /a}]';
     const printed = print(configOf(text, { APPROOV_MODE: 'limit' }));
@@ -100,7 +100,7 @@ keys:
     expect(printed.match(/# from/g)).toHaveLength(1);
   });
 
-  it('tells the file of a secret and where its path came from', () => {
+  it('shows the file of a secret and which variable set its path', () => {
     const config = configOf(undefined, { APPROOV_BASE64_SECRET_FILE: '/run/secret' });
     expect(parse(print(config))['keys']).toEqual([
       { id: 'env', fingerprint: '0123456789ab', secretFile: '/run/secret', algorithms: ['HS256'] },
@@ -108,14 +108,14 @@ keys:
     expect(print(config)).toContain('# from APPROOV_BASE64_SECRET_FILE');
   });
 
-  it('tells keys by id and fingerprint, each its own', () => {
+  it('shows keys by id and fingerprint', () => {
     const { keys, ...rest } = configOf(
       'keys: [{id: a, secretFile: /a, kid: j3AWy6}, {id: b, pemFile: /b, algorithms: [ES256], hosts: [b.test]}]',
       {},
     );
-    const loaded: Loaded[] = keys.map((source) => ({
-      source,
-      keys: [{ kid: source.kid, algorithms: ['HS256'], fingerprint: source.id.repeat(12) }],
+    const loaded: Loaded[] = keys.map((key) => ({
+      config: key,
+      keys: [{ kid: key.kid, algorithms: ['HS256'], fingerprint: key.id.repeat(12) }],
     }));
     expect(parse(formatConfig({ keys, ...rest }, loaded, []))['keys']).toEqual([
       { id: 'a', fingerprint: 'aaaaaaaaaaaa', secretFile: '/a', kid: 'j3AWy6', algorithms: ['HS256'] },
@@ -123,7 +123,7 @@ keys:
     ]);
   });
 
-  it('tells each key of a JWK Set, and none of a URL that is not read here', () => {
+  it('shows each key of a JWK Set file, and none of a URL, which is not fetched', () => {
     const config = configOf(
       'keys: [{id: file, jwksFile: /j}, {id: url, jwksUrl: "https://a.test/jwks", algorithms: [RS256]}]',
       {},
@@ -131,13 +131,13 @@ keys:
     const [file, url] = config.keys;
     const loaded = [
       {
-        source: file as Loaded['source'],
+        config: file as Loaded['config'],
         keys: [
           { kid: 'k1', algorithms: ['ES256'], fingerprint: '111111111111' },
           { kid: undefined, algorithms: ['EdDSA'], fingerprint: '222222222222' },
         ],
       },
-      { source: url as Loaded['source'], keys: undefined },
+      { config: url as Loaded['config'], keys: undefined },
     ] satisfies Loaded[];
     expect(parse(formatConfig(config, loaded, []))['keys']).toEqual([
       {
@@ -157,13 +157,13 @@ keys:
     ['https://a.test/jwks', 'https://a.test/jwks'],
     ['https://a.test/jwks?token=planted#planted', 'https://a.test/jwks?[hidden]'],
     ['https://a.test/jwks#planted?planted', 'https://a.test/jwks#[hidden]'],
-  ])('tells the URL %s without what may open it', (jwksUrl, expected) => {
+  ])('shows the URL %s without query and fragment', (jwksUrl, expected) => {
     const printed = print(configOf(JSON.stringify({ keys: [{ id: 'a', jwksUrl }] }), {}));
     expect(parse(printed)['keys'][0].jwksUrl).toBe(expected);
     expect(printed).not.toContain('planted');
   });
 
-  it('tells where the proxy of the environment may be used, and the CA, but not the proxy', () => {
+  it('notes which URLs may be fetched through the proxy, but does not show the proxy', () => {
     const config = configOf('keys: [{id: a, jwksUrl: "https://a.test/jwks", caFile: /ca}]', {
       HTTPS_PROXY: 'http://user:planted@proxy.test',
     });
@@ -174,7 +174,7 @@ keys:
     expect(printed).not.toContain('proxy.test');
   });
 
-  it('tells decryption keys by id and fingerprint, with the algorithms that they allow', () => {
+  it('shows decryption keys by id and fingerprint, with their algorithms', () => {
     const config = configOf(
       'decryptionKeys: [{id: a, secretFile: /a, contentEncryptionAlgorithms: [A256GCM]}]',
       {
@@ -204,14 +204,14 @@ keys:
     ]);
   });
 
-  it('never holds the secret', () => {
+  it('never contains the secret', () => {
     const config = configOf(undefined, { APPROOV_BASE64_SECRET: SECRET });
     const printed = print(config);
     for (let at = 0; at + 8 <= SECRET.length; at += 4)
       expect(printed).not.toContain(SECRET.slice(at, at + 8));
   });
 
-  it('reads back as the same configuration', () => {
+  it('parses as the same configuration', () => {
     const text = `
 listen: {grpc: "[::1]:1", unixSocketMode: "0600"}
 keys: [{id: a, secretFile: "/a b: c", algorithms: [HS256]}]

@@ -1,4 +1,4 @@
-/** Owns the proof that a file and the environment become the contract's configuration, or everything that is wrong with it. */
+/** Tests that a file and the environment become a configuration with the documented defaults, or a list of problems. */
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../src/approov/secret.ts';
 import type { Config } from '../../../src/config/config.ts';
@@ -53,7 +53,7 @@ function problemsOf(text: string | undefined, env: Env = ENV): string[] {
 }
 
 describe('without a file', () => {
-  it('a secret alone gives the contract’s defaults and the key env', () => {
+  it('a secret alone gives the defaults and the key env', () => {
     const { settings, keys, policyTable, origins } = configOf(undefined);
     expect(settings).toEqual(DEFAULTS);
     expect(keys).toEqual([
@@ -73,12 +73,12 @@ describe('without a file', () => {
     expect(origins.size).toBe(0);
   });
 
-  it('the secret is the one that the variable holds', () => {
+  it('the secret is the value of the variable', () => {
     const [key] = configOf(undefined).keys;
     expect(key?.location).toMatchObject({ secret: { fingerprint: Secret.parse(SECRET).fingerprint } });
   });
 
-  it('the secret may be in a file, which is not opened here', () => {
+  it('the secret may be in a file, which is not opened', () => {
     const { keys } = configOf(undefined, { APPROOV_BASE64_SECRET_FILE: '/nowhere/secret' });
     expect(keys).toEqual([
       {
@@ -93,7 +93,7 @@ describe('without a file', () => {
     ]);
   });
 
-  it('every variable has its place', () => {
+  it('every variable sets its field', () => {
     const { settings, origins } = configOf(undefined, {
       ...ENV,
       APPROOV_MODE: 'observe',
@@ -139,7 +139,7 @@ describe('without a file', () => {
     expect(configOf(`log: {level: ${text}}`).settings.log.level).toBe(level);
   });
 
-  it('variables that are empty count as not set', () => {
+  it('empty variables count as not set', () => {
     const names = [
       'APPROOV_BASE64_SECRET_FILE',
       'APPROOV_MODE',
@@ -190,7 +190,7 @@ describe('without a file', () => {
         'policies.default.mode: expected one of "off"|"observe"|"limit"|"enforce" (set by APPROOV_MODE)',
     },
     {
-      name: 'a bound header that is no name',
+      name: 'a bound header that is not a header name',
       env: { ...ENV, APPROOV_BINDING_HEADER: 'Authorization:' },
       expected: 'policies.default.binding.headers[0]: must be a header name (set by APPROOV_BINDING_HEADER)',
     },
@@ -233,17 +233,17 @@ describe('the proxy', () => {
     ],
     ['nothing', { HTTPS_PROXY: '', NO_PROXY: 'a.test' }, undefined],
     ['a proxy for plain http', { HTTP_PROXY: 'http://proxy' }, undefined],
-  ])('is what the environment says: %s', (_what, env, proxy) => {
+  ])('is read from the environment: %s', (_what, env, proxy) => {
     expect(configOf(AT_URL, env).proxy).toEqual(proxy);
   });
 
-  it('is no matter where no key is at a URL', () => {
+  it('is ignored if no key is at a URL', () => {
     expect(configOf(undefined, { ...ENV, HTTPS_PROXY: 'socks5://a.test' }).proxy).toBeUndefined();
   });
 });
 
 describe('with a file', () => {
-  it('every field is taken over', () => {
+  it('every field is read', () => {
     const { settings, keys, decryptionKeys, policyTable } = configOf(
       `
 listen: {grpc: "[::]:9001", admin: 127.0.0.1:0, unixSocketMode: "0600", tls: {certFile: /c, keyFile: /k, clientCaFile: /a}}
@@ -394,16 +394,16 @@ workers: auto
     { name: 'an empty mapping', text: '{}' },
     { name: 'empty policies', text: 'policies:' },
     { name: 'policies that do not name the default', text: 'policies: {}' },
-  ])('$name says what no file says', ({ text }) => {
+  ])('$name equals having no file', ({ text }) => {
     expect(configOf(text).settings).toEqual(DEFAULTS);
   });
 
-  it('a default policy is there beside others, with the strict defaults', () => {
+  it('the default policy exists beside others, with the strict defaults', () => {
     const { policyTable } = configOf('policies: {open: {mode: off}}');
     expect(policyTable.defaultPolicy).toEqual({ ...DEFAULT_POLICY, name: 'default' });
   });
 
-  it('variables override the same scalar, and of policies that which defaultPolicy names', () => {
+  it('variables override the file, in the policy that defaultPolicy names', () => {
     const { settings, policyTable } = configOf(
       `${KEYS}defaultPolicy: a\npolicies: {a: {mode: enforce, tokenHeader: t}, default: {}}\nlog: {level: warn}`,
       { APPROOV_MODE: 'observe', APPROOV_BINDING_HEADER: 'x-session', LOG_LEVEL: 'error' },
@@ -423,7 +423,7 @@ workers: auto
     expect(policyTable.defaultPolicy.binding).toEqual({ headers: ['c'], when: 'if-present' });
   });
 
-  it('a variable mends what the file has wrong in its place', () => {
+  it('a variable overrides an invalid value of the file', () => {
     expect(configOf('log: {level: loud}', { ...ENV, LOG_LEVEL: 'warn' }).settings.log.level).toBe('warn');
   });
 });
@@ -445,11 +445,11 @@ describe('a section whose every line is commented out', () => {
     'connection:',
     'limits:',
     'keys: ~',
-  ])('is as if omitted: %s', (text) => {
+  ])('counts as omitted: %s', (text) => {
     expect(configOf(text).settings).toEqual(DEFAULTS);
   });
 
-  it('takes what the variables say of it', () => {
+  it('can be set by variables', () => {
     const env = { ...ENV, APPROOV_MODE: 'observe', APPROOV_GRPC_LISTEN: '127.0.0.1:0', LOG_LEVEL: 'warn' };
     const { settings } = configOf('policies:\n  default:\nlisten:\nlog:\n', env);
     expect(settings.policies['default']?.mode).toBe('observe');
@@ -457,7 +457,7 @@ describe('a section whose every line is commented out', () => {
     expect(settings.listen.grpc).toMatchObject({ port: 0 });
   });
 
-  it('is the strict defaults where it is a policy that routes name', () => {
+  it('has the strict defaults if it is a policy that a route names', () => {
     const { policyTable } = configOf(
       'policies: {default: {mode: "off"}, strict: }\nroutes: [{policy: strict}]',
     );
@@ -466,7 +466,7 @@ describe('a section whose every line is commented out', () => {
 });
 
 describe('a YAML merge key', () => {
-  it('brings the fields of another mapping, which those beside it override', () => {
+  it('adds the fields of another mapping, overridden by those beside it', () => {
     const { settings } = configOf(`
 policies:
   default: &base {mode: limit, tokenHeader: x-token, clockToleranceSeconds: 5}
@@ -483,7 +483,7 @@ policies:
     expect(settings.policies['default']?.mode).toBe('limit');
   });
 
-  it('brings those of several, of which the first wins', () => {
+  it('adds the fields of several mappings, of which the first wins', () => {
     const { settings } = configOf(`
 policies:
   default: &a {mode: limit}
@@ -493,7 +493,7 @@ policies:
     expect(settings.policies['c']).toMatchObject({ mode: 'limit', tokenHeader: 'x-b' });
   });
 
-  it('leaves a variable’s override to the policy that it is for', () => {
+  it('does not leak a variable’s override into another policy', () => {
     const { settings } = configOf('policies:\n  default: &base {mode: limit}\n  b: {<<: *base}', {
       ...ENV,
       APPROOV_MODE: 'observe',

@@ -1,4 +1,4 @@
-/** Owns the proof that each wrong configuration is refused with the path and the words that help to mend it. */
+/** Tests that each invalid configuration is refused with the path and a message that helps to fix it. */
 import { describe, expect, it } from 'vitest';
 import { ALGORITHM_NAMES } from '../../../src/approov/algorithm.ts';
 import { ConfigError } from '../../../src/config/config.ts';
@@ -35,7 +35,7 @@ describe('a field outside keys', () => {
     ['listen: {unixSocketMode: "0888"}', `listen.unixSocketMode: ${SOCKET_MODE}`],
     ['listen: {tls: {certFile: /c}}', 'listen.tls.keyFile: is required'],
     ['listen: []', 'listen: expected object, received array'],
-    ['defaultPolicy: nope\npolicies: {open: {}}', 'defaultPolicy: names no policy; there are: open'],
+    ['defaultPolicy: nope\npolicies: {open: {}}', 'defaultPolicy: unknown policy; known: open'],
     [
       'policies: {unknown: {}}',
       'policies.unknown: the name must not be unknown, which metrics call no policy at all',
@@ -127,7 +127,7 @@ describe('a field outside keys', () => {
       'policies.default.forwardClaims[0]: expected one of "did"|"ip"|"arc"|"iss"|"aud"|"sub"',
     ],
     ['routes: [{}]', 'routes[0].policy: is required'],
-    ['routes: [{policy: nope}]', 'routes[0].policy: names no policy; there are: default'],
+    ['routes: [{policy: nope}]', 'routes[0].policy: unknown policy; known: default'],
     ['routes: [{policy: default, path: /a}]', 'routes[0].path: unknown field'],
     ['routes: [{policy: default, host: "a b"}]', `routes[0].host: ${HOST}`],
     ['routes: [{policy: default, host: "*"}]', `routes[0].host: ${HOST}`],
@@ -137,7 +137,7 @@ describe('a field outside keys', () => {
     ['routes: [{policy: default, pathPrefix: ""}]', 'routes[0].pathPrefix: must begin with /'],
     ...['/a/../b', '/a//b', '/a;b', '/%61', '/%zz', '/a|%c0%ae', `/${'a'.repeat(8192)}`].map((path) => [
       `routes: [{policy: default, pathPrefix: "${path}"}]`,
-      'routes[0].pathPrefix: would never match: a path that upstreams may read in different ways is compared with no prefix',
+      'routes[0].pathPrefix: would never match: a path that upstreams may read in different ways is not compared with any prefix',
     ]),
     ...['/api/*', '/*', '/users/{id}', '/a}'].map((path) => [
       `routes: [{policy: default, pathPrefix: "${path}"}]`,
@@ -153,7 +153,7 @@ describe('a field outside keys', () => {
     ],
     ...['/a b', '/é', '/a\\n'].map((path) => [
       `routes: [{policy: default, pathPrefix: "${path}"}]`,
-      'routes[0].pathPrefix: would never match: write what is no ASCII, and blanks, percent-encoded as clients do',
+      'routes[0].pathPrefix: would never match: write what is not ASCII, and blanks, percent-encoded as clients do',
     ]),
     [
       'routes: [{policy: default, methods: [get]}]',
@@ -194,7 +194,7 @@ describe('a field outside keys', () => {
     expect(problemsOf(text)).toEqual([expected]);
   });
 
-  it('takes as status of a refusal exactly those that the contract lists', () => {
+  it('accepts exactly the denied statuses of Envoy’s API', () => {
     const accepted = Array.from({ length: 700 }, (_, status) => status).filter(
       (status) => parseConfig(`denied: {status: ${status}}`, ENV).config !== undefined,
     );
@@ -261,7 +261,7 @@ describe('keys', () => {
     expect(problemsOf(text, {})).toEqual([expected]);
   });
 
-  it('have no id that a decryption key has too', () => {
+  it('and decryption keys must not share an id', () => {
     const text = 'keys: [{id: a, secretFile: /a}]\ndecryptionKeys: [{id: a, secretFile: /b}]';
     expect(problemsOf(text, {})).toEqual(['decryptionKeys[0].id: is taken by keys[0]']);
   });
@@ -280,7 +280,7 @@ describe('keys at a URL', () => {
   const text = 'keys: [{id: a, jwksUrl: "https://a.test/"}]';
 
   it.each(['HTTPS_PROXY', 'https_proxy'])(
-    '%s must be the URL of an HTTP proxy, and is not repeated',
+    '%s must be the URL of an HTTP proxy, and its value is not quoted',
     (variable) => {
       for (const url of ['socks5://user:planted@a.test', 'http://', 'http://a:planted'])
         expect(problemsOf(text, { [variable]: url })).toEqual([
@@ -289,7 +289,7 @@ describe('keys at a URL', () => {
     },
   );
 
-  it('caFile goes with no other key', () => {
+  it('other keys must not have a caFile', () => {
     expect(problemsOf('keys: [{id: a, jwksFile: /a, caFile: /b}]', {})).toEqual([
       'keys[0].caFile: goes with a jwksUrl only',
     ]);
@@ -329,7 +329,7 @@ describe('decryption keys', () => {
   });
 });
 
-describe('a text that is not what it should be', () => {
+describe('text that is not a valid YAML mapping', () => {
   it.each([
     { name: 'no YAML', text: 'a: b: c', expected: 'line 1, column 4: not valid YAML: block as implicit key' },
     {
@@ -373,7 +373,7 @@ describe('a text that is not what it should be', () => {
     expect(problemsOf(text)).toEqual([expected]);
   });
 
-  it('does not grow without end by aliases of aliases', () => {
+  it('does not exhaust memory with aliases of aliases', () => {
     const levels = 'bcdefghi'.split('').map((name, index) => {
       const before = 'abcdefgh'.charAt(index);
       return `${name}: &${name} [${`*${before},`.repeat(9)}]`;
@@ -388,7 +388,7 @@ describe('a merge key', () => {
     expect(problemsOf(text)).toEqual(['line 1: not valid YAML: an alias or a merge key cannot be resolved']);
   });
 
-  it('does not grow without end by merges of merges', () => {
+  it('does not exhaust memory with merges of merges', () => {
     const levels = 'bcdefghi'.split('').map((name, index) => {
       const before = 'abcdefgh'.charAt(index);
       return `${name}: &${name} {<<: [${Array(9).fill(`*${before}`).join(', ')}]}`;
@@ -398,7 +398,7 @@ describe('a merge key', () => {
     ]);
   });
 
-  it('brings no field that would be unknown where it stands', () => {
+  it('does not allow fields that would be unknown in its place', () => {
     expect(problemsOf('log: &log {level: info}\ndrain: {<<: *log}')).toEqual(['drain.level: unknown field']);
   });
 });
@@ -424,17 +424,17 @@ describe('a value from the environment', () => {
       '"info"\r',
       'stands in quotes: give it without them; holds a carriage return, as a file with Windows line ends leaves it: remove it',
     ],
-  ])('that an env file has left its syntax in is named once: %s=%j', (variable, value, expected) => {
+  ])('with syntax of an env file left in it is reported once: %s=%j', (variable, value, expected) => {
     expect(problemsOf('', { ...ENV, [variable]: value })).toEqual([`${variable}: ${expected}`]);
   });
 
-  it('that names the file of the secret is named so too, with no advice beside it', () => {
+  it('that names the secret’s file is reported alone, without other advice', () => {
     expect(problemsOf('', { APPROOV_BASE64_SECRET_FILE: '"/run/secret"' })).toEqual([
       'APPROOV_BASE64_SECRET_FILE: stands in quotes: give it without them',
     ]);
   });
 
-  it('that is the secret may end with a carriage return, but not stand in quotes', () => {
+  it('that is the secret may end with a carriage return, but must not be quoted', () => {
     expect(parseConfig('', { APPROOV_BASE64_SECRET: `${SECRET}\r\n` }).problems).toEqual([]);
     expect(problemsOf('', { APPROOV_BASE64_SECRET: `"${SECRET}"` })).toEqual([
       'APPROOV_BASE64_SECRET: the secret (90 characters) is neither base64 nor base64url; it stands in quotes: give it without them',
@@ -442,20 +442,20 @@ describe('a value from the environment', () => {
   });
 });
 
-describe('a name that policies are looked up by', () => {
-  it('must exist, even where a variable sets a field of that policy', () => {
+describe('a reference to a policy', () => {
+  it('must name an existing policy, even if a variable sets a field of it', () => {
     expect(
       problemsOf('defaultPolicy: strcit\npolicies: {strict: {}}', { ...ENV, APPROOV_MODE: 'observe' }),
-    ).toEqual(['defaultPolicy: names no policy; there are: strict']);
+    ).toEqual(['defaultPolicy: unknown policy; known: strict']);
   });
 
-  it.each(['__proto__', 'constructor'])('is not %s only because every object has that', (name) => {
+  it.each(['__proto__', 'constructor'])('does not resolve %s, which every JavaScript object has', (name) => {
     expect(problemsOf(`defaultPolicy: ${name}\npolicies: {open: {}}`)).toEqual([
-      'defaultPolicy: names no policy; there are: open',
+      'defaultPolicy: unknown policy; known: open',
     ]);
   });
 
-  it('is refused where it is none, and never passed over in silence', () => {
+  it('that is not a string is refused, and never silently ignored', () => {
     expect(problemsOf('policies: {default: {}, __proto__: {}}')).toEqual(['__proto__: unknown field']);
   });
 });
@@ -481,12 +481,12 @@ log: {level: loud}
     'routes[0].policy',
   ];
 
-  it('are told all at once', () => {
+  it('are reported all at once', () => {
     const paths = parseConfig(MANY, {}).problems.map(({ path }) => path);
     expect(paths.sort()).toEqual(EXPECTED);
   });
 
-  it('of file and environment are told together', () => {
+  it('of file and environment are reported together', () => {
     const paths = parseConfig(MANY, { APPROOV_BASE64_SECRET: 'short' }).problems.map(({ path }) => path);
     expect(paths.sort()).toEqual([
       'APPROOV_BASE64_SECRET',
@@ -496,20 +496,20 @@ log: {level: loud}
     ]);
   });
 
-  it('of both secret variables and of keys beside them are told together', () => {
+  it('of both secret variables and keys in the file are reported together', () => {
     const env = { ...ENV, APPROOV_BASE64_SECRET_FILE: '/s' };
     expect(
       problemsOf('keys: [{id: a, secretFile: /a}]', env).map((problem) => problem.split(':')[0]),
     ).toEqual(['APPROOV_BASE64_SECRET', 'keys']);
   });
 
-  it('are one line each in the error that carries them', () => {
+  it('are one line each in the message of ConfigError', () => {
     const { problems } = parseConfig(MANY, {});
     const lines = new ConfigError(problems).message.split('\n');
     expect(lines).toEqual(problems.map(({ path, message }) => `${path}: ${message}`));
   });
 
-  it('leave the keys that are well described known, so that their files can be judged too', () => {
+  it('do not hide the keys whose description is valid, so that their files are checked too', () => {
     const { keys } = parseConfig('keys: [{id: A, secretFile: /a}, {id: b, secretFile: /b}]\nextra: 1', {});
     expect(keys).toMatchObject([{ id: 'b', location: { file: '/b' }, path: 'keys[1].secretFile' }]);
   });
@@ -520,7 +520,7 @@ log: {level: loud}
     { name: 'where an address belongs', text: '', env: { ...ENV, APPROOV_GRPC_LISTEN: SECRET } },
     { name: 'in the file', text: `keys: [{id: a, secret: "${SECRET}"}]`, env: {} },
     { name: 'where an id belongs', text: `keys: [{id: "${SECRET}", secretFile: /a}]`, env: {} },
-    { name: 'on a line that is no YAML', text: `secret: ${SECRET}: x`, env: ENV },
+    { name: 'on a line that is not YAML', text: `secret: ${SECRET}: x`, env: ENV },
     { name: 'twice', text: `log: ${SECRET}\nlog: ${SECRET}`, env: ENV },
     { name: 'as the whole file', text: SECRET, env: {} },
     { name: 'the name of a field', text: `"${SECRET}": /a`, env: ENV },
@@ -534,11 +534,12 @@ log: {level: loud}
     { name: 'the name of a header', text: `denied: {headers: {"${SECRET}": ""}}`, env: ENV },
     { name: 'in hex, the name of a field', text: `"${HEX_SECRET}": /a`, env: ENV },
     { name: 'too short, the name of a field', text: `"${SECRET.slice(0, 32)}": /a`, env: ENV },
-  ])('never hold a secret that is $name', ({ text, env }) => {
-    const told = problemsOf(text, env).join('\n');
-    expect(told).not.toBe('');
+  ])('never contain a secret that is $name', ({ text, env }) => {
+    const messages = problemsOf(text, env).join('\n');
+    expect(messages).not.toBe('');
     for (const secret of [SECRET, HEX_SECRET]) {
-      for (let at = 0; at + 8 <= secret.length; at += 4) expect(told).not.toContain(secret.slice(at, at + 8));
+      for (let at = 0; at + 8 <= secret.length; at += 4)
+        expect(messages).not.toContain(secret.slice(at, at + 8));
     }
   });
 });

@@ -23,7 +23,7 @@ test.each([
   { byDefault: '', route: 'mode: observe, issuer: approov.io', isWarned: false },
   { byDefault: '', route: 'mode: limit, issuer: approov.io', isWarned: true },
 ])(
-  'a route of {$route} beside a default policy of {$byDefault}: $isWarned',
+  'a route with {$route} and a default policy with {$byDefault} warns: $isWarned',
   ({ byDefault, route, isWarned }) => {
     const { config, problems } = parseConfig(
       `policies: {default: {${byDefault}}, other: {${route}}}\nroutes: [{policy: default}, {policy: other}]`,

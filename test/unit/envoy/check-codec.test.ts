@@ -1,4 +1,4 @@
-/** Owns the proof that the codec and the stock protobuf library agree on what Envoy and we say to each other. */
+/** Tests the decoding of CheckRequest against the stock protobuf library. */
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
@@ -24,7 +24,7 @@ const Stock = {
 
 const HEADER_NAMES: ReadonlySet<string> = new Set(['approov-token', 'authorization', 'x-request-id']);
 
-/** A length-delimited field around bytes, by the stock writer. */
+/** A length-delimited field, written by the stock library. */
 function wrap(fieldNumber: number, content: Uint8Array): Buffer {
   return Buffer.from(
     Writer.create()
@@ -34,7 +34,7 @@ function wrap(fieldNumber: number, content: Uint8Array): Buffer {
   );
 }
 
-/** One or more fields of a message, by the stock library. */
+/** One or more fields of a message, written by the stock library. */
 function fieldsOf(type: protobuf.Type, fields: Readonly<Record<string, unknown>>): Buffer {
   return Buffer.from(type.encode(type.fromObject(fields)).finish());
 }
@@ -51,7 +51,7 @@ const headerName = fc.oneof(
   text,
 );
 
-/** A field that no message of the API has, of every wire type, groups in groups among them. */
+/** A field that the API does not have, of any wire type, including nested groups. */
 const unknownField = fc.letrec<{ field: Buffer; leaf: Buffer; group: Buffer }>((tie) => ({
   field: fc.oneof({ maxDepth: 3 }, tie('leaf'), tie('group')),
   leaf: fc
@@ -98,7 +98,7 @@ const httpField = fc.oneof(
   unknownField,
 );
 
-/** The map's entries stand anywhere between the other fields; a name stands in the map once, as Envoy writes it. */
+/** Map entries anywhere between the other fields, each name once, as Envoy writes them. */
 const http = fc
   .tuple(
     fc.array(httpField, { maxLength: 8 }),
@@ -125,7 +125,7 @@ const extension = fc
   .tuple(fc.constantFrom('approov_policy', 'other', ''), text)
   .map(([key, value]) => fieldsOf(Stock.AttributeContext, { context_extensions: { [key]: value } }));
 
-/** Fields of an AttributeContext in any order, but for `request`, whose fields stand apart. */
+/** Fields of an AttributeContext in any order, except `request`, whose fields are separate. */
 const context = fc
   .tuple(fc.array(fc.oneof(extension, unknownField)), fc.option(peer))
   .map(([fields, source]) => (source === null ? fields : [...fields, source]));
@@ -134,7 +134,7 @@ function shuffled(fields: readonly Buffer[]): fc.Arbitrary<Buffer[]> {
   return fc.shuffledSubarray([...fields], { minLength: fields.length, maxLength: fields.length });
 }
 
-/** What the stock library reads, in our words. */
+/** What the stock library decodes, in our terms. */
 function asStockReads(message: Buffer): unknown {
   const { attributes } = Stock.CheckRequest.toObject(Stock.CheckRequest.decode(message), { defaults: true });
   const request = attributes?.request?.http;
@@ -190,13 +190,13 @@ function sortedHeaders(pairs: readonly (readonly [string, Buffer])[]): string[] 
     .sort();
 }
 
-/** Unlike toLowerCase, which makes an ASCII `k` of the Kelvin sign. */
+/** Unlike toLowerCase, which turns the Kelvin sign into an ASCII `k`. */
 function asciiLowerCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
 describe('a CheckRequest', () => {
-  test('is read as the stock library reads it: fields in any order, unknown ones passed over', () => {
+  test('decodes as with the stock library, with fields in any order and unknown ones skipped', () => {
     fc.assert(
       fc.property(
         http.chain((request) =>
@@ -212,7 +212,7 @@ describe('a CheckRequest', () => {
     );
   });
 
-  test('whose singular messages are repeated is read as if each stood there once with the fields of all', () => {
+  test('merges repeated singular messages', () => {
     fc.assert(
       fc.property(http, context, fc.infiniteStream(fc.boolean()), (request, others, cuts) => {
         const cut = (fields: readonly Buffer[]): Buffer[] => {
@@ -258,7 +258,7 @@ describe('a CheckRequest', () => {
       expect(asWeRead(Buffer.from(message.replace(' ', ''), 'hex'))).toEqual(nothing);
   });
 
-  test('keeps the occurrences of a header apart and in their order, and only of the headers asked for', () => {
+  test('keeps each occurrence of the requested headers in order, and no other header', () => {
     const lines = [
       { key: 'approov-token', raw_value: Buffer.from([0xff, 0x00, 0x61]) },
       { key: 'cookie', raw_value: Buffer.from('secret') },
@@ -273,7 +273,7 @@ describe('a CheckRequest', () => {
     expect(headers.get('approov-token')?.map((value) => value.toString('hex'))).toEqual(['ff0061', '62', '']);
   });
 
-  test('takes the value that is not empty, where a client writes out the other one as well', () => {
+  test('uses the non-empty one of value and raw_value', () => {
     const headers = [
       { key: 'approov-token', value: 'a', raw_value: Buffer.alloc(0) },
       { key: 'approov-token', value: '', raw_value: Buffer.from('b') },
@@ -310,13 +310,13 @@ describe('a CheckRequest', () => {
     expect(headers.get('approov-token')?.map(String)).toEqual(['a', 'b']);
   });
 
-  test('does not take a look-alike of a header for the header', () => {
+  test('does not confuse a similar header name with a requested header', () => {
     const key = 'approov-to\u212aen';
     const message = aroundHttp(fieldsOf(Stock.HttpRequest, { headers: { [key]: 'x' } }));
     expect(decodeCheckRequest(message, HEADER_NAMES).headers.size).toBe(0);
   });
 
-  test('with bytes that are no UTF-8 is read: U+FFFD in text, header values as they are', () => {
+  test('that is not UTF-8 has U+FFFD in text and raw bytes in header values', () => {
     const bad = Buffer.from([0x61, 0xff, 0xc0, 0x62]);
     const entry = Buffer.concat([wrap(1, Buffer.from('approov-token')), wrap(2, bad)]);
     const message = aroundHttp(
@@ -335,7 +335,7 @@ describe('a CheckRequest', () => {
     expect(headers.get('approov-token')).toEqual([bad]);
   });
 
-  test('with bytes that are no UTF-8 in the policy name names a policy that is not there', () => {
+  test('with a policy name that is not UTF-8 names a policy that is not configured', () => {
     const entry = Buffer.concat([wrap(1, Buffer.from('approov_policy')), wrap(2, Buffer.from([0xff]))]);
     expect(decodeCheckRequest(wrap(1, wrap(10, entry)), HEADER_NAMES).policyName).toBe('\u{fffd}');
   });
@@ -363,7 +363,7 @@ describe('a CheckRequest', () => {
     for (const message of places) expect(() => decodeCheckRequest(message, HEADER_NAMES)).toThrow(WireError);
   });
 
-  test('cut off anywhere, or with any byte changed, is read or refused with WireError', () => {
+  test('that is truncated anywhere, or has any byte changed, decodes or throws WireError', () => {
     const message = Buffer.concat([
       wrap(1, fieldsOf(Stock.Peer, { address: { socket_address: { address: '10.0.0.1' } } })),
       aroundHttp(

@@ -1,11 +1,13 @@
-/** Owns the proof that an answer holds exactly the fields that Envoy is promised: the stock protobuf library reads it. */
+/** Tests the encoding of CheckResponse by decoding it with the stock protobuf library. */
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
+import { CompactToken } from '../../../src/approov/compact-token.ts';
 import type { VerifiedToken } from '../../../src/approov/token.ts';
 import type { Decision } from '../../../src/authz/decide.ts';
 import type { DeniedResponse } from '../../../src/authz/denied-response.ts';
+import { Facts } from '../../../src/authz/facts.ts';
 import type { ForwardableClaim, Policy } from '../../../src/authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../../../src/authz/reason.ts';
 import { RESULT_HEADER_ALIASES } from '../../../src/authz/result-header.ts';
@@ -27,7 +29,7 @@ const DENIED: DeniedResponse = {
 const CLAIMS = ['did', 'ip', 'arc', 'iss', 'aud', 'sub'] as const satisfies ForwardableClaim[];
 const NINE_NAMES = ['verdict', 'action', 'reason', ...CLAIMS].map((name) => `x-approov-${name}`);
 
-/** Few enough that answers for several outcomes are made for each. */
+/** Few enough that each is used for several outcomes. */
 const denied: fc.Arbitrary<DeniedResponse> = fc.constantFrom(
   ...fc.sample(
     fc.record({
@@ -86,7 +88,9 @@ const decision: fc.Arbitrary<Decision> = fc
     mode: fields.policy?.mode ?? 'unknown',
     verdict: REASONS[fields.reason].verdict,
     action: actionOf(fields.policy?.mode, fields.reason),
-    presentedToken: 'the.presented.token',
+    step: REASONS[fields.reason].step,
+    facts: new Facts(),
+    presentedToken: new CompactToken('the.presented.token'),
     sdkStatus: 'rejected',
     ambiguous: undefined,
   }));
@@ -96,7 +100,7 @@ function actionOf(mode: Mode | undefined, reason: Reason): Action {
   return mode === 'limit' && reason !== 'internal_error' ? 'limit' : 'deny';
 }
 
-/** The promise, written down a second time. */
+/** The contract, written down independently. */
 function promised(made: Decision, forAll: DeniedResponse, aliases: readonly string[] = []): unknown {
   const { status, body, contentType, exposeReason, headers: further } = made.policy?.denied ?? forAll;
   const { action, reason, verdict } = made;
@@ -132,8 +136,8 @@ function promised(made: Decision, forAll: DeniedResponse, aliases: readonly stri
     };
   }
   const forwarded = CLAIMS.filter((name) => {
-    const stopRequested = verdict === 'verified' && made.policy?.forwardClaims.includes(name);
-    return stopRequested && typeof claims[name] === 'string' && /^[!-~]{1,1024}$/.test(claims[name]);
+    const isForwarded = verdict === 'verified' && made.policy?.forwardClaims.includes(name);
+    return isForwarded && typeof claims[name] === 'string' && /^[!-~]{1,1024}$/.test(claims[name]);
   });
   const headers: Record<string, unknown> = {
     'x-approov-verdict': verdict,
@@ -153,7 +157,7 @@ interface StockHeader {
   readonly append_action: string;
 }
 
-/** What the stock library reads. Each header must say in both ways that it overwrites. */
+/** As the stock library decodes it. Each header must say in both ways that it overwrites. */
 function asStockReads(answer: Buffer): unknown {
   const message = CheckResponse.decode(answer);
   // The stock library forgets fields that it does not know: the same length means that there was none.
@@ -181,7 +185,7 @@ function asStockReads(answer: Buffer): unknown {
 }
 
 describe('a CheckResponse', () => {
-  test('holds what Envoy is promised and nothing else', () => {
+  test('has exactly the promised fields', () => {
     fc.assert(
       fc.property(decision, denied, (made, configured) => {
         expect(asStockReads(encodeCheckResponse(made, configured))).toEqual(promised(made, configured));
@@ -190,7 +194,7 @@ describe('a CheckResponse', () => {
     );
   });
 
-  test('removes each alias of our headers that the request carries, whatever lets it through', () => {
+  test('removes each alias of our headers in an allowed request, whatever the outcome', () => {
     fc.assert(
       fc.property(decision, fc.subarray([...RESULT_HEADER_ALIASES]), (made, aliases) => {
         const answer = encodeCheckResponse(made, DENIED, new Set(aliases));
@@ -200,7 +204,7 @@ describe('a CheckResponse', () => {
     );
   });
 
-  test('always says its code: an answer without status would let the request in', () => {
+  test('always has a status code, since Envoy allows a request without one', () => {
     fc.assert(
       fc.property(decision, (made) => {
         const answer = encodeCheckResponse(made, DENIED);
@@ -210,7 +214,7 @@ describe('a CheckResponse', () => {
     );
   });
 
-  test('never holds the presented token', () => {
+  test('never contains the token', () => {
     fc.assert(
       fc.property(decision, denied, (made, configured) => {
         expect(encodeCheckResponse(made, configured).includes('the.presented.token')).toBe(false);

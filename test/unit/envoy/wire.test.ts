@@ -1,4 +1,4 @@
-/** Owns the proof that the wire format is read as protobuf defines it, and that nothing else passes for protobuf. */
+/** Tests the wire format against the stock protobuf library. */
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
@@ -18,7 +18,7 @@ interface Seen {
   readonly inner: Seen[];
 }
 
-/** Reads field 1 as bytes and field 2 as a message of the same kind; passes over all else. */
+/** Reads field 1 as bytes and field 2 as a message of the same kind; skips the rest. */
 function read(message: Buffer): Seen {
   return new WireReader(message).fields(readField, { values: [], inner: [] });
 }
@@ -35,7 +35,7 @@ function bytesOf(reader: WireReader): Buffer {
   return reader.view(span);
 }
 
-/** Passes over everything. */
+/** Skips everything. */
 function skipAll(message: Buffer): void {
   new WireReader(message).fields((reader, tag) => reader.skip(tag), undefined);
 }
@@ -44,7 +44,7 @@ function hex(text: string): Buffer {
   return Buffer.from(text.replaceAll(' ', ''), 'hex');
 }
 
-describe('what is read', () => {
+describe('the reader reads', () => {
   test.each<[name: string, message: string, seen: Seen]>([
     ['nothing at all', '', { values: [], inner: [] }],
     ['bytes', '0a 02 aabb', { values: ['aabb'], inner: [] }],
@@ -73,16 +73,16 @@ describe('what is read', () => {
       '1b 23 1b 1c 24 1c 0a 01 aa',
       { values: ['aa'], inner: [] },
     ],
-    ['a known field of another wire type, as unknown', '08 01 0b 0c 0a 01 aa', { values: ['aa'], inner: [] }],
+    ['a known field of another wire type as unknown', '08 01 0b 0c 0a 01 aa', { values: ['aa'], inner: [] }],
   ])('%s', (_name, message, seen) => {
     expect(read(hex(message))).toEqual(seen);
   });
 
-  test('100 groups in each other', () => {
+  test('100 nested groups', () => {
     expect(read(hex(`${'1b'.repeat(100)} ${'1c'.repeat(100)} 0a01aa`)).values).toEqual(['aa']);
   });
 
-  test('bytes are a view of the message, not a copy', () => {
+  test('bytes as a view of the message, not a copy', () => {
     const message = hex('0a 02 aabb');
     const views: Buffer[] = [];
     new WireReader(message).fields((reader) => void views.push(bytesOf(reader)), undefined);
@@ -90,7 +90,7 @@ describe('what is read', () => {
     expect(views[0]?.toString('hex')).toBe('ccbb');
   });
 
-  test('text that is no UTF-8 is read with U+FFFD, or one character per byte', () => {
+  test('text that is not UTF-8 with U+FFFD, or with one character per byte', () => {
     const texts: string[] = [];
     const readBoth = (reader: WireReader, tag: number): void => {
       const span = { start: 0, end: 0 };
@@ -105,7 +105,7 @@ describe('what is read', () => {
   });
 });
 
-describe('what is no protobuf', () => {
+describe('the reader throws WireError for', () => {
   const malformed: [name: string, message: string][] = [
     ['a tag that breaks off', '8a'],
     ['a tag of over 32 bits', 'faffffff1f 01 aa'],
@@ -134,12 +134,12 @@ describe('what is no protobuf', () => {
     ['a length of over five bytes', '0a 808080808000'],
   ];
 
-  test.each(malformed)('%s, whether it is read or passed over', (_name, message) => {
+  test.each(malformed)('%s, whether read or skipped', (_name, message) => {
     expect(() => read(hex(message))).toThrow(WireError);
     expect(() => skipAll(hex(message))).toThrow(WireError);
   });
 
-  test.each(malformed)('%s inside a message inside another', (_name, message) => {
+  test.each(malformed)('%s in a nested message', (_name, message) => {
     const inner = hex(message);
     expect(() => read(Buffer.from(Writer.create().uint32(0x12).bytes(inner).finish()))).toThrow(WireError);
   });
@@ -154,7 +154,7 @@ describe('what is no protobuf', () => {
     expect(() => read(hex(message))).toThrow(WireError);
   });
 
-  test('any bytes are read or refused, and nothing else happens', () => {
+  test('random bytes, or reads them: nothing else is thrown', () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 64 }),
       fc
@@ -175,10 +175,10 @@ describe('what is no protobuf', () => {
   });
 });
 
-describe('what is written', () => {
+describe('the writer writes', () => {
   const fieldNumber = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 0xfff_ffff }));
 
-  test('an integer field is what the stock library writes', () => {
+  test('an integer field as the stock library does', () => {
     const value = fc.oneof(fc.constantFrom(0, 127, 128, 16_383, 16_384, 0x7fff_ffff), fc.nat());
     fc.assert(
       fc.property(fieldNumber, value, (number, some) => {
@@ -191,7 +191,7 @@ describe('what is written', () => {
     );
   });
 
-  test('a string, bytes or message field is what the stock library writes', () => {
+  test('a string, bytes or message field as the stock library does', () => {
     fc.assert(
       fc.property(fieldNumber, fc.array(fc.string({ unit: 'binary', maxLength: 200 })), (number, texts) => {
         const expected = Writer.create()
@@ -207,7 +207,7 @@ describe('what is written', () => {
     );
   });
 
-  test('a field of 70,000 bytes is read back by the stock library', () => {
+  test('a field of 70,000 bytes that the stock library reads back', () => {
     const reader = Reader.create(bytesField(3, Buffer.alloc(70_000, 'x')));
     expect(reader.uint32()).toBe(0x1a);
     expect(reader.bytes()).toHaveLength(70_000);

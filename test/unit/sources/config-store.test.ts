@@ -1,4 +1,4 @@
-/** Owns the proof that real files and the environment together are what the service runs on, or all that is wrong with them. */
+/** Tests loading and reloading of the configuration and the files that it names. */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,11 +8,12 @@ import { ConfigError } from '../../../src/config/config.ts';
 import type { Env } from '../../../src/config/env.ts';
 import {
   type ConfigStore,
-  type LoadedConfig,
   loadConfig,
-  type Outcome,
   openConfigStore,
+  type ReloadOutcome,
 } from '../../../src/sources/config-store.ts';
+import type { LoadedConfig } from '../../../src/sources/loaded-config.ts';
+import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { OTHER_SECRET, SECRET } from '../../support/token.ts';
 
 const PRINT = Secret.parse(SECRET).fingerprint;
@@ -31,7 +32,7 @@ function write(name: string, content: string | Buffer): string {
   return at(name);
 }
 
-/** A configuration file whose keys have their ids for names of their secrets' files. */
+/** A configuration file with keys whose id is the name of their secret's file. */
 function writeConfig(ids: readonly string[], rest = ''): string {
   const keys = ids.map((id) => `{id: ${id}, secretFile: "${at(id)}"}`);
   return write('config.yaml', `keys: [${keys.join(', ')}]\n${rest}\n`);
@@ -47,39 +48,39 @@ async function problemsOf(file: string | undefined, env: Env): Promise<string[]>
   return (error as ConfigError).problems.map(({ path, message }) => `${path}: ${message}`);
 }
 
-describe('at the start', () => {
-  it('a secret in the environment is enough', async () => {
-    const configuration = await loadConfig(undefined, { APPROOV_BASE64_SECRET: SECRET });
-    expect(configuration.config.policyTable.defaultPolicy).toMatchObject({
+describe('loadConfig', () => {
+  it('needs only a secret in the environment', async () => {
+    const loaded = await loadConfig(undefined, { APPROOV_BASE64_SECRET: SECRET });
+    expect(loaded.config.policyTable.defaultPolicy).toMatchObject({
       name: 'default',
       mode: 'enforce',
     });
-    expect(keysOf(configuration)).toEqual([`env ${PRINT}`]);
+    expect(keysOf(loaded)).toEqual([`env ${PRINT}`]);
   });
 
-  it('a secret in a file that the environment names is enough', async () => {
+  it('needs only a secret in a file that the environment names', async () => {
     const env = { APPROOV_BASE64_SECRET_FILE: write('secret', `${SECRET}\n`) };
     expect(keysOf(await loadConfig(undefined, env))).toEqual([`env ${PRINT}`]);
   });
 
-  it('a file names its keys, each with its own file', async () => {
+  it('loads each key of the file from its own file', async () => {
     write('current', SECRET);
     write('next', OTHER_SECRET);
-    const configuration = await loadConfig(writeConfig(['current', 'next'], 'log: {level: warn}'), {
+    const loaded = await loadConfig(writeConfig(['current', 'next'], 'log: {level: warn}'), {
       LOG_LEVEL: '',
     });
-    expect(configuration.config.settings.log.level).toBe('warn');
-    expect(keysOf(configuration)).toEqual([`current ${PRINT}`, `next ${OTHER_PRINT}`]);
+    expect(loaded.config.settings.log.level).toBe('warn');
+    expect(keysOf(loaded)).toEqual([`current ${PRINT}`, `next ${OTHER_PRINT}`]);
   });
 
-  it('a file may hold the policies, and the environment the key', async () => {
+  it('combines policies of the file with a key of the environment', async () => {
     const file = write('policies.yaml', 'policies: {default: {mode: limit}}');
-    const configuration = await loadConfig(file, { APPROOV_BASE64_SECRET: SECRET });
-    expect(configuration.config.policyTable.defaultPolicy.mode).toBe('limit');
-    expect(keysOf(configuration)).toEqual([`env ${PRINT}`]);
+    const loaded = await loadConfig(file, { APPROOV_BASE64_SECRET: SECRET });
+    expect(loaded.config.policyTable.defaultPolicy.mode).toBe('limit');
+    expect(keysOf(loaded)).toEqual([`env ${PRINT}`]);
   });
 
-  it('what is wrong with the file, the environment and the keys’ files is told all at once', async () => {
+  it('reports the problems of file, environment and key files together', async () => {
     write('b', 'QQ==');
     const file = writeConfig(['a', 'b'], 'log: {checks: some}\nextra: 1');
     expect((await problemsOf(file, { APPROOV_MODE: 'on' })).sort()).toEqual([
@@ -91,7 +92,7 @@ describe('at the start', () => {
     ]);
   });
 
-  it('a decryption key that would never be used is an error; with kids of their own, both are', async () => {
+  it('refuses a decryption key that would never be used; with a kid each, both are used', async () => {
     write('one', Buffer.alloc(32, 1).toString('base64'));
     write('two', Buffer.alloc(32, 2).toString('base64'));
     const withKids = (one: string, two: string): string =>
@@ -110,7 +111,7 @@ describe('at the start', () => {
     ]);
   });
 
-  it('half of the keys is not enough', async () => {
+  it('refuses to load only some of the keys', async () => {
     write('a', SECRET);
     expect(await problemsOf(writeConfig(['a', 'b']), {})).toEqual([
       `keys[1].secretFile: ${at('b')}: no such file`,
@@ -118,9 +119,9 @@ describe('at the start', () => {
   });
 
   it.each([
-    { name: 'is not there', make: () => at('none.yaml'), expected: 'no such file' },
+    { name: 'does not exist', make: () => at('none.yaml'), expected: 'no such file' },
     { name: 'is a folder', make: () => folder, expected: 'is a directory' },
-  ])('a configuration file that $name is told: $expected', async ({ make, expected }) => {
+  ])('reports for a configuration file that $name: $expected', async ({ make, expected }) => {
     const file = make();
     expect(await problemsOf(file, { APPROOV_BASE64_SECRET: SECRET })).toEqual([
       `configuration file: ${file}: ${expected}`,
@@ -128,57 +129,57 @@ describe('at the start', () => {
   });
 
   it.each([
-    { name: 'is not there', make: () => at('absent'), expected: 'no such file' },
+    { name: 'does not exist', make: () => at('absent'), expected: 'no such file' },
     { name: 'is a folder', make: () => folder, expected: 'is a directory' },
     {
-      name: 'lies below a file',
+      name: 'is below a file',
       make: () => join(write('plain', ''), 'x'),
       expected: 'a part of the path is not a directory',
     },
     { name: 'has too long a name', make: () => at('x'.repeat(300)), expected: 'too long a name' },
     { name: 'is empty', make: () => write('empty', ''), expected: 'the secret is empty' },
     {
-      name: 'holds the bytes and not their base64',
+      name: 'contains bytes instead of base64',
       make: () => write('raw', Buffer.alloc(64, 0xff)),
       expected: 'the secret (64 characters) is neither base64 nor base64url',
     },
-  ])('a secret’s file that $name is told: $expected', async ({ make, expected }) => {
+  ])('reports for a secret file that $name: $expected', async ({ make, expected }) => {
     const file = make();
     expect(await problemsOf(undefined, { APPROOV_BASE64_SECRET_FILE: file })).toEqual([
       `APPROOV_BASE64_SECRET_FILE: ${file}: ${expected}`,
     ]);
   });
 
-  it('a secret that stands where the name of its file belongs is never printed', async () => {
-    const told = (await problemsOf(undefined, { APPROOV_BASE64_SECRET_FILE: SECRET })).join();
-    expect(told).toContain('APPROOV_BASE64_SECRET_FILE');
+  it('never prints a secret that was set in place of its file name', async () => {
+    const messages = (await problemsOf(undefined, { APPROOV_BASE64_SECRET_FILE: SECRET })).join();
+    expect(messages).toContain('APPROOV_BASE64_SECRET_FILE');
     for (let from = 0; from + 8 <= SECRET.length; from += 4)
-      expect(told).not.toContain(SECRET.slice(from, from + 8));
+      expect(messages).not.toContain(SECRET.slice(from, from + 8));
   });
 });
 
-describe('a later look', () => {
-  it('finds nothing where nothing has changed', async () => {
+describe('a requested poll', () => {
+  it('changes nothing if no content changed', async () => {
     write('a', SECRET);
     const files = await openConfigStore(writeConfig(['a']), {});
     const before = files.current();
     write('a', SECRET);
-    expect(await files.refresh(true)).toEqual([]);
+    expect(await files.poll(true)).toEqual([]);
     expect(files.current()).toBe(before);
   });
 
   it.each([
     { name: 'is written in place', change: () => write('a', OTHER_SECRET) },
     { name: 'is replaced by another', change: () => renameSync(write('new', OTHER_SECRET), at('a')) },
-  ])('takes a secret whose file $name', async ({ change }) => {
+  ])('loads a secret whose file $name', async ({ change }) => {
     write('a', SECRET);
     const files = await openConfigStore(writeConfig(['a']), {});
     change();
-    expect(await files.refresh(true)).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(await files.poll(true)).toEqual([{ source: 'keys', problems: [] }]);
     expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
   });
 
-  it('takes a secret behind a folder that is swapped, as Kubernetes does', async () => {
+  it('loads a secret behind a folder that is swapped, as Kubernetes does', async () => {
     for (const [name, secret] of [
       ['v1', SECRET],
       ['v2', OTHER_SECRET],
@@ -191,52 +192,49 @@ describe('a later look', () => {
     const files = await openConfigStore(writeConfig(['a']), {});
     symlinkSync('v2', at('..data_tmp'));
     renameSync(at('..data_tmp'), at('..data'));
-    expect(await files.refresh(true)).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(await files.poll(true)).toEqual([{ source: 'keys', problems: [] }]);
     expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
   });
 
   it.each([
-    { name: 'gone', change: () => rmSync(at('a')), message: () => `${at('a')}: no such file` },
+    { name: 'missing', change: () => rmSync(at('a')), message: () => `${at('a')}: no such file` },
     { name: 'empty', change: () => write('a', ''), message: () => `${at('a')}: the secret is empty` },
-  ])(
-    'keeps a secret whose file is $name, says so once, and takes it when it is good again',
-    async (given) => {
-      write('a', SECRET);
-      const files = await openConfigStore(writeConfig(['a']), {});
-      given.change();
-      const problem = { path: 'keys[0].secretFile', message: given.message() };
-      expect(await files.refresh(true)).toEqual([{ kind: 'keys', problems: [problem] }]);
-      expect(await files.refresh(true)).toEqual([]);
-      expect(files.problems().get('keys')).toEqual([problem]);
-      expect(keysOf(files.current())).toEqual([`a ${PRINT}`]);
-      write('a', OTHER_SECRET);
-      expect(await files.refresh(true)).toEqual([{ kind: 'keys', problems: [] }]);
-      expect(files.problems().get('keys')).toEqual([]);
-      expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
-    },
-  );
+  ])('keeps a secret whose file is $name, reports it once, and loads the next good one', async (given) => {
+    write('a', SECRET);
+    const files = await openConfigStore(writeConfig(['a']), {});
+    given.change();
+    const problem = { path: 'keys[0].secretFile', message: given.message() };
+    expect(await files.poll(true)).toEqual([{ source: 'keys', problems: [problem] }]);
+    expect(await files.poll(true)).toEqual([]);
+    expect(files.currentProblems().get('keys')).toEqual([problem]);
+    expect(keysOf(files.current())).toEqual([`a ${PRINT}`]);
+    write('a', OTHER_SECRET);
+    expect(await files.poll(true)).toEqual([{ source: 'keys', problems: [] }]);
+    expect(files.currentProblems().get('keys')).toEqual([]);
+    expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
+  });
 
-  it('takes a changed configuration, its keys included', async () => {
+  it('loads a changed configuration with its keys', async () => {
     write('a', SECRET);
     write('b', OTHER_SECRET);
     const files = await openConfigStore(writeConfig(['a']), {});
     writeConfig(['b'], 'policies: {default: {mode: limit}}');
-    const outcomes = await files.refresh(true);
-    expect(outcomes.map(({ kind, problems }) => [kind, problems])).toContainEqual(['config', []]);
+    const outcomes = await files.poll(true);
+    expect(outcomes.map(({ source, problems }) => [source, problems])).toContainEqual(['config', []]);
     expect(files.current().config.policyTable.defaultPolicy.mode).toBe('limit');
     expect(keysOf(files.current())).toEqual([`b ${OTHER_PRINT}`]);
   });
 
-  it('keeps the configuration whose file is bad now, and still takes a key that rotates meanwhile', async () => {
+  it('keeps the configuration if its file is bad, and still loads a rotated key', async () => {
     write('a', SECRET);
     const file = writeConfig(['a'], 'log: {level: warn}');
     const files = await openConfigStore(file, {});
     writeFileSync(file, 'log: {level: loud}');
     write('a', OTHER_SECRET);
-    expect(await files.refresh(true)).toContainEqual({ kind: 'keys', problems: [] });
+    expect(await files.poll(true)).toContainEqual({ source: 'keys', problems: [] });
     expect(
       files
-        .problems()
+        .currentProblems()
         .get('config')
         ?.map(({ path }) => path),
     ).toEqual(['log.level', 'keys']);
@@ -244,112 +242,173 @@ describe('a later look', () => {
     expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
   });
 
-  it('does not take a configuration that names a key which is not there', async () => {
+  it('does not load a configuration that names a missing key file', async () => {
     write('a', SECRET);
     const files = await openConfigStore(writeConfig(['a']), {});
     writeConfig(['a', 'b'], 'policies: {default: {mode: off}}');
-    expect(await files.refresh(true)).toEqual([
-      { kind: 'config', problems: [{ path: 'keys[1].secretFile', message: `${at('b')}: no such file` }] },
+    expect(await files.poll(true)).toEqual([
+      { source: 'config', problems: [{ path: 'keys[1].secretFile', message: `${at('b')}: no such file` }] },
     ]);
     expect(files.current().config.policyTable.defaultPolicy.mode).toBe('enforce');
     write('b', OTHER_SECRET);
-    await files.refresh(true);
-    expect(files.problems().get('config')).toEqual([]);
+    await files.poll(true);
+    expect(files.currentProblems().get('config')).toEqual([]);
     expect(keysOf(files.current())).toEqual([`a ${PRINT}`, `b ${OTHER_PRINT}`]);
   });
 });
 
-describe('a refresh by itself, while a file may be half-written', () => {
+describe('after a reload, what did not change is the same object', () => {
+  const ca = () => createCa(folder, 'ca');
+
+  /** TLS, a key file, a secret of the environment or a file, and a policy. */
+  async function openWithTls(): Promise<{ files: ConfigStore; renew: () => void; rest: string }> {
+    const issue = () => issueCertificate(folder, 'localhost', ca());
+    const { certFile, keyFile } = issue();
+    write('a', SECRET);
+    const rest = `listen: {tls: {certFile: "${certFile}", keyFile: "${keyFile}"}}`;
+    const files = await openConfigStore(writeConfig(['a'], rest), {});
+    return { files, renew: () => void issue(), rest };
+  }
+
+  it('a renewed certificate replaces TLS only', async () => {
+    const { files, renew } = await openWithTls();
+    const before = files.current();
+    renew();
+    expect(await files.poll(true)).toEqual([{ source: 'tls', problems: [] }]);
+    const { config, keys, decryptionKeys, tls } = files.current();
+    expect([config, keys, decryptionKeys]).toEqual([before.config, before.keys, before.decryptionKeys]);
+    expect(config).toBe(before.config);
+    expect(keys).toBe(before.keys);
+    expect(decryptionKeys).toBe(before.decryptionKeys);
+    expect(tls).not.toBe(before.tls);
+  });
+
+  it('a new log level replaces neither keys, TLS nor policies', async () => {
+    const { files, rest } = await openWithTls();
+    const before = files.current();
+    writeConfig(['a'], `${rest}\nlog: {level: warn}`);
+    expect(await files.poll(true)).toEqual([{ source: 'config', problems: [] }]);
+    const { config, keys, tls } = files.current();
+    expect(config.settings.log.level).toBe('warn');
+    expect(config.policyTable).toBe(before.config.policyTable);
+    expect(keys).toBe(before.keys);
+    expect(tls).toBe(before.tls);
+  });
+
+  it('a new policy replaces the policy table, but not a secret of the environment', async () => {
+    const file = write('policies.yaml', '');
+    const files = await openConfigStore(file, { APPROOV_BASE64_SECRET: SECRET });
+    const before = files.current();
+    write('policies.yaml', 'policies: {default: {mode: limit}}');
+    expect(await files.poll(true)).toEqual([{ source: 'config', problems: [] }]);
+    expect(files.current().config.policyTable).not.toBe(before.config.policyTable);
+    expect(files.current().keys).toBe(before.keys);
+  });
+
+  it('a new key replaces the list of keys, but not the other key', async () => {
+    write('a', SECRET);
+    write('b', OTHER_SECRET);
+    const files = await openConfigStore(writeConfig(['a']), {});
+    const before = files.current();
+    writeConfig(['a', 'b']);
+    await files.poll(true);
+    expect(files.current().keys).not.toBe(before.keys);
+    expect(files.current().keys[0]).toBe(before.keys[0]);
+    expect(files.current().config.policyTable).toBe(before.config.policyTable);
+  });
+});
+
+describe('a poll by the timer', () => {
   let nowMs = 0;
   const clock = (): number => nowMs;
   beforeEach(() => {
     nowMs = 0;
   });
 
-  /** A refresh by the timer, so much later. */
-  function refreshAfter(ms: number, files: ConfigStore): Promise<readonly Outcome[]> {
+  /** A poll by the timer. */
+  function pollAfter(ms: number, files: ConfigStore): Promise<readonly ReloadOutcome[]> {
     nowMs += ms;
-    return files.refresh(false);
+    return files.poll(false);
   }
 
   const modeOf = (files: ConfigStore) => files.current().config.policyTable.defaultPolicy.mode;
   const STRICT = 'policies: {default: {mode: enforce}}\n';
 
-  it('does not take the first half of a configuration, good as it may be', async () => {
+  it('does not load half of a configuration, even if it is valid', async () => {
     const file = write('policies.yaml', STRICT);
     const files = await openConfigStore(file, { APPROOV_BASE64_SECRET: SECRET }, clock);
     write('policies.yaml', 'policies: {default: {mode: limit}}\n');
-    expect(await refreshAfter(5000, files)).toEqual([]);
+    expect(await pollAfter(5000, files)).toEqual([]);
     write('policies.yaml', 'policies: {default: {mode: limit}}\nroutes: [{policy: default}]\n');
-    expect(await refreshAfter(1500, files)).toEqual([]);
+    expect(await pollAfter(1500, files)).toEqual([]);
     expect(modeOf(files)).toBe('enforce');
-    expect(await refreshAfter(999, files)).toEqual([]);
-    expect(await refreshAfter(1, files)).toEqual([{ kind: 'config', problems: [] }]);
+    expect(await pollAfter(999, files)).toEqual([]);
+    expect(await pollAfter(1, files)).toEqual([{ source: 'config', problems: [] }]);
     expect([modeOf(files), files.current().config.policyTable.routes.length]).toEqual(['limit', 1]);
   });
 
-  it('does not tell of a bad half, nor of a file that is gone for a moment', async () => {
+  it('does not report a half-written file, nor one that is missing for a moment', async () => {
     write('a', SECRET);
     const file = writeConfig(['a']);
     const files = await openConfigStore(file, {}, clock);
     write('config.yaml', 'keys: [');
     rmSync(at('a'));
-    expect(await refreshAfter(1500, files)).toEqual([]);
+    expect(await pollAfter(1500, files)).toEqual([]);
     writeConfig(['a']);
     write('a', SECRET);
-    expect(await refreshAfter(1500, files)).toEqual([]);
-    expect([...files.problems().values()].flat()).toEqual([]);
+    expect(await pollAfter(1500, files)).toEqual([]);
+    expect([...files.currentProblems().values()].flat()).toEqual([]);
   });
 
-  it('takes each file by itself, and does not wait for another', async () => {
+  it('loads each file on its own, without waiting for another', async () => {
     write('a', SECRET);
     const file = writeConfig(['a']);
     const files = await openConfigStore(file, {}, clock);
     write('a', OTHER_SECRET);
-    await refreshAfter(1500, files);
+    await pollAfter(1500, files);
     write('config.yaml', 'keys: [');
-    expect(await refreshAfter(1500, files)).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(await pollAfter(1500, files)).toEqual([{ source: 'keys', problems: [] }]);
     expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
-    expect(files.problems().get('config')).toEqual([]);
+    expect(files.currentProblems().get('config')).toEqual([]);
   });
 
-  it('takes a configuration and the key that it names first by the second refresh', async () => {
+  it('loads a configuration and its new key by the second poll', async () => {
     write('a', SECRET);
     const files = await openConfigStore(writeConfig(['a']), {}, clock);
     write('b', OTHER_SECRET);
     writeConfig(['a', 'b']);
-    expect(await refreshAfter(1500, files)).toEqual([]);
-    expect((await refreshAfter(1500, files)).map(({ kind }) => kind)).toContain('config');
+    expect(await pollAfter(1500, files)).toEqual([]);
+    expect((await pollAfter(1500, files)).map(({ source }) => source)).toContain('config');
     expect(keysOf(files.current())).toEqual([`a ${PRINT}`, `b ${OTHER_PRINT}`]);
   });
 
-  it('waits with a configuration for a key that it names first and that is still written', async () => {
+  it('waits with a configuration for its new key, which may be half-written', async () => {
     write('a', SECRET);
     const files = await openConfigStore(writeConfig(['a']), {}, clock);
     writeConfig(['a', 'b']);
     write('b', OTHER_SECRET.slice(0, 44));
-    await refreshAfter(1500, files);
+    await pollAfter(1500, files);
     write('b', OTHER_SECRET);
-    expect(await refreshAfter(1500, files)).toEqual([]);
+    expect(await pollAfter(1500, files)).toEqual([]);
     expect(keysOf(files.current())).toEqual([`a ${PRINT}`]);
-    await refreshAfter(1500, files);
+    await pollAfter(1500, files);
     expect(keysOf(files.current())).toEqual([`a ${PRINT}`, `b ${OTHER_PRINT}`]);
   });
 
-  it('keeps telling what is wrong with a file while that is written', async () => {
+  it('keeps the problem of a file while the file may be half-written', async () => {
     write('a', SECRET);
     const files = await openConfigStore(writeConfig(['a']), {}, clock);
     write('a', '');
-    await refreshAfter(1500, files);
-    const [bad] = await refreshAfter(1500, files);
+    await pollAfter(1500, files);
+    const [bad] = await pollAfter(1500, files);
     expect(bad?.problems).toHaveLength(1);
     write('a', OTHER_SECRET);
-    expect(await refreshAfter(1500, files)).toEqual([]);
-    expect(files.problems().get('keys')).toEqual(bad?.problems);
-    expect(await refreshAfter(1500, files)).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(await pollAfter(1500, files)).toEqual([]);
+    expect(files.currentProblems().get('keys')).toEqual(bad?.problems);
+    expect(await pollAfter(1500, files)).toEqual([{ source: 'keys', problems: [] }]);
   });
 
-  it('takes what a link is turned to at once', async () => {
+  it('loads the new target of a symbolic link at once', async () => {
     for (const [name, secret] of Object.entries({ v1: SECRET, v2: OTHER_SECRET })) {
       mkdirSync(at(name));
       write(join(name, 'a'), secret);
@@ -359,17 +418,17 @@ describe('a refresh by itself, while a file may be half-written', () => {
     const files = await openConfigStore(writeConfig(['a']), {}, clock);
     symlinkSync('v2', at('..data_tmp'));
     renameSync(at('..data_tmp'), at('..data'));
-    expect(await refreshAfter(0, files)).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(await pollAfter(0, files)).toEqual([{ source: 'keys', problems: [] }]);
     expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
   });
 
-  it('does not take a plain file that a link was replaced by at once', async () => {
+  it('does not load a plain file that replaced a symbolic link at once', async () => {
     write('real', SECRET);
     symlinkSync('real', at('a'));
     const files = await openConfigStore(writeConfig(['a']), {}, clock);
     rmSync(at('a'));
     write('a', OTHER_SECRET);
-    expect(await refreshAfter(1500, files)).toEqual([]);
-    expect(await refreshAfter(1500, files)).toEqual([{ kind: 'keys', problems: [] }]);
+    expect(await pollAfter(1500, files)).toEqual([]);
+    expect(await pollAfter(1500, files)).toEqual([{ source: 'keys', problems: [] }]);
   });
 });

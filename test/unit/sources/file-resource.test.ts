@@ -1,16 +1,14 @@
-/** Owns the proof that each resource of a configuration is made of its files, and outlives them in its last good state. */
+/** Tests that each resource is loaded from its files, and keeps its last good state when they go bad. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DecryptionKeyConfig, KeyConfig } from '../../../src/config/config.ts';
 import { parseConfig } from '../../../src/config/parse.ts';
-import { CompleteFiles } from '../../../src/sources/complete-files.ts';
+import { digestOf, FileReader } from '../../../src/sources/file-reader.ts';
 import {
-  caPart,
+  caResource,
   decryptionKeyResource,
-  digestOf,
-  FileReader,
   type FileResource,
   keyResource,
   type LoadedResource,
@@ -19,6 +17,8 @@ import {
   resourcesOf,
   tlsResource,
 } from '../../../src/sources/file-resource.ts';
+import type { ParsedKeys } from '../../../src/sources/key-parser.ts';
+import { StableFiles } from '../../../src/sources/stable-files.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { createKeyPair, jwkSet } from '../../support/key-pair.ts';
 import { OTHER_SECRET, SECRET } from '../../support/token.ts';
@@ -33,7 +33,7 @@ beforeEach(() => {
   write('other', OTHER_SECRET);
 });
 
-function keySource(fields: Partial<KeyConfig> = {}): KeyConfig {
+function keyConfig(fields: Partial<KeyConfig> = {}): KeyConfig {
   return {
     id: 'current',
     format: 'secret',
@@ -57,15 +57,15 @@ const OPENER: DecryptionKeyConfig = {
   path: 'decryptionKeys[0].secretFile',
 };
 
-function partOf(source: KeyConfig): FileResource {
-  const resource = keyResource(source);
-  if (resource === undefined) throw new Error('is no resource');
+function resourceOf(key: KeyConfig): FileResource {
+  const resource = keyResource(key);
+  if (resource === undefined) throw new Error('not a resource');
   return resource;
 }
 
-/** Takes every file as complete. */
+/** Every file counts as complete. */
 function newReader(): FileReader {
-  return new FileReader(new CompleteFiles(() => 0), new Map(), true);
+  return new FileReader({ files: new StableFiles(() => 0), usedDigests: new Map(), areComplete: true });
 }
 
 function load(
@@ -77,7 +77,7 @@ function load(
 }
 
 describe('the resources', () => {
-  it('are the keys of files, the decryption keys, and TLS; a secret of the environment and a URL are none', () => {
+  it('are the keys of files, the decryption keys and TLS, but not a secret of the environment or a URL', () => {
     const { config } = parseConfig(
       [
         `keys: [{id: a, secretFile: ${file('secret')}}, {id: b, jwksUrl: 'https://localhost/'}]`,
@@ -87,29 +87,29 @@ describe('the resources', () => {
       {},
     );
     const resources = config && resourcesOf(config.keys, config.decryptionKeys, config.settings.listen.tls);
-    expect(resources?.map(({ kind, path, files }) => ({ kind, path, files }))).toEqual([
-      { kind: 'keys', path: 'keys[0].secretFile', files: [file('secret')] },
-      { kind: 'keys', path: 'decryptionKeys[0].secretFile', files: [file('other')] },
-      { kind: 'tls', path: 'listen.tls', files: ['/a.crt', '/a.key', '/ca.crt'] },
+    expect(resources?.map(({ source, path, files }) => ({ source, path, files }))).toEqual([
+      { source: 'keys', path: 'keys[0].secretFile', files: [file('secret')] },
+      { source: 'keys', path: 'decryptionKeys[0].secretFile', files: [file('other')] },
+      { source: 'tls', path: 'listen.tls', files: ['/a.crt', '/a.key', '/ca.crt'] },
     ]);
     const fromEnvironment = parseConfig(undefined, { APPROOV_BASE64_SECRET: SECRET }).keys;
     expect(resourcesOf(fromEnvironment, [], undefined)).toEqual([]);
   });
 
-  it('are of the kind jwks for a JWK Set, and of the kind keys for a PEM file', async () => {
+  it('have the source jwks for a JWK Set, and keys for a PEM file', async () => {
     const pair = createKeyPair('a');
     write('jwks', jwkSet(pair));
     write('pem', pair.pem);
-    const jwks = partOf(keySource({ format: 'jwks', location: { file: file('jwks') } }));
-    const pem = partOf(
-      keySource({ id: 'p', format: 'pem', location: { file: file('pem') }, algorithms: ['ES256'] }),
+    const jwks = resourceOf(keyConfig({ format: 'jwks', location: { file: file('jwks') } }));
+    const pem = resourceOf(
+      keyConfig({ id: 'p', format: 'pem', location: { file: file('pem') }, algorithms: ['ES256'] }),
     );
-    expect([jwks.kind, pem.kind]).toEqual(['jwks', 'keys']);
-    const { good } = await load([jwks, pem]);
-    expect(good.get(jwks.identity)?.value).toMatchObject({
+    expect([jwks.source, pem.source]).toEqual(['jwks', 'keys']);
+    const { loaded } = await load([jwks, pem]);
+    expect(loaded.get(jwks.identity)?.value).toMatchObject({
       keys: [{ id: 'current', kid: 'a', algorithms: ['ES256'] }],
     });
-    expect(good.get(pem.identity)?.value).toMatchObject({
+    expect(loaded.get(pem.identity)?.value).toMatchObject({
       keys: [{ id: 'p', kid: undefined, algorithms: ['ES256'] }],
     });
   });
@@ -117,30 +117,30 @@ describe('the resources', () => {
   it('are the CA of a URL, too, which keys may share', async () => {
     const { certFile, cert } = createCa(folder, 'url-ca');
     const at = (caFile: string | undefined) =>
-      keySource({ format: 'jwks', location: { url: 'https://a.test/', caFile }, path: 'keys[0].jwksUrl' });
-    const resource = caPart(at(certFile));
-    expect(resource).toMatchObject({ kind: 'tls', path: 'keys[0].caFile', files: [certFile] });
-    expect([caPart(at(undefined)), caPart(keySource())]).toEqual([undefined, undefined]);
-    const { good } = await load(resourcesOf([at(certFile)], [], undefined));
-    expect([...good.values()].map(({ value }) => value)).toEqual([cert]);
-    const { fatal } = await load(resourcesOf([at(file('secret'))], [], undefined));
-    expect(fatal).toEqual([
+      keyConfig({ format: 'jwks', location: { url: 'https://a.test/', caFile }, path: 'keys[0].jwksUrl' });
+    const resource = caResource(at(certFile));
+    expect(resource).toMatchObject({ source: 'tls', path: 'keys[0].caFile', files: [certFile] });
+    expect([caResource(at(undefined)), caResource(keyConfig())]).toEqual([undefined, undefined]);
+    const { loaded } = await load(resourcesOf([at(certFile)], [], undefined));
+    expect([...loaded.values()].map(({ value }) => value)).toEqual([cert]);
+    const { failed } = await load(resourcesOf([at(file('secret'))], [], undefined));
+    expect(failed).toEqual([
       { path: 'keys[0].caFile', message: `${file('secret')}: the CA holds no certificate in PEM` },
     ]);
   });
 
   it('may be a key in a certificate', async () => {
     const { certFile } = issueCertificate(folder, 'localhost', createCa(folder, 'ca'));
-    const resource = partOf(
-      keySource({ format: 'pem', location: { file: certFile }, algorithms: ['ES256'] }),
+    const resource = resourceOf(
+      keyConfig({ format: 'pem', location: { file: certFile }, algorithms: ['ES256'] }),
     );
-    expect((await load([resource])).good.get(resource.identity)?.value).toMatchObject({
+    expect((await load([resource])).loaded.get(resource.identity)?.value).toMatchObject({
       keys: [{ algorithms: ['ES256'] }],
     });
   });
 
-  it('are other ones with another description, but not in another place of the configuration', () => {
-    const identity = (fields: Partial<KeyConfig>): string => partOf(keySource(fields)).identity;
+  it('are identified by their description, not by their place in the configuration', () => {
+    const identity = (fields: Partial<KeyConfig>): string => resourceOf(keyConfig(fields)).identity;
     expect(identity({ path: 'keys[1].secretFile' })).toBe(identity({}));
     const others: Partial<KeyConfig>[] = [
       { id: 'next' },
@@ -154,64 +154,86 @@ describe('the resources', () => {
 });
 
 describe('loadResources', () => {
-  const current = partOf(keySource());
+  const current = resourceOf(keyConfig());
   const opener = decryptionKeyResource(OPENER);
 
-  it('makes each resource of what its file holds', async () => {
-    const { good, stale, fatal } = await load([current, opener]);
-    expect([stale.size, fatal]).toEqual([0, []]);
-    expect(good.get(current.identity)?.value).toMatchObject({
+  it('loads each resource from its file', async () => {
+    const { loaded, stale, failed } = await load([current, opener]);
+    expect([stale.size, failed]).toEqual([0, []]);
+    expect(loaded.get(current.identity)?.value).toMatchObject({
       keys: [{ id: 'current', algorithms: ['HS256'] }],
     });
-    expect(good.get(opener.identity)?.value).toMatchObject({ id: 'opener', isNested: true });
+    expect(loaded.get(opener.identity)?.value).toMatchObject({ id: 'opener', isNested: true });
   });
 
   it.each([
-    ['is gone', () => rmSync(file('secret')), `${file('secret')}: no such file`],
+    ['is missing', () => rmSync(file('secret')), `${file('secret')}: no such file`],
     ['is empty', () => write('secret', ''), `${file('secret')}: the secret is empty`],
     [
-      'is no secret',
+      'is not a secret',
       () => write('secret', '!'),
       `${file('secret')}: the secret (1 characters) is neither base64 nor base64url`,
     ],
-  ])('keeps the last good state of one whose file %s, and says why', async (_what, breakIt, message) => {
-    const before = (await load([current, opener])).good;
-    breakIt();
-    const { good, stale, fatal } = await load([current, opener], before);
-    expect(good.get(current.identity)).toBe(before.get(current.identity));
-    expect([...stale]).toEqual([['keys', [{ path: 'keys[0].secretFile', message }]]]);
-    expect(fatal).toEqual([]);
-    expect((await load([current])).fatal).toEqual([{ path: 'keys[0].secretFile', message }]);
-  });
+  ])(
+    'keeps the last good state of a resource whose file %s, and reports why',
+    async (_what, breakIt, message) => {
+      const before = (await load([current, opener])).loaded;
+      breakIt();
+      const { loaded, stale, failed } = await load([current, opener], before);
+      expect(loaded.get(current.identity)).toBe(before.get(current.identity));
+      expect([...stale]).toEqual([['keys', [{ path: 'keys[0].secretFile', message }]]]);
+      expect(failed).toEqual([]);
+      expect((await load([current])).failed).toEqual([{ path: 'keys[0].secretFile', message }]);
+    },
+  );
 
-  it('takes what is good though another resource is bad', async () => {
-    const before = (await load([current, opener])).good;
+  it('loads a good resource though another is bad', async () => {
+    const before = (await load([current, opener])).loaded;
     rmSync(file('other'));
     write('secret', OTHER_SECRET);
-    const { good, stale } = await load([current, opener], before);
-    expect(good.get(current.identity)?.digest).not.toBe(before.get(current.identity)?.digest);
+    const { loaded, stale } = await load([current, opener], before);
+    expect(loaded.get(current.identity)?.digest).not.toBe(before.get(current.identity)?.digest);
     expect(stale.get('keys')).toHaveLength(1);
   });
 
-  it('does not make anew what has not changed', async () => {
-    const before = (await load([current])).good;
-    expect((await load([current], before)).good.get(current.identity)).toBe(before.get(current.identity));
+  it('does not parse an unchanged file again', async () => {
+    const before = (await load([current])).loaded;
+    expect((await load([current], before)).loaded.get(current.identity)).toBe(before.get(current.identity));
   });
 
-  it('has no good state for a key that is described in another way', async () => {
-    const before = (await load([current])).good;
+  it('keeps the key objects, on which the token cache depends, if a rewritten file has the same keys', async () => {
+    const pair = createKeyPair('same');
+    write('jwks', jwkSet(pair));
+    const set = resourceOf(keyConfig({ format: 'jwks', location: { file: file('jwks') } }));
+    const before = (await load([current, opener, set])).loaded;
+    write('secret', `${SECRET}\n`);
+    write('other', `${OTHER_SECRET}\n`);
+    write('jwks', `${jwkSet(pair)}\n`);
+    const after = (await load([current, opener, set], before)).loaded;
+    for (const { identity } of [current, set]) {
+      const [last, next] = [before, after].map((resources) => resources.get(identity));
+      expect(next?.digest).not.toBe(last?.digest);
+      expect((next?.value as ParsedKeys | undefined)?.keys).toBe(
+        (last?.value as ParsedKeys | undefined)?.keys,
+      );
+    }
+    expect(after.get(opener.identity)?.value).toBe(before.get(opener.identity)?.value);
+  });
+
+  it('has no last good state for a key with a new description', async () => {
+    const before = (await load([current])).loaded;
     rmSync(file('secret'));
-    const { good, fatal } = await load([partOf(keySource({ kid: 'x' }))], before);
-    expect(good.size).toBe(0);
-    expect(fatal).toMatchObject([{ message: `${file('secret')}: no such file` }]);
+    const { loaded, failed } = await load([resourceOf(keyConfig({ kid: 'x' }))], before);
+    expect(loaded.size).toBe(0);
+    expect(failed).toMatchObject([{ message: `${file('secret')}: no such file` }]);
   });
 
-  it('forgets a resource that is asked for no more', async () => {
-    const before = (await load([current, opener])).good;
-    expect([...(await load([opener], before)).good.keys()]).toEqual([opener.identity]);
+  it('drops a resource that is no longer configured', async () => {
+    const before = (await load([current, opener])).loaded;
+    expect([...(await load([opener], before)).loaded.keys()]).toEqual([opener.identity]);
   });
 
-  it('lets a bug be a bug', async () => {
+  it('does not hide a bug', async () => {
     const bug = new RangeError('a bug');
     const broken: FileResource = {
       ...current,
@@ -222,17 +244,17 @@ describe('loadResources', () => {
     await expect(load([broken])).rejects.toBe(bug);
   });
 
-  it('takes certificate and key together, or neither', async () => {
+  it('loads certificate and key together, or neither', async () => {
     const ca = createCa(folder, 'pair-ca');
     const [one, two] = [issueCertificate(folder, 'one', ca), issueCertificate(folder, 'two', ca)];
     write('crt', one.cert);
     write('key', one.key);
     const resource = tlsResource({ certFile: file('crt'), keyFile: file('key') });
-    if (resource === undefined) throw new Error('is no resource');
-    const before = (await load([resource])).good;
+    if (resource === undefined) throw new Error('not a resource');
+    const before = (await load([resource])).loaded;
     write('crt', two.cert);
     const half = await load([resource], before);
-    expect(half.good.get(resource.identity)?.value).toMatchObject({ cert: one.cert, key: one.key });
+    expect(half.loaded.get(resource.identity)?.value).toMatchObject({ cert: one.cert, key: one.key });
     expect(half.stale.get('tls')).toMatchObject([
       {
         path: 'listen.tls',
@@ -240,28 +262,28 @@ describe('loadResources', () => {
       },
     ]);
     write('key', two.key);
-    const whole = await load([resource], half.good);
-    expect(whole.good.get(resource.identity)?.value).toMatchObject({ cert: two.cert, key: two.key });
+    const whole = await load([resource], half.loaded);
+    expect(whole.loaded.get(resource.identity)?.value).toMatchObject({ cert: two.cert, key: two.key });
   });
 });
 
-describe('a look', () => {
-  it('reads each file once, so that two resources made of one file agree', async () => {
-    const [a, b] = [partOf(keySource()), partOf(keySource({ id: 'same' }))];
+describe('FileReader', () => {
+  it('reads each file once, so that two resources of one file agree', async () => {
+    const [a, b] = [resourceOf(keyConfig()), resourceOf(keyConfig({ id: 'same' }))];
     const reader = newReader();
     const before = await load([a], undefined, reader);
     write('secret', OTHER_SECRET);
-    const after = await load([a, b], before.good, reader);
-    expect(after.good.get(b.identity)?.digest).toBe(before.good.get(a.identity)?.digest);
+    const after = await load([a, b], before.loaded, reader);
+    expect(after.loaded.get(b.identity)?.digest).toBe(before.loaded.get(a.identity)?.digest);
   });
 
-  it('reads a file once, though it holds both certificate and key and is asked for twice at a time', async () => {
+  it('reads a file once for two concurrent calls', async () => {
     const reader = newReader();
     const [first, second] = await Promise.all([reader.read(file('secret')), reader.read(file('secret'))]);
     expect(first).toBe(second);
   });
 
-  it('knows what it read by digests that tell content from content and from no file', async () => {
+  it('has a digest of each file that differs by content and for a missing file', async () => {
     const reader = newReader();
     const readings = await Promise.all(['secret', 'other', 'none'].map((name) => reader.read(file(name))));
     const texts = readings.map(({ text }) => text);
@@ -270,7 +292,11 @@ describe('a look', () => {
       [file('other')]: digestOf(texts[1]),
       [file('none')]: digestOf(texts[2]),
     });
-    expect(new Set([...texts, undefined, { text: '' }].map((text) => digestOf(text))).size).toBe(5);
-    expect(digestOf({ text: 'a' }, { text: 'b' })).not.toBe(digestOf({ text: 'ab' }));
+    expect(
+      new Set([...texts, undefined, { kind: 'read', text: '' } as const].map((text) => digestOf(text))).size,
+    ).toBe(5);
+    expect(digestOf({ kind: 'read', text: 'a' }, { kind: 'read', text: 'b' })).not.toBe(
+      digestOf({ kind: 'read', text: 'ab' }),
+    );
   });
 });

@@ -1,9 +1,9 @@
-/** Tests that a text is fetched by the certificate authorities and through the proxy that are named. */
+/** Tests fetching with configured certificate authorities and through a configured proxy. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { describeFetchError, type FetchOptions, fetchText } from '../../../src/sources/https-client.ts';
+import { FetchError, type FetchOptions, fetchText } from '../../../src/sources/https-client.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { type ConnectProxy, startConnectProxy } from '../../support/connect-proxy.ts';
 import { type KeyHost, redirectTo, startKeyHost } from '../../support/key-host.ts';
@@ -27,10 +27,13 @@ afterEach(async () => {
   await proxy.close();
 });
 
-/** The text, or in brackets why there is none. */
+/** The text, or the error's message in brackets. */
 async function fetched(options: Partial<FetchOptions> = {}, url = `${host.origin}/jwks`): Promise<string> {
   const all = { ca: ca.cert, proxy: undefined, ...options };
-  return fetchText(url, all).catch((error: unknown) => `[${describeFetchError(error, all)}]`);
+  return fetchText(url, all).catch((error: unknown) => {
+    expect(error).toBeInstanceOf(FetchError);
+    return `[${(error as FetchError).message}]`;
+  });
 }
 
 function through(url = proxy.url, except = ''): Partial<FetchOptions> {
@@ -39,7 +42,7 @@ function through(url = proxy.url, except = ''): Partial<FetchOptions> {
 
 const UNTRUSTED = /^\[(UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN)/;
 
-test('a host that offers JWK Sets by their own media type alone is content with what is accepted', async () => {
+test('a host that serves JWK Sets by their own media type only accepts the request', async () => {
   const accepted: (string | undefined)[] = [];
   host.answer((response, { headers }) => {
     accepted.push(headers.accept);
@@ -49,7 +52,7 @@ test('a host that offers JWK Sets by their own media type alone is content with 
   expect(accepted).toEqual(['application/jwk-set+json, application/json']);
 });
 
-describe('the certificate authorities that are named', () => {
+describe('configured certificate authorities', () => {
   test('are trusted, and no others', async () => {
     expect(await fetched()).toBe('a text');
     expect(await fetched({ ca: otherCa.cert })).toMatch(UNTRUSTED);
@@ -58,7 +61,7 @@ describe('the certificate authorities that are named', () => {
     expect(host.requests).toHaveLength(2);
   });
 
-  test('vouch for the name of the host, through a proxy as well', async () => {
+  test('must match the name of the host, through a proxy as well', async () => {
     const other = await startKeyHost(ofOtherName, 'a text');
     expect(await fetched({}, other.origin)).toBe('[ERR_TLS_CERT_ALTNAME_INVALID]');
     expect(await fetched(through(), other.origin)).toBe(
@@ -70,14 +73,14 @@ describe('the certificate authorities that are named', () => {
 });
 
 describe('a proxy', () => {
-  test('is asked for a tunnel, in which the host’s certificate is checked', async () => {
+  test('opens a tunnel, in which the host’s certificate is checked', async () => {
     expect(await fetched(through())).toBe('a text');
     expect(proxy.tunnels).toEqual([{ to: `localhost:${host.port}`, authorization: undefined }]);
     expect(await fetched({ ...through(), ca: otherCa.cert })).toMatch(UNTRUSTED);
     expect(host.requests).toHaveLength(1);
   });
 
-  test('is asked again where a redirect leads', async () => {
+  test('is used for the target of a redirect as well', async () => {
     const other = await startKeyHost(certificate, 'elsewhere');
     host.answer(redirectTo(`${other.origin}/keys`));
     expect(await fetched(through())).toBe('elsewhere');
@@ -100,12 +103,12 @@ describe('a proxy', () => {
     ['host', 1],
     ['a.test', 1],
     ['localhost:1', 1],
-  ])('is passed by for the hosts %j: %i tunnels', async (except, tunnels) => {
+  ])('with NO_PROXY %j opens %i tunnels', async (except, tunnels) => {
     expect(await fetched(through(proxy.url, except))).toBe('a text');
     expect(proxy.tunnels).toHaveLength(tunnels);
   });
 
-  test('that refuses or is not there is named as a possible cause, without its password', async () => {
+  test('that refuses or cannot be reached is named as a possible cause, without its password', async () => {
     const refusing = await startConnectProxy(407);
     const url = refusing.url.replace('//', '//user:hunter2@');
     expect(await fetched(through(url))).toBe('[the proxy answers with status 407]');
@@ -114,7 +117,7 @@ describe('a proxy', () => {
     expect(host.requests).toEqual([]);
   });
 
-  test('of the environment is not used unless it is named', async () => {
+  test('of the environment is not used unless it is configured', async () => {
     for (const name of ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'])
       vi.stubEnv(name, proxy.url);
     expect(await fetched()).toBe('a text');

@@ -1,4 +1,4 @@
-/** Owns the proof that the content of a key file becomes the keys that the configuration describes, or a reason why not. */
+/** Tests that the content of a key file becomes the keys that the configuration describes, or a reason why not. */
 import { type KeyObject, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
@@ -6,19 +6,14 @@ import {
   type ContentEncryptionAlgorithm,
   type KeyManagementAlgorithm,
 } from '../../../src/approov/decryption-algorithm.ts';
+import { KeyError } from '../../../src/approov/key-error.ts';
 import { parsePem } from '../../../src/approov/public-key.ts';
 import { Secret } from '../../../src/approov/secret.ts';
-import {
-  describeKey,
-  KeyError,
-  keysOfSecret,
-  parseDecryptionKey,
-  parseKeys,
-} from '../../../src/sources/key-parser.ts';
+import { describeKey, keysOfSecret, parseDecryptionKey, parseKeys } from '../../../src/sources/key-parser.ts';
 import { generateKeyPair } from '../../support/key-pair.ts';
 import { OTHER_SECRET, SECRET } from '../../support/token.ts';
 
-type Source = Parameters<typeof parseKeys>[0];
+type DescribedKey = Parameters<typeof parseKeys>[0];
 
 const ec = generateKeyPair('ec', { namedCurve: 'P-256' });
 const weakRsa = generateKeyPair('rsa', { modulusLength: 1024 });
@@ -27,7 +22,7 @@ const pem = (key: KeyObject) =>
 const jwk = (key: KeyObject, fields: object = {}) => ({ ...key.export({ format: 'jwk' }), ...fields });
 const jwks = (...keys: readonly object[]) => JSON.stringify({ keys });
 
-function source(fields: Partial<Source> = {}): Source {
+function keyConfig(fields: Partial<DescribedKey> = {}): DescribedKey {
   return {
     id: 'current',
     format: 'secret',
@@ -51,7 +46,7 @@ function messageOf(run: () => unknown): string {
 
 describe('a secret', () => {
   it('becomes one key for HS256, by id', () => {
-    const { keys } = parseKeys(source(), ` ${SECRET}\n`);
+    const { keys } = parseKeys(keyConfig(), ` ${SECRET}\n`);
     expect(keys).toMatchObject([
       { id: 'current', kid: undefined, algorithms: ['HS256'], fingerprint: Secret.parse(SECRET).fingerprint },
     ]);
@@ -59,15 +54,15 @@ describe('a secret', () => {
     expect(keys[0]?.verify('HS256', 'a.b', Secret.parse(OTHER_SECRET).sign('HS256', 'a.b'))).toBe(false);
   });
 
-  it('has the kid and the algorithms that the configuration says', () => {
-    const described = source({ kid: 'j3AWy6', algorithms: ['HS384', 'HS512'] });
+  it('has the configured kid and algorithms', () => {
+    const described = keyConfig({ kid: 'j3AWy6', algorithms: ['HS384', 'HS512'] });
     expect(parseKeys(described, SECRET).keys).toMatchObject([
       { kid: 'j3AWy6', algorithms: ['HS384', 'HS512'] },
     ]);
   });
 
   it('from the environment is the same key', () => {
-    const [key] = keysOfSecret(source({ id: 'env' }), Secret.parse(SECRET)).keys;
+    const [key] = keysOfSecret(keyConfig({ id: 'env' }), Secret.parse(SECRET)).keys;
     expect(key).toMatchObject({
       id: 'env',
       algorithms: ['HS256'],
@@ -94,15 +89,15 @@ describe('a secret', () => {
       expected:
         'the secret (93 characters) is neither base64 nor base64url; it has white space inside: give the secret alone, on one line',
     },
-  ])('is not $name', ({ text, expected }) => {
-    expect(messageOf(() => parseKeys(source(), text))).toBe(expected);
+  ])('must not be $name', ({ text, expected }) => {
+    expect(messageOf(() => parseKeys(keyConfig(), text))).toBe(expected);
   });
 });
 
 describe('a PEM file', () => {
   it('becomes one key that verifies', () => {
     const [key] = parseKeys(
-      source({ format: 'pem', kid: 'k', algorithms: ['ES256'] }),
+      keyConfig({ format: 'pem', kid: 'k', algorithms: ['ES256'] }),
       pem(ec.publicKey),
     ).keys;
     const signature = sign('sha256', Buffer.from('a.b'), { key: ec.privateKey, dsaEncoding: 'ieee-p1363' });
@@ -124,8 +119,8 @@ describe('a PEM file', () => {
       text: pem(weakRsa.publicKey),
       expected: 'an RSA key of 1024 bits; at least 2048 are needed',
     },
-  ])('is not $name', ({ text, expected }) => {
-    const described = source({ format: 'pem', algorithms: ['ES256'] });
+  ])('must not be $name', ({ text, expected }) => {
+    const described = keyConfig({ format: 'pem', algorithms: ['ES256'] });
     expect(messageOf(() => parseKeys(described, text))).toBe(expected);
   });
 });
@@ -133,26 +128,26 @@ describe('a PEM file', () => {
 describe('a JWK Set', () => {
   const other = generateKeyPair('ed25519').publicKey;
 
-  it('becomes its keys, each with its own kid and under the one id', () => {
+  it('becomes its keys, each with its own kid, all with one id', () => {
     const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(other, { kid: 'b' }));
-    expect(parseKeys(source({ format: 'jwks' }), text).keys).toMatchObject([
+    expect(parseKeys(keyConfig({ format: 'jwks' }), text).keys).toMatchObject([
       { id: 'current', kid: 'a', algorithms: ['ES256'] },
       { id: 'current', kid: 'b', algorithms: ['EdDSA'] },
     ]);
   });
 
-  it('gives only keys for the algorithms that the configuration allows', () => {
+  it('yields only keys for the configured algorithms', () => {
     const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(other, { kid: 'b' }));
-    expect(parseKeys(source({ format: 'jwks', algorithms: ['EdDSA'] }), text)).toMatchObject({
+    expect(parseKeys(keyConfig({ format: 'jwks', algorithms: ['EdDSA'] }), text)).toMatchObject({
       keys: [{ kid: 'b' }],
       warnings: ['keys[0] (kid "a") fits none of the configured algorithms; it is skipped'],
     });
   });
 
-  it('from a URL gives its good keys, though there is one that must not be published', () => {
+  it('from a URL yields its valid keys, though it has one that must not be published', () => {
     const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(weakRsa.publicKey), { kty: 'oct', k: SECRET });
     expect(
-      parseKeys(source({ format: 'jwks', location: { url: 'https://a.test/', caFile: undefined } }), text),
+      parseKeys(keyConfig({ format: 'jwks', location: { url: 'https://a.test/', caFile: undefined } }), text),
     ).toMatchObject({
       keys: [{ kid: 'a' }],
       warnings: [
@@ -164,7 +159,7 @@ describe('a JWK Set', () => {
 
   it.each([
     { name: 'no JSON', text: '{', expected: 'is not JSON' },
-    { name: 'a list', text: '[]', expected: 'is no JWK Set: an object with a list of keys' },
+    { name: 'a list', text: '[]', expected: 'is not a JWK Set: an object with a list of keys' },
     { name: 'empty', text: jwks(), expected: 'holds no key that may verify a token' },
     {
       name: 'a secret',
@@ -181,8 +176,8 @@ describe('a JWK Set', () => {
       text: jwks(jwk(weakRsa.publicKey)),
       expected: 'keys[0] is an RSA key of 1024 bits; at least 2048 are needed',
     },
-  ])('is not $name', ({ text, expected }) => {
-    expect(messageOf(() => parseKeys(source({ format: 'jwks' }), text))).toBe(expected);
+  ])('must not be $name', ({ text, expected }) => {
+    expect(messageOf(() => parseKeys(keyConfig({ format: 'jwks' }), text))).toBe(expected);
   });
 });
 
@@ -198,9 +193,9 @@ describe('the hosts of a key', () => {
     { hosts: ['a.test'], host: '', isUsed: false },
     { hosts: ['key.test'], host: '\u212aey.test', isUsed: false },
     { hosts: ['*.test'], host: 'u@a.test', isUsed: false },
-  ])('$hosts for $host: $isUsed', ({ hosts, host, isUsed }) => {
+  ])('$hosts match $host: $isUsed', ({ hosts, host, isUsed }) => {
     expect(describeKey({ id: 'a', hosts }).isForHost?.(host) ?? true).toBe(isUsed);
-    const [key] = parseKeys(source({ hosts }), SECRET).keys;
+    const [key] = parseKeys(keyConfig({ hosts }), SECRET).keys;
     expect(key?.isForHost?.(host) ?? true).toBe(isUsed);
   });
 });
@@ -223,7 +218,7 @@ describe('a decryption key', () => {
     { bytes: 48, algorithms: ['dir'], dir: ['A192CBC-HS384'] },
     { bytes: 64, algorithms: ['dir'], dir: ['A256CBC-HS512'] },
   ] as const)(
-    'of a secret of $bytes bytes works with what takes exactly so many',
+    'from a secret of $bytes bytes has the algorithms that need exactly that length',
     ({ bytes, algorithms, dir }) => {
       const key = parseDecryptionKey({ ...described, format: 'secret' }, secretOf(bytes));
       expect(key).toMatchObject({ id: 'open', kid: undefined, isNested: true });
@@ -264,7 +259,7 @@ describe('a decryption key', () => {
       expected: 'dir with A256CBC-HS512 needs exactly 64',
     },
   ])(
-    'of $algorithms and $encryptions is no secret of $bytes bytes',
+    'for $algorithms and $encryptions must not be a secret of $bytes bytes',
     ({ algorithms, contentEncryptionAlgorithms, bytes, expected }) => {
       const parse = () =>
         parseDecryptionKey(
@@ -280,7 +275,7 @@ describe('a decryption key', () => {
     },
   );
 
-  it('by a password may have any length', () => {
+  it('that is a password may have any length', () => {
     for (const bytes of [1, 16, 33, 64]) {
       const key = parseDecryptionKey(
         { ...described, format: 'secret', keyManagementAlgorithms: ['PBES2-HS256+A128KW'] },
@@ -290,7 +285,7 @@ describe('a decryption key', () => {
     }
   });
 
-  it('of a private key knows the algorithms of its kind', () => {
+  it('that is a private key has the algorithms of its type', () => {
     const { keyManagementAlgorithms: algorithms } = parseDecryptionKey(
       { ...described, format: 'private' },
       pem(ec.privateKey),
@@ -298,14 +293,14 @@ describe('a decryption key', () => {
     expect(algorithms).toEqual(['ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A192KW', 'ECDH-ES+A256KW']);
   });
 
-  it('is told by a fingerprint: of the secret, or the thumbprint of its public key', () => {
+  it('has the fingerprint of the secret, or the thumbprint of its public key', () => {
     const ofSecret = parseDecryptionKey({ ...described, format: 'secret' }, KEY_32);
     expect(ofSecret.fingerprint).toBe(Secret.parse(KEY_32).fingerprint);
     const ofPrivate = parseDecryptionKey({ ...described, format: 'private' }, pem(ec.privateKey));
     expect(ofPrivate.fingerprint).toBe(parsePem(pem(ec.publicKey), ['ES256']).fingerprint);
   });
 
-  it('is refused with an algorithm that does not work with it', () => {
+  it('must work with its algorithms', () => {
     const parse = () =>
       parseDecryptionKey(
         { ...described, format: 'secret', keyManagementAlgorithms: ['dir', 'RSA-OAEP'] },
@@ -314,7 +309,7 @@ describe('a decryption key', () => {
     expect(messageOf(parse)).toBe('RSA-OAEP does not work with a key of type secret');
   });
 
-  it('has the algorithms that the configuration says', () => {
+  it('has the configured algorithms', () => {
     const key = parseDecryptionKey(
       { ...described, format: 'secret', keyManagementAlgorithms: ['A256KW'] },
       KEY_32,
@@ -324,42 +319,42 @@ describe('a decryption key', () => {
 
   it.each([
     {
-      source: 'secret',
+      format: 'secret',
       name: 'a short secret',
       text: 'QQ==',
       expected: 'the secret decodes to 1 bytes; decryption needs exactly 16 or 24 or 32 or 48 or 64',
     },
-    { source: 'private', name: 'a public key', text: pem(ec.publicKey), expected: 'no private key in PEM' },
+    { format: 'private', name: 'a public key', text: pem(ec.publicKey), expected: 'no private key in PEM' },
     {
-      source: 'private',
+      format: 'private',
       name: 'a key that signs',
       text: pem(generateKeyPair('ed25519').privateKey),
       expected: 'a key of type ed25519 opens no token',
     },
     {
-      source: 'private',
+      format: 'private',
       name: 'a key on a curve that tokens do not use',
       text: pem(generateKeyPair('ec', { namedCurve: 'secp256k1' }).privateKey),
       expected: 'a key of type secp256k1 opens no token',
     },
     {
-      source: 'private',
+      format: 'private',
       name: 'a weak key',
       text: pem(weakRsa.privateKey),
       expected: 'an RSA key of 1024 bits; at least 2048 are needed',
     },
-  ] as const)('is not $name', ({ source: kind, text, expected }) => {
-    expect(messageOf(() => parseDecryptionKey({ ...described, format: kind }, text))).toBe(expected);
+  ] as const)('must not be $name', ({ format, text, expected }) => {
+    expect(messageOf(() => parseDecryptionKey({ ...described, format }, text))).toBe(expected);
   });
 });
 
-describe('what is wrong with a key', () => {
-  it('never quotes it', () => {
+describe('the message of a KeyError', () => {
+  it('never quotes the key', () => {
     const wrong = [
-      () => parseKeys(source(), `${SECRET} x`),
-      () => parseKeys(source({ format: 'pem', algorithms: ['ES256'] }), pem(ec.privateKey)),
-      () => parseKeys(source({ format: 'jwks' }), jwks({ kty: 'oct', k: SECRET })),
-      () => parseKeys(source({ format: 'jwks' }), SECRET),
+      () => parseKeys(keyConfig(), `${SECRET} x`),
+      () => parseKeys(keyConfig({ format: 'pem', algorithms: ['ES256'] }), pem(ec.privateKey)),
+      () => parseKeys(keyConfig({ format: 'jwks' }), jwks({ kty: 'oct', k: SECRET })),
+      () => parseKeys(keyConfig({ format: 'jwks' }), SECRET),
       () =>
         parseDecryptionKey(
           {
@@ -373,13 +368,13 @@ describe('what is wrong with a key', () => {
           SECRET,
         ),
     ];
-    const told = wrong.map(messageOf).join('\n');
+    const messages = wrong.map(messageOf).join('\n');
     const body = pem(ec.privateKey).split('\n')[1] ?? '';
     for (const text of [SECRET, body])
-      for (let at = 0; at + 8 <= text.length; at += 4) expect(told).not.toContain(text.slice(at, at + 8));
+      for (let at = 0; at + 8 <= text.length; at += 4) expect(messages).not.toContain(text.slice(at, at + 8));
   });
 
-  it('is none of ours to hide where it is a bug', () => {
-    expect(() => parseKeys(source(), undefined as unknown as string)).toThrow(TypeError);
+  it('does not hide a bug', () => {
+    expect(() => parseKeys(keyConfig(), undefined as unknown as string)).toThrow(TypeError);
   });
 });

@@ -1,4 +1,4 @@
-/** Owns the proof that keys of files and keys at URLs serve as one keyset, through configuration changes and outages. */
+/** Tests that keys from files and from URLs form one keyset, through configuration changes and outages. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,9 +7,9 @@ import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vit
 import { selectKeys } from '../../../src/approov/keyset.ts';
 import { Secret } from '../../../src/approov/secret.ts';
 import type { KeyConfig } from '../../../src/config/config.ts';
-import type { LoadedKey } from '../../../src/sources/config-store.ts';
 import { keysOfSecret } from '../../../src/sources/key-parser.ts';
 import { createKeyStore, fetchKeyset, type KeyStore } from '../../../src/sources/key-store.ts';
+import type { LoadedKey } from '../../../src/sources/loaded-config.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { type KeyHost, startKeyHost } from '../../support/key-host.ts';
 import { createKeyPair, jwkSet } from '../../support/key-pair.ts';
@@ -20,7 +20,7 @@ const certificate = issueCertificate(folder, 'localhost', createCa(folder, 'ca')
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const PATIENCE = { timeout: 20_000, interval: 10 };
-/** For a request that must not come, to come. */
+/** Time for an unwanted request to arrive. */
 const LONG_ENOUGH_MS = 300;
 
 const a = createKeyPair('a');
@@ -47,7 +47,7 @@ afterEach(async () => {
 
 function urlKey(id: string, fields: Partial<KeyConfig> = {}): LoadedKey {
   return {
-    source: {
+    config: {
       id,
       format: 'jwks',
       location: { url: `${host.origin}/${id}`, caFile: undefined },
@@ -64,14 +64,17 @@ function urlKey(id: string, fields: Partial<KeyConfig> = {}): LoadedKey {
 }
 
 function secretKey(id: string): LoadedKey {
-  const source: KeyConfig = { ...urlKey(id).source, format: 'secret', location: { file: 'secret' } };
-  return { source, ...keysOfSecret(source, Secret.parse(SECRET)), ca: undefined };
+  const config: KeyConfig = { ...urlKey(id).config, format: 'secret', location: { file: 'secret' } };
+  return { config, ...keysOfSecret(config, Secret.parse(SECRET)), ca: undefined };
 }
 
 function open(...keys: readonly LoadedKey[]): KeyStore {
   store = createKeyStore({
     keys,
-    proxy: undefined,
+    proxy: () => undefined,
+    onError(error) {
+      throw error;
+    },
     onFetched: (outcome, isNew) => events.push(isNew ? `${outcome}, new` : outcome),
     nowMs: () => clockMs,
   });
@@ -87,7 +90,7 @@ function missing(of: KeyStore): readonly string[] {
 }
 
 describe('the keyset', () => {
-  test('has the keys of files at once, and those of URLs when they have come, in the order of the configuration', async () => {
+  test('has the keys of files at once, and those of URLs once fetched, in the order of the configuration', async () => {
     host.answer(jwkSet(a, b));
     const opened = open(urlKey('remote'), secretKey('local'));
     expect([ids(opened), missing(opened)]).toEqual([['local'], ['remote']]);
@@ -96,7 +99,7 @@ describe('the keyset', () => {
     expect(events).toEqual(['success, new']);
   });
 
-  test('keeps what a URL gave through an outage, and says what is wrong and how old it is', async () => {
+  test('keeps the keys of a URL through an outage, and reports the problem and their age', async () => {
     const opened = open(urlKey('remote'));
     await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
     host.answer('{"keys":[]}');
@@ -108,7 +111,17 @@ describe('the keyset', () => {
     expect([...opened.ages()]).toEqual([['remote', 60]]);
   });
 
-  test('forgets a key that its URL gives no more', async () => {
+  test('keeps the key objects, on which the token cache depends, if only the text of a set changed', async () => {
+    const opened = open(urlKey('remote'));
+    await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
+    const [before] = opened.keyset().keys;
+    host.answer(`${jwkSet(a)}\n`);
+    opened.refetch();
+    await vi.waitFor(() => expect(events).toEqual(['success, new', 'success, new']), PATIENCE);
+    expect(opened.keyset().keys[0]).toBe(before);
+  });
+
+  test('drops a key that its URL no longer has', async () => {
     host.answer(jwkSet(a, b));
     const opened = open(urlKey('remote'));
     await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a', 'remote:b']), PATIENCE);
@@ -117,17 +130,17 @@ describe('the keyset', () => {
     await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:b']), PATIENCE);
   });
 
-  test('holds a key of a URL for its hosts only, loaded or not', async () => {
+  test('selects a key of a URL for its hosts only, loaded or not', async () => {
     const opened = open(urlKey('remote', { hosts: ['*.eu.example.com'] }));
     const select = (name: string) => selectKeys(opened.keyset(), { alg: 'ES256', kid: 'a' }, name);
-    expect(select('api.eu.example.com')).toBe('internal_error');
-    expect(select('api.us.example.com')).toBe('unknown_key_id');
+    expect(select('api.eu.example.com')).toMatchObject({ reason: 'internal_error' });
+    expect(select('api.us.example.com')).toMatchObject({ reason: 'unknown_key_id' });
     await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
-    expect(select('api.eu.example.com')).toMatchObject([{ id: 'remote' }]);
-    expect(select('api.us.example.com')).toBe('unknown_key_id');
+    expect(select('api.eu.example.com')).toMatchObject({ keys: [{ id: 'remote' }] });
+    expect(select('api.us.example.com')).toMatchObject({ reason: 'unknown_key_id' });
   });
 
-  test('asks every URL on an unknown key id, each as often as it allows', async () => {
+  test('fetches every URL for an unknown key id, each at most once in 30 s', async () => {
     const opened = open(urlKey('one'), urlKey('two'));
     await vi.waitFor(() => expect(events).toHaveLength(2), PATIENCE);
     opened.onUnknownKid();
@@ -140,7 +153,7 @@ describe('the keyset', () => {
 });
 
 describe('a new configuration', () => {
-  test('that says the same of a URL has it not fetched again', async () => {
+  test('with the same description of a URL does not fetch it again', async () => {
     const opened = open(urlKey('remote'));
     await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
     opened.replaceKeys([secretKey('local'), urlKey('remote', { path: 'keys[1].jwksUrl' })]);
@@ -152,24 +165,26 @@ describe('a new configuration', () => {
   test.each<[what: string, fields: Partial<KeyConfig>]>([
     ['for other hosts', { hosts: ['api.example.com'] }],
     ['with other algorithms', { algorithms: ['ES256', 'RS256'] }],
-  ])(
-    'that describes a key %s does not leave it without its set, though the URL is down',
-    async (_what, fields) => {
-      const opened = open(urlKey('remote'));
-      await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
-      host.answer((response) => response.writeHead(503).end());
-      clockMs = 5000;
-      opened.replaceKeys([urlKey('remote', fields)]);
-      expect([ids(opened), missing(opened), [...opened.ages()]]).toEqual([['remote:a'], [], [['remote', 5]]]);
-      await vi.waitFor(
-        () => expect(opened.problems().get('remote')).toBe('answers with status 503'),
-        PATIENCE,
-      );
-      expect(ids(opened)).toEqual(['remote:a']);
-    },
-  );
+  ])('that describes a key %s keeps its set, though the URL is down', async (_what, fields) => {
+    const opened = open(urlKey('remote'));
+    await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
+    host.answer((response) => response.writeHead(503).end());
+    clockMs = 5000;
+    opened.replaceKeys([urlKey('remote', fields)]);
+    expect([ids(opened), missing(opened), [...opened.ages()]]).toEqual([['remote:a'], [], [['remote', 5]]]);
+    await vi.waitFor(() => expect(opened.problems().get('remote')).toBe('answers with status 503'), PATIENCE);
+    expect(ids(opened)).toEqual(['remote:a']);
+  });
 
-  test('that gives a key another name keeps its set under the new name', async () => {
+  test('with a renewed CA keeps the key objects, on which the token cache depends', async () => {
+    const opened = open(urlKey('remote'));
+    await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
+    const [before] = opened.keyset().keys;
+    opened.replaceKeys([{ ...urlKey('remote'), ca: createCa(folder, 'renewed-ca').cert }]);
+    expect(opened.keyset().keys[0]).toBe(before);
+  });
+
+  test('that renames a key keeps its set under the new name', async () => {
     const opened = open(urlKey('remote'));
     await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
     opened.replaceKeys([
@@ -178,14 +193,14 @@ describe('a new configuration', () => {
     expect(ids(opened)).toEqual(['renamed:a']);
   });
 
-  test('that allows a key nothing of its set leaves it without', async () => {
+  test('that allows no key of a set makes it missing', async () => {
     const opened = open(urlKey('remote'));
     await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a']), PATIENCE);
     opened.replaceKeys([urlKey('remote', { algorithms: ['RS256'] })]);
     expect([ids(opened), missing(opened)]).toEqual([[], ['remote']]);
   });
 
-  test('without a key has its URL asked no more, and its keys gone at once', async () => {
+  test('without a key stops fetching its URL, and drops its keys at once', async () => {
     const opened = open(urlKey('remote'), secretKey('local'));
     await vi.waitFor(() => expect(ids(opened)).toEqual(['remote:a', 'local']), PATIENCE);
     host.answer((response) => response.writeHead(503).end());
@@ -201,7 +216,7 @@ describe('a new configuration', () => {
     expect(host.requests).toHaveLength(2);
   });
 
-  test('with a new URL has that one fetched, and does not wait for it', async () => {
+  test('with a new URL fetches it, and does not wait for it', async () => {
     const opened = open(secretKey('local'));
     opened.replaceKeys([secretKey('local'), urlKey('remote')]);
     expect([ids(opened), missing(opened)]).toEqual([['local'], ['remote']]);
@@ -210,7 +225,7 @@ describe('a new configuration', () => {
 });
 
 describe('fetchKeyset', () => {
-  test('waits for each URL, and gives what there is', async () => {
+  test('waits for each URL, and returns what was fetched', async () => {
     host.answer((response, { url }) =>
       url === '/good' ? response.end(jwkSet(b)) : response.writeHead(404).end(),
     );

@@ -1,4 +1,4 @@
-/** Owns the proof that a JWK Set at a URL is fetched within limits, over https alone, and outlives an outage. */
+/** Tests that a JWK Set is fetched from its URL over https only, within limits, and survives an outage. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { KeyError } from '../../../src/approov/key-error.ts';
 import { createRemoteJwks, type RemoteJwks } from '../../../src/sources/remote-jwks.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { type KeyHost, redirectTo, startKeyHost } from '../../support/key-host.ts';
@@ -16,13 +17,14 @@ const certificate = issueCertificate(folder, 'localhost', createCa(folder, 'ca')
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const PATIENCE = { timeout: 20_000, interval: 10 };
-/** For a request that must not come, to come; shorter than until a retry. */
+/** Time for an unwanted request to arrive; shorter than until a retry. */
 const LONG_ENOUGH_MS = 300;
 
 let host: KeyHost;
 let clockMs: number;
 let urls: RemoteJwks<string>[];
 let outcomes: string[];
+let errors: unknown[];
 beforeEach(async () => {
   // A process reads its CAs once, at its start: that certificates are checked is proved by those that run alone.
   vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
@@ -31,6 +33,7 @@ beforeEach(async () => {
   clockMs = 0;
   urls = [];
   outcomes = [];
+  errors = [];
 });
 afterEach(async () => {
   for (const url of urls) url.stop();
@@ -39,21 +42,23 @@ afterEach(async () => {
   vi.restoreAllMocks();
 });
 
-/** What a set is made into here: its text, unless that is `bad`. */
+/** Stands in for parsing keys; `bug` is a fault of the parser. */
 function parse(text: string): string {
-  if (text.startsWith('bad')) throw new Error('the text is bad');
+  if (text.startsWith('bad')) throw new KeyError('the text is bad');
+  if (text === 'bug') throw new TypeError(`bug: ${text}`);
   return `made of ${text}`;
 }
 
 function start(
   path = '/jwks',
-  fields: { fetched?: { text: string; atMs: number } } = {},
+  fields: { previous?: { fetched: { text: string; atMs: number }; value: undefined } } = {},
 ): RemoteJwks<string> {
   const url = createRemoteJwks({
     url: path.startsWith('/') ? `${host.origin}${path}` : path,
     options: { ca: undefined, proxy: undefined },
     parse,
     onFetched: (outcome, isNew) => outcomes.push(isNew ? `${outcome}, new` : outcome),
+    onError: (error) => errors.push(error),
     nowMs: () => clockMs,
     ...fields,
   });
@@ -69,7 +74,7 @@ async function fetched(path = '/jwks'): Promise<RemoteJwks<string>> {
 }
 
 describe('a set', () => {
-  test('is there once it was fetched, and ages from then on', async () => {
+  test('is available after the first fetch, and ages from then on', async () => {
     host.answer('one');
     const url = start();
     expect([url.value, url.problem, url.ageSeconds()]).toEqual([undefined, undefined, undefined]);
@@ -80,7 +85,7 @@ describe('a set', () => {
     expect(host.requests).toEqual(['/jwks']);
   });
 
-  test('that has not changed is no new one, but a young one', async () => {
+  test('that has not changed is not new, but its age restarts', async () => {
     host.answer('one');
     const url = await fetched();
     clockMs += 90_000;
@@ -89,7 +94,7 @@ describe('a set', () => {
     expect(outcomes).toEqual(['success, new', 'success']);
   });
 
-  test('that has changed takes the place of the old one', async () => {
+  test('that has changed replaces the old one', async () => {
     host.answer('one');
     const url = await fetched();
     host.answer('two');
@@ -98,25 +103,25 @@ describe('a set', () => {
     expect(outcomes).toEqual(['success, new', 'success, new']);
   });
 
-  test('is fetched once for all who ask at the same time', async () => {
+  test('is fetched once for concurrent requests', async () => {
     host.answer('one');
     const url = start();
     await Promise.all([url.refetch(), url.refetch(), url.refetch()]);
     expect(host.requests).toHaveLength(1);
   });
 
-  test('that was fetched before serves until it is fetched again', async () => {
+  test('that an earlier instance fetched is used until the next fetch', async () => {
     host.answer('two');
     clockMs = 60_000;
-    const url = start('/jwks', { fetched: { text: 'one', atMs: 0 } });
+    const url = start('/jwks', { previous: { fetched: { text: 'one', atMs: 0 }, value: undefined } });
     expect([url.value, url.ageSeconds()]).toEqual(['made of one', 60]);
     await url.refetch();
     expect([url.value, url.ageSeconds()]).toEqual(['made of two', 0]);
   });
 
-  test('that was fetched before and is bad to this key serves nothing', async () => {
+  test('that an earlier instance fetched is not used if it does not suit this key', async () => {
     host.answer('one');
-    const url = start('/jwks', { fetched: { text: 'bad', atMs: 0 } });
+    const url = start('/jwks', { previous: { fetched: { text: 'bad', atMs: 0 }, value: undefined } });
     expect([url.value, url.ageSeconds()]).toEqual([undefined, undefined]);
     await url.refetch();
     expect(url.value).toBe('made of one');
@@ -135,10 +140,10 @@ describe('an outage', () => {
       () => host.answer((response) => response.writeHead(304).end()),
       'answers with status 304',
     ],
-    ['with a text that is bad', () => host.answer('bad'), 'the text is bad'],
-    ['with an answer that breaks off', () => host.answer(breakOff), 'UND_ERR_SOCKET'],
-    ['with nobody there', () => host.close(), 'ECONNREFUSED'],
-  ])('%s leaves the last good set', async (_name, breakIt, problem) => {
+    ['with an unusable text', () => host.answer('bad'), 'the text is bad'],
+    ['with a truncated response', () => host.answer(breakOff), 'UND_ERR_SOCKET'],
+    ['with a refused connection', () => host.close(), 'ECONNREFUSED'],
+  ])('%s keeps the last good set', async (_name, breakIt, problem) => {
     host.answer('one');
     const url = await fetched();
     await breakIt();
@@ -152,7 +157,7 @@ describe('an outage', () => {
     response.writeHead(200, { 'content-length': '100' }).write('one', () => response.destroy());
   };
 
-  test('is over with the next good answer, though it is the same as before', async () => {
+  test('ends with the next good response, even if the set is the same as before', async () => {
     host.answer('one');
     const url = await fetched();
     host.answer('bad');
@@ -163,7 +168,7 @@ describe('an outage', () => {
     expect(outcomes).toEqual(['success, new', 'failure', 'success']);
   });
 
-  test('at the start is tried again by itself', async () => {
+  test('at start is retried', async () => {
     host.answer((response) => response.writeHead(503).end());
     const url = await fetched();
     expect([url.value, url.problem]).toEqual([undefined, 'answers with status 503']);
@@ -172,7 +177,17 @@ describe('an outage', () => {
     expect(url.problem).toBeUndefined();
   });
 
-  test('by a certificate that nobody we trust has signed gives no set', async () => {
+  test('caused by a bug keeps the last good set and reports the error, but not its message', async () => {
+    host.answer('one');
+    const url = await fetched();
+    host.answer('bug');
+    await url.refetch();
+    expect([url.value, url.problem]).toEqual(['made of one', 'internal error']);
+    expect(errors).toEqual([new TypeError('bug: bug')]);
+    expect(outcomes).toEqual(['success, new', 'failure']);
+  });
+
+  test('by an untrusted certificate yields no set', async () => {
     vi.unstubAllEnvs();
     host.answer('one');
     const url = await fetched();
@@ -183,12 +198,12 @@ describe('an outage', () => {
 });
 
 describe('the limits', () => {
-  test('let a set of 1 MiB pass', async () => {
+  test('allow a set of 1 MiB', async () => {
     host.answer('x'.repeat(1024 * 1024));
     expect((await fetched()).value).toHaveLength('made of '.length + 1024 * 1024);
   });
 
-  test('refuse a larger one, and stop reading it', async () => {
+  test('refuse a larger set, and stop reading it', async () => {
     let written = 0;
     const isCut = new Promise<void>((resolve) => {
       host.answer((response) => {
@@ -207,7 +222,7 @@ describe('the limits', () => {
     expect(written).toBeGreaterThan(16);
   });
 
-  test('end a fetch after 5 s, whether it is never answered or byte by byte', async () => {
+  test('end a fetch after 5 s, whether the response never comes or trickles in', async () => {
     const dripping = await startKeyHost(certificate, (response) => {
       const drip = setInterval(() => response.write('x'), 100);
       response.on('close', () => clearInterval(drip));
@@ -240,7 +255,7 @@ describe('a redirect', () => {
     await other.close();
   });
 
-  test('without a host stays on this one', async () => {
+  test('without a host stays on the same host', async () => {
     host.answer((response, { url }) =>
       url === '/jwks' ? redirectTo('keys?v=2', 307)(response, {} as never) : response.end('here'),
     );
@@ -248,17 +263,14 @@ describe('a redirect', () => {
     expect(host.requests).toEqual(['/jwks', '/keys?v=2']);
   });
 
-  test.each([301, 302, 303, 307, 308])(
-    'to http is refused (%i), and nobody is asked there',
-    async (status) => {
-      host.answer(redirectTo(`http://127.0.0.1:${(plain.address() as AddressInfo).port}/`, status));
-      const url = await fetched();
-      expect([url.value, url.problem]).toEqual([undefined, 'redirects away from https']);
-      expect(plainRequests).toBe(0);
-    },
-  );
+  test.each([301, 302, 303, 307, 308])('to http is refused (%i), and not requested', async (status) => {
+    host.answer(redirectTo(`http://127.0.0.1:${(plain.address() as AddressInfo).port}/`, status));
+    const url = await fetched();
+    expect([url.value, url.problem]).toEqual([undefined, 'redirects away from https']);
+    expect(plainRequests).toBe(0);
+  });
 
-  test('to http behind one to https is refused', async () => {
+  test('to http after one to https is refused', async () => {
     host.answer((response, { url }) =>
       redirectTo(url === '/jwks' ? '/next' : `http://127.0.0.1:${(plain.address() as AddressInfo).port}/`)(
         response,
@@ -277,12 +289,12 @@ describe('a redirect', () => {
     },
   );
 
-  test('with a password is refused, and the password is not repeated', async () => {
+  test('with a password is refused, and the password is not quoted', async () => {
     host.answer(redirectTo('https://somebody:hunter2@localhost/'));
     expect((await fetched()).problem).toBe('holds a user name or a password');
   });
 
-  test('is followed three times and no more', async () => {
+  test('is followed at most three times', async () => {
     const hops = (last: number): void =>
       host.answer((response, { url }) => {
         const hop = Number(url?.slice('/jwks'.length) || 0);
@@ -295,14 +307,14 @@ describe('a redirect', () => {
     expect((await fetched()).problem).toBe('redirects more than 3 times');
   });
 
-  test('to nowhere is an answer that is no set', async () => {
+  test('without a location is reported as its status', async () => {
     host.answer((response) => response.writeHead(302).end());
     expect((await fetched()).problem).toBe('answers with status 302');
   });
 });
 
 describe('an unknown key id', () => {
-  test('has the set fetched again, however young it is, but at most once in 30 s', async () => {
+  test('triggers a fetch, however young the set is, but at most one in 30 s', async () => {
     host.answer('one');
     const url = await fetched();
     host.answer('two');
@@ -319,7 +331,7 @@ describe('an unknown key id', () => {
     expect(host.requests).toHaveLength(3);
   });
 
-  test('that comes while the set is fetched for the first time does not use up the refetch', async () => {
+  test('during the first fetch does not use up the next one', async () => {
     let release = (): void => {};
     host.answer((response) => {
       release = () => response.end('one');
@@ -337,7 +349,7 @@ describe('an unknown key id', () => {
     expect(host.requests).toHaveLength(2);
   });
 
-  test('has it fetched once, however many there are, and however slow the host is', async () => {
+  test('triggers one fetch, however many there are, and however slow the host is', async () => {
     host.answer('one');
     const url = await fetched();
     let release = (): void => {};
@@ -354,7 +366,7 @@ describe('an unknown key id', () => {
     expect(host.requests).toHaveLength(2);
   });
 
-  test('has it fetched no more often while that fails', async () => {
+  test('triggers no more fetches while they fail', async () => {
     host.answer('one');
     const url = await fetched();
     host.answer('bad');
@@ -369,7 +381,7 @@ describe('an unknown key id', () => {
   });
 });
 
-test('once it is stopped, nothing is fetched or told', async () => {
+test('once stopped, nothing is fetched or reported', async () => {
   host.answer((response) => response.writeHead(503).end());
   const url = await fetched();
   let release = (): void => {};

@@ -1,4 +1,4 @@
-/** Owns the proof that a file is read, or that one line says why it cannot be. */
+/** Tests that a file is read, or that one line says why it cannot be. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), 'files-'));
 symlinkSync('loop', join(folder, 'loop'));
 const pipe = join(folder, 'pipe');
 execFileSync('mkfifo', [pipe]);
-const NOT_REGULAR = 'is no regular file, which can be read again and again';
+const NOT_REGULAR = 'not a regular file';
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function write(name: string, content: string | Buffer): string {
@@ -21,51 +21,50 @@ function write(name: string, content: string | Buffer): string {
 }
 
 describe('readTextFile', () => {
-  it('gives the text', async () => {
-    expect(await readTextFile(write('a', 'tëxt\n'))).toEqual({ text: 'tëxt\n' });
-    expect(await readTextFile(write('empty', ''))).toEqual({ text: '' });
-    expect(await readTextFile(write('marked', '\ufeff{}'))).toEqual({ text: '{}' });
+  it('returns the text', async () => {
+    expect(await readTextFile(write('a', 'tëxt\n'))).toEqual({ kind: 'read', text: 'tëxt\n' });
+    expect(await readTextFile(write('empty', ''))).toEqual({ kind: 'read', text: '' });
+    expect(await readTextFile(write('marked', '\ufeff{}'))).toEqual({ kind: 'read', text: '{}' });
   });
 
-  it('gives what is there now, in place of what was there before', async () => {
+  it('returns the current content', async () => {
     const file = write('changing', 'one');
-    expect(await readTextFile(file)).toEqual({ text: 'one' });
+    expect(await readTextFile(file)).toEqual({ kind: 'read', text: 'one' });
     writeFileSync(file, 'two');
-    expect(await readTextFile(file)).toEqual({ text: 'two' });
+    expect(await readTextFile(file)).toEqual({ kind: 'read', text: 'two' });
   });
 
-  it('follows links, as Kubernetes lays them', async () => {
+  it('follows symbolic links as Kubernetes creates them', async () => {
     mkdirSync(join(folder, '..v1'));
     writeFileSync(join(folder, '..v1', 'secret'), 'inside');
     symlinkSync('..v1', join(folder, '..data'));
     symlinkSync('..data/secret', join(folder, 'link'));
-    expect(await readTextFile(join(folder, 'link'))).toEqual({ text: 'inside' });
+    expect(await readTextFile(join(folder, 'link'))).toEqual({ kind: 'read', text: 'inside' });
   });
 
   it.each([
-    ['is not there', () => join(folder, 'none'), 'no such file'],
+    ['does not exist', () => join(folder, 'none'), 'no such file'],
     ['is a folder', () => folder, 'is a directory'],
-    ['lies below a file', () => join(write('plain', ''), 'x'), 'a part of the path is not a directory'],
+    ['is below a file', () => join(write('plain', ''), 'x'), 'a part of the path is not a directory'],
     ['has too long a name', () => join(folder, 'x'.repeat(300)), 'too long a name'],
-    ['has a name that no file has', () => `${folder}/a\0b`, 'a name that no file has'],
-    ['is a pipe that nobody writes to', () => pipe, NOT_REGULAR],
-    ['is a device without end', () => '/dev/zero', NOT_REGULAR],
+    ['has an invalid name', () => `${folder}/a\0b`, 'a name that no file has'],
+    ['is a pipe without a writer', () => pipe, NOT_REGULAR],
+    ['is an endless device', () => '/dev/zero', NOT_REGULAR],
     ['is very large', () => write('large', ' '.repeat(1024 * 1024 + 1)), 'is over 1048576 bytes'],
-    ['links to itself', () => join(folder, 'loop'), 'ELOOP'],
-  ])('says of a file that %s why', async (_what, make, problem) => {
+    ['is a symbolic link to itself', () => join(folder, 'loop'), 'ELOOP'],
+  ])('reports why a file that %s cannot be read', async (_what, make, problem) => {
     const file = make();
-    expect(await readTextFile(file)).toEqual({ problem: `${file}: ${problem}` });
+    expect(await readTextFile(file)).toEqual({ kind: 'unreadable', problem: `${file}: ${problem}` });
   });
 
-  it.skipIf(process.getuid?.() === 0)('says of a file that it must not read: permission denied', async () => {
+  it.skipIf(process.getuid?.() === 0)('reports permission denied', async () => {
     const file = write('forbidden', '');
     chmodSync(file, 0);
-    expect(await readTextFile(file)).toEqual({ problem: `${file}: permission denied` });
+    expect(await readTextFile(file)).toEqual({ kind: 'unreadable', problem: `${file}: permission denied` });
   });
 
-  it('does not show a name that is a secret in its place, whole or cut', async () => {
-    const hidden =
-      'no such file; its name is not shown, as it looks like a secret in the place of a file name';
+  it('does not show a name that is a secret, whole or cut', async () => {
+    const hidden = 'no such file; its name is hidden, as it looks like a secret in the place of a file name';
     for (let count = 0; count < 200; count++) {
       for (const encoding of ['base64', 'base64url'] as const) {
         const secret = createHash('sha512').update(`${count}`).digest(encoding);
@@ -83,7 +82,7 @@ describe('readTextFile', () => {
     'Our-Company_Approov-Secret-2024.txt',
     '3f2504e0-4f89-11d3-9a0c-0305e82c3301',
   ])('shows the name %s', async (file) => {
-    expect(await readTextFile(file)).toEqual({ problem: `${file}: no such file` });
+    expect(await readTextFile(file)).toEqual({ kind: 'unreadable', problem: `${file}: no such file` });
   });
 });
 
@@ -100,9 +99,12 @@ describe('a file in another encoding than UTF-8', () => {
     },
     { name: 'UTF-16 without a mark', content: utf16 },
     { name: 'UTF-16 of the other byte order without a mark', content: swapped(utf16) },
-  ])('is named: $name', async ({ content }) => {
+  ])('is refused: $name', async ({ content }) => {
     const file = write('encoded', content);
-    expect(await readTextFile(file)).toEqual({ problem: `${file}: is in UTF-16: save it as UTF-8` });
+    expect(await readTextFile(file)).toEqual({
+      kind: 'unreadable',
+      problem: `${file}: is in UTF-16: save it as UTF-8`,
+    });
   });
 
   it.each([
@@ -113,7 +115,7 @@ describe('a file in another encoding than UTF-8', () => {
     },
     { name: 'an empty file', content: Buffer.alloc(0), expected: '' },
     { name: 'a NUL here and there', content: Buffer.from('a\0bc\0d'), expected: 'a\0bc\0d' },
-  ])('is none: $name', async ({ content, expected }) => {
-    expect(await readTextFile(write('plain', content))).toEqual({ text: expected });
+  ])('is read: $name', async ({ content, expected }) => {
+    expect(await readTextFile(write('plain', content))).toEqual({ kind: 'read', text: expected });
   });
 });

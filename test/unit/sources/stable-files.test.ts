@@ -1,12 +1,12 @@
-/** Holds when the content of a changed file counts as complete. */
+/** Tests when the content of a changed file counts as stable. */
 import { describe, expect, it } from 'vitest';
-import { CompleteFiles } from '../../../src/sources/complete-files.ts';
+import { StableFiles } from '../../../src/sources/stable-files.ts';
 
 describe('the content of a file', () => {
   it.each([
-    { name: 'seen once', reads: [[0, 'a']], expected: false },
+    { name: 'read once', reads: [[0, 'a']], expected: false },
     {
-      name: 'seen again a second later',
+      name: 'read again a second later',
       reads: [
         [0, 'a'],
         [1000, 'a'],
@@ -14,7 +14,7 @@ describe('the content of a file', () => {
       expected: true,
     },
     {
-      name: 'seen again too soon',
+      name: 'read again too soon',
       reads: [
         [0, 'a'],
         [999, 'a'],
@@ -22,7 +22,7 @@ describe('the content of a file', () => {
       expected: false,
     },
     {
-      name: 'seen again and again within a second',
+      name: 'read three times in a second',
       reads: [
         [0, 'a'],
         [500, 'a'],
@@ -31,7 +31,7 @@ describe('the content of a file', () => {
       expected: true,
     },
     {
-      name: 'that has changed between two reads',
+      name: 'that changed between two reads',
       reads: [
         [0, 'a'],
         [1500, 'b'],
@@ -39,7 +39,7 @@ describe('the content of a file', () => {
       expected: false,
     },
     {
-      name: 'that has changed and changed back',
+      name: 'that changed and changed back',
       reads: [
         [0, 'a'],
         [1500, 'b'],
@@ -48,7 +48,7 @@ describe('the content of a file', () => {
       expected: false,
     },
     {
-      name: 'behind a link that was turned',
+      name: 'behind a symbolic link with a new target',
       reads: [
         [0, 'a', '/1/f'],
         [1, 'b', '/2/f'],
@@ -56,7 +56,7 @@ describe('the content of a file', () => {
       expected: true,
     },
     {
-      name: 'changed behind the same link',
+      name: 'that changed behind the same symbolic link',
       reads: [
         [0, 'a', '/1/f'],
         [1, 'b', '/1/f'],
@@ -64,7 +64,7 @@ describe('the content of a file', () => {
       expected: false,
     },
     {
-      name: 'of a file that has become a link',
+      name: 'of a file that became a symbolic link',
       reads: [
         [0, 'a'],
         [1, 'b', '/2/f'],
@@ -72,29 +72,29 @@ describe('the content of a file', () => {
       expected: false,
     },
     {
-      name: 'of a link that has become a file',
+      name: 'of a symbolic link that became a file',
       reads: [
         [0, 'a', '/1/f'],
         [1, 'b'],
       ],
       expected: false,
     },
-  ] as const)('$name: complete: $expected', ({ reads, expected }) => {
+  ] as const)('$name is stable: $expected', ({ reads, expected }) => {
     let nowMs = 0;
-    const files = new CompleteFiles(() => nowMs);
-    let isComplete: boolean | undefined;
+    const files = new StableFiles(() => nowMs);
+    let isStable: boolean | undefined;
     for (const [atMs, digest, target] of reads) {
       nowMs = atMs;
-      isComplete = files.isComplete('/f', { digest, target });
+      isStable = files.isStable('/f', { digest, target });
     }
-    expect(isComplete).toBe(expected);
+    expect(isStable).toBe(expected);
   });
 
-  it('says nothing of another file', () => {
+  it('is tracked per file', () => {
     let nowMs = 0;
-    const files = new CompleteFiles(() => nowMs);
-    files.isComplete('/f', { digest: 'a', target: undefined });
+    const files = new StableFiles(() => nowMs);
+    files.isStable('/f', { digest: 'a', target: undefined });
     nowMs = 2000;
-    expect(files.isComplete('/g', { digest: 'a', target: undefined })).toBe(false);
+    expect(files.isStable('/g', { digest: 'a', target: undefined })).toBe(false);
   });
 });

@@ -1,0 +1,37 @@
+/** Describes the readiness of a check server: what `/readyz` shows, and gRPC health follows. */
+import type { Readiness } from '../admin/readiness.ts';
+import type { ConfigStore } from '../sources/config-store.ts';
+import type { KeyStore } from '../sources/key-store.ts';
+
+export type Phase = 'starting' | 'serving' | 'draining';
+
+/** Ready while it serves and at least one key is loaded. */
+export function describeReadiness(
+  phase: Phase,
+  keyStore: Pick<KeyStore, 'keyset' | 'problems'>,
+  files: ConfigStore,
+): Readiness {
+  const { keys, missing } = keyStore.keyset();
+  return {
+    isReady: phase === 'serving' && keys.length > 0,
+    components: {
+      process: phase,
+      keys: {
+        loaded: keys.map(({ id, kid, fingerprint }) => ({ id, kid, fingerprint })),
+        missing: missing.map(({ id }) => id),
+      },
+      files: fileStates(files),
+      urls: Object.fromEntries(keyStore.problems()),
+    },
+  };
+}
+
+/** `ok`, or what is wrong with the files of a source while it serves its last good state. */
+export function fileStates(files: ConfigStore): Readonly<Record<string, 'ok' | readonly string[]>> {
+  return Object.fromEntries(
+    Array.from(files.currentProblems(), ([source, problems]) => [
+      source,
+      problems.length === 0 ? 'ok' : problems.map(({ path, message }) => `${path}: ${message}`),
+    ]),
+  );
+}

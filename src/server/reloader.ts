@@ -1,0 +1,117 @@
+/** Applies a reload to a running check server: each part that changed is replaced, and no other. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Checker, CheckRules } from '../checker.ts';
+import type { Settings } from '../config/schema.ts';
+import type { TlsMaterial } from '../net/tls-material.ts';
+import type { KeyStore } from '../sources/key-store.ts';
+import { decryptionWarnings, type LoadedConfig } from '../sources/loaded-config.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+
+/** Bound or allocated when the process starts. */
+const RESTART_FIELDS = ['listen', 'connection', 'limits', 'workers'] as const;
+
+export interface ReloadTargets {
+  readonly keyStore: Pick<KeyStore, 'keyset' | 'replaceKeys' | 'warnings'>;
+  readonly checker: Pick<Checker, 'replaceRules'>;
+  readonly log: Pick<Log, 'configure' | 'warn'>;
+  readonly metrics: Pick<Metrics, 'configured'>;
+  readonly useTls: (tls: TlsMaterial) => void;
+}
+
+export interface Reloader {
+  /** Replaces the parts in which `next` differs from the configuration so far. */
+  apply(next: LoadedConfig): void;
+  /** Uses keys that were fetched from a URL. */
+  useFetchedKeys(): void;
+}
+
+/** @param start the configuration that the targets were created with. */
+export function createReloader(start: LoadedConfig, targets: ReloadTargets): Reloader {
+  const { keyStore, checker, log, metrics, useTls } = targets;
+  const warnAboutKeys = createKeyWarnings(log);
+  let current = start;
+  let { tls } = start;
+
+  function useKeys(): void {
+    warnAboutKeys([...keyStore.warnings(), ...decryptionWarnings(current)]);
+    checker.replaceRules(rulesOf(current, keyStore));
+  }
+
+  function replaceTls(next: TlsMaterial | undefined): void {
+    const renewed = renewTls(tls, next);
+    if (renewed === undefined || isDeepStrictEqual(renewed, tls)) return;
+    tls = renewed;
+    useTls(renewed);
+  }
+
+  function warnAboutRestart(before: Settings, next: Settings): void {
+    for (const field of RESTART_FIELDS) {
+      const isPending = !isDeepStrictEqual(next[field], start.config.settings[field]);
+      if (isPending && !isDeepStrictEqual(next[field], before[field]))
+        log.warn({ field }, 'setting changed; restart required');
+    }
+  }
+
+  metrics.configured(start.config.policyTable, keyIds(start));
+  warnAboutKeys([...keyStore.warnings(), ...decryptionWarnings(start)]);
+  return {
+    apply(next) {
+      const before = current;
+      current = next;
+      const hasNewKeys = next.keys !== before.keys || next.decryptionKeys !== before.decryptionKeys;
+      if (next.keys !== before.keys) keyStore.replaceKeys(next.keys);
+      if (hasNewKeys) useKeys();
+      else if (hasNewRules(before, next)) checker.replaceRules(rulesOf(next, keyStore));
+      const { policyTable, settings } = next.config;
+      const hasNewPolicies = policyTable !== before.config.policyTable;
+      if (hasNewKeys || hasNewPolicies) metrics.configured(policyTable, keyIds(next));
+      if (hasNewPolicies || !isDeepStrictEqual(settings.log, before.config.settings.log))
+        log.configure(policyTable, settings.log);
+      warnAboutRestart(before.config.settings, settings);
+      if (next.tls !== before.tls) replaceTls(next.tls);
+    },
+    useFetchedKeys: useKeys,
+  };
+}
+
+/** Logs each warning once, and again if it disappears and returns. */
+function createKeyWarnings(log: Pick<Log, 'warn'>): (warnings: readonly string[]) => void {
+  let logged: readonly string[] = [];
+  return (warnings) => {
+    for (const warning of warnings) if (!logged.includes(warning)) log.warn({ warning }, 'key warning');
+    logged = warnings;
+  };
+}
+
+export function rulesOf(
+  { config, decryptionKeys }: LoadedConfig,
+  keyStore: Pick<KeyStore, 'keyset'>,
+): CheckRules {
+  return {
+    policyTable: config.policyTable,
+    keyset: keyStore.keyset(),
+    decryptionKeys,
+    denied: config.settings.denied,
+    tokenCacheEntries: config.settings.tokenCache.maxEntries,
+  };
+}
+
+/** Whether anything but the keys changed in what {@link rulesOf} returns. */
+function hasNewRules({ config: before }: LoadedConfig, { config: next }: LoadedConfig): boolean {
+  return (
+    next.policyTable !== before.policyTable ||
+    !isDeepStrictEqual(next.settings.denied, before.settings.denied) ||
+    next.settings.tokenCache.maxEntries !== before.settings.tokenCache.maxEntries
+  );
+}
+
+/** Whether TLS is used, and whether clients must present a certificate, is bound at start: a reload keeps both. */
+function renewTls(bound: TlsMaterial | undefined, next: TlsMaterial | undefined): TlsMaterial | undefined {
+  if (bound === undefined || next === undefined) return bound;
+  return { ...next, clientCa: bound.clientCa && (next.clientCa ?? bound.clientCa) };
+}
+
+function keyIds({ config }: LoadedConfig): readonly string[] {
+  return [...config.keys, ...config.decryptionKeys.filter((key) => !key.isNested)].map(({ id }) => id);
+}

@@ -1,0 +1,101 @@
+/** Tests that a reload replaces the parts that changed, and no other. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createReloader } from '../../../src/server/reloader.ts';
+import { type ConfigStore, openConfigStore } from '../../../src/sources/config-store.ts';
+import { type Certificate, createCa, issueCertificate } from '../../support/certificate.ts';
+import { OTHER_SECRET, SECRET } from '../../support/token.ts';
+
+let folder = '';
+let ca: Certificate;
+let files: ConfigStore;
+let calls: string[];
+let poll: () => Promise<void>;
+
+const at = (name: string): string => join(folder, name);
+const write = (name: string, content: string): void => writeFileSync(at(name), content);
+
+function writeConfig(rest: object = {}): void {
+  const tls = { certFile: at('localhost.crt'), keyFile: at('localhost.key') };
+  const keys = [{ id: 'current', secretFile: at('secret') }];
+  write('config.yaml', JSON.stringify({ listen: { tls }, keys, ...rest }));
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'reloader-'));
+  ca = createCa(folder, 'ca');
+  issueCertificate(folder, 'localhost', ca);
+  write('secret', SECRET);
+  writeConfig();
+  files = await openConfigStore(at('config.yaml'), {});
+  calls = [];
+  const reloader = createReloader(files.current(), {
+    keyStore: {
+      keyset: () => ({ keys: files.current().keys.flatMap(({ keys }) => keys ?? []), missing: [] }),
+      replaceKeys: () => calls.push('keys'),
+      warnings: () => files.current().keys.flatMap(({ warnings }) => warnings),
+    },
+    checker: { replaceRules: () => calls.push('rules') },
+    log: {
+      configure: () => calls.push('log'),
+      warn: (fields, message) => calls.push(`${message} ${JSON.stringify(fields)}`),
+    },
+    metrics: { configured: () => calls.push('metrics') },
+    useTls: () => calls.push('tls'),
+  });
+  calls.length = 0;
+  poll = async () => {
+    await files.poll(true);
+    reloader.apply(files.current());
+  };
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+describe('a reload of', () => {
+  test.each<[what: string, change: () => unknown, expected: string[]]>([
+    ['a renewed certificate replaces TLS', () => issueCertificate(folder, 'localhost', ca), ['tls']],
+    [
+      'a new secret replaces keys and rules',
+      () => write('secret', OTHER_SECRET),
+      ['keys', 'rules', 'metrics'],
+    ],
+    ['a new log level configures the log', () => writeConfig({ log: { level: 'warn' } }), ['log']],
+    ['a new drain delay replaces no part', () => writeConfig({ drain: { delaySeconds: 1 } }), []],
+    [
+      'a new policy replaces rules',
+      () => writeConfig({ policies: { default: { mode: 'limit' } } }),
+      ['rules', 'metrics', 'log'],
+    ],
+    ['a new denied response replaces rules', () => writeConfig({ denied: { body: 'new' } }), ['rules']],
+    [
+      'a new limit requires a restart',
+      () => writeConfig({ limits: { connections: 5 } }),
+      ['setting changed; restart required {"field":"limits"}'],
+    ],
+    ['an invalid file replaces nothing', () => write('config.yaml', '{'), []],
+    ['the same content replaces nothing', () => writeConfig(), []],
+  ])('%s', async (_what, change, expected) => {
+    change();
+    await poll();
+    expect(calls).toEqual(expected);
+  });
+
+  test('a setting back to its value at start does not require a restart', async () => {
+    writeConfig({ limits: { connections: 5 } });
+    await poll();
+    calls.length = 0;
+    writeConfig();
+    await poll();
+    expect(calls).toEqual([]);
+  });
+
+  test('a secret with a warning logs it once', async () => {
+    write('secret', Buffer.from(SECRET).toString('base64'));
+    await poll();
+    writeConfig({ denied: { body: 'new' } });
+    await poll();
+    expect(calls.filter((call) => call.startsWith('key warning'))).toHaveLength(1);
+  });
+});
