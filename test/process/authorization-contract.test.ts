@@ -167,7 +167,7 @@ describe('an allowed request', () => {
       ['authorization'],
     ],
   ])(
-    '%s has each of our nine headers set or removed, and its token removed where asked',
+    '%s has each of our nine headers set or removed, and its token removed under forwardToken: false',
     async (_name, policy, headers, http, removed) => {
       expect(removedExceptOurs(await ask(headers, policy, { ...http }))).toEqual(removed);
     },

@@ -62,7 +62,7 @@ type Headers = Readonly<Record<string, string>>;
 
 interface Case {
   readonly name: string;
-  /** A Buffer is a message as it stands. */
+  /** A Buffer is a raw message. */
   readonly headers: Headers | Buffer;
   readonly http?: Readonly<Record<string, unknown>>;
   /** As `context_extensions` of Envoy's route would name it. */
@@ -141,7 +141,7 @@ const CASES: Readonly<Record<Reason, readonly Case[]>> = {
     { name: 'an empty policy name', policy: '', headers: token() },
     {
       name: 'a policy that is not configured and an ambiguous path',
-      policy: 'nobody',
+      policy: 'unconfigured',
       headers: token(),
       http: { path: '/a;b' },
     },
@@ -291,7 +291,7 @@ describe('the action', () => {
     { name: 'off, skipped', policy: 'open', ...UNVERIFIED, expected: [0, 'off', 'skipped', 'allow'] },
     {
       name: 'unknown, unverified',
-      policy: 'nobody',
+      policy: 'unconfigured',
       ...VERIFIED,
       expected: [16, 'unknown', 'unverified', 'deny'],
     },
