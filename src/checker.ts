@@ -79,7 +79,7 @@ export function createChecker(parts: CheckerParts): Checker {
       request,
       decision,
       traceparent: call.traceparent,
-      nowSeconds: nowSeconds(),
+      nowSeconds: decision.facts.nowSeconds ?? nowSeconds(),
       durationSeconds: (performance.now() - call.startMs) / 1000,
     });
     return response;

@@ -57,6 +57,11 @@ export class Facts {
     this.#result = result;
   }
 
+  /** When the check was decided, in seconds since the epoch; `undefined` if no policy applied. */
+  get nowSeconds(): number | undefined {
+    return this.#result?.context.nowSeconds;
+  }
+
   get key(): KeyFacts | undefined {
     const { tokenResult, presentedToken } = this.#result ?? {};
     if (tokenResult === undefined) return undefined;
