@@ -5,7 +5,7 @@ import type { CheckRequest } from './authz/check-request.ts';
 import { type Decision, decide, decideUnreadable } from './authz/decide.ts';
 import { createDecryptionLimiter, MAX_DECRYPTIONS } from './authz/decryption-limiter.ts';
 import type { DeniedResponse } from './authz/denied-response.ts';
-import { evaluate } from './authz/evaluate.ts';
+import { type EvaluationRules, evaluate } from './authz/evaluate.ts';
 import { headersReadUnder } from './authz/headers-read.ts';
 import { choosePolicies, type PolicyTable } from './authz/policy.ts';
 import { TokenVerifier, type VerificationEvents, type VerificationKeys } from './authz/token-verifier.ts';
@@ -53,40 +53,24 @@ interface Call {
 
 export function createChecker(parts: CheckerParts): Checker {
   const { metrics, log, nowSeconds, onUnknownKid } = parts;
+  const evaluateSafely = createEvaluator(parts);
   const record = createRecorder(parts);
   const events: VerificationEvents = {
     onCacheLookup: (outcome) => metrics.cacheLookedUp(outcome),
     onUnknownKid,
   };
-  const limiter = createDecryptionLimiter(() => {
-    log.warn({ limit: MAX_DECRYPTIONS }, 'decryption limit reached: checks are answered internal_error');
-  });
   let rules = prepareRules(parts.rules, events);
 
   function check(call: Call): Buffer | Promise<Buffer> {
     const request = readRequest(call.message, rules.headerNames);
     if (request === undefined) return respond(call, undefined, decideUnreadable());
     const rulesBefore = rules;
-    const decision = evaluateSafely(request);
+    const decision = evaluateSafely(request, rules);
     if (!(decision instanceof Promise)) return respond(call, request, decision);
     // With rules that were replaced meanwhile, keys may have been removed that this decision relies on.
     return decision.then((decided) =>
       rules === rulesBefore ? respond(call, request, decided) : check(call),
     );
-  }
-
-  function evaluateSafely(request: CheckRequest): Decision | Promise<Decision> {
-    const { policyTable } = rules;
-    const onFault = (error: unknown): Decision => {
-      log.internalError(error);
-      return decideFault(request, policyTable, nowSeconds());
-    };
-    try {
-      const decision = evaluate(request, rules, nowSeconds, limiter.decrypt);
-      return decision instanceof Promise ? decision.catch(onFault) : decision;
-    } catch (error) {
-      return onFault(error);
-    }
   }
 
   function respond(call: Call, request: CheckRequest | undefined, decision: Decision): Buffer {
@@ -95,7 +79,7 @@ export function createChecker(parts: CheckerParts): Checker {
       request,
       decision,
       traceparent: call.traceparent,
-      nowSeconds: nowSeconds(),
+      nowSeconds: decision.facts.nowSeconds ?? nowSeconds(),
       durationSeconds: (performance.now() - call.startMs) / 1000,
     });
     return response;
@@ -147,6 +131,25 @@ function readRequest(message: Buffer, headerNames: ReadonlySet<string>): CheckRe
   }
 }
 
+/** Evaluates a request; a bug is logged and becomes `internal_error`. */
+function createEvaluator({ log, nowSeconds }: Pick<CheckerParts, 'log' | 'nowSeconds'>) {
+  const limiter = createDecryptionLimiter(() => {
+    log.warn({ limit: MAX_DECRYPTIONS }, 'decryption limit reached: checks are answered internal_error');
+  });
+  return (request: CheckRequest, rules: EvaluationRules): Decision | Promise<Decision> => {
+    const onFault = (error: unknown): Decision => {
+      log.internalError(error);
+      return decideFault(request, rules.policyTable, nowSeconds());
+    };
+    try {
+      const decision = evaluate(request, rules, nowSeconds, limiter.decrypt);
+      return decision instanceof Promise ? decision.catch(onFault) : decision;
+    } catch (error) {
+      return onFault(error);
+    }
+  };
+}
+
 /** After a bug in verification, the policy's mode still decides what a fault means; after any other bug, deny. */
 function decideFault(request: CheckRequest, policyTable: PolicyTable, nowSeconds: number): Decision {
   try {
@@ -157,11 +160,9 @@ function decideFault(request: CheckRequest, policyTable: PolicyTable, nowSeconds
   }
 }
 
-interface PreparedRules {
-  readonly policyTable: PolicyTable;
+interface PreparedRules extends EvaluationRules {
   readonly denied: DeniedResponse;
   readonly headerNames: ReadonlySet<string>;
-  readonly verifier: TokenVerifier;
 }
 
 function prepareRules(

@@ -54,7 +54,7 @@ export function startAttempts(): VerificationAttempts {
   return { publicKeysLeft: MAX_PUBLIC_KEY_VERIFICATIONS, sawUnknownKid: false };
 }
 
-/** The claims of a payload that is not a JSON object; {@link hasClaims} tells them from an empty object. */
+/** The claims of a payload that is not a JSON object; {@link hasClaims} distinguishes it from an empty object. */
 const NO_CLAIMS: JsonObject = Object.freeze({});
 
 /**

@@ -46,7 +46,7 @@ export interface BindingFacts {
 const STEP_NAMES = Object.keys(STEPS) as readonly Step[];
 
 /**
- * The facts of one check. They are put together when read, so that a check whose facts nobody reads pays for none.
+ * The facts of one check, computed when read: most checks have no reader, and pay nothing.
  * A step that was not reached has no facts.
  */
 export class Facts {
@@ -55,6 +55,11 @@ export class Facts {
   /** @param result `undefined`: no policy applied. */
   constructor(result?: StepsResult) {
     this.#result = result;
+  }
+
+  /** When the check was decided, in seconds since the epoch; `undefined` if no policy applied. */
+  get nowSeconds(): number | undefined {
+    return this.#result?.context.nowSeconds;
   }
 
   get key(): KeyFacts | undefined {

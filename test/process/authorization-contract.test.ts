@@ -1,4 +1,4 @@
-/** Owns the contract with Envoy, row by row: the real service process, asked by a real gRPC client. */
+/** Tests the contract with Envoy: the real service, a real gRPC client. */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -52,7 +52,7 @@ function ask(
   return client.check(under(policy, requestWith(headers, http)));
 }
 
-/** The request as sent from a route whose `context_extensions` name a policy. */
+/** A request from a route whose `context_extensions` name a policy. */
 function under(policy: string | undefined, request: RequestJson): RequestJson {
   if (policy === undefined) return request;
   return {
@@ -64,11 +64,11 @@ function token(claims: Readonly<Record<string, unknown>> = {}): Headers {
   return { 'approov-token': freshToken(claims) };
 }
 
-/** The headers of an answer by name; each must say in both ways that it overwrites. */
+/** The headers of a response by name; each must say in both ways that it overwrites. */
 function headersOf(response: ResponseJson): Headers {
   const options = (response.ok_response ?? response.denied_response)?.headers ?? [];
   for (const { append, append_action } of options) {
-    // A BoolValue that is there and false: absent would mean nothing to some versions of Envoy.
+    // Present and false: some versions of Envoy would append if it were absent.
     expect(append ?? 'absent').not.toBe('absent');
     expect([append?.value ?? false, append_action]).toEqual([false, 'OVERWRITE_IF_EXISTS_OR_ADD']);
   }
@@ -85,7 +85,7 @@ const PREFLIGHT = { origin: 'https://app.example.com', 'access-control-request-m
 const UNVERIFIED = { 'approov-token': mintToken({ exp: 1_000_000_000, did: 'd' }) };
 
 describe('a denial', () => {
-  test('has exactly the status, body and headers that are promised', async () => {
+  test('has exactly the promised status, body and headers', async () => {
     const response = await ask({});
     expect(response.denied_response).toMatchObject({ status: { code: 401 }, body: '{}' });
     expect(headersOf(response)).toEqual({
@@ -95,7 +95,7 @@ describe('a denial', () => {
     });
   });
 
-  test('for our own fault is 503 by a denied_response, without www-authenticate', async () => {
+  test('for internal_error is a 503 denied_response without www-authenticate', async () => {
     const response = await client.checkBytes(Buffer.from([0xff]));
     expect(response.denied_response).toMatchObject({ status: { code: 503 }, body: '{}' });
     expect(headersOf(response)).toEqual({ 'content-type': 'application/json', 'cache-control': 'no-store' });
@@ -108,7 +108,7 @@ describe('a denial', () => {
     });
   });
 
-  test('is as configured, and names the reason to the client only if that is asked for', async () => {
+  test('is as configured, with the reason for the client only under exposeReason', async () => {
     writeFileSync(
       join(folder, 'denied.yaml'),
       'denied: {status: 403, body: "nö", contentType: text/plain; charset=utf-8, exposeReason: true}',
@@ -141,8 +141,8 @@ const NINE_NAMES = ['verdict', 'action', 'reason', 'did', 'ip', 'arc', 'iss', 'a
   (name) => `x-approov-${name}`,
 );
 
-/** Checks that each of our nine names is set or removed, and returns what is removed beside them. */
-function removedBesideOurs(response: ResponseJson): readonly string[] {
+/** Checks that each of our nine headers is set or removed, and returns what else is removed. */
+function removedExceptOurs(response: ResponseJson): readonly string[] {
   const set = Object.keys(headersOf(response));
   const removed = response.ok_response?.headers_to_remove ?? [];
   expect([...set, ...removed.filter((name) => NINE_NAMES.includes(name))].sort()).toEqual(
@@ -151,7 +151,7 @@ function removedBesideOurs(response: ResponseJson): readonly string[] {
   return removed.filter((name) => !NINE_NAMES.includes(name));
 }
 
-describe('a request that is let through', () => {
+describe('an allowed request', () => {
   test.each<[name: string, policy: string | undefined, Headers, http: object, removed: string[]]>([
     ['verified', undefined, token(), {}, []],
     ['unverified under observe', 'observe', {}, {}, []],
@@ -167,13 +167,13 @@ describe('a request that is let through', () => {
       ['authorization'],
     ],
   ])(
-    '%s has each of our nine headers set or removed, and its token removed where asked',
+    '%s has each of our nine headers set or removed, and its token removed under forwardToken: false',
     async (_name, policy, headers, http, removed) => {
-      expect(removedBesideOurs(await ask(headers, policy, { ...http }))).toEqual(removed);
+      expect(removedExceptOurs(await ask(headers, policy, { ...http }))).toEqual(removed);
     },
   );
 
-  test('carries the claims that the policy forwards', async () => {
+  test('has the claims that the policy forwards', async () => {
     const claims = {
       did: 'D==',
       ip: '192.0.2.7',
@@ -188,10 +188,10 @@ describe('a request that is let through', () => {
       'x-approov-action': 'allow',
       ...Object.fromEntries(Object.entries(claims).map(([name, value]) => [`x-approov-${name}`, value])),
     });
-    expect(removedBesideOurs(response)).toEqual(['approov-token']);
+    expect(removedExceptOurs(response)).toEqual(['approov-token']);
   });
 
-  test('carries no claim that is no text of 1 to 1024 visible ASCII characters', async () => {
+  test('has no claim that is not a string of 1 to 1024 visible ASCII characters', async () => {
     const claims = { did: '', ip: 'a b', arc: 'x'.repeat(1025), iss: 'é', aud: ['x'], sub: 'a\r\nx-evil: 1' };
     expect(headersOf(await ask(token(claims), 'no-forward'))).toEqual({
       'x-approov-verdict': 'verified',
@@ -199,7 +199,7 @@ describe('a request that is let through', () => {
     });
   });
 
-  test('carries no claim where none is asked for, nor one of a token that failed later', async () => {
+  test('has no claim if none is configured, or if a later step failed', async () => {
     expect(Object.keys(headersOf(await ask(token({ did: 'd' }))))).toEqual([
       'x-approov-verdict',
       'x-approov-action',
@@ -210,7 +210,7 @@ describe('a request that is let through', () => {
 });
 
 describe('dynamic metadata', () => {
-  test('names the key once it has verified the signature, and the device only if the token is verified', async () => {
+  test('has the key id once the signature is verified, and the device id only if the check is', async () => {
     expect(metadataOf(await ask(token({ did: 'Ünïcode' })))).toEqual({
       approov_verdict: 'verified',
       approov_action: 'allow',
@@ -248,7 +248,7 @@ describe('a request', () => {
   const reasonFor = async (request: RequestJson): Promise<unknown> =>
     metadataOf(await client.check(request))['approov_reason'];
 
-  test('may come with header_map: its raw bytes are what is bound, each line an occurrence', async () => {
+  test('may use header_map: binding hashes its raw bytes, and each entry is an occurrence', async () => {
     const value = Buffer.from([0x42, 0xff, 0xfe, 0x20, 0xc3]);
     const bound = freshToken({ pay: payFor(value) });
     expect(
@@ -291,7 +291,7 @@ describe('a request', () => {
     ).toBe('duplicate_approov_token');
   });
 
-  test('with a token in each of the two forms has two: none is chosen', async () => {
+  test('with a token in headers and in header_map has a duplicate token', async () => {
     const headers = [{ key: 'approov-token', raw_value: Buffer.from(freshToken()) }];
     expect(await reasonFor(requestWith(token(), { header_map: { headers } }))).toBe(
       'duplicate_approov_token',
@@ -304,11 +304,11 @@ describe('a request', () => {
     ['http', { attributes: { request: {} } }],
     ['every field of http', { attributes: { request: { http: {} } } }],
     ['header_map entries', { attributes: { request: { http: { header_map: {} } } } }],
-  ])('without %s is one without token', async (_name, request) => {
+  ])('without %s is missing_approov_token', async (_name, request) => {
     expect(await reasonFor(request)).toBe('missing_approov_token');
   });
 
-  test.each(['method', 'path', 'host'])('without %s is judged all the same', async (field) => {
+  test.each(['method', 'path', 'host'])('without %s is still decided', async (field) => {
     expect(metadataOf(await ask(token(), undefined, { [field]: '' }))['approov_reason']).toBe('ok');
   });
 });

@@ -1,4 +1,4 @@
-/** Owns a case for every reason, and the table from mode and verdict to action: the real service, a real gRPC client. */
+/** Tests every reason, and the action by mode and verdict: the real service, a real gRPC client. */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -62,7 +62,7 @@ type Headers = Readonly<Record<string, string>>;
 
 interface Case {
   readonly name: string;
-  /** A Buffer is a message as it stands. */
+  /** A Buffer is a raw message. */
   readonly headers: Headers | Buffer;
   readonly http?: Readonly<Record<string, unknown>>;
   /** As `context_extensions` of Envoy's route would name it. */
@@ -102,14 +102,14 @@ const bearing = (text: string): Headers => ({ 'approov-token': text });
 const CASES: Readonly<Record<Reason, readonly Case[]>> = {
   ok: [
     { name: 'a valid token', headers: token() },
-    { name: 'a token of the other key, by its kid', headers: bearing(OF_NEXT) },
-    { name: 'the same once more, from the cache', headers: bearing(OF_NEXT) },
+    { name: 'a token of another key, by its kid', headers: bearing(OF_NEXT) },
+    { name: 'the same token, from the cache', headers: bearing(OF_NEXT) },
     {
       name: 'a bound token with its header',
       policy: 'bound',
       headers: { ...token({ pay: payFor('Bearer abc') }), authorization: ' Bearer abc\t' },
     },
-    { name: 'a token without pay where binding is if-present', policy: 'bound', headers: token() },
+    { name: 'a token without pay under if-present', policy: 'bound', headers: token() },
     {
       name: 'a token bound to two headers',
       policy: 'bound-always',
@@ -122,22 +122,26 @@ const CASES: Readonly<Record<Reason, readonly Case[]>> = {
       http: { host: 'API.example.com.:8443' },
     },
     {
-      name: 'a token behind a prefix',
+      name: 'a token with a prefix',
       policy: 'bearer',
       headers: { authorization: `bearer ${freshToken()}` },
     },
   ],
   policy_off: [
     { name: 'a policy that is off', policy: 'open', headers: {} },
-    { name: 'a route to it', headers: {}, http: { host: 'a.b.open.example.com:80', path: '/health/x?y' } },
+    {
+      name: 'a route to a policy that is off',
+      headers: {},
+      http: { host: 'a.b.open.example.com:80', path: '/health/x?y' },
+    },
   ],
   cors_preflight: [{ name: 'a preflight', ...PREFLIGHT }],
   unknown_policy: [
-    { name: 'a policy that is not configured', policy: 'nobody', headers: token() },
-    { name: 'a policy without name', policy: '', headers: token() },
+    { name: 'a policy that is not configured', policy: 'unconfigured', headers: token() },
+    { name: 'an empty policy name', policy: '', headers: token() },
     {
       name: 'a policy that is not configured and an ambiguous path',
-      policy: 'nobody',
+      policy: 'unconfigured',
       headers: token(),
       http: { path: '/a;b' },
     },
@@ -146,7 +150,7 @@ const CASES: Readonly<Record<Reason, readonly Case[]>> = {
     { name: 'no header', headers: {} },
     { name: 'a blank header', headers: bearing(' ') },
     { name: 'a status word', headers: bearing('No_Network') },
-    { name: 'a preflight where none is let through', policy: 'no-preflight', ...PREFLIGHT },
+    { name: 'a preflight under a policy that does not allow it', policy: 'no-preflight', ...PREFLIGHT },
     {
       name: 'an ambiguous path of an open route',
       headers: {},
@@ -163,11 +167,11 @@ const CASES: Readonly<Record<Reason, readonly Case[]>> = {
     { name: 'two tokens joined', headers: bearing(`${freshToken()},${freshToken()}`) },
   ],
   invalid_token_format: [
-    { name: 'no JWT', headers: bearing('abc1') },
+    { name: 'a text that is not a JWT', headers: bearing('abc1') },
     { name: 'over 8 KiB', headers: bearing(`${JWS}.${'A'.repeat(8192)}`) },
-    { name: 'bytes that are no ASCII', headers: bearing(`${JWS}.é`) },
+    { name: 'bytes that are not ASCII', headers: bearing(`${JWS}.é`) },
     { name: 'an empty signature', headers: bearing(`${JWS}.`) },
-    { name: 'a signed payload that is no object', headers: bearing(mintToken([1])) },
+    { name: 'a signed payload that is not an object', headers: bearing(mintToken([1])) },
   ],
   unsupported_token_algorithm: [
     { name: 'alg none', headers: bearing(`${base64url('{"alg":"none"}')}.${base64url('{}')}.`) },
@@ -195,14 +199,18 @@ const CASES: Readonly<Record<Reason, readonly Case[]>> = {
   ],
   missing_pay_claim: [
     {
-      name: 'no pay where binding is required',
+      name: 'no pay under required',
       policy: 'bound-always',
       headers: { ...token(), authorization: 'a' },
     },
   ],
   missing_binding_header: [
     { name: 'a bound token without its header', policy: 'bound', headers: token({ pay: payFor('a') }) },
-    { name: 'a blank one', policy: 'bound', headers: { ...token({ pay: payFor('a') }), authorization: ' ' } },
+    {
+      name: 'a bound token with a blank header',
+      policy: 'bound',
+      headers: { ...token({ pay: payFor('a') }), authorization: ' ' },
+    },
   ],
   binding_mismatch: [
     {
@@ -215,7 +223,7 @@ const CASES: Readonly<Record<Reason, readonly Case[]>> = {
   internal_error: [{ name: 'a message that does not decode', headers: Buffer.from('0a7f', 'hex') }],
 };
 
-test('every reason has its case', () => {
+test('every reason has a case', () => {
   expect(Object.keys(CASES).sort()).toEqual([...REASON_NAMES].sort());
 });
 
@@ -234,7 +242,7 @@ describe.each(Object.entries(CASES))('%s', (reason, cases) => {
 const VERIFIED = { headers: token() };
 const UNVERIFIED = { headers: token(EXPIRED) };
 
-describe('the action follows from mode and verdict', () => {
+describe('the action', () => {
   test.each([
     {
       name: 'observe, verified',
@@ -283,11 +291,11 @@ describe('the action follows from mode and verdict', () => {
     { name: 'off, skipped', policy: 'open', ...UNVERIFIED, expected: [0, 'off', 'skipped', 'allow'] },
     {
       name: 'unknown, unverified',
-      policy: 'nobody',
+      policy: 'unconfigured',
       ...VERIFIED,
       expected: [16, 'unknown', 'unverified', 'deny'],
     },
-  ])('$name', async ({ expected, ...one }) => {
+  ])('is by mode and verdict: $name', async ({ expected, ...one }) => {
     const response = await answerTo(one);
     const {
       approov_mode: mode,

@@ -1,4 +1,4 @@
-/** Owns the flood of odd requests: over real gRPC, under `enforce`, none may fail the call and none may slip through. */
+/** Sends random and mutated requests over gRPC under `enforce`: no call may fail, and only the valid token is allowed. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ let service: RunningService;
 let client: CheckClient;
 
 beforeAll(async () => {
-  // Nothing is skipped under these policies: what is let in must have been verified.
+  // Nothing is skipped under these policies: an allowed request must have been verified.
   const policies = `policies:
   default: {allowCorsPreflight: false}
   bound: {allowCorsPreflight: false, binding: {headers: [authorization, cookie], when: required}}
@@ -85,7 +85,7 @@ const tokenHeader = fc.tuple(fc.constant('approov-token'), fc.oneof(fc.constant(
 const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
   fc.option(arbitrary, { nil: undefined });
 
-/** Requests with each field absent, usual or odd. */
+/** Requests with each field absent, usual or unusual. */
 const request = fc.record({
   method: maybe(fc.oneof(fc.constantFrom('GET', 'OPTIONS', 'POST', 'CONNECT'), word)),
   path: maybe(fc.oneof(fc.constantFrom('/', '/a/b', '/b', '/a/../b', '/a%2fb', '*'), word)),
@@ -146,7 +146,7 @@ const mutated = fc
 
 const bytes = fc.uint8Array({ maxLength: 300 }).map((some) => Buffer.from(some));
 
-test(`${REQUESTS} random and mutated requests: no call fails, and none is let in but by the valid token (FUZZ_SEED=${SEED})`, async () => {
+test(`${REQUESTS} random and mutated requests: no call fails, and only the valid token is allowed (FUZZ_SEED=${SEED})`, async () => {
   const arbitrary = fc.oneof(
     { weight: 4, arbitrary: message },
     { weight: 4, arbitrary: mutated },
@@ -163,7 +163,7 @@ test(`${REQUESTS} random and mutated requests: no call fails, and none is let in
         });
         const { approov_reason: reason, approov_verdict: verdict } = metadataOf(answer);
         const code = answer.status?.code;
-        // What is verified must hold the one token that can be, as a whole.
+        // A verified request must contain the whole of the one valid token.
         const expected =
           verdict === 'verified' && sent.includes(VALID) ? 0 : reason === 'internal_error' ? 14 : 16;
         if (code !== expected)
@@ -173,7 +173,7 @@ test(`${REQUESTS} random and mutated requests: no call fails, and none is let in
     }),
   );
   expect([...seen.values()].reduce((sum, count) => sum + count)).toBe(REQUESTS);
-  // A flood that meets one answer only would prove little.
+  // If every response were the same, the test would prove little.
   const often = [
     'ok',
     'missing_approov_token',

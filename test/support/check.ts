@@ -56,11 +56,11 @@ export function tokenOrReason(token: string, keyset: Keyset = KEYSET): VerifiedT
   return result.kind === 'verified' ? result.token : result.reason;
 }
 
-/** The clock of tests that need none of their own: 2026-11-24. */
+/** The default clock of tests: 2026-11-24. */
 export const NOW = 1_795_500_000;
 
 export type RequestFields = Partial<Omit<CheckRequest, 'headers'>> & {
-  /** A list stands for a repeated header; a text for its UTF-8 bytes. */
+  /** A list for a repeated header; a string for its UTF-8 bytes. */
   readonly headers?: Readonly<Record<string, string | Buffer | readonly (string | Buffer)[]>>;
 };
 

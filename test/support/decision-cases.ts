@@ -1,4 +1,4 @@
-/** Owns the cases of the decision: each step's own, and those where two things are wrong and the earlier step wins. */
+/** Lists the cases of a decision by step, including those in which two things are wrong and the earlier step wins. */
 import { payClaim } from '../../src/approov/token-binding.ts';
 import type { Policy } from '../../src/authz/policy.ts';
 import type { Reason } from '../../src/authz/reason.ts';
@@ -15,7 +15,7 @@ const good = mint(GOOD);
 const forged = (claims: unknown, header = {}) => mint(claims, { header, secret: OTHER_SECRET_BYTES });
 const [, PAYLOAD = '', SIGNATURE = ''] = good.split('.');
 
-/** A request at {@link NOW} and the reason that it must get. */
+/** A request at {@link NOW} and its expected reason. */
 export interface DecisionCase {
   readonly name: string;
   readonly token?: string;
@@ -27,7 +27,7 @@ export interface DecisionCase {
 const preflight = { origin: 'https://app.test', 'access-control-request-method': 'POST' };
 const bound = { binding: { headers: ['authorization'], when: 'if-present' } } as const;
 const required = { binding: { headers: ['authorization'], when: 'required' } } as const;
-const demanding: Partial<Policy> = {
+const strict: Partial<Policy> = {
   ...required,
   issuer: ['acme.approov.io'],
   audience: ['api.example.com'],
@@ -37,7 +37,12 @@ const claimed = { ...GOOD, iss: 'acme.approov.io', aud: 'api.example.com' };
 /** By the step that gives the reason. */
 export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> = {
   '1, the policy': [
-    { name: 'an unknown policy', token: good, request: { policyName: 'nobody' }, reason: 'unknown_policy' },
+    {
+      name: 'an unknown policy',
+      token: good,
+      request: { policyName: 'unconfigured' },
+      reason: 'unknown_policy',
+    },
     {
       name: 'an unknown policy and a preflight',
       request: { policyName: '', method: 'OPTIONS', headers: preflight },
@@ -64,7 +69,7 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
       reason: 'cors_preflight',
     },
     {
-      name: 'a preflight under a policy that has it checked',
+      name: 'a preflight under a policy that does not allow it',
       policy: { allowCorsPreflight: false },
       request: { method: 'OPTIONS', headers: preflight },
       reason: 'missing_approov_token',
@@ -75,7 +80,7 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
       reason: 'missing_approov_token',
     },
     {
-      name: 'OPTIONS without the method asked for',
+      name: 'OPTIONS without access-control-request-method',
       request: { method: 'OPTIONS', headers: { origin: 'https://app.test' } },
       reason: 'missing_approov_token',
     },
@@ -84,7 +89,7 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
       { name: 'a blank origin', headers: { ...preflight, origin: ' \t' } },
       { name: 'two origins', headers: { ...preflight, origin: ['https://a.test', 'https://b.test'] } },
       ...['', ' ', 'PO ST', 'POST,GET', 'POST/', 'PÖST', ['POST', 'POST']].map((value) => ({
-        name: `${JSON.stringify(value)} for the method asked for`,
+        name: `${JSON.stringify(value)} as requested method`,
         headers: { ...preflight, 'access-control-request-method': value },
       })),
     ].map(({ name, headers }) => ({
@@ -93,7 +98,7 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
       reason: 'missing_approov_token' as const,
     })),
     {
-      name: 'a preflight for a method of its own, with blanks around it',
+      name: 'a preflight for a custom method with white space around it',
       request: {
         method: 'OPTIONS',
         headers: { ...preflight, 'access-control-request-method': ' M-SEARCH ' },
@@ -106,7 +111,7 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
       reason: 'missing_approov_token',
     },
     {
-      name: 'options in lower case',
+      name: 'a preflight with a method in lower case',
       request: { method: 'options', headers: preflight },
       reason: 'missing_approov_token',
     },
@@ -120,11 +125,11 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
       request: { headers: { 'approov-token': [good, good] } },
       reason: 'duplicate_approov_token',
     },
-    { name: 'two tokens joined, neither in form', token: '!,!', reason: 'duplicate_approov_token' },
-    { name: 'a word, as an SDK writes in place of a token', token: 'adasd', reason: 'missing_approov_token' },
-    { name: 'no JWT', token: 'adasdasdsadasd1', reason: 'invalid_token_format' },
+    { name: 'two tokens joined, both malformed', token: '!,!', reason: 'duplicate_approov_token' },
+    { name: 'a word, as an SDK sends in place of a token', token: 'adasd', reason: 'missing_approov_token' },
+    { name: 'a text that is not a JWT', token: 'adasdasdsadasd1', reason: 'invalid_token_format' },
     {
-      name: 'a token too long that was forged',
+      name: 'a token that is too long and forged',
       token: forged({ pad: 'x'.repeat(8192) }),
       reason: 'invalid_token_format',
     },
@@ -188,28 +193,28 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
     { name: 'a forged and expired token', token: forged({ exp: 1 }), reason: 'invalid_token_signature' },
     { name: 'a forged token without exp', token: forged({}), reason: 'invalid_token_signature' },
     {
-      name: 'a forged token to come',
+      name: 'a forged token that is not yet valid',
       token: forged({ ...GOOD, nbf: NOW + 100 }),
       reason: 'invalid_token_signature',
     },
     {
       name: 'a forged token of another issuer',
       token: forged(GOOD),
-      policy: demanding,
+      policy: strict,
       reason: 'invalid_token_signature',
     },
     {
-      name: 'a forged token whose payload is no object',
+      name: 'a forged token whose payload is not an object',
       token: forged([]),
       reason: 'invalid_token_signature',
     },
-    { name: 'a signed payload that is no object', token: mint([]), reason: 'invalid_token_format' },
+    { name: 'a signed payload that is not an object', token: mint([]), reason: 'invalid_token_format' },
   ],
   '5, the lifetime': [
     { name: 'no exp', token: mint({}), reason: 'missing_expiry' },
-    { name: 'exp as text', token: mint({ exp: `${NOW + 300}` }), reason: 'missing_expiry' },
-    { name: 'no exp and nbf to come', token: mint({ nbf: NOW + 1 }), reason: 'missing_expiry' },
-    { name: 'on exp', token: mint({ exp: NOW }), reason: 'token_expired' },
+    { name: 'exp as a string', token: mint({ exp: `${NOW + 300}` }), reason: 'missing_expiry' },
+    { name: 'no exp and a future nbf', token: mint({ nbf: NOW + 1 }), reason: 'missing_expiry' },
+    { name: 'at exp', token: mint({ exp: NOW }), reason: 'token_expired' },
     {
       name: 'after exp but within tolerance',
       token: mint({ exp: NOW - 4.5 }),
@@ -217,7 +222,7 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
       reason: 'ok',
     },
     {
-      name: 'on exp and tolerance',
+      name: 'at exp plus tolerance',
       token: mint({ exp: NOW - 5 }),
       policy: { clockToleranceSeconds: 5 },
       reason: 'token_expired',
@@ -230,15 +235,15 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
     {
       name: 'expired and of another issuer',
       token: mint({ exp: NOW - 9 }),
-      policy: demanding,
+      policy: strict,
       reason: 'token_expired',
     },
     { name: 'before nbf', token: mint({ ...GOOD, nbf: NOW + 0.5 }), reason: 'token_not_yet_valid' },
-    { name: 'nbf as text', token: mint({ ...GOOD, nbf: '1' }), reason: 'token_not_yet_valid' },
+    { name: 'nbf as a string', token: mint({ ...GOOD, nbf: '1' }), reason: 'token_not_yet_valid' },
     {
       name: 'before nbf and of another issuer',
       token: mint({ ...GOOD, nbf: NOW + 9 }),
-      policy: demanding,
+      policy: strict,
       reason: 'token_not_yet_valid',
     },
   ],
@@ -246,37 +251,37 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
     {
       name: 'no issuer',
       token: mint({ ...claimed, iss: undefined }),
-      policy: demanding,
+      policy: strict,
       reason: 'claim_mismatch',
     },
     {
       name: 'an empty issuer',
       token: mint({ ...claimed, iss: '' }),
-      policy: demanding,
+      policy: strict,
       reason: 'claim_mismatch',
     },
     {
       name: 'another issuer',
       token: mint({ ...claimed, iss: 'b' }),
-      policy: demanding,
+      policy: strict,
       reason: 'claim_mismatch',
     },
     {
       name: 'another audience',
       token: mint({ ...claimed, aud: 'b' }),
-      policy: demanding,
+      policy: strict,
       reason: 'claim_mismatch',
     },
     {
       name: 'an empty audience',
       token: mint({ ...claimed, aud: '' }),
-      policy: demanding,
+      policy: strict,
       reason: 'claim_mismatch',
     },
     {
       name: 'a list of other audiences',
       token: mint({ ...claimed, aud: ['b'] }),
-      policy: demanding,
+      policy: strict,
       reason: 'claim_mismatch',
     },
     {
@@ -319,14 +324,14 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
       request: { host: '' },
       reason: 'claim_mismatch',
     },
-    { name: 'claims nobody asks for', token: mint({ ...GOOD, iss: '', aud: 5 }), reason: 'ok' },
+    { name: 'claims that are not checked', token: mint({ ...GOOD, iss: '', aud: 5 }), reason: 'ok' },
     {
       name: 'another issuer and another binding',
       token: mint({ ...GOOD, pay: 'x' }),
-      policy: demanding,
+      policy: strict,
       reason: 'claim_mismatch',
     },
-    { name: 'another issuer and no pay', token: good, policy: demanding, reason: 'claim_mismatch' },
+    { name: 'another issuer and no pay', token: good, policy: strict, reason: 'claim_mismatch' },
   ],
   '7, the binding': [
     { name: 'no pay, if present', token: good, policy: bound, reason: 'ok' },
@@ -339,7 +344,7 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
     },
     { name: 'no pay, required, and no header', token: good, policy: required, reason: 'missing_pay_claim' },
     {
-      name: 'pay that is no text and no header',
+      name: 'pay that is not a string and no header',
       token: mint({ ...GOOD, pay: 1 }),
       policy: bound,
       reason: 'binding_mismatch',
@@ -398,14 +403,14 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
       request: { headers: { y: 'b', x: 'a' } },
       reason: 'binding_mismatch',
     },
-    { name: 'a pay that nobody asks for', token: mint({ ...GOOD, pay: 'x' }), reason: 'ok' },
+    { name: 'a pay that is not checked', token: mint({ ...GOOD, pay: 'x' }), reason: 'ok' },
   ],
-  '8, the end': [
+  '8, all passed': [
     { name: 'a valid token', token: good, reason: 'ok' },
     {
-      name: 'a valid token under every demand',
+      name: 'a valid token under the strictest policy',
       token: mint({ ...claimed, pay: payClaim([BEARER]) }),
-      policy: demanding,
+      policy: strict,
       request: { headers: { authorization: BEARER } },
       reason: 'ok',
     },

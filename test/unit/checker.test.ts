@@ -298,7 +298,7 @@ test('a kid that no key declares is reported, and no other failure', () => {
 
 const JWE_KEY = createSecretKey(randomBytes(32));
 const DECRYPTION_KEY: DecryptionKey = {
-  id: 'opener',
+  id: 'decryptor',
   kid: undefined,
   key: JWE_KEY,
   fingerprint: '0123456789ab',
@@ -399,6 +399,25 @@ describe('an encrypted token', () => {
     await checkLater(bearing(await encrypt(mintToken({}, { header: { kid: 'unknown' } }))));
     expect(unknownKids).toEqual(['one']);
   });
+});
+
+test.each<[mode: Policy['mode'], code: number, action: string]>([
+  ['observe', 0, 'allow'],
+  ['enforce', 14, 'deny'],
+])('a bug in decryption is internal_error, under %s with code %d', async (mode, code, action) => {
+  const broken: DecryptionKey = {
+    ...DECRYPTION_KEY,
+    get keyManagementAlgorithms(): never {
+      throw new Error(`a bug that quotes ${TOKEN}`);
+    },
+  };
+  const { checkLater, lines } = start({
+    policyTable: policyTable(policy({ mode })),
+    decryptionKeys: [broken],
+  });
+  expect(outcome(await checkLater(bearing(await encrypt())))).toEqual([code, action, 'internal_error']);
+  expect(lines.map(({ msg }) => msg)).toEqual(['fault', 'check failed']);
+  expect(JSON.stringify(lines)).not.toContain(TOKEN);
 });
 
 describe('replaced rules', () => {

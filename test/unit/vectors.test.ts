@@ -58,9 +58,9 @@ function reasonFor(vector: Vector, when: 'if-present' | 'required'): Reason {
     headers: Object.fromEntries(present.map(([name, value]) => [name.toLowerCase(), value])),
   });
   const bound = vector.binding_headers.map((name) => name.toLowerCase());
-  const judged = policy(bound.length === 0 ? {} : { binding: { headers: bound, when } });
+  const checked = policy(bound.length === 0 ? {} : { binding: { headers: bound, when } });
   const keys = keysetOf(symmetricKey({ secret: vector.secret_base64 }));
-  const choice = choosePolicies(request, policyTable(judged));
+  const choice = choosePolicies(request, policyTable(checked));
   return decide(request, choice, (token) => verify(token, keys), NOW).reason;
 }
 

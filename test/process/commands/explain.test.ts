@@ -1,4 +1,4 @@
-/** Owns the proof that `explain` tells each step, and decides as the running service does. */
+/** Tests that `explain` shows each step, and decides as the running service does. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,7 +72,7 @@ function stoppedAt(step: keyof typeof STEPS, how: string): string[] {
 }
 
 describe('the steps', () => {
-  test('are all passed by a valid token: exit 0', async () => {
+  test('all pass for a valid token: exit 0', async () => {
     const explained = await json('--token', TOKEN);
     expect(explained).toMatchObject({
       code: 0,
@@ -128,7 +128,7 @@ describe('the steps', () => {
         'x-session:b',
       ],
     ],
-  ])('%s is told of step %s: exit 3', async (reason, step, args) => {
+  ])('show %s as a failure of step %s: exit 3', async (reason, step, args) => {
     const explained = await json(...args);
     expect(explained).toMatchObject({
       code: 3,
@@ -141,7 +141,7 @@ describe('the steps', () => {
     expect(explained.results).toEqual(stoppedAt(step, 'failed'));
   });
 
-  test('a fault of ours, as where the key that may be meant was never fetched, is told of step key: exit 3', async () => {
+  test('show a key that could not be fetched as a failure of step key: exit 3', async () => {
     const config = join(folder, 'unreachable.yaml');
     writeFileSync(config, 'keys: [{id: remote, jwksUrl: "https://localhost:1/jwks"}]');
     const explained = await json('--config', config, '--token', TOKEN);
@@ -154,7 +154,7 @@ describe('the steps', () => {
     expect(explained.results).toEqual(stoppedAt('key', 'failed'));
   });
 
-  test('end with the policy for a request that is skipped: exit 0', async () => {
+  test('end with the policy for a skipped request: exit 0', async () => {
     const open = await json('--host', 'API.example.com:443', '--path', '/health/x?y');
     expect(open).toMatchObject({
       code: 0,
@@ -178,7 +178,7 @@ describe('the steps', () => {
     });
   });
 
-  test('that fail under observe are exit 0, since the request is allowed, and would be denied', async () => {
+  test('that fail under observe show would_deny: exit 0, since the request is allowed', async () => {
     expect(await json('--token', FORGED, '--policy', 'observe')).toMatchObject({
       code: 0,
       action: 'allow',
@@ -187,17 +187,17 @@ describe('the steps', () => {
   });
 });
 
-describe('a request that upstreams may read in different ways', () => {
+describe('an ambiguous request', () => {
   test.each([
     ['path', ['--path', '/health/..;/x', '--host', 'api.example.com', '--policy', 'open'], 'default'],
     ['host', ['--path', '/x', '--host', 'u@api.example.com'], 'default'],
     ['host', ['--path', '/x'], 'default'],
-  ])('is told to have an ambiguous %s', async (ambiguous, args, policy) => {
+  ])('is shown with its ambiguous %s', async (ambiguous, args, policy) => {
     expect(await json(...args)).toMatchObject({ code: 3, ambiguous, policy });
     expect((await run(args)).text).toContain(`\nambiguous: ${ambiguous} (`);
   });
 
-  test('is no other request', async () => {
+  test('is not shown for a plain request', async () => {
     const args = ['--path', '/health/x', '--host', 'api.example.com'];
     expect(await json(...args)).not.toHaveProperty('ambiguous');
     expect((await run(args)).text).not.toContain('ambiguous');
@@ -205,12 +205,12 @@ describe('a request that upstreams may read in different ways', () => {
 });
 
 describe('the request', () => {
-  test('takes its token from stdin', async () => {
+  test('reads its token from stdin', async () => {
     expect(await run(['--token', '-'], ` ${TOKEN}\n`)).toMatchObject({ code: 0 });
     expect(await run(['--token', '-'], '')).toMatchObject({ code: 3 });
   });
 
-  test('has its token in the header of its policy, or in a header that is given', async () => {
+  test('has its token in the header of its policy, or in a given header', async () => {
     expect(await json('--token', TOKEN, '--policy', 'bearer')).toMatchObject({ reason: 'ok' });
     expect(await json('--header', `authorization: Bearer ${TOKEN}`, '--policy', 'bearer')).toMatchObject({
       reason: 'ok',
@@ -219,7 +219,7 @@ describe('the request', () => {
   });
 
   test.each(['2026-11-24T04:40:00Z', '2026-11-24T05:40:00+01:00', '1795495200', '1795495200.5'])(
-    'is judged as of %s',
+    'is decided as of %s',
     async (at) => {
       const [before, after] = [mintToken({ exp: 1_795_495_201 }), mintToken({ exp: 1_795_495_200 })];
       expect(await json('--token', before, '--at', at)).toMatchObject({ reason: 'ok' });
@@ -232,7 +232,7 @@ describe('the request', () => {
     [['--at', ''], /^--at: /],
     [['--header', 'planted'], /^--header: /],
     [['--header', ': planted'], /^--header: /],
-  ])('that cannot be understood (%j) is a mistake of usage, and nothing is quoted', async (args, message) => {
+  ])('with %j is a usage error that quotes nothing', async (args, message) => {
     await expect(run(args)).rejects.toThrow(UsageError);
     await expect(run(args)).rejects.toThrow(message);
     await expect(run(args)).rejects.not.toThrow(/planted/);
@@ -244,7 +244,7 @@ describe('the request', () => {
 });
 
 describe('the text', () => {
-  test('has a line for each step and the outcome, and not the token', async () => {
+  test('has a line for each step and the outcome, but not the token', async () => {
     const { text } = await run(['--token', TOKEN]);
     const lines = text.split('\n');
     for (const [step, about] of Object.entries(STEPS)) {
@@ -258,7 +258,7 @@ describe('the text', () => {
     for (const part of TOKEN.split('.')) expect(text).not.toContain(part);
   });
 
-  test('shows what a token says cut to 256 characters, and with nothing that steers a terminal', async () => {
+  test('shows the claims cut to 256 characters and without terminal control characters', async () => {
     const nasty = '\u001b[2J\u009b2J\u202e\u2028';
     const token = mintToken(
       { did: `${nasty}${'y'.repeat(300)}`, [`${nasty}name`]: 1 },
@@ -274,7 +274,7 @@ describe('the text', () => {
     expect(shown.header.kid).toBe(nasty);
   });
 
-  test('of a failure says what to do, and that the claims are not verified', async () => {
+  test('of a failure has the remedy, and says that the claims are not verified', async () => {
     const { text } = await run(['--token', FORGED]);
     expect(text).toContain(`what to do ${REASONS.invalid_token_signature.remedy}`);
     expect(text).toContain('(signature not verified)');

@@ -5,7 +5,7 @@ describe('trimOws', () => {
   it.each([
     { name: 'leaves a value as it is', value: 'abc', expected: 'abc' },
     { name: 'cuts spaces and tabs on both sides', value: ' \t abc\t \t', expected: 'abc' },
-    { name: 'keeps what is inside', value: ' Bearer \t abc ', expected: 'Bearer \t abc' },
+    { name: 'keeps white space inside', value: ' Bearer \t abc ', expected: 'Bearer \t abc' },
     { name: 'trims white space to nothing', value: ' \t\t ', expected: '' },
     { name: 'keeps an empty value', value: '', expected: '' },
     {

@@ -24,7 +24,7 @@ interface Stricter {
   readonly name: string;
   readonly because: string;
   appliesTo(token: string): boolean;
-  /** A token that jose takes and ours refuses for nothing but this. */
+  /** A token that jose accepts and we reject for this reason alone. */
   readonly example: string;
   readonly failure: string;
 }

@@ -243,17 +243,17 @@ describe('the algorithms of a key', () => {
 
   it.each([
     ['its own alg is not allowed', jwkOf('rsa', { alg: 'RS256' }), ['PS256']],
-    ['its own alg is of another kind of key', jwkOf('rsa', { alg: 'ES256' }), undefined],
-    ['its own alg is one of secrets', jwkOf('rsa', { alg: 'HS256' }), undefined],
+    ['its own alg is for another type of key', jwkOf('rsa', { alg: 'ES256' }), undefined],
+    ['its own alg is for secrets', jwkOf('rsa', { alg: 'HS256' }), undefined],
     ['its own alg is none', jwkOf('rsa', { alg: 'none' }), undefined],
-    ['its own alg is one of encryption', jwkOf('rsa', { alg: 'RSA-OAEP' }), undefined],
+    ['its own alg is for encryption', jwkOf('rsa', { alg: 'RSA-OAEP' }), undefined],
     ['no algorithm that is allowed fits', jwkOf('P-256'), ['RS256', 'ES384']],
     ['it is for encryption', jwkOf('rsa', { use: 'enc' }), undefined],
     ['its type is unknown', { kty: 'AKP', pub: 'AA' }, undefined],
     ['its type is not a string', { kty: { toString: 1 } }, undefined],
     ['its curve cannot sign', generateKeyPair('x25519').publicKey.export({ format: 'jwk' }), undefined],
     [
-      'its curve is none of ours',
+      'its curve is not supported',
       generateKeyPair('ec', { namedCurve: 'secp256k1' }).publicKey.export({ format: 'jwk' }),
       undefined,
     ],
@@ -308,7 +308,7 @@ describe('a member that cannot be used', () => {
       'keys[0] has an unsupported alg RS1 for a key of type rsa',
     ],
     [
-      'with an alg that is no text',
+      'with an alg that is not a string',
       jwkOf('rsa', { alg: ['RS256'] }),
       'keys[0] has an unsupported alg for a key of type rsa',
     ],
@@ -335,7 +335,7 @@ describe('a member that cannot be used', () => {
       'keys[0] is not for verifying: key_ops without "verify"',
     ],
     [
-      'whose key_ops are no list',
+      'whose key_ops are not a list',
       jwkOf('rsa', { key_ops: 'verify' }),
       'keys[0] is not for verifying: key_ops without "verify"',
     ],
@@ -423,7 +423,7 @@ describe('the name Ed25519 of RFC 9864', () => {
 describe('the confusion of a public key with a secret', () => {
   const texts = (Object.keys(KINDS) as Kind[]).flatMap((kind) => [
     { what: `PEM of ${kind}`, kind, text: pemOf(kind) },
-    { what: `PEM of ${kind} without its last line end`, kind, text: pemOf(kind).trimEnd() },
+    { what: `PEM of ${kind} without its last line feed`, kind, text: pemOf(kind).trimEnd() },
     {
       what: `DER of ${kind}`,
       kind,
@@ -509,7 +509,7 @@ describe('a source is rejected that', () => {
     ['is null', 'null', 'is not a JWK Set: an object with a list of keys'],
     ['is a JWK', JSON.stringify(jwkOf('rsa')), 'is not a JWK Set: an object with a list of keys'],
     [
-      'has keys that are no objects',
+      'has keys that are not objects',
       '{"keys":[1]}',
       'holds no key that may verify a token: keys[0] is not an object',
     ],
@@ -535,7 +535,7 @@ describe('a source is rejected that', () => {
       'keys[1] is an RSA key of 1024 bits; at least 2048 are needed',
     ],
     [
-      'holds nothing but keys that cannot be used',
+      'holds only keys that cannot be used',
       setOf(
         jwkOf('P-256', { x: 'AA' }),
         { kty: 'RSA', n: 'AA', kid: 'half' },

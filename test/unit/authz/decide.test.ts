@@ -155,9 +155,9 @@ describe('the action', () => {
 
 describe('a decision', () => {
   it('has the policy, the token as sent, and the verified token', () => {
-    const judged = policy({ tokenPrefix: 'bearer ' });
-    const decision = decideOn({ headers: { 'approov-token': `Bearer ${GOOD}` } }, policyTable(judged));
-    expect(decision).toMatchObject({ policy: judged, presentedToken: { text: GOOD } });
+    const prefixed = policy({ tokenPrefix: 'bearer ' });
+    const decision = decideOn({ headers: { 'approov-token': `Bearer ${GOOD}` } }, policyTable(prefixed));
+    expect(decision).toMatchObject({ policy: prefixed, presentedToken: { text: GOOD } });
     expect(decision.verifiedToken).toMatchObject({ keyId: 'current', claims: { did: 'a device' } });
   });
 

@@ -23,19 +23,19 @@ describe('the policy that Envoy names', () => {
       expected: ['b', 'default', 'a'],
     },
     {
-      name: 'is nobody if it is not configured, whatever the path',
+      name: 'is none if not configured, whatever the path',
       policyName: 'c',
       path: '/a/../b',
       expected: [],
     },
-    { name: 'is nobody if it is empty, whatever the path', policyName: '', path: '/%zz', expected: [] },
+    { name: 'is none if empty, whatever the path', policyName: '', path: '/%zz', expected: [] },
     { name: 'may be the default', policyName: 'default', path: '/', expected: ['default'] },
-    { name: 'is nobody if it is not configured', policyName: 'c', path: '/', expected: [] },
-    { name: 'is nobody if it is empty', policyName: '', path: '/', expected: [] },
-    { name: 'is nobody in another case', policyName: 'B', path: '/', expected: [] },
-    { name: 'is nobody if it is unknown', policyName: 'unknown', path: '/', expected: [] },
+    { name: 'is none if not configured', policyName: 'c', path: '/', expected: [] },
+    { name: 'is none if empty', policyName: '', path: '/', expected: [] },
+    { name: 'is none in another case', policyName: 'B', path: '/', expected: [] },
+    { name: 'is none if it is unknown', policyName: 'unknown', path: '/', expected: [] },
     {
-      name: 'is nobody if it is a member of every object',
+      name: 'is none if it is a property of every object',
       policyName: 'constructor',
       path: '/',
       expected: [],
@@ -184,7 +184,7 @@ describe('an ambiguous path', () => {
   );
 
   it.each(['/x//y', '/x;y', '/%2e%2e/x', '/..%20', '/%zz', '/é', 'x', '#'])(
-    'such as %s is judged by the default policy, then by each policy whose route matches host and method, prefix or not',
+    'such as %s gets the default policy, then each policy whose route matches host and method, prefix or not',
     (path) => {
       expect(chosen({ path }, table)).toEqual(['default', 'b', 'a']);
       expect(choosePolicies(checkRequest({ path }), table).ambiguous).toBe('path');
@@ -231,7 +231,7 @@ describe('an ambiguous host', () => {
   );
 
   it.each(['', '..', ':abc', 'u@api.example.com', 'api.example.com,other.test', '\u212aey.example.com'])(
-    'such as %j is judged as if no route named a host, and by each route that names one and matches path and method',
+    'such as %j gets what it would without the routes that name a host, and each such route that matches path and method',
     (host) => {
       expect(chosen({ host, path: '/a/x' }, table)).toEqual(['named', 'a', 'b']);
       expect(chosen({ host, path: '/b' }, table)).toEqual(['default', 'b']);

@@ -53,33 +53,33 @@ describe('a token cache', () => {
 
     it('returns it by the encrypted token too, until it expires', () => {
       const cache = new TokenCache(10);
-      cache.add('inside', verified, 50);
-      cache.addEnvelope('encrypted', 'inside');
+      cache.add('inner', verified, 50);
+      cache.addEnvelope('encrypted', 'inner');
       expect(cache.get('encrypted', 99)).toBe(verified);
       expect(cache.get('encrypted', 100)).toBeUndefined();
-      expect(known(cache, 'encrypted', 'inside')).toEqual([false, false]);
+      expect(known(cache, 'encrypted', 'inner')).toEqual([false, false]);
     });
 
     it('keeps the last encrypted token of each entry only', () => {
       const cache = new TokenCache(2);
       cache.add('other', verified, 50);
-      cache.add('inside', verified, 50);
-      for (const encrypted of ['e1', 'e2', 'e3']) cache.addEnvelope(encrypted, 'inside');
-      expect(known(cache, 'e1', 'e2', 'e3', 'inside', 'other')).toEqual([false, false, true, true, true]);
+      cache.add('inner', verified, 50);
+      for (const encrypted of ['e1', 'e2', 'e3']) cache.addEnvelope(encrypted, 'inner');
+      expect(known(cache, 'e1', 'e2', 'e3', 'inner', 'other')).toEqual([false, false, true, true, true]);
     });
 
     it('drops the encrypted token with its inner token', () => {
       const cache = new TokenCache(1);
-      cache.add('inside', verified, 50);
-      cache.addEnvelope('encrypted', 'inside');
+      cache.add('inner', verified, 50);
+      cache.addEnvelope('encrypted', 'inner');
       cache.add('next', verified, 50);
-      expect(known(cache, 'encrypted', 'inside', 'next')).toEqual([false, false, true]);
+      expect(known(cache, 'encrypted', 'inner', 'next')).toEqual([false, false, true]);
     });
 
     it('does not cache an encrypted token without its inner token', () => {
       const cache = new TokenCache(0);
-      cache.add('inside', verified, 50);
-      cache.addEnvelope('encrypted', 'inside');
+      cache.add('inner', verified, 50);
+      cache.addEnvelope('encrypted', 'inner');
       expect(known(cache, 'encrypted')).toEqual([false]);
     });
   });

@@ -67,7 +67,7 @@ const unknownField = fc.letrec<{ field: Buffer; leaf: Buffer; group: Buffer }>((
     }),
   group: fc
     .tuple(unknownNumber(), fc.array(tie('field'), { maxLength: 3 }))
-    .map(([number, inside]) => Buffer.concat([tag(number, 3), ...inside, tag(number, 4)])),
+    .map(([number, fields]) => Buffer.concat([tag(number, 3), ...fields, tag(number, 4)])),
 })).field;
 
 function unknownNumber(): fc.Arbitrary<number> {
@@ -106,7 +106,7 @@ const http = fc
   )
   .chain(([fields, entries]) =>
     shuffled([
-      // The stock library does not merge a repeated header_map: that law has its own test.
+      // The stock library does not merge a repeated header_map, which has its own test.
       ...fields.filter(
         (field, index) => field[0] !== 0x6a || fields.findIndex((other) => other[0] === 0x6a) === index,
       ),

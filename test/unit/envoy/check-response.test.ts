@@ -54,7 +54,7 @@ const policy: fc.Arbitrary<Policy> = fc
   })
   .map((fields) => ({
     ...fields,
-    // In a configuration a name means one policy, and an answer may be remembered by it.
+    // A configuration has one policy of a name, and responses may be cached by it.
     name: JSON.stringify(fields),
     tokenPrefix: '',
     binding: null,
@@ -160,7 +160,7 @@ interface StockHeader {
 /** As the stock library decodes it. Each header must say in both ways that it overwrites. */
 function asStockReads(answer: Buffer): unknown {
   const message = CheckResponse.decode(answer);
-  // The stock library forgets fields that it does not know: the same length means that there was none.
+  // The stock library drops unknown fields: an equal length means that there was none.
   expect(CheckResponse.encode(message).finish()).toHaveLength(answer.length);
   const response = CheckResponse.toObject(message, { enums: String });
   const headers = (options: readonly StockHeader[]): unknown =>
