@@ -1,4 +1,4 @@
-/** Holds what clients see of restarts, deaths and renewed connections: two instances behind envoy.yaml, under load. */
+/** Tests what clients see of restarts, crashes and renewed connections: two instances behind envoy.yaml, under load. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { type Load, type PlainUpstream, startLoad, startPlainUpstream } from '..
 import { type CheckServer, healthyInstances, restartAll, startCheckServer } from '../support/restarts.ts';
 
 const PER_SECOND = 150;
-/** About a second's worth, before and after what a test does. */
+/** The requests of about one second, sent before and after each event. */
 const SOME = PER_SECOND;
 
 const folder = mkdtempSync(join(tmpdir(), 'drain-'));
@@ -47,7 +47,7 @@ function withoutRetries({ httpFilter }: Sample): void {
   httpFilter(EXT_AUTHZ).deleteIn(['grpc_service', 'retry_policy']);
 }
 
-/** Waits until so many more requests have come to an end. */
+/** Waits until this number of further requests has completed. */
 async function more(load: Load, count: number): Promise<void> {
   const goal = load.ended + count;
   await eventually(() => load.ended >= goal || undefined);
@@ -63,17 +63,17 @@ async function clusterStat(name: string): Promise<number | undefined> {
   return (await envoy.stats(`^cluster\\.approov_authz\\.${name}$`))[`cluster.approov_authz.${name}`];
 }
 
-/** For whoever runs this: what cannot be asserted, as it depends on the moment. */
+/** Prints numbers that depend on timing, so that they cannot be asserted. */
 function report(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-describe('of two instances', () => {
+describe('with two instances', () => {
   beforeAll(() => start('{}'));
   beforeEach(() => healthyInstances(envoy, 2));
   afterAll(stop);
 
-  test('SIGTERM of one loses no request', async () => {
+  test('SIGTERM to one loses no request', async () => {
     const load = startLoad(envoy.port('api'), PER_SECOND);
     await more(load, SOME);
     expect(await checksOf(one)).toBeGreaterThan(0);
@@ -94,7 +94,7 @@ describe('of two instances', () => {
     expect(await checksOf(other)).toBeGreaterThan(0);
   });
 
-  test('kill -9 of one loses at most what was on the way at that moment', async () => {
+  test('kill -9 of one loses at most the requests in flight at that moment', async () => {
     const load = startLoad(envoy.port('api'), PER_SECOND);
     await more(load, SOME);
     const openAtKill = new Set(load.open());
@@ -105,7 +105,7 @@ describe('of two instances', () => {
     await more(load, SOME);
     const { failures, sent } = await load.stop();
     report(
-      `kill -9 of one of two instances: of ${sent} requests, ${openAtKill.size} on the way, ${failures.length} failed`,
+      `kill -9 of one of two instances: of ${sent} requests, ${openAtKill.size} were in flight and ${failures.length} failed`,
     );
     const wasOnTheWay = (index: number): boolean =>
       openAtKill.has(index) || (index >= sentAtKill && index < sentAtEnd);
@@ -115,8 +115,8 @@ describe('of two instances', () => {
   });
 });
 
-test('a drain without retries loses no request either: health checks lead Envoy away first', async () => {
-  // Longer than by default, for health checks that are late on a busy machine.
+test('a drain loses no request without retries either, as health checks move Envoy to the other instance first', async () => {
+  // Longer than the default, as health checks may be late on a busy machine.
   await start('drain: {delaySeconds: 8}', withoutRetries);
   try {
     const load = startLoad(envoy.port('api'), PER_SECOND);
@@ -143,12 +143,12 @@ describe('a connection', () => {
     return load.stop();
   }
 
-  test('is renewed every two seconds without a loss, by the retries of envoy.yaml', async () => {
+  test('that is renewed every two seconds loses no request with the retries of envoy.yaml', async () => {
     await start('connection: {maxAgeSeconds: 2}');
     expect((await loadOverRenewals()).failures).toEqual([]);
   });
 
-  test('that is renewed costs, without retries, some of the checks that meet its GOAWAY: 503', async () => {
+  test('that is renewed fails only checks that meet its GOAWAY when there are no retries, with 503', async () => {
     await start('connection: {maxAgeSeconds: 2}', withoutRetries);
     const { failures, sent } = await loadOverRenewals();
     report(
@@ -158,7 +158,7 @@ describe('a connection', () => {
     expect(failures.length).toBeLessThan(sent);
   });
 
-  test('is not ended by PINGs every second', async () => {
+  test('is not closed because of a PING every second', async () => {
     await start('{}', ({ document }) => {
       const options = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
       const keepalive = ['explicit_http_config', 'http2_protocol_options', 'connection_keepalive'];
@@ -172,7 +172,7 @@ describe('a connection', () => {
       ];
       expect(document.getIn([...path, 'interval'])).toBe('10s');
       document.setIn([...path, 'interval'], '1s');
-      // A busy machine may answer late, and what is tested is not that.
+      // A busy machine may answer late, which is not what this tests.
       document.setIn([...path, 'timeout'], '20s');
     });
     const load = startLoad(envoy.port('api'), PER_SECOND);
