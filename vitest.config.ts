@@ -3,13 +3,19 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Compares CPU times, which other work on the same cores would distort. */
-const MEASURES_CPU = ['test/process/request-cost.test.ts'];
+/** They need a CPU that is mostly idle: the first compares CPU times, the others send requests at a fixed rate. */
+const SENSITIVE = [
+  'test/process/request-cost.test.ts',
+  'test/envoy/restarts.test.ts',
+  'test/envoy/drain.test.ts',
+  'test/envoy/connections.test.ts',
+];
 
 /** Started in this order: what waits longest comes first, and unit tests fill the idle CPU behind it. */
 const FOLDERS = ['test/envoy/', 'test/process/', 'test/deploy/', 'test/unit/'];
 const SLOWEST = [
-  'envoy/drain',
+  'envoy/restarts',
+  'envoy/connections',
   'process/rotation',
   'process/listeners',
   'process/workers',
@@ -41,9 +47,10 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'alone',
-          include: MEASURES_CPU,
-          maxWorkers: 1,
+          name: 'first',
+          include: SENSITIVE,
+          // Drains mostly wait, so that two at once still leave CPU idle.
+          maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
       },
@@ -52,7 +59,7 @@ export default defineConfig({
         test: {
           name: 'parallel',
           include: FOLDERS.map((folder) => `${folder}**/*.test.ts`),
-          exclude: MEASURES_CPU,
+          exclude: SENSITIVE,
           // Most files wait most of the time: for a poll of files, a drain, a timeout.
           maxWorkers: 4 * availableParallelism(),
           sequence: { groupOrder: 1 },

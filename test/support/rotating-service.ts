@@ -9,7 +9,7 @@ import { freshToken } from './token.ts';
 /** A change takes effect within 5 s; one more for a busy machine. */
 const RELOAD = { timeout: 6000, interval: 20 };
 const CLIENTS = 4;
-const PAUSE_MS = 10;
+const PAUSE_MS = 20;
 
 export interface RotatedSecret {
   readonly bytes: Buffer;
