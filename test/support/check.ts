@@ -10,6 +10,7 @@ import { Secret } from '../../src/approov/secret.ts';
 import { type TokenFailure, type VerifiedToken, verifyToken } from '../../src/approov/token.ts';
 import type { CheckRequest } from '../../src/authz/check-request.ts';
 import { createPolicyTable, type Policy, type PolicyTable, type Route } from '../../src/authz/policy.ts';
+import { DEFAULT_POLICY } from './default-policy.ts';
 import { mintToken, SECRET } from './token.ts';
 
 interface KeyFields {
@@ -73,16 +74,7 @@ export function checkRequest({ headers = {}, ...fields }: RequestFields = {}): C
 export function policy(fields: Partial<Policy> = {}): Policy {
   return {
     name: 'default',
-    mode: 'enforce',
-    tokenHeader: 'approov-token',
-    tokenPrefix: '',
-    binding: null,
-    issuer: null,
-    audience: null,
-    clockToleranceSeconds: 0,
-    allowCorsPreflight: true,
-    forwardToken: true,
-    forwardClaims: [],
+    ...DEFAULT_POLICY,
     ...fields,
   };
 }

@@ -11,6 +11,7 @@ import { REASON_NAMES, REASONS, type Reason } from '../../../src/authz/reason.ts
 import { RESULT_HEADER_ALIASES } from '../../../src/authz/result-header.ts';
 import type { Action, Mode } from '../../../src/authz/verdict.ts';
 import { encodeCheckResponse } from '../../../src/envoy/check-response.ts';
+import { DEFAULT_POLICY } from '../../support/default-policy.ts';
 
 const root = new protobuf.Root();
 root.resolvePath = (_origin, target) => fileURLToPath(new URL(`../../../proto/${target}`, import.meta.url));
@@ -51,15 +52,10 @@ const policy: fc.Arbitrary<Policy> = fc
     denied: fc.option(denied, { nil: undefined }),
   })
   .map((fields) => ({
+    ...DEFAULT_POLICY,
     ...fields,
     // In a configuration a name means one policy, and an answer may be remembered by it.
     name: JSON.stringify(fields),
-    tokenPrefix: '',
-    binding: null,
-    issuer: null,
-    audience: null,
-    clockToleranceSeconds: 0,
-    allowCorsPreflight: true,
   }));
 
 const claim = fc.oneof(
