@@ -1,4 +1,4 @@
-/** Checks that everything fetched to build, test and release is pinned, and that workflows have minimal permissions. */
+/** Tests that everything fetched to build, test and release is pinned, and that workflows have least privilege. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
