@@ -77,7 +77,7 @@ describe.skipIf(skipped !== '')(`the chart on a node${skipped}`, () => {
     await namespace?.remove();
   });
 
-  test('observes at first, and the notes of helm say so', async () => {
+  test('observes at first, and helm says so', async () => {
     expect(notes).toContain('Policy "default" does not enforce (mode observe)');
     expect((await becomes(envoy, 200)).body).toMatchObject({
       'x-approov-verdict': 'unverified',
