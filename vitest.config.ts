@@ -1,13 +1,70 @@
-/** Owns what `npm test` runs: everything but the suites that need minutes or a platform's tools. */
+/** Runs every test of `npm test`: all but the suites that need minutes (test/long) or a platform's tools (test/platform). */
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** They need a CPU that is mostly idle: the first compares CPU times, the others send requests at a fixed rate. */
+const SENSITIVE = [
+  'test/process/request-cost.test.ts',
+  'test/envoy/restarts.test.ts',
+  'test/envoy/drain.test.ts',
+  'test/envoy/connections.test.ts',
+];
+
+/** Started in this order: what waits longest comes first, and unit tests fill the idle CPU behind it. */
+const FOLDERS = ['test/envoy/', 'test/process/', 'test/deploy/', 'test/unit/'];
+const SLOWEST = [
+  'envoy/restarts',
+  'envoy/connections',
+  'process/rotation',
+  'process/listeners',
+  'process/workers',
+  'process/hostile-peers',
+  'process/cli-streams',
+  'deploy/prometheus',
+  'process/reload',
+];
+
+class SlowestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const slow = SLOWEST.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
+      if (slow >= 0) return slow - SLOWEST.length;
+      return FOLDERS.findIndex((folder) => moduleId.includes(folder));
+    };
+    return (await super.sort(files)).sort((one, other) => rank(one) - rank(other));
+  }
+}
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/platform/**', 'test/long/**'],
-    // Above every wait that a test makes itself, whose end says more.
+    // Longer than any wait inside a test, so that the test's own message is the one reported.
     testTimeout: 120_000,
     hookTimeout: 120_000,
     reporters: ['default', ['json', { outputFile: '.vitest/results.json' }]],
+    sequence: { sequencer: SlowestFirst },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'first',
+          include: SENSITIVE,
+          // Drains mostly wait, so that two at once still leave CPU idle.
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'parallel',
+          include: FOLDERS.map((folder) => `${folder}**/*.test.ts`),
+          exclude: SENSITIVE,
+          // Most files wait most of the time: for a poll of files, a drain, a timeout.
+          maxWorkers: 4 * availableParallelism(),
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

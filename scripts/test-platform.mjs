@@ -1,6 +1,6 @@
 /**
- * Owns `npm run test:platform [-- NAME…]`: runs the suites of test/platform one after another and sums up each as passed,
- * failed or skipped, with the reason. Exits non-zero after a failure; with PLATFORM_REQUIRED=1 after a skip as well.
+ * `npm run test:platform [-- NAME…]`: runs the suites of test/platform one at a time and reports each as passed, failed or
+ * skipped, with the reason. Exits with 1 after a failure, and with PLATFORM_REQUIRED=1 after a skip as well.
  */
 import { readdirSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -14,8 +14,8 @@ const SUFFIX = '.test.ts';
 /** @param {string} line */
 const print = (line) => process.stdout.write(`${line}\n`);
 
-/** @returns {string[]} the names of all parts, in order */
-function partNames() {
+/** @returns {string[]} the names of all suites, sorted */
+function suiteNames() {
   return readdirSync(`${ROOT}${FOLDER}`)
     .filter((file) => file.endsWith(SUFFIX))
     .map((file) => basename(file, SUFFIX))
@@ -27,7 +27,7 @@ function partNames() {
  * @property {string} name
  * @property {number} passed
  * @property {string[]} failures
- * @property {string[]} skips the reason of each, once
+ * @property {string[]} skips the distinct reasons
  * @property {number} skipped
  * @property {number} seconds
  */
@@ -36,7 +36,7 @@ function partNames() {
  * @param {string} name
  * @returns {Promise<Outcome>}
  */
-async function runPart(name) {
+async function runSuite(name) {
   const startedAt = Date.now();
   const vitest = await startVitest('test', [`${FOLDER}/${name}${SUFFIX}`], {
     root: ROOT,
@@ -67,13 +67,13 @@ async function runPart(name) {
     }
   }
   await vitest.close();
-  // A part without a single test would else look like one that passed.
+  // A suite without tests must not count as passed.
   if (passed + skipped + failures.length === 0) failures.push('no test ran');
   return { name, passed, failures, skips: [...skips], skipped, seconds: (Date.now() - startedAt) / 1000 };
 }
 
 /**
- * The note of a test that skipped itself; else the title that says so, of the test or of a suite around it.
+ * The note of a test that skipped itself, else the title of the test or of a suite around it that says SKIPPED.
  * @param {import('vitest/node').TestCase} test
  */
 function skipReason(test) {
@@ -85,7 +85,7 @@ function skipReason(test) {
 
 /** @param {Outcome} outcome */
 function describeOutcome({ name, passed, failures, skips, skipped, seconds }) {
-  const state = failures.length > 0 ? 'FAILED' : skipped > 0 ? 'passed in part' : 'passed';
+  const state = failures.length > 0 ? 'FAILED' : skipped > 0 ? 'partly passed' : 'passed';
   const word = passed === 0 && skipped > 0 && failures.length === 0 ? 'SKIPPED' : state;
   const counts = `${passed} passed, ${failures.length} failed, ${skipped} skipped, ${seconds.toFixed(0)} s`;
   return [
@@ -96,18 +96,18 @@ function describeOutcome({ name, passed, failures, skips, skipped, seconds }) {
 }
 
 async function main() {
-  const known = partNames();
+  const known = suiteNames();
   const chosen = process.argv.slice(2);
   const unknown = chosen.filter((name) => !known.includes(name));
   if (unknown.length > 0) {
-    print(`no such part: ${unknown.join(', ')}; there are: ${known.join(', ')}`);
+    print(`unknown suite: ${unknown.join(', ')}; known: ${known.join(', ')}`);
     return 2;
   }
   /** @type {Outcome[]} */
   const outcomes = [];
   for (const name of chosen.length > 0 ? chosen : known) {
     print(`\n== ${name}`);
-    outcomes.push(await runPart(name));
+    outcomes.push(await runSuite(name));
   }
   print(`\nPlatform tests\n${outcomes.map(describeOutcome).join('\n')}`);
   const isFailed = outcomes.some(({ failures }) => failures.length > 0);

@@ -1,4 +1,4 @@
-/** Checks with promtool that two releases in one Prometheus each alert for themselves, and once. */
+/** Tests with promtool that two releases in one Prometheus each raise their own alerts, and once. */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,7 @@ interface RuleGroups {
   readonly groups: readonly { readonly name: string; readonly rules: readonly Rule[] }[];
 }
 
-/** The rules that the chart makes for a release in a namespace. */
+/** The rules that the chart renders for a release in a namespace. */
 async function rulesOf(
   release: string,
   namespace: string,
@@ -33,7 +33,7 @@ async function rulesOf(
 }
 
 describe('rules.yaml', () => {
-  test('has in every selector the job that the chart replaces', () => {
+  test('has the job that the chart replaces in every selector', () => {
     const selectors = readRules().flatMap(({ expr }) => selectorsIn(expr));
     expect(selectors.length).toBeGreaterThan(80);
     for (const selector of selectors) {
@@ -66,7 +66,7 @@ describe.skipIf(unmade !== '')(`two releases in one Prometheus${unmade}`, () => 
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  /** What promtool says; it fails on an alert too many or too few. */
+  /** The result of promtool, which fails on any extra or missing alert. */
   async function promtool(name: string, testCase: object): Promise<string> {
     const file = join(folder, `${name}.test.yaml`);
     const tests = [{ interval: '15s', ...testCase }];
@@ -95,7 +95,7 @@ describe.skipIf(unmade !== '')(`two releases in one Prometheus${unmade}`, () => 
     ],
   });
 
-  test('are sound by promtool', async () => {
+  test('are valid for promtool', async () => {
     const { stdout } = await run('promtool', [
       ...['check', 'rules', '--lint=all', '--lint-fatal'],
       join(folder, 'gate.yaml'),
@@ -104,7 +104,7 @@ describe.skipIf(unmade !== '')(`two releases in one Prometheus${unmade}`, () => 
     expect(stdout.match(/SUCCESS/g)).toHaveLength(2);
   });
 
-  test('select their own job and namespace only, and Envoy where a release names it', () => {
+  test('select only their own job and namespace, and Envoy when a release names it', () => {
     const scopes = (rules: RuleGroups, isEnvoy: boolean) => {
       const texts = rules.groups
         .filter(({ name }) => name.startsWith('approov-envoy') === isEnvoy)
@@ -124,12 +124,12 @@ describe.skipIf(unmade !== '')(`two releases in one Prometheus${unmade}`, () => 
     expect(scopes(authz, true)).toEqual([]);
   });
 
-  test('take another job where Prometheus names it otherwise', async () => {
+  test('use another job name when the values have one', async () => {
     const { groups } = await rulesOf('a', 'shop', { rules: true, job: 'renamed' });
     expect(JSON.stringify(groups)).toContain(String.raw`up{job=\"renamed\", namespace=\"shop\"} == 0`);
   });
 
-  test('alert about the one that is down, and not about the other', async () => {
+  test('alert for the release that is down only', async () => {
     const inBank = 'namespace="bank", job="approov-ext-authz", instance="2"';
     const inShop = 'namespace="shop", job="shop/gate", instance="1"';
     const labels = { namespace: 'shop', job: 'shop/gate' };
@@ -167,7 +167,7 @@ describe.skipIf(unmade !== '')(`two releases in one Prometheus${unmade}`, () => 
     expect(output).toContain('SUCCESS');
   });
 
-  test('alert about the one that has never been seen', async () => {
+  test('alert for the release that Prometheus has never scraped', async () => {
     const output = await promtool('absent', {
       input_series: [
         {
@@ -191,7 +191,7 @@ describe.skipIf(unmade !== '')(`two releases in one Prometheus${unmade}`, () => 
     expect(output).toContain('SUCCESS');
   });
 
-  test('alert about the one that refuses everybody within two minutes, and not about the other', async () => {
+  test('alert within two minutes for the release that denies every request only', async () => {
     const checks = (namespace: string, job: string, outcome: string) =>
       `approov_checks_total{namespace="${namespace}", job="${job}", policy="default", mode="enforce", ${outcome}}`;
     const verified = 'verdict="verified", action="allow", reason="ok"';

@@ -1,4 +1,4 @@
-/** The Dockerfile and the compose files, as far as they can be judged without an engine. */
+/** Checks the Dockerfile and the compose files without an engine. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,7 +25,7 @@ interface ComposeService {
   readonly profiles?: readonly string[];
   readonly ports?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  // biome-ignore lint/suspicious/noExplicitAny: fields of compose's own schema
+  // biome-ignore lint/suspicious/noExplicitAny: fields of the compose schema
   readonly [field: string]: any;
 }
 
@@ -35,7 +35,7 @@ const ratelimitServices: Readonly<Record<string, ComposeService>> = readYaml(RAT
 const unlinted = await unmet([HADOLINT], 'that the Dockerfile follows the rules of hadolint');
 
 describe('the Dockerfile', () => {
-  test.skipIf(unlinted !== '')(`is clean by hadolint${unlinted}`, async () => {
+  test.skipIf(unlinted !== '')(`passes hadolint${unlinted}`, async () => {
     expect(await runTool('hadolint', [join(ROOT, 'Dockerfile')])).toEqual({ code: 0, output: '' });
   });
 
@@ -47,7 +47,7 @@ describe('the Dockerfile', () => {
     expect(DOCKERFILE).toContain('ARG NODE_IMAGE=node:24-bookworm-slim\n');
   });
 
-  test('ends in a stage that starts from nothing, runs nothing at build time and is no root', () => {
+  test('ends in a stage from scratch that runs no build command and is not root', () => {
     const last = DOCKERFILE.slice(DOCKERFILE.lastIndexOf('FROM '));
     expect(last).toMatch(/^FROM scratch$/m);
     expect(last).not.toMatch(/^RUN /m);
@@ -56,7 +56,7 @@ describe('the Dockerfile', () => {
     expect(last).toMatch(/^HEALTHCHECK .* CMD \["node", "dist\/cli.js", "healthcheck"\]$/m);
   });
 
-  test('puts the command on the PATH, as a link to what it starts with', () => {
+  test('has the command on the PATH, as a link to the entry point', () => {
     expect(DOCKERFILE).toContain('chmod 755 dist/cli.js');
     expect(DOCKERFILE).toContain('mkdir bin && ln -s /app/dist/cli.js bin/approov-ext-authz\n');
     expect(DOCKERFILE).toContain("'1s|^#!/usr/bin/env node$|#!/usr/local/bin/node|' dist/cli.js");
@@ -65,7 +65,7 @@ describe('the Dockerfile', () => {
     expect(cli.split('\n')[0]).toBe('#!/usr/bin/env node');
   });
 
-  test('copies only what .dockerignore lets through, and all that the code reads at run time', () => {
+  test('copies only what .dockerignore allows, including all that the code reads at run time', () => {
     const allowed = readFileSync(join(ROOT, '.dockerignore'), 'utf8')
       .split('\n')
       .filter((line) => line.startsWith('!'))
@@ -89,19 +89,22 @@ describe('the compose files', () => {
     expect(await runTool('docker', ['compose', ...files, ...options])).toEqual({ code: 0, output: '' });
   });
 
-  test.each(Object.entries({ ...ratelimitServices, ...services }))('confine %s', (name, service) => {
-    expect(service).toMatchObject({
-      read_only: true,
-      cap_drop: ['ALL'],
-      security_opt: ['no-new-privileges:true'],
-    });
-    expect(service).not.toHaveProperty('privileged');
-    expect(service).not.toHaveProperty('ulimits');
-    // Images that are known to have a user of their own need none here.
-    if (!['approov-ext-authz', 'prometheus', 'grafana'].includes(name)) {
-      expect(service.user, name).toMatch(/^(node|[1-9]\d*:[1-9]\d*)$/);
-    }
-  });
+  test.each(Object.entries({ ...ratelimitServices, ...services }))(
+    'run %s with minimal privileges',
+    (name, service) => {
+      expect(service).toMatchObject({
+        read_only: true,
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+      });
+      expect(service).not.toHaveProperty('privileged');
+      expect(service).not.toHaveProperty('ulimits');
+      // These images are known to set a user themselves.
+      if (!['approov-ext-authz', 'prometheus', 'grafana'].includes(name)) {
+        expect(service.user, name).toMatch(/^(node|[1-9]\d*:[1-9]\d*)$/);
+      }
+    },
+  );
 
   test('publish ports on this machine only', () => {
     const ports = Object.values(services).flatMap((service) => service.ports ?? []);
@@ -109,7 +112,7 @@ describe('the compose files', () => {
     for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
   });
 
-  test('mount only files that are there', () => {
+  test('mount only files that exist', () => {
     const mounted = [services, ratelimitServices].flatMap((all) =>
       Object.values(all).flatMap((service) => service.volumes ?? []),
     );
@@ -126,7 +129,7 @@ describe('the compose files', () => {
     expect(services['approov-ext-authz']?.environment?.['APPROOV_CONFIG']).toBe('/etc/approov/config.yaml');
   });
 
-  test('let the API reach Envoy alone, and let all reach what they call', () => {
+  test('connect the API to Envoy only, and every container to what it calls', () => {
     const networks = Object.entries(services).map(([name, service]) => [name, service['networks']]);
     expect(Object.fromEntries(networks)).toEqual({
       envoy: ['api', 'authz', 'monitoring'],
@@ -140,19 +143,19 @@ describe('the compose files', () => {
     }
   });
 
-  test('give Envoy more memory than it may use', () => {
+  test('give Envoy more memory than its own limit', () => {
     const [heap] = readYaml('envoy.yaml').overload_manager.resource_monitors;
     const mebibytes = Number.parseInt(services['envoy']?.['mem_limit'], 10);
     expect(mebibytes * 2 ** 20).toBeGreaterThan(heap.typed_config.max_heap_size_bytes);
   });
 
-  test('show Prometheus one path of the admin page, which stays on loopback', async () => {
+  test('expose one path of the admin page to Prometheus, while the page stays on loopback', async () => {
     const [, , , , flag, yaml] = services['envoy']?.['command'] ?? [];
     expect(flag).toBe('--config-yaml');
     const config = readYaml('envoy.yaml');
     const added = parse(yaml);
     expect(Object.keys(added)).toEqual(['static_resources']);
-    // As Envoy merges the two: lists are joined.
+    // As Envoy merges the two: it concatenates lists.
     config.static_resources.listeners.push(...added.static_resources.listeners);
     config.static_resources.clusters.push(...added.static_resources.clusters);
     const admin = `127.0.0.1:${await freePort()}`;
@@ -192,7 +195,7 @@ describe('the compose files', () => {
     });
   });
 
-  test('run two instances, and give each the time that its drain takes', () => {
+  test('run two instances, and give each enough time to drain', () => {
     const service = services['approov-ext-authz'];
     expect(service?.['deploy'].replicas).toBe(2);
     const file = readFileSync(join(ROOT, 'deploy/config/config.yaml'), 'utf8');
@@ -206,7 +209,7 @@ describe('the compose files', () => {
     );
   });
 
-  test('call the services by the names and ports of envoy.yaml', () => {
+  test('use the service names and ports of envoy.yaml', () => {
     const { clusters, listeners } = readYaml('envoy.yaml').static_resources;
     const hosts = clusters.map(hostOf);
     expect(hosts).toEqual(['approov-ext-authz:9001', 'upstream:8080']);
@@ -223,7 +226,7 @@ describe('the compose files', () => {
   });
 });
 
-// biome-ignore lint/suspicious/noExplicitAny: a cluster of Envoy's
+// biome-ignore lint/suspicious/noExplicitAny: a cluster of Envoy
 function hostOf(cluster: any): string {
   const { address, port_value: port } =
     cluster.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address;
@@ -249,7 +252,7 @@ describe('the limits across many Envoys', () => {
     expect(hostOf(global.static_resources.clusters.at(-1))).toBe('ratelimit:8081');
   });
 
-  test('count by what the service says, under the keys that Envoy sends', () => {
+  test('count by our dynamic metadata, under the keys that Envoy sends', () => {
     const filter = filtersOf(global).find(
       ({ name }: { name: string }) => name === 'envoy.filters.http.ratelimit',
     ).typed_config;

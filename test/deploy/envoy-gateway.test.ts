@@ -1,4 +1,4 @@
-/** Owns what can be said of deploy/envoy-gateway and deploy/gateway-api without a tool: they agree with the source and with each other. */
+/** Checks without a tool that deploy/envoy-gateway and deploy/gateway-api agree with the source and with each other. */
 import { describe, expect, test } from 'vitest';
 import { headersReadUnder } from '../../src/authz/headers-read.ts';
 import { RESULT_HEADERS } from '../../src/authz/result-header.ts';
@@ -14,7 +14,7 @@ import {
 import { samplePolicyTable } from '../support/sample-service.ts';
 
 const FOLDER = 'envoy-gateway';
-/** What a message signature is verified by (RFC 9421, RFC 9530). */
+/** The headers that verify a message signature (RFC 9421, RFC 9530). */
 const SIGNATURE_HEADERS = ['content-digest', 'signature', 'signature-input'];
 
 const objects = sampleFiles(FOLDER).flatMap((file) => readSample(FOLDER, file).filter(isKubernetesObject));
@@ -39,7 +39,7 @@ describe('the SecurityPolicies', () => {
     );
   });
 
-  test('fail closed with 503, after less than a client waits', () => {
+  test('fail closed with 503, before a client gives up', () => {
     expect(checking.map(({ metadata }) => metadata?.name)).toEqual(['approov', 'approov-limited']);
     for (const { spec } of checking) {
       const { failOpen, statusOnError, timeout } = spec.extAuth;
@@ -51,7 +51,7 @@ describe('the SecurityPolicies', () => {
     }
   });
 
-  test('all ask the one Service, which the ReferenceGrant lets them name', () => {
+  test('all reference one Service, as the ReferenceGrant allows', () => {
     const [reference] = checking.map(({ spec }) => spec.extAuth.grpc.backendRefs);
     expect(reference).toEqual([{ name: 'approov-ext-authz', namespace: 'approov', port: 9001 }]);
     for (const { spec } of checking) expect(spec.extAuth.grpc.backendRefs).toEqual(reference);
@@ -63,7 +63,7 @@ describe('the SecurityPolicies', () => {
     expect(grant['spec'].to).toEqual([{ group: '', kind: 'Service', name: 'approov-ext-authz' }]);
   });
 
-  test('that do not replace the one of the Gateway are merged with it, or check nothing on purpose', () => {
+  test('are merged with the one of the Gateway, or replace it to check nothing', () => {
     const ofRoutes = securityPolicies.filter(({ spec }) => spec.targetRefs[0].kind === 'HTTPRoute');
     expect(ofRoutes.map(({ metadata, spec }) => [metadata?.name, spec.mergeType])).toEqual([
       ['approov-limited', 'StrategicMerge'],
@@ -72,7 +72,7 @@ describe('the SecurityPolicies', () => {
     expect(named('SecurityPolicy', 'approov-health')['spec'].extAuth).toBeUndefined();
   });
 
-  test('choose only policies that the chart values configure', () => {
+  test('name only policies that the chart values configure', () => {
     const chosen = checking.flatMap(({ spec }) => spec.extAuth.contextExtensions ?? []);
     expect(chosen).toEqual([{ name: 'approov_policy', type: 'Value', value: 'limited' }]);
     for (const { value } of chosen) expect([...table.policies.keys()]).toContain(value);
@@ -88,7 +88,7 @@ describe('the SecurityPolicies', () => {
   );
 });
 
-test('what a client forges is removed before anything else, all nine names', () => {
+test('all nine result headers of a client are removed before any other filter', () => {
   const { headers, path } = named('ClientTrafficPolicy', 'api')['spec'];
   const patterns = headers.earlyRequestHeaders.removeOnMatch.map(({ type, value }: SampleObject) => {
     expect(type).toBe('RegularExpression');
@@ -100,7 +100,7 @@ test('what a client forges is removed before anything else, all nine names', () 
   expect(path).toEqual({ disableMergeSlashes: false, escapedSlashesAction: 'UnescapeAndRedirect' });
 });
 
-test('the rate limit counts what mode limit lets through, for addresses of both kinds', () => {
+test('the rate limit counts what mode limit allows, for IPv4 and IPv6 addresses', () => {
   const { rules } = named('BackendTrafficPolicy', 'approov-limit')['spec'].rateLimit.local;
   const selectors = rules.map(({ clientSelectors }: SampleObject) => clientSelectors);
   const header = { name: 'x-approov-action', type: 'Exact', value: 'limit' };
@@ -111,7 +111,7 @@ test('the rate limit counts what mode limit lets through, for addresses of both 
   ]);
 });
 
-test('the chart values refuse nobody at first, and bind tokens to headers that are sent', () => {
+test('the chart values only observe at first, and bind tokens to headers that Envoy sends', () => {
   expect([...table.policies.values()].map(({ name, mode }) => [name, mode])).toEqual([
     ['default', 'observe'],
     ['limited', 'observe'],
@@ -119,7 +119,7 @@ test('the chart values refuse nobody at first, and bind tokens to headers that a
   expect(table.defaultPolicy.binding?.headers).toEqual(['authorization']);
 });
 
-test('a route with a weaker policy matches plain paths as a whole, never a prefix', () => {
+test('a route with a weaker policy matches whole plain paths, never a prefix', () => {
   const [{ matches }] = named('HTTPRoute', 'api-search')['spec'].rules;
   expect(matches).toEqual([
     {
@@ -135,11 +135,11 @@ describe('the ExternalAuth filter', () => {
     expect(filters[0].externalAuth.grpc.allowedHeaders.toSorted()).toEqual(headersToSend);
   });
 
-  test('is alone on its route: Envoy would remove headers after the answer', () => {
+  test('is the only filter of its route, as Envoy would remove headers after the check', () => {
     expect(filters.map(({ type }: SampleObject) => type)).toEqual(['ExternalAuth']);
   });
 
-  test('asks the same Service, which a ReferenceGrant lets it name', () => {
+  test('references the same Service, as a ReferenceGrant allows', () => {
     expect(filters[0].externalAuth.backendRef).toEqual({
       name: 'approov-ext-authz',
       namespace: 'approov',

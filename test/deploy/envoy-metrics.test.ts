@@ -1,4 +1,4 @@
-/** Holds the rules' patterns for Envoy's metrics, and the runbook's list of them, to what real Envoys name them. */
+/** Compares the rules' patterns for Envoy metrics, and the runbook's list of them, with the names that real Envoys expose. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isScalar, visit } from 'yaml';
 import type { RunningEnvoy } from '../../scripts/envoy.mjs';
@@ -14,16 +14,16 @@ import {
 } from '../support/prometheus.ts';
 import { freshToken, SECRET } from '../support/token.ts';
 
-/** What a mesh calls the clusters of envoy.yaml. */
+/** The names of envoy.yaml's clusters as a mesh writes them. */
 const MESH_CLUSTERS: Readonly<Record<string, string>> = {
   upstream: 'outbound|8080||up.shop.svc.cluster.local',
   approov_authz: 'outbound|9001||approov-ext-authz.approov.svc.cluster.local',
 };
 
 let upstream: Upstream;
-/** The names of the metrics of envoy.yaml. */
+/** The metric names of an Envoy with envoy.yaml. */
 let plain: string[];
-/** The same with dotted names, a filter prefix, and a filter that fails open. */
+/** The same with dotted cluster names, a stat prefix of the filter, and a filter that fails open. */
 let dotted: string[];
 
 beforeAll(async () => {
@@ -37,7 +37,7 @@ afterAll(async () => {
   await upstream?.close();
 });
 
-/** What an Envoy counts after a request that was let through, one that was refused, and one that nobody answered for. */
+/** The metrics of an Envoy after an allowed, a denied, and an unanswered check. */
 async function metricsAfterAll(
   change: (sample: Sample) => void,
   statusWithoutAnswer: number,
@@ -76,7 +76,7 @@ function picked(record: string, names: readonly string[]): string[] {
   return [...new Set(selectorsIn(expr).flatMap((selector) => namesPicked(selector, names)))].sort();
 }
 
-describe('the rules pick out of a plain Envoy', () => {
+describe('on a plain Envoy, the rules match', () => {
   test.each(['error', 'denied', 'ok'])('the counters of %s and nothing else', (event) => {
     expect(picked(`instance:envoy_ext_authz_${event}:increase5m`, plain)).toEqual([
       `envoy_cluster_ext_authz_${event}`,
@@ -84,13 +84,13 @@ describe('the rules pick out of a plain Envoy', () => {
     ]);
   });
 
-  test('the counter of requests let in without an answer', () => {
+  test('the counter of requests allowed without an answer', () => {
     expect(picked('instance:envoy_ext_authz_failure_mode_allowed:increase5m', plain)).toEqual([
       'envoy_http_ext_authz_failure_mode_allowed',
     ]);
   });
 
-  test('how many instances there are and how many are healthy', () => {
+  test('the number of instances and of healthy ones', () => {
     expect(picked('ApproovEnvoySeesUnhealthy', plain)).toEqual([
       'envoy_cluster_membership_healthy',
       'envoy_cluster_membership_total',
@@ -98,7 +98,7 @@ describe('the rules pick out of a plain Envoy', () => {
   });
 });
 
-describe('the rules pick out of an Envoy with dotted names', () => {
+describe('on an Envoy with dotted names, the rules match', () => {
   test.each(['error', 'denied', 'ok', 'failure_mode_allowed'])(
     'the counters of %s and nothing else',
     (event) => {
@@ -109,7 +109,7 @@ describe('the rules pick out of an Envoy with dotted names', () => {
     },
   );
 
-  test('how many instances there are and how many are healthy, of every cluster', () => {
+  test('the number of instances and of healthy ones of every cluster', () => {
     expect(picked('ApproovEnvoySeesUnhealthy', dotted)).toEqual([
       'envoy_cluster_approov_svc_cluster_local_membership_healthy',
       'envoy_cluster_approov_svc_cluster_local_membership_total',
@@ -119,13 +119,13 @@ describe('the rules pick out of an Envoy with dotted names', () => {
   });
 });
 
-test('the runbook lists only names that one of the two has', () => {
+test('the runbook lists only metrics that one of the two Envoys has', () => {
   const documented = documentedEnvoyNames();
   expect(documented.length).toBeGreaterThan(10);
   expect(documented.filter((name) => !plain.includes(name) && !dotted.includes(name))).toEqual([]);
 });
 
-test('the dashboard’s own patterns find something in both', () => {
+test('the patterns of the dashboard match metrics of both Envoys', () => {
   const patterns = readDashboard()
     .panels.flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => selectorsIn(expr)))
     .filter(({ name }) => name === undefined);

@@ -1,4 +1,4 @@
-/** Holds that no file of deploy/ is there unread: each has a test that reads it or hands it to the program that it is for. */
+/** Checks that every file of deploy/ has a test that reads it or passes it to the program that it is for. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,12 +6,12 @@ import { describe, expect, test } from 'vitest';
 import { sampleFolder } from '../support/sample-files.ts';
 
 const TESTS = fileURLToPath(new URL('../', import.meta.url));
-/** Made by users, ignored by git. */
+/** Created by users, ignored by git. */
 const SECRETS = 'secrets/';
 
 /**
- * By file of deploy/ the test that reads it, and the words of that test by which it does. `*` stands for any name within
- * a folder: it is only for a test that asks the folder itself which files it has, so that a new one is read as well.
+ * For each file of deploy/, the test that reads it and the code with which it does. `*` matches any name in a folder, and
+ * is only for tests that list the folder, so that they read new files as well.
  */
 const READ_BY: Readonly<Record<string, readonly [test: string, words: string]>> = {
   'config/config.yaml': ['deploy/samples.test.ts', "readFileSync(SERVICE_CONFIG, 'utf8')"],
@@ -30,7 +30,7 @@ const READ_BY: Readonly<Record<string, readonly [test: string, words: string]>> 
     "copyFileSync(join(ROOT, 'deploy/ratelimit/limits.yaml')",
   ],
 
-  // The API server is given each, whatever its name; what is no Kubernetes object has a row of its own.
+  // The API server validates every Kubernetes object; other files have their own rows.
   'envoy-gateway/*.yaml': ['platform/samples-dry-run.test.ts', 'sampleFiles(folder).map('],
   'gateway-api/*.yaml': ['platform/samples-dry-run.test.ts', 'sampleFiles(folder).map('],
   'istio/*.yaml': ['platform/samples-dry-run.test.ts', 'sampleFiles(folder).map('],
@@ -50,7 +50,7 @@ const READ_BY: Readonly<Record<string, readonly [test: string, words: string]>> 
   'helm/approov-ext-authz/ci/*.yaml': ['deploy/helm.test.ts', '...VALUES_FILES.map('],
   'helm/approov-ext-authz/files/rules.yaml': ['deploy/helm.test.ts', "/files/rules.yaml`, 'utf8')"],
   'helm/approov-ext-authz/templates/*.yaml': ['deploy/helm.test.ts', '/templates`).filter('],
-  // By all templates.
+  // Every template uses it.
   'helm/approov-ext-authz/templates/_names.tpl': ['deploy/helm.test.ts', 'await render()'],
   'helm/approov-ext-authz/templates/NOTES.txt': [
     'platform/kubernetes.test.ts',

@@ -1,4 +1,4 @@
-/** Holds the dashboard and its provisioning to the service's real metrics, to promtool, and to what Grafana needs to show them. */
+/** Checks the dashboard and its provisioning with the service's metrics, promtool, and what Grafana requires. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,7 +65,7 @@ describe('dashboard.json', () => {
     ]);
   });
 
-  test('gives every panel an id of its own, and every query of a panel a letter of its own', () => {
+  test('has unique panel ids, and unique query letters in each panel', () => {
     const ids = dashboard.panels.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
     for (const { title, targets: all = [] } of charts) {
@@ -73,7 +73,7 @@ describe('dashboard.json', () => {
     }
   });
 
-  test('lays no panel over another, and none beyond the 24 columns', () => {
+  test('has no overlapping panels, and none beyond the 24 columns', () => {
     const cells = new Map<string, string>();
     for (const { title, gridPos } of dashboard.panels) {
       expect(gridPos.x + gridPos.w, title).toBeLessThanOrEqual(24);
@@ -86,18 +86,18 @@ describe('dashboard.json', () => {
     }
   });
 
-  test.each(charts)('describes “$title”, and asks something for it', ({ description, targets: all = [] }) => {
+  test.each(charts)('has a description and a query for “$title”', ({ description, targets: all = [] }) => {
     expect(description).toMatch(/^[A-Z].{20,}\.$/);
     expect(all.length).toBeGreaterThan(0);
   });
 
-  test('asks the data source that the reader chose, everywhere', () => {
+  test('uses the selected data source in every panel', () => {
     expect(variables[0]).toMatchObject({ name: 'datasource', type: 'datasource' });
     const chosen = { type: 'prometheus', uid: '$datasource' };
     for (const { title, datasource } of [...charts, ...targets]) expect(datasource, title).toEqual(chosen);
   });
 
-  test('uses every variable that it offers, and no other', () => {
+  test('uses every variable that it defines, and no other', () => {
     const known = ['__rate_interval', '__range', ...variables.map(({ name }) => name)];
     const used = new Set(
       [...JSON.stringify(dashboard.panels).matchAll(/\$\{?(\w+)/g)].map(([, name = '']) => name),
@@ -114,7 +114,7 @@ describe('dashboard.json', () => {
     expect(unknown).toEqual([]);
   });
 
-  test('fills its variables from metrics and labels that the service has', () => {
+  test('fills its variables from metrics and labels of the service', () => {
     const definitions = variables.flatMap(({ name, definition }) =>
       definition ? [{ name, definition }] : [],
     );
@@ -129,13 +129,13 @@ describe('dashboard.json', () => {
     }
   });
 
-  test('leaves out no metric of the service', () => {
+  test('shows every metric of the service', () => {
     const used = new Set(
       targets.flatMap(({ expr }) => selectorsIn(withoutVariables(expr)).map(({ name }) => name)),
     );
     const unused = [...exposition.keys()]
       .filter((name) => name.startsWith('approov_') && !used.has(name))
-      // A histogram is shown by its buckets.
+      // A histogram is queried by its buckets.
       .filter((name) => !used.has(name.replace(/(_sum|_count)?$/, '_bucket')));
     expect(unused).toEqual([]);
   });
@@ -144,7 +144,7 @@ describe('dashboard.json', () => {
 const noPromtool = await unmet([PROMTOOL], 'that every query of the dashboard is one');
 
 describe.skipIf(noPromtool !== '')(`promtool${noPromtool}`, () => {
-  test('takes every query of the dashboard', async () => {
+  test('accepts every query of the dashboard', async () => {
     const file = join(folder, 'queries.yaml');
     const rules = targets.map(({ expr }, index) => ({
       record: `query${index}`,
@@ -164,7 +164,7 @@ describe.skipIf(noPromtool !== '')(`promtool${noPromtool}`, () => {
 });
 
 describe('the provisioning', () => {
-  test('connects to the Prometheus of the compose file, as often as that one scrapes', () => {
+  test('connects to the Prometheus of the compose file, with its scrape interval', () => {
     const { datasources } = readYaml('datasources/prometheus.yaml');
     const { global } = readYaml('../../prometheus/prometheus.yaml');
     expect(datasources).toHaveLength(1);

@@ -1,4 +1,4 @@
-/** The chart's values that fit it to a cluster: who may call, which user runs it, what else is mounted, and where it listens. */
+/** Tests the chart values that adapt it to a cluster: callers, user, volumes, labels and listeners. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ function inNamespace(name: string) {
   return { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } } };
 }
 
-/** Values as a person writes them: in YAML, which Helm reads by the rules of YAML 1.1. */
+/** Values as written in a file, which Helm parses as YAML 1.1. */
 async function withYaml<T>(text: string, use: (file: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'chart-yaml-'));
   const file = join(folder, 'values.yaml');
@@ -49,28 +49,28 @@ async function ingressOf(...values: (string | Record<string, unknown>)[]): Promi
 }
 
 describe.skipIf(skipped !== '')(`the NetworkPolicy of the chart${skipped}`, () => {
-  test('admits to gRPC the pods of its own namespace, and nobody else who is not named', async () => {
+  test('allows gRPC from pods of its own namespace and from named callers only', async () => {
     expect(await ingressOf()).toEqual([
       { ports: GRPC, from: SAME_NAMESPACE },
       { ports: ADMIN, from: [inNamespace('monitoring')] },
     ]);
   });
 
-  test('admits the named callers alone', async () => {
+  test('allows only the named callers', async () => {
     expect(await ingressOf({ networkPolicy: { callers: [inNamespace('gateways')] } })).toEqual([
       { ports: GRPC, from: [inNamespace('gateways')] },
       { ports: ADMIN, from: [inNamespace('monitoring')] },
     ]);
   });
 
-  test('admits nobody where the callers are an empty list, which Kubernetes would read as everybody', async () => {
+  test('allows no caller when the list is empty, which Kubernetes itself would read as everyone', async () => {
     expect(await ingressOf({ networkPolicy: { callers: [] }, monitoring: { namespace: '' } })).toEqual([]);
     expect(await ingressOf(valuesFile('sidecar-values.yaml'), { networkPolicy: { callers: [] } })).toEqual([
       { ports: ADMIN, from: [inNamespace('monitoring')] },
     ]);
   });
 
-  test('admits to Envoy’s ports of a sidecar the named callers alone', async () => {
+  test('allows only the named callers to reach the Envoy ports of a sidecar', async () => {
     const callers = [{ ipBlock: { cidr: '0.0.0.0/0' } }, { ipBlock: { cidr: '::/0' } }];
     expect(await ingressOf(valuesFile('sidecar-values.yaml'), { networkPolicy: { callers } })).toEqual([
       { ports: [{ port: 10_000, protocol: 'TCP' }], from: callers },
@@ -78,7 +78,7 @@ describe.skipIf(skipped !== '')(`the NetworkPolicy of the chart${skipped}`, () =
     ]);
   });
 
-  test('admits to the admin page the namespace that the monitoring values name, and further peers', async () => {
+  test('allows the admin page from the namespace in the monitoring values and from further peers', async () => {
     const prometheus = { ipBlock: { cidr: '10.1.2.3/32' } };
     const admin = async (values: Record<string, unknown>) => {
       const rules = (await ingressOf(values)) as { ports: unknown; from: unknown }[];
@@ -144,7 +144,7 @@ describe.skipIf(skipped !== '')(`the policies in the chart's values${skipped}`, 
     );
   });
 
-  test('may leave the default one to the service, which has it anyway', async () => {
+  test('may omit the default policy, which the service has anyway', async () => {
     const routes = [{ host: 'api.example.com', policy: 'default' }];
     const config = configOf(await render({ config: { policies: { default: null }, routes } }));
     expect(parse(config).policies).toEqual({});
@@ -163,7 +163,7 @@ describe.skipIf(skipped !== '')(`the pods of the chart${skipped}`, () => {
     });
   });
 
-  test('leave user and groups to the cluster where they are null, as OpenShift wants it', async () => {
+  test('leave user and groups to the cluster when they are null, as OpenShift requires', async () => {
     const objects = await render(valuesFile('openshift-values.yaml'));
     expect(podOf(objects).securityContext).toEqual({
       runAsNonRoot: true,
@@ -176,7 +176,7 @@ describe.skipIf(skipped !== '')(`the pods of the chart${skipped}`, () => {
     });
   });
 
-  test('take further settings of a security context beside the chart’s own', async () => {
+  test('accept further security context settings besides those of the chart', async () => {
     const objects = await render({
       podSecurityContext: { runAsUser: 1001, fsGroupChangePolicy: 'OnRootMismatch' },
       securityContext: { seLinuxOptions: { level: 's0:c1,c2' } },
@@ -195,7 +195,7 @@ describe.skipIf(skipped !== '')(`the pods of the chart${skipped}`, () => {
     });
   });
 
-  test('mount further volumes', async () => {
+  test('mount extra volumes', async () => {
     const volume = { name: 'jwks', configMap: { name: 'approov-jwks' } };
     const mount = { name: 'jwks', mountPath: '/etc/approov-jwks', readOnly: true };
     const objects = await render({ extraVolumes: [volume], extraVolumeMounts: [mount] });
@@ -213,7 +213,7 @@ describe.skipIf(skipped !== '')(`the pods of the chart${skipped}`, () => {
     ]);
   });
 
-  test('see several Secrets in one folder', async () => {
+  test('mount several Secrets in one folder', async () => {
     const next = { name: 'approov-next', items: [{ key: 'secret', path: 'next' }] };
     const objects = await render({ secret: { further: [next] } });
     const volume = podOf(objects).volumes.find(({ name }: { name: string }) => name === 'secret');
@@ -223,7 +223,7 @@ describe.skipIf(skipped !== '')(`the pods of the chart${skipped}`, () => {
     });
   });
 
-  test('carry the common labels and their own, and are selected by neither', async () => {
+  test('have the common labels and their own, neither of which is in the selector', async () => {
     const objects = await render(valuesFile('monitoring-values.yaml'), {
       commonLabels: { team: 'edge', tier: 'front' },
       podLabels: { tier: 'authz' },
@@ -249,13 +249,13 @@ describe.skipIf(skipped !== '')(`the pods of the chart${skipped}`, () => {
     });
   });
 
-  test('see no service links, which would read as settings', async () => {
+  test('have no service links, which would look like settings', async () => {
     expect(podOf(await render()).enableServiceLinks).toBe(false);
   });
 });
 
 describe.skipIf(skipped !== '')(`the listeners of the chart${skipped}`, () => {
-  test('bind IPv6, and IPv4 beside it, where the values say so', async () => {
+  test('listen on IPv6, and on IPv4 as well, when the values say so', async () => {
     const objects = await render({
       listen: { host: '[::]' },
       service: { ipFamilyPolicy: 'PreferDualStack', ipFamilies: ['IPv6', 'IPv4'] },
@@ -272,13 +272,13 @@ describe.skipIf(skipped !== '')(`the listeners of the chart${skipped}`, () => {
     expect(service).not.toHaveProperty('ipFamilies');
   });
 
-  test('roll the pods when their address changes, as a running process keeps its own', async () => {
+  test('restart the pods when their address changes, as a running process keeps its listeners', async () => {
     const annotations = async (host: string) =>
       (await render({ listen: { host } })).get('Deployment')?.['spec'].template.metadata.annotations;
     expect(await annotations('[::]')).not.toEqual(await annotations('0.0.0.0'));
   });
 
-  test('of the admin page bind IPv6 beside a sidecar as well', async () => {
+  test('of the admin page use IPv6 next to a sidecar as well', async () => {
     const objects = await render(valuesFile('sidecar-values.yaml'), { listen: { host: '[::]' } });
     expect(parse(configOf(objects)).listen).toEqual({
       admin: '[::]:9002',
@@ -322,7 +322,7 @@ describe.skipIf(skipped !== '')(`the values on the install page${skipped}`, () =
     );
   });
 
-  test.each(blocks)('are taken by the chart: %j', async (values) => {
+  test.each(blocks)('are accepted by the chart: %j', async (values) => {
     expect(parseConfig(configOf(await render(values)), {}).problems).toEqual([]);
   });
 });
@@ -368,7 +368,7 @@ describe.skipIf(skipped !== '')(`values that do not fit a cluster${skipped}`, ()
     expect(await refusal(values)).toContain(says);
   });
 
-  test('would make two labels of one name, and do not', async () => {
+  test('do not repeat a label that the chart sets', async () => {
     const labels = { team: 'edge' };
     const text = await renderText({
       commonLabels: labels,

@@ -1,4 +1,4 @@
-/** The chart: what it makes of its values, and what it refuses. */
+/** Tests the chart: the objects that it renders from values, and the values that it rejects. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,21 +45,21 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     expect(code).toBe(0);
   });
 
-  test.each(VALUE_SETS)('writes a configuration that the service takes, with $name', async ({ files }) => {
+  test.each(VALUE_SETS)('renders a configuration that the service accepts, with $name', async ({ files }) => {
     const objects = await render(...files);
     const { problems, config } = parseConfig(configOf(objects), {});
     expect(problems).toEqual([]);
     expect(config?.keys.map(({ id }) => id)).toContain('current');
   });
 
-  test('makes an object of every template, with one set of values or another', async () => {
+  test('renders every template with at least one set of values', async () => {
     const texts = await Promise.all(VALUE_SETS.map(({ files }) => renderText(...files)));
     const sources = texts.flatMap((text) => [...text.matchAll(/^# Source: .*\/templates\/(.*)$/gm)]);
     const templates = readdirSync(`${CHART}/templates`).filter((file) => file.endsWith('.yaml'));
     expect([...new Set(sources.map(([, file]) => file))].sort()).toEqual(templates.sort());
   });
 
-  test('leaves the values files of the tests out of its package', async () => {
+  test('excludes the values files of the tests from its package', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'chart-package-'));
     try {
       await runToolOrThrow('helm', ['package', CHART, '--destination', folder]);
@@ -85,7 +85,7 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     });
   });
 
-  test('begins by observing', async () => {
+  test('observes by default', async () => {
     expect(parse(configOf(await render())).policies).toEqual({ default: { mode: 'observe' } });
   });
 
@@ -102,7 +102,7 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     expect(parse(configOf(objects)).drain).toEqual(drain);
   });
 
-  test('asks gRPC health for readiness, and the admin page where a gRPC probe could not reach it', async () => {
+  test('probes gRPC health for readiness, or the admin page when a gRPC probe cannot reach the service', async () => {
     const readiness = async (values: Record<string, unknown> | string) =>
       containerOf(await render(values)).readinessProbe;
     expect(await readiness({})).toMatchObject({
@@ -114,7 +114,7 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     expect(await readiness({ tls: { enabled: true } })).not.toHaveProperty('grpc');
   });
 
-  test.each(VALUE_SETS)('runs every container confined, with $name', async ({ files }) => {
+  test.each(VALUE_SETS)('runs every container with minimal privileges, with $name', async ({ files }) => {
     const pod = podOf(await render(...files));
     expect(pod).toMatchObject({
       automountServiceAccountToken: false,
@@ -131,7 +131,7 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
   });
 
   test.each(VALUE_SETS)(
-    'mounts files by folder, so that Kubernetes renews them, with $name',
+    'mounts folders, not single files, so that Kubernetes updates them, with $name',
     async ({ files }) => {
       const pod = podOf(await render(...files));
       const volumes: string[] = pod.volumes.map(({ name }: { name: string }) => name);
@@ -147,21 +147,21 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     },
   );
 
-  test('lets the pods call nobody', async () => {
+  test('denies all egress by default', async () => {
     expect((await render()).get('NetworkPolicy')?.['spec']).toMatchObject({
       policyTypes: ['Ingress', 'Egress'],
       egress: [],
     });
   });
 
-  test('lets the pods out to fetch keys where the configuration names a URL', async () => {
+  test('allows egress to fetch keys when the configuration has a URL', async () => {
     const keys = [{ id: 'keyset', jwksUrl: 'https://keys.example.com/jwks.json' }];
     const policy = (await render({ config: { keys } })).get('NetworkPolicy')?.['spec'];
     const port = (number: number, protocol: string) => ({ port: number, protocol });
     expect(policy.egress).toEqual([{ ports: [port(53, 'UDP'), port(53, 'TCP'), port(443, 'TCP')] }]);
   });
 
-  test('leaves the number of pods to the autoscaler where there is one', async () => {
+  test('leaves the number of replicas to the autoscaler when there is one', async () => {
     expect((await render()).get('Deployment')?.['spec'].replicas).toBe(2);
     const scaled = await render(valuesFile('large-values.yaml'));
     expect(scaled.get('Deployment')?.['spec']).not.toHaveProperty('replicas');
@@ -173,7 +173,7 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     });
   });
 
-  test('shares a unix socket with the Envoy in the same pod, and offers that one', async () => {
+  test('shares a unix socket with the Envoy sidecar, and exposes that Envoy', async () => {
     const objects = await render(valuesFile('sidecar-values.yaml'));
     expect(parse(configOf(objects)).listen.grpc).toBe('unix:/run/approov/authz.sock');
     const mounts = podOf(objects).containers.map(
@@ -189,7 +189,7 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     expect(objects.get('NetworkPolicy')?.['spec'].policyTypes).toEqual(['Ingress']);
   });
 
-  test('asks External Secrets for the very Secret that it mounts', async () => {
+  test('requests the Secret that it mounts from External Secrets', async () => {
     const objects = await render(valuesFile('large-values.yaml'));
     expect(objects.get('ExternalSecret')?.['spec']).toEqual({
       refreshInterval: '1m',
@@ -199,7 +199,7 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     });
   });
 
-  test('rolls the pods for what a running process cannot change, and for nothing else', async () => {
+  test('restarts the pods for changes that a running process cannot reload, and for no others', async () => {
     const template = async (values: Record<string, unknown>) =>
       (await render(values)).get('Deployment')?.['spec'].template;
     const annotations = async (values: Record<string, unknown>) =>
@@ -221,7 +221,7 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     );
   });
 
-  test('makes a PrometheusRule of the very rules in deploy/prometheus, for the job and namespace of the release', async () => {
+  test('renders the rules of deploy/prometheus as a PrometheusRule for the job and namespace of the release', async () => {
     const rules = readFileSync(`${sampleFolder('prometheus')}/rules.yaml`, 'utf8');
     expect(readFileSync(`${CHART}/files/rules.yaml`, 'utf8')).toBe(rules);
     const objects = await render(valuesFile('monitoring-values.yaml'));
@@ -242,7 +242,7 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     ]);
   });
 
-  test('makes links of the runbook’s sections where it is told their base', async () => {
+  test('links alerts to the sections of the runbook when it has a base URL', async () => {
     const base = 'https://git.example.com/approov-ext-authz/blob/main/';
     const objects = await render({ monitoring: { rules: true, runbookBaseUrl: base } });
     const groups: { rules: AlertRule[] }[] = objects.get('PrometheusRule')?.['spec'].groups;
@@ -256,7 +256,7 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     expect(links.filter((link) => !link.startsWith(base))).toEqual([]);
   });
 
-  test('offers the admin port on the Service only where a ServiceMonitor scrapes it', async () => {
+  test('has the admin port on the Service only when a ServiceMonitor scrapes it', async () => {
     const names = async (scrape: string) =>
       (await render({ monitoring: { scrape } }))
         .get('Service')
@@ -312,7 +312,7 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
   });
 });
 
-/** Kinds that an operator brings along; the API server of the platform tests checks them. */
+/** Kinds of operators, which the API server of the platform tests validates. */
 const OPERATOR_KINDS = ['Certificate', 'ExternalSecret', 'PodMonitor', 'PrometheusRule', 'ServiceMonitor'];
 
 const unvalidated = await unmet(
@@ -321,7 +321,7 @@ const unvalidated = await unmet(
 );
 
 describe.skipIf(unvalidated !== '')(`the objects of the chart${unvalidated}`, () => {
-  test.each(VALUE_SETS)('fit the schemas of Kubernetes 1.36, with $name', async ({ files }) => {
+  test.each(VALUE_SETS)('match the schemas of Kubernetes 1.36, with $name', async ({ files }) => {
     const objects = [...(await render(...files)).values()];
     const { code, output } = await validate(toManifest(objects));
     expect(output).not.toContain('ERROR');
@@ -331,7 +331,7 @@ describe.skipIf(unvalidated !== '')(`the objects of the chart${unvalidated}`, ()
     expect(passed).toHaveLength(known.length);
   });
 
-  test('would not fit with a field that does not exist', async () => {
+  test('fail validation with an unknown field', async () => {
     const deployment = (await render()).get('Deployment');
     const misspelt = { ...deployment, spec: { ...deployment?.['spec'], replcas: 2 } };
     const { code, output } = await validate(toManifest([misspelt]));
@@ -356,11 +356,11 @@ describe('the files of the chart', () => {
     expect(readme).not.toContain('|  |');
   });
 
-  test('say of `config` what the service says of its own file', () => {
+  test('describe `config` as the service documents its own file', () => {
     expect(VALUES_SCHEMA.properties.config).toEqual(chartConfigSchema(FILE));
   });
 
-  test('allow no unknown value anywhere but in what Kubernetes itself describes', () => {
+  test('reject unknown values except where Kubernetes defines the schema', () => {
     expect(openObjects(VALUES_SCHEMA, '')).toEqual([
       '.definitions.volume',
       '.properties.global',
@@ -371,7 +371,7 @@ describe('the files of the chart', () => {
   });
 });
 
-/** Where a schema takes objects with whatever fields. */
+/** The places where a schema accepts objects with any fields. */
 function openObjects(schema: unknown, path: string): string[] {
   if (typeof schema !== 'object' || schema === null) return [];
   const { type, additionalProperties } = schema as { type?: unknown; additionalProperties?: unknown };

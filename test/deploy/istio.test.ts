@@ -1,4 +1,4 @@
-/** Owns what can be said of deploy/istio without a tool: its files agree with the source and with each other. */
+/** Checks without a tool that the files of deploy/istio agree with the source and with each other. */
 import { describe, expect, test } from 'vitest';
 import { RESULT_HEADERS } from '../../src/authz/result-header.ts';
 import { render } from '../support/chart.ts';
@@ -24,14 +24,14 @@ const policies = objects.filter(({ kind }) => kind === 'AuthorizationPolicy');
 const filters = objects.filter(({ kind }) => kind === 'EnvoyFilter');
 const withoutHelm = await unmet([HELM], 'that deploy/istio selects the pods that the chart makes');
 
-/** The patches of all EnvoyFilters whose value is of this type. */
+/** The EnvoyFilter patches with a value of this type. */
 function patchesOf(type: string): SampleObject[] {
   return filters
     .flatMap(({ spec }) => spec.configPatches as SampleObject[])
     .filter(({ patch }) => patch.value.typed_config['@type'].endsWith(type));
 }
 
-test('the provider fails closed with 503, after 0.2 s instead of ten minutes', () => {
+test('the provider fails closed with 503 after 0.2 s, not after the default of ten minutes', () => {
   expect(providers).toEqual([
     {
       name: 'approov',
@@ -46,7 +46,7 @@ test('the provider fails closed with 503, after 0.2 s instead of ten minutes', (
   ]);
 });
 
-test('the Service of the provider has a cluster IP, and a port that Istio takes for gRPC', () => {
+test('the Service of the provider has a cluster IP, and a port that Istio recognizes as gRPC', () => {
   const { name, namespace } = authzService?.metadata ?? {};
   expect(`${name}.${namespace}.svc.cluster.local`).toBe(AUTHZ_HOST);
   expect(authzService?.['spec'].clusterIP).toBeUndefined();
@@ -62,7 +62,7 @@ test('the Service of the provider has a cluster IP, and a port that Istio takes 
 });
 
 describe('the AuthorizationPolicies', () => {
-  test('are for a gateway, a sidecar and a waypoint', () => {
+  test('cover a gateway, a sidecar and a waypoint', () => {
     expect(policies.map(({ metadata }) => [metadata?.namespace, metadata?.name])).toEqual([
       ['istio-ingress', 'approov'],
       ['api', 'approov'],
@@ -94,13 +94,13 @@ describe('the AuthorizationPolicies', () => {
 });
 
 describe('the EnvoyFilters', () => {
-  test('patch the proxies that the policies are for', () => {
+  test('patch the proxies that the policies select', () => {
     const selectors = policies.flatMap(({ spec }) => spec.selector?.matchLabels ?? []);
     expect(selectors).toEqual([{ istio: 'ingressgateway' }, { app: 'api' }]);
     const contexts: Record<string, string> = { 'istio-ingress': 'GATEWAY', api: 'SIDECAR_INBOUND' };
     for (const { metadata, spec } of filters) {
       const policy = policies.find((each) => each.metadata?.namespace === metadata?.namespace);
-      // A waypoint is chosen by its Gateway, and patched as the inbound side of a sidecar.
+      // A waypoint is selected by its Gateway, and patched as the inbound side of a sidecar.
       if (metadata?.name === 'approov-waypoint') {
         const { group, kind, name } = spec.targetRefs[0];
         expect([group, kind]).toEqual(['gateway.networking.k8s.io', 'Gateway']);
@@ -128,7 +128,7 @@ describe('the EnvoyFilters', () => {
     }
   });
 
-  test('try a check once more, on the filter that Istio made', () => {
+  test('retry a check once, in the filter that Istio generates', () => {
     const patches = patchesOf('.ExtAuthz');
     expect(patches).toHaveLength(3);
     for (const { match, patch } of patches) {
@@ -145,7 +145,7 @@ describe('the EnvoyFilters', () => {
     }
   });
 
-  test('limit what mode limit lets through, by our own dynamic metadata and the client address', () => {
+  test('rate limit what mode limit allows, by our dynamic metadata and the client address', () => {
     const limits = patchesOf('LocalRateLimit').map(({ patch }) => patch.value.typed_config);
     expect(limits).toHaveLength(1);
     const { rate_limits: rateLimits, descriptors, ...settings } = limits[0];
@@ -179,7 +179,7 @@ test('the example Gateway and its VirtualService name each other', () => {
   expect(gateway?.['spec'].servers[0].hosts).toEqual([`${virtualService?.metadata?.namespace}/${host}`]);
 });
 
-test('the chart values refuse nobody at first, and choose by routes for the host of the Gateway', () => {
+test('the chart values only observe at first, and have routes for the host of the Gateway', () => {
   const { policies: configured, defaultPolicy, routes } = samplePolicyTable(FOLDER);
   expect(defaultPolicy).toMatchObject({ name: 'default', mode: 'observe' });
   expect(configured.get('limited')?.mode).toBe('observe');

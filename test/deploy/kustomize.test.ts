@@ -1,4 +1,4 @@
-/** The kustomize base for people without Helm: the chart's defaults, file by file. */
+/** Tests that the kustomize base, for users without Helm, has the objects of the chart's defaults. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -13,7 +13,7 @@ import { parseObjects, readSample, type SampleObject, sampleFolder } from '../su
 
 const BASE = sampleFolder('kubernetes');
 const PAGE = fileURLToPath(new URL('../../docs/install/kubernetes.md', import.meta.url));
-/** Labels by which Helm knows its own. */
+/** Labels that Helm adds. */
 const HELM_LABELS = ['helm.sh/chart', 'app.kubernetes.io/managed-by'];
 
 const skipped = await unmet([HELM, KUBECTL], 'that the kustomize base equals the chart');
@@ -25,7 +25,7 @@ async function build(folder: string): Promise<ReadonlyMap<string, SampleObject>>
   );
 }
 
-/** The overlay of the install page, with the base at another place. */
+/** The overlay of the install page, with another path to the base. */
 function overlayOf(base: string): string {
   const page = readFileSync(PAGE, 'utf8');
   const [, overlay = ''] = page.match(/```yaml\n(# approov\/kustomization\.yaml\n[^`]+)```/) ?? [];
@@ -33,7 +33,7 @@ function overlayOf(base: string): string {
   return overlay.replace('../deploy/kubernetes', base);
 }
 
-/** Without what is Helm's own, and with the configuration as what it says instead of how it is written. */
+/** Without Helm's labels, and with the configuration parsed, so that formatting does not matter. */
 function comparable(object: SampleObject): SampleObject {
   const labels = Object.entries(object.metadata?.labels ?? {}).filter(
     ([name]) => !HELM_LABELS.includes(name),
@@ -45,7 +45,7 @@ function comparable(object: SampleObject): SampleObject {
   };
 }
 
-test('the values of the install page have every policy that envoy.yaml names, and refuse nobody', () => {
+test('the values of the install page have every policy that envoy.yaml names, and only observe', () => {
   const page = readFileSync(PAGE, 'utf8');
   const [, values = ''] = page.match(/```yaml\n(# approov-values\.yaml\n[^`]+)```/) ?? [];
   const { policies } = parse(values).config;
@@ -57,7 +57,7 @@ test('the values of the install page have every policy that envoy.yaml names, an
 });
 
 describe.skipIf(skipped !== '')(`the kustomize base${skipped}`, () => {
-  test('builds the objects that the chart makes of its defaults', async () => {
+  test('builds the objects that the chart renders by default', async () => {
     const base = [...(await build(BASE)).values()].map(comparable);
     const chart = [...(await render()).values()].map(comparable);
     const byKind = (objects: SampleObject[]) => new Map(objects.map((object) => [object.kind, object]));
@@ -72,7 +72,7 @@ describe.skipIf(skipped !== '')(`the kustomize base${skipped}`, () => {
     expect(byKind(base)).toEqual(byKind(chart));
   });
 
-  test('takes image, namespace and configuration from an overlay, as the install page shows', async () => {
+  test('accepts image, namespace and configuration from an overlay, as on the install page', async () => {
     const overlay = mkdtempSync(join(tmpdir(), 'overlay-'));
     try {
       writeFileSync(join(overlay, 'kustomization.yaml'), overlayOf(relative(overlay, BASE)));
@@ -90,7 +90,7 @@ describe.skipIf(skipped !== '')(`the kustomize base${skipped}`, () => {
     }
   });
 
-  test('leaves no file of a folder out', () => {
+  test('includes every file of its folder', () => {
     for (const folder of [BASE, join(BASE, 'try')]) {
       const { resources, configMapGenerator = [] } = parse(
         readFileSync(join(folder, 'kustomization.yaml'), 'utf8'),
@@ -101,7 +101,7 @@ describe.skipIf(skipped !== '')(`the kustomize base${skipped}`, () => {
     }
   });
 
-  test('gives the API to try with the port and the name that envoy.yaml calls', async () => {
+  test('gives the example API the name and port that envoy.yaml calls', async () => {
     const objects = await build(join(BASE, 'try'));
     expect([...objects.keys()].sort()).toEqual([
       'Deployment envoy',

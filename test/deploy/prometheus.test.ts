@@ -1,4 +1,4 @@
-/** Holds deploy/prometheus to promtool, to the service's real metrics, to the runbook, and to a real Prometheus that scrapes the real service and a real Envoy. */
+/** Checks deploy/prometheus with promtool, the service's metrics, the runbook, and a real Prometheus that scrapes the service and an Envoy. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -63,7 +63,7 @@ describe('rules.yaml', () => {
     expect(unknown).toEqual([]);
   });
 
-  test.each(alerts)('$alert says how bad it is and what it is about, and leads to its section', (rule) => {
+  test.each(alerts)('$alert has a severity and a description, and links to its runbook section', (rule) => {
     expect(['critical', 'warning', 'info']).toContain(rule.labels?.['severity']);
     expect(Object.keys(rule.annotations ?? {}).sort()).toEqual(['description', 'runbook_url', 'summary']);
     expect(rule.annotations?.['runbook_url']).toBe(`docs/runbook.md#${String(rule.alert).toLowerCase()}`);
@@ -78,7 +78,7 @@ describe('rules.yaml', () => {
     },
   );
 
-  test('has no alert that the runbook’s lists leave out, and the runbook no alert that is not there', () => {
+  test('has exactly the alerts that the lists of the runbook name', () => {
     const names = alerts.map(({ alert }) => alert).sort();
     const rows = [...(runbookSections().get('Thresholds') ?? '').matchAll(/^\| (Approov\w+) \| (\w+) /gm)];
     expect(rows.map(([, name]) => name).sort()).toEqual(names);
@@ -109,23 +109,23 @@ const noPromtool = await unmet(
 );
 
 describe.skipIf(noPromtool !== '')(`promtool${noPromtool}`, () => {
-  test('finds nothing to say about rules.yaml', async () => {
+  test('reports nothing about rules.yaml', async () => {
     const { stdout } = await run('promtool', ['check', 'rules', '--lint=all', '--lint-fatal', RULES]);
     expect(stdout).toContain(`SUCCESS: ${rules.length} rules found`);
   });
 
-  test('sees every alert fire and stay silent as its cases say', { timeout: 300_000 }, async () => {
+  test('passes every test case of the alerts, firing and silent', { timeout: 300_000 }, async () => {
     const { stdout } = await run('promtool', ['test', 'rules', ...RULE_TESTS]);
     expect(stdout.match(/SUCCESS/g)).toHaveLength(RULE_TESTS.length);
   });
 
-  test('takes prometheus.yaml with the rules that it names', async () => {
+  test('accepts prometheus.yaml with the rules that it names', async () => {
     const { stdout } = await run('promtool', ['check', 'config', `${PROMETHEUS_FOLDER}prometheus.yaml`]);
     expect(stdout).toContain('prometheus.yaml is valid prometheus config file syntax');
     expect(stdout).toContain(`SUCCESS: ${rules.length} rules found`);
   });
 
-  test('finds no fault in the metrics of the service that are its own', async () => {
+  test('reports nothing about the metrics that the service itself defines', async () => {
     const child = spawn('promtool', ['check', 'metrics'], { stdio: ['pipe', 'ignore', 'pipe'] });
     let complaints = '';
     child.stderr.on('data', (chunk: Buffer) => {
@@ -133,7 +133,7 @@ describe.skipIf(noPromtool !== '')(`promtool${noPromtool}`, () => {
     });
     child.stdin.end(metricsText);
     await once(child, 'close');
-    // prom-client's own gauges for Node are named as only counters should be.
+    // Some of prom-client's Node gauges have names for counters.
     const own = complaints.split('\n').filter((line) => !/^(nodejs_active_\w+_total .*)?$/.test(line));
     expect(own).toEqual([]);
   });
@@ -147,11 +147,11 @@ const noPrometheus = await unmet(
 describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${noPrometheus}`, () => {
   let prometheus: RunningTool;
   let origin: string;
-  /** Its only key is at a URL where nobody listens. */
+  /** An instance whose only key is at a URL that refuses connections. */
   let keyless: RunningService;
   let upstream: Upstream;
   let envoy: RunningEnvoy;
-  /** The one that Envoy asks; it goes when a test wants it to. */
+  /** The instance behind Envoy; a test stops it. */
   let asked: RunningService;
 
   beforeAll(async () => {
@@ -198,7 +198,7 @@ describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${no
     return result;
   }
 
-  test('scrapes the service under the job that the rules look for, and Envoy', async () => {
+  test('scrapes Envoy, and the service under the job that the rules select', async () => {
     const seen = await eventually('up is 1 of all', async () => {
       const samples = await query('up == 1');
       return samples.length === 3 ? samples : undefined;
@@ -232,18 +232,18 @@ describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${no
     ).toEqual([]);
   });
 
-  test('answers every query of rules and dashboard', async () => {
+  test('evaluates every query of rules and dashboard without an error', async () => {
     const dashboard = readDashboard().panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
     const exprs = [...rules.map(({ expr }) => expr), ...dashboard.map(withoutVariables)];
     expect(exprs.length).toBeGreaterThan(rules.length);
     for (const expr of exprs) await query(expr);
   });
 
-  test('records what the rules build on', async () => {
+  test('records the series that the rules use', async () => {
     const share = 'job_policy:approov_checks_unverified:ratio_rate5m';
     const client = createCheckClient(service.grpc);
     try {
-      // Rates want a rise between two scrapes.
+      // Rates need an increase between two scrapes.
       await eventually(`${share} is there`, async () => {
         await client.check(requestWith({ 'approov-token': 'not.a.token' }));
         return (await query(`${share}{policy="default"}`))[0];
@@ -257,10 +257,10 @@ describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${no
     );
   });
 
-  test('sees at a real Envoy what the rules watch: denials, checks without an answer, instances that are gone', {
+  test('sees denials, unanswered checks and lost instances at a real Envoy', {
     timeout: 120_000,
   }, async () => {
-    // As the rule has it, but over seconds.
+    // As in the rule, but over seconds.
     const rise = (event: string) => {
       const rule = rules.find(({ record }) => record === `instance:envoy_ext_authz_${event}:increase5m`);
       return query(`(${rule?.expr.replaceAll('offset 5m', 'offset 5s')}) > 0`);
@@ -275,14 +275,14 @@ describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${no
     await asked.kill();
     expect(await seesRise('error', 503)).toBe(envoy.admin);
     const unhealthy = rules.find(({ alert }) => alert === 'ApproovEnvoySeesUnhealthy')?.expr ?? '';
-    const seen = await eventually('the instance that is gone', async () => (await query(unhealthy))[0]);
+    const seen = await eventually('the lost instance', async () => (await query(unhealthy))[0]);
     expect(seen).toMatchObject({
       metric: { instance: envoy.admin, envoy_cluster_name: 'approov_authz' },
       value: [expect.anything(), '0'],
     });
   });
 
-  test('raises ApproovInternalErrors once a message does not decode', async () => {
+  test('raises ApproovInternalErrors after a message that does not decode', async () => {
     const client = createCheckClient(service.grpc);
     try {
       await client.checkBytes(Buffer.from([0xff]));
@@ -296,7 +296,7 @@ describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${no
     expect(alert).toMatchObject({ state: 'firing', labels: { policy: 'unknown', severity: 'critical' } });
   });
 
-  test('prepares ApproovKeysNeverLoaded for an instance whose only keys cannot be fetched, and for no other', async () => {
+  test('has ApproovKeysNeverLoaded pending only for the instance whose keys cannot be fetched', async () => {
     expect((await fetch(`http://${keyless.admin}/readyz`)).status).toBe(503);
     const active = await eventually('the alert is pending', async () => {
       const { alerts: all } = await api<{ alerts: ActiveAlert[] }>('alerts');
@@ -328,7 +328,7 @@ interface ActiveAlert {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** The sample with the addresses of this machine in place of its names, the rules by their path, and a quicker pace. */
+/** prometheus.yaml with local addresses, the path of the rules, and shorter intervals. */
 function relocatedConfig(services: readonly string[], envoy: string): unknown {
   const sample = parse(readFileSync(`${PROMETHEUS_FOLDER}prometheus.yaml`, 'utf8')) as {
     scrape_configs: { job_name: string; dns_sd_configs?: unknown; static_configs?: unknown }[];
@@ -348,7 +348,7 @@ function relocatedConfig(services: readonly string[], envoy: string): unknown {
   };
 }
 
-/** Polls until something is there. */
+/** Polls until the result is defined. */
 async function eventually<T>(what: string, look: () => T | undefined | Promise<T | undefined>): Promise<T> {
   const deadline = Date.now() + 60_000;
   for (;;) {

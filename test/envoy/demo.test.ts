@@ -1,4 +1,4 @@
-/** Holds that `npm run demo` shows what it promises, keeps its secret, and leaves nothing behind. */
+/** Tests `npm run demo`: its output, that it keeps its secret private, and that it cleans up. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -23,7 +23,7 @@ function startDemo(args: readonly string[], env: Readonly<Record<string, string>
 }
 
 describe('the demo with --keep', () => {
-  /** Where it puts its temporary files. */
+  /** The folder of its temporary files. */
   const folder = mkdtempSync(join(tmpdir(), 'demo-'));
   let child: ChildProcess;
   let ended: Promise<number | null>;
@@ -38,29 +38,29 @@ describe('the demo with --keep', () => {
     );
   });
   afterAll(async () => {
-    // Not SIGKILL, which would leave what it started.
+    // Not SIGKILL, which would leave its child processes running.
     child?.kill('SIGINT');
     await ended;
     rmSync(folder, { recursive: true });
   });
 
-  /** The first match of a pattern's group. */
+  /** The first group of a pattern's first match. */
   const printed = (pattern: RegExp): string => pattern.exec(output())?.[1] ?? `nothing like ${pattern}`;
 
-  /** Asks again after a 503, which Envoy answers when a check takes longer than the sample lets it. */
+  /** Retries after a 503, which Envoy answers when a check exceeds the timeout of the sample. */
   const statusOf = (url: string, headers: Readonly<Record<string, string>> = {}): Promise<number> =>
     eventually(async () => {
       const { status } = await fetch(url, { headers });
       return status === 503 ? undefined : status;
     });
 
-  test('finds every row as expected', () => {
+  test('gets the expected outcome in every row', () => {
     expect(output()).toContain('\nAll as expected.\n');
     expect(output().match(/^(ok|NOT) .*$/gm)).toHaveLength(15);
     expect(output()).not.toMatch(/^NOT/m);
   });
 
-  test('names each reason, and shows the metrics that rose', () => {
+  test('names each reason, and shows the metrics that increased', () => {
     for (const reason of ['token_expired', 'invalid_token_signature', 'binding_mismatch', 'cors_preflight']) {
       expect(output()).toMatch(new RegExp(`^ok .* ${reason}$`, 'm'));
       expect(output()).toMatch(new RegExp(`\\+[1-9]\\d* +approov_checks_total\\{.*reason="${reason}"\\}`));
@@ -79,7 +79,7 @@ describe('the demo with --keep', () => {
       }),
     );
     expect(statuses.slice(0, -1)).toEqual([401, 200, 401, 200]);
-    // The last is to the limited route, whose bucket fills up again.
+    // The last one is to the limited route, whose token bucket refills.
     expect([200, 429]).toContain(statuses.at(-1));
     expect((await fetch(printed(/curl (http:\S+\/metrics)/))).status).toBe(200);
   });
@@ -92,7 +92,7 @@ describe('the demo with --keep', () => {
     expect(output()).not.toContain(secret);
   });
 
-  test('ends on Ctrl-C with all that it started, and its files', async () => {
+  test('stops everything it started and deletes its files on Ctrl-C', async () => {
     const url = printed(/curl -i (\S+)\/orders$/m);
     const servicePid = Number(printed(/"pid":(\d+)/));
     expect(await statusOf(url)).toBe(401);
@@ -118,7 +118,7 @@ describe('the demo with --keep', () => {
   });
 });
 
-test('without an Envoy the demo says so in one line and fails', async () => {
+test('the demo fails with one line when there is no Envoy', async () => {
   const { ended, output } = startDemo([], { ENVOY_BIN: '/nowhere/envoy' });
   expect(await ended).toBe(1);
   expect(output()).toBe('demo: ENVOY_BIN: /nowhere/envoy is not an executable file\n');

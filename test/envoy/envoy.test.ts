@@ -1,4 +1,4 @@
-/** Holds what a client can reach behind a real Envoy that runs envoy.yaml: tokens good and bad, and forged result headers. */
+/** Tests what a client can reach behind a real Envoy with envoy.yaml: valid and invalid tokens, forged result headers. */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -148,7 +148,7 @@ describe.each([{ encode_raw_headers: true }, { encode_raw_headers: false }])('wi
     });
   });
 
-  test('none of these answers was one that Envoy could not use', async () => {
+  test('Envoy finds none of these answers invalid', async () => {
     expect(await envoy.stats('^http\\.api\\.ext_authz\\.')).toMatchObject({
       'http.api.ext_authz.denied': REFUSED.length,
       'http.api.ext_authz.ok': 4,
@@ -159,7 +159,7 @@ describe.each([{ encode_raw_headers: true }, { encode_raw_headers: false }])('wi
   });
 });
 
-test('a bound header that is not UTF-8 verifies by its bytes when Envoy sends them raw', async () => {
+test('a bound header that is not UTF-8 is verified by its bytes when Envoy sends raw headers', async () => {
   const envoy = await startSample({ services: [service.grpc], upstream: upstream.address });
   const bytes = Buffer.from('Bearer \xe9', 'latin1');
   const pay = createHash('sha256').update(bytes).digest('base64');
@@ -178,7 +178,7 @@ const PREFLIGHT = [
   ['origin', 'https://elsewhere.example.com'],
   ['access-control-request-method', 'POST'],
 ] as const;
-/** What the upstream gets of the nine, whatever the client sent, on each way by which a request is let through. */
+/** The result headers that reach the upstream, whatever the client sent, for each kind of allowed request. */
 const LET_THROUGH: readonly { name: string; sent: () => Sent; seen: Readonly<Record<string, string>> }[] = [
   {
     name: 'a verified token, all claims forwarded',
@@ -227,13 +227,13 @@ const LET_THROUGH: readonly { name: string; sent: () => Sent; seen: Readonly<Rec
   },
 ];
 
-/** The lines whose name a server that makes a variable of it, as WSGI and CGI do, takes for one of ours. */
+/** The header lines that WSGI and CGI, which turn names into variables, would read as ours. */
 function resultLinesOf(seen: SeenRequest | undefined): Record<string, string[]> {
   const lines = Object.entries(linesWith(seen, 'approov'));
   return Object.fromEntries(lines.filter(([name]) => /^x[_-]approov/.test(name)));
 }
 
-/** The sample's policies and one of each mode that it lacks. */
+/** The policies of the sample, and one of each mode that it lacks. */
 const EVERY_MODE = `
 policies:
   default: {forwardClaims: []}
@@ -266,7 +266,7 @@ describe.each([
     },
   },
   {
-    name: 'envoy.yaml with underscores let through, and every header shown to the service',
+    name: 'envoy.yaml with underscores allowed, and every header sent to the service',
     change: (sample: Sample) => {
       sample.connectionManager.delete('early_header_mutation_extensions');
       sample.connectionManager.setIn(
@@ -311,7 +311,7 @@ describe.each([
     });
   });
 
-  test('a refusal has the headers that its policy gives, and no other policy’s has them', async () => {
+  test('a denied response has the headers of its own policy only', async () => {
     const refused = await send(envoy, { path: '/web/orders' });
     expect(refused).toMatchObject({
       status: 403,
@@ -328,7 +328,7 @@ describe.each([
     expect([other.status, other.headers['retry-after']]).toEqual([401, undefined]);
   });
 
-  test('Envoy found every answer valid', async () => {
+  test('Envoy finds every answer valid', async () => {
     expect(await envoy.stats('^http\\.api\\.ext_authz\\.')).toMatchObject({
       'http.api.ext_authz.ok': LET_THROUGH.length * 4,
       'http.api.ext_authz.error': 0,

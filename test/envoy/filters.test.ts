@@ -1,4 +1,4 @@
-/** Holds what Envoy makes of our answers besides letting in and refusing: rate limits, RBAC, its access log. */
+/** Tests how other filters of Envoy use our answers: rate limits, RBAC and the access log. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunningEnvoy } from '../../scripts/envoy.mjs';
 import {
@@ -39,18 +39,18 @@ function token(): readonly [string, string] {
   return ['approov-token', freshToken()];
 }
 
-describe('the rate limit on what is let through unverified', () => {
-  /** More than the bucket holds. */
+describe('the rate limit on unverified requests that are allowed', () => {
+  /** More requests than the bucket has tokens. */
   const BURST = Array.from({ length: 30 });
 
-  test('answers 429 once the bucket is empty, and verified requests on the same route are untouched', async () => {
+  test('answers 429 once the bucket is empty, and does not limit verified requests on the same route', async () => {
     await withSample(addresses(), undefined, async (envoy) => {
       const statuses: number[] = [];
       for (const _ of BURST) {
         statuses.push(await statusOf(envoy, { path: '/search' }));
         expect(await statusOf(envoy, { path: '/search', headers: [token()] })).toBe(200);
       }
-      // The bucket fills up slowly all the while, so a slow run may see a 200 between the 429s.
+      // The bucket refills slowly, so a slow run may see a 200 between the 429s.
       expect(statuses[0]).toBe(200);
       expect(new Set(statuses)).toEqual(new Set([200, 429]));
       expect(await statusOf(envoy)).toBe(401);
@@ -58,7 +58,7 @@ describe('the rate limit on what is let through unverified', () => {
     });
   });
 
-  test('counts each client address by itself', async () => {
+  test('counts each client address separately', async () => {
     const behindProxy = ({ connectionManager }: Sample): void =>
       connectionManager.set('xff_num_trusted_hops', 1);
     await withSample(addresses(), behindProxy, async (envoy) => {
@@ -91,7 +91,7 @@ describe('the access log', () => {
       },
     },
     {
-      name: 'what was let through unverified',
+      name: 'a request that was allowed unverified',
       sent: { path: '/search/unverified' },
       line: {
         status: 200,
@@ -129,14 +129,14 @@ describe('the access log', () => {
     expect(await accessLogOf(envoy, sent.path)).toMatchObject({ method: 'GET', ...line });
   });
 
-  test('leaves the query out', async () => {
+  test('omits the query string', async () => {
     await send(envoy, { path: '/with-query?token=abc' });
     expect(await accessLogOf(envoy, '/with-query')).toMatchObject({ status: 401 });
     expect(JSON.stringify(envoy.accessLog())).not.toContain('token=abc');
   });
 });
 
-test('RBAC after ext_authz can tell by our metadata what was verified', async () => {
+test('an RBAC filter after ext_authz can match verified requests by our metadata', async () => {
   const principal = {
     metadata: {
       filter: EXT_AUTHZ,
@@ -161,7 +161,7 @@ test('RBAC after ext_authz can tell by our metadata what was verified', async ()
   });
 });
 
-test('a route that names a policy that is not configured is refused', async () => {
+test('a route that names an unknown policy is refused', async () => {
   const nameNone = ({ connectionManager }: Sample): void =>
     connectionManager.setIn(
       [

@@ -1,4 +1,4 @@
-/** Sends envoy.yaml, and Istio's filters in its place, what clients may use to deceive the upstream: aliases of headers, overrides, many headers, preflights with a body. */
+/** Tests envoy.yaml and Istio's filters against header aliases, override headers, many headers, and preflights with a body. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
@@ -54,20 +54,20 @@ function start(change?: (sample: Sample) => void): Promise<RunningEnvoy> {
   return startSample({ services: [service.grpc], upstream: upstream.address }, change);
 }
 
-/** What may stand in a header's name besides letters and digits (RFC 9110 section 5.6.2), without the dash itself. */
+/** The characters of header names besides letters, digits and the dash (RFC 9110 section 5.6.2). */
 const SEPARATORS = [..."!#$%&'*+.^_`|~"];
 const ALIASES = RESULT_HEADERS.flatMap((name) => [
   name.toUpperCase(),
   ...SEPARATORS.flatMap((separator) => [name.replaceAll('-', separator), name.replace('-', separator)]),
 ]);
 
-/** Each header line that is one of ours to servers that turn every other character into an underscore. */
+/** The header lines that are ours to servers that turn every other character into an underscore. */
 function oursByAlias(seen: SeenRequest | undefined): (readonly [string, string])[] {
   const names: readonly string[] = RESULT_HEADERS.map((name) => name.replaceAll('-', '_'));
   return (seen?.headers ?? []).filter(([name]) => names.includes(name.replaceAll(/[^a-z0-9]/g, '_')));
 }
 
-/** Istio: its filter, no early mutation, no action on underscores. */
+/** As in Istio: its filter, no early header mutation, underscores allowed. */
 function istioFilter(file: string): (sample: Sample) => void {
   const patches: SampleObject[] = readSample('istio', file)
     .filter(({ kind }) => kind === 'EnvoyFilter')
@@ -107,7 +107,7 @@ describe.each([
       envoy = await start((sample) => {
         change(sample);
         hide(sample);
-        // Istio's own is 10,000.
+        // The limit in Istio is 10,000.
         sample.connectionManager.setIn(['common_http_protocol_options', 'max_headers_count'], 1000);
       });
     });
@@ -138,7 +138,7 @@ describe.each([
   });
 });
 
-test('a client that does not finish its headers is answered with 408', async () => {
+test('a client that does not finish its headers gets 408', async () => {
   const envoy = await start(({ connectionManager }) =>
     connectionManager.set('request_headers_timeout', '1s'),
   );
@@ -157,7 +157,7 @@ describe('envoy.yaml', () => {
   });
   afterAll(() => envoy?.stop());
 
-  test('removes headers by which frameworks replace the method, path or host that was checked', async () => {
+  test('removes headers with which frameworks override the method, path or host that was checked', async () => {
     const names = [
       ...['x-http-method-override', 'x-http-method', 'x-method-override', 'X-HTTP.Method.Override'],
       ...['x-original-url', 'x-original-uri', 'x-original-host', 'x-original-method', 'x-rewrite-url'],
@@ -174,27 +174,27 @@ describe('envoy.yaml', () => {
     }
   });
 
-  describe('of a client', () => {
-    /** So many header lines with host and token. */
+  describe('for a client', () => {
+    /** This number of header lines, including host and token. */
     const lines = (count: number) => [
       ['approov-token', freshToken(CLAIMS)] as const,
       ...Array.from({ length: count - 2 }, (_, index) => [`x-header-${index}`, 'v'] as const),
     ];
-    // Node adds `connection`, which Envoy counts and then removes.
+    // Node adds `connection`, which Envoy counts before it removes it.
     const sendLines = (count: number) => send(envoy, { headers: lines(count - 1) });
 
-    test('takes 100 headers, and there is space for all that Envoy and the service add', async () => {
+    test('accepts 100 headers, and Envoy and the service can still add theirs', async () => {
       const { status, upstream: seen } = await sendLines(100);
       expect(status).toBe(200);
       expect(oursByAlias(seen)).toHaveLength(8);
     });
 
-    test('refuses more than max_headers_count with 431', async () => {
+    test('answers 431 to more than max_headers_count headers', async () => {
       expect((await sendLines(129)).status).toBe(431);
     });
   });
 
-  describe('to a preflight', () => {
+  describe('for a preflight', () => {
     const PREFLIGHT = { origin: 'https://elsewhere.example.com', 'access-control-request-method': 'POST' };
 
     const statusOf = async (headers: Readonly<Record<string, string>>, body: string): Promise<number> => {
@@ -202,7 +202,7 @@ describe('envoy.yaml', () => {
         ...{ host: '127.0.0.1', port: envoy.port('api'), agent: false },
         ...{ method: 'OPTIONS', path: '/orders/preflight', headers: { ...PREFLIGHT, ...headers } },
       });
-      // Envoy may answer, and close, before it has all of the body.
+      // Envoy may answer and close before it has received the whole body.
       call.on('error', () => undefined);
       call.end(body);
       const [response] = await once(call, 'response');
@@ -210,7 +210,7 @@ describe('envoy.yaml', () => {
       return response.statusCode;
     };
 
-    test('without a body lets it through', async () => {
+    test('without a body, allows it', async () => {
       expect(await statusOf({}, '')).toBe(200);
     });
 
@@ -223,7 +223,7 @@ describe('envoy.yaml', () => {
       expect(upstream.seen.length).toBe(before);
     });
 
-    test('with a body of no stated length over HTTP/2 answers 400', async () => {
+    test('with a body of unknown length over HTTP/2, answers 400', async () => {
       const before = upstream.seen.length;
       const session = connectHttp2(`http://127.0.0.1:${envoy.port('api')}`);
       const call = session.request({ ':method': 'OPTIONS', ':path': '/orders/preflight', ...PREFLIGHT });
@@ -236,7 +236,7 @@ describe('envoy.yaml', () => {
     });
   });
 
-  test('lets other methods have a body', async () => {
+  test('allows a body with other methods', async () => {
     const call = httpRequest({
       ...{ host: '127.0.0.1', port: envoy.port('api'), agent: false, method: 'POST', path: '/orders' },
       headers: { 'approov-token': freshToken() },

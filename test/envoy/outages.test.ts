@@ -1,4 +1,4 @@
-/** Holds what Envoy does under envoy.yaml when the service does not answer: nobody gets in, and another instance is asked. */
+/** Tests Envoy with envoy.yaml when the service does not answer: it fails closed, and tries another instance. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -20,12 +20,12 @@ import {
 import { type RunningService, startServe } from '../support/process.ts';
 import { freshToken, SECRET } from '../support/token.ts';
 
-// Two instances and an Envoy are started, stopped and waited for in each.
+// Each test starts, stops and waits for two instances and an Envoy.
 vi.setConfig({ testTimeout: 90_000 });
 
 const folder = mkdtempSync(join(tmpdir(), 'outages-'));
 let upstream: Upstream;
-/** Started anew for each test, which may do to them what it likes. */
+/** Started for each test, which may break them. */
 let one: RunningService;
 let other: RunningService;
 
@@ -38,7 +38,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   const config = join(folder, 'config.yaml');
-  // So long that an instance that drains is still there, and would answer, when the test is over.
+  // Long enough for a draining instance to be able to answer until the test ends.
   writeFileSync(config, 'drain: {delaySeconds: 600}\n');
   const start = () => startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', config]);
   [one, other] = await Promise.all([start(), start()]);
@@ -51,7 +51,7 @@ function addresses(...services: { readonly grpc: string }[]) {
   return { services: services.map(({ grpc }) => grpc), upstream: upstream.address };
 }
 
-/** An instance that accepts connections and never answers, not even to say that it speaks HTTP/2. */
+/** An instance that accepts connections and never sends a byte, not even an HTTP/2 preface. */
 async function startSilent(): Promise<{ readonly grpc: string; stop(): void }> {
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
@@ -68,19 +68,19 @@ async function startSilent(): Promise<{ readonly grpc: string; stop(): void }> {
   };
 }
 
-/** Of a request with a valid token. */
+/** The status of a request with a valid token. */
 async function statusOf(envoy: RunningEnvoy, sent: Sent = {}): Promise<number> {
   return (await send(envoy, { ...sent, headers: [['approov-token', freshToken()]] })).status;
 }
 
-/** Not from the log, which leaves lines out when there are many. */
+/** From the metrics, since the log suppresses lines when there are many. */
 async function checksOf(instance: RunningService): Promise<number> {
   const text = await (await fetch(`http://${instance.admin}/metrics`)).text();
   const counts = text.matchAll(/^approov_checks_total\{.*\} (\d+)$/gm);
   return Array.from(counts, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0);
 }
 
-test('without the service nobody gets in: 503, and the access log says why', async () => {
+test('while the service is down, every request gets 503 and the access log says why', async () => {
   await withSample(addresses(one), undefined, async (envoy) => {
     expect(await statusOf(envoy)).toBe(200);
     await one.kill();
@@ -100,7 +100,7 @@ test('without the service nobody gets in: 503, and the access log says why', asy
   });
 });
 
-test('a service that hangs is given up after the timeout', async () => {
+test('a check of a service that hangs ends with the timeout', async () => {
   const asWritten = (sample: Sample): void => setTimeouts(sample, { check: 0.2, oneTry: 0.1 });
   await withSample(addresses(one), asWritten, async (envoy) => {
     one.signal('SIGSTOP');
@@ -108,16 +108,16 @@ test('a service that hangs is given up after the timeout', async () => {
   });
 });
 
-/** Health checks and outlier detection help as well, but a second later: the first checks after a fault rely on retries. */
+/** Health checks and outlier detection act only a second later: the first checks after a fault rely on retries. */
 function retriesAlone(sample: Sample): void {
   setTimeouts(sample, { check: 20, oneTry: 1 });
   sample.document.deleteIn(['static_resources', 'clusters', 0, 'health_checks']);
   sample.document.deleteIn(['static_resources', 'clusters', 0, 'outlier_detection']);
 }
 
-/** Sends requests with valid tokens at the same time; about every second check goes to the faulty instance first. */
+/** Sends concurrent requests with valid tokens; about every second check goes to the faulty instance first. */
 async function expectNoneLost(envoy: RunningEnvoy): Promise<void> {
-  // More retries at a time than Envoy's default of 3, and no more than the retry budget has.
+  // More concurrent retries than Envoy's default limit of 3, and within the retry budget.
   const statuses = await Promise.all(Array.from({ length: 30 }, () => statusOf(envoy)));
   expect(new Set(statuses)).toEqual(new Set([200]));
   const { 'cluster.approov_authz.upstream_rq_retry': retries } = await envoy.stats('approov_authz.*retry');
@@ -135,13 +135,13 @@ test.each([
   });
 });
 
-test('of two instances one of which accepts connections and never answers no check is lost', async () => {
+test('no check is lost when one of two instances accepts connections and never answers', async () => {
   const silent = await startSilent();
   await withSample(addresses(silent, other), retriesAlone, expectNoneLost);
   silent.stop();
 });
 
-test('a service that hangs as a whole does not get twice the checks', async () => {
+test('retries do not double the checks when every instance hangs', async () => {
   const CHECKS = 200;
   const everyTryHangs = (sample: Sample): void => {
     retriesAlone(sample);
@@ -159,7 +159,7 @@ test('a service that hangs as a whole does not get twice the checks', async () =
   });
 });
 
-test('an instance that begins to drain soon gets no new checks', async () => {
+test('a draining instance soon gets no new checks', async () => {
   await withSample(addresses(one, other), undefined, async (envoy) => {
     const checksByOne = async (): Promise<number> => {
       const before = await checksOf(one);

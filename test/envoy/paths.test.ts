@@ -1,4 +1,4 @@
-/** Compares what envoy.yaml leaves unchecked with what upstream servers make of the same path, for many spellings of a path. */
+/** Compares which paths envoy.yaml leaves unchecked with how upstream servers read them, for many spellings. */
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
@@ -15,10 +15,10 @@ import {
 import { escapingPaths, PATH_READERS } from '../support/path-readers.ts';
 import type { RunningService } from '../support/process.ts';
 
-// Some thousand requests each, on a machine that may be busy with other tests.
+// Each test sends thousands of requests, on a machine that may be busy with other tests.
 vi.setConfig({ testTimeout: 180_000 });
 
-/** Open to everybody, or judged by a weaker policy. */
+/** Paths that need no token, or have a weaker policy. */
 const OPEN = /^\/(public|search)(\/|$)/;
 const PATHS = [
   ...escapingPaths(['/public', '/public/a', '/search'], 'orders/42'),
@@ -55,7 +55,7 @@ function addresses() {
   return { services: [service.grpc], upstream: upstream.address };
 }
 
-/** Sends requests without a token, ten at a time, and gives what each path became at the upstream, if it got there. */
+/** Sends requests without a token, ten at a time, and returns the path that reached the upstream for each, if any. */
 async function pathsLetThrough(send: (path: string) => Promise<unknown>): Promise<string[]> {
   const before = upstream.seen.length;
   const waiting = PATHS.values();
@@ -66,13 +66,13 @@ async function pathsLetThrough(send: (path: string) => Promise<unknown>): Promis
   return upstream.seen.slice(before).map(({ path }) => path);
 }
 
-/** Over HTTP/1.1, byte by byte: Node's own client refuses paths that an attacker would send. */
+/** Over a raw HTTP/1.1 connection, since Node's client rejects paths that an attacker would send. */
 function sendHttp1(envoy: RunningEnvoy): (path: string) => Promise<string> {
   return async (path) => {
     const socket = connect(envoy.port('api'), '127.0.0.1');
     socket.write(`GET ${path} HTTP/1.1\r\nhost: api.example.com\r\n\r\n`, 'latin1');
     const [head] = (await once(socket, 'data')) as [Buffer];
-    // Envoy would keep it open for a second after a 400.
+    // Envoy keeps the connection open for a second after a 400.
     socket.destroy();
     return head.toString('latin1');
   };
@@ -82,12 +82,12 @@ function sendHttp2(session: ClientHttp2Session): (path: string) => Promise<unkno
   return (path) => {
     const call = session.request({ ':path': path, ':authority': 'api.example.com' });
     call.resume();
-    // A stream that Envoy resets for its path is as good as refused.
+    // Envoy may reset the stream because of its path, which counts as refused.
     return once(call, 'close').catch(() => undefined);
   };
 }
 
-/** By model, the paths that it reads as a resource that only checked requests may have. */
+/** For each model of a server, the paths that it reads as a protected resource. */
 function escapes(paths: readonly string[]): Record<string, string[]> {
   return Object.fromEntries(
     PATH_READERS.flatMap(({ name, read }) => {
@@ -97,7 +97,7 @@ function escapes(paths: readonly string[]): Record<string, string[]> {
   );
 }
 
-describe('no spelling of a path reaches a protected resource unchecked, whatever the upstream makes of it', () => {
+describe('no spelling of a path reaches a protected resource unchecked, however the upstream reads it', () => {
   let envoy: RunningEnvoy;
   beforeAll(async () => {
     envoy = await startSample(addresses(), unlimited);
@@ -106,7 +106,7 @@ describe('no spelling of a path reaches a protected resource unchecked, whatever
 
   test('over HTTP/1.1', async () => {
     const paths = await pathsLetThrough(sendHttp1(envoy));
-    // Some are plain once Envoy has resolved them, so that not everything is refused for another reason.
+    // Some are plain once Envoy has resolved them, so not all are refused for another reason.
     expect(paths).toContain('/public/orders/42');
     expect(escapes(paths)).toEqual({});
   });
@@ -119,7 +119,7 @@ describe('no spelling of a path reaches a protected resource unchecked, whatever
     expect(escapes(paths)).toEqual({});
   });
 
-  test('and what is plain is let through as before', async () => {
+  test('plain paths are still allowed', async () => {
     for (const path of [
       '/public',
       '/public/',
@@ -135,7 +135,7 @@ describe('no spelling of a path reaches a protected resource unchecked, whatever
   });
 });
 
-test('with a prefix in place of the pattern some of these models are deceived, so the test can fail', async () => {
+test('with a prefix instead of the pattern, some spellings do reach a protected resource (so this test can fail)', async () => {
   const byPrefix = (sample: Sample): void => {
     unlimited(sample);
     const match = ['route_config', 'virtual_hosts', 0, 'routes', 0, 'match'];

@@ -1,4 +1,4 @@
-/** Holds that every kind of request is checked behind a real Envoy: gRPC, HEAD, preflights, WebSockets, tunnels, HTTP/1.0, and odd paths. */
+/** Tests that every kind of request is checked behind a real Envoy: gRPC, HEAD, preflights, WebSockets, CONNECT, HTTP/1.0, and ambiguous paths. */
 import { once } from 'node:events';
 import { connect as connectHttp2, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2';
 import { connect } from 'node:net';
@@ -71,7 +71,7 @@ describe('a gRPC client', () => {
     });
   };
 
-  test('that is refused reads UNAUTHENTICATED and the denied body as its message', async () => {
+  test('without a valid token gets UNAUTHENTICATED with the denied body as its message', async () => {
     const error = await call('/shop.Orders/Refused', { 'approov-token': 'a.b.c' });
     expect(error).toMatchObject({ code: 16, details: '{}' });
     expect(error?.metadata.get('www-authenticate')).toEqual(['Approov']);
@@ -108,7 +108,7 @@ describe('OPTIONS', () => {
     ],
   });
 
-  test('as a preflight on a route with a CORS policy is answered by Envoy, which does not ask', async () => {
+  test('as a preflight on a route with a CORS policy is answered by Envoy without a check', async () => {
     const answer = await send(envoy, preflight('/web/preflight', 'https://app.example.com'));
     expect(answer).toMatchObject({
       status: 200,
@@ -134,11 +134,11 @@ describe('OPTIONS', () => {
     });
   });
 
-  test('that is no preflight is refused like any other request', async () => {
+  test('that is not a preflight is refused like any other request', async () => {
     expect((await send(envoy, { method: 'OPTIONS' })).status).toBe(401);
   });
 
-  test('a refusal carries the CORS headers without which a browser hides it from the page', async () => {
+  test('a denied request gets the CORS headers without which a browser hides the answer from the page', async () => {
     const origin = 'https://app.example.com';
     const answer = await send(envoy, { method: 'POST', path: '/web', headers: [['origin', origin]] });
     expect(answer).toMatchObject({ status: 401, headers: { 'access-control-allow-origin': origin } });
@@ -162,7 +162,7 @@ describe('a WebSocket', () => {
     expect(seenAt('/socket/refused')).toEqual([]);
   });
 
-  test('with a valid token opens, and the upstream knows the verdict', async () => {
+  test('with a valid token opens, and the upstream sees the verdict', async () => {
     const { status, socket } = await open(envoy, upgrade('/socket/verified', token()));
     expect(status).toBe(101);
     socket?.write('ping');
@@ -173,7 +173,7 @@ describe('a WebSocket', () => {
     ]);
   });
 
-  test('ends when max_stream_duration is over, so that it does not outlive its token for ever', async () => {
+  test('is closed after max_stream_duration, so that it does not outlive its token forever', async () => {
     const shorten = ({ connectionManager }: Sample): void =>
       connectionManager.setIn(['common_http_protocol_options', 'max_stream_duration'], '3s');
     await withSample(addresses(), shorten, async (variant) => {
@@ -191,7 +191,7 @@ describe('CONNECT', () => {
     headers,
   });
 
-  test('finds no route in the sample, even with a valid token', async () => {
+  test('matches no route of the sample, even with a valid token', async () => {
     expect(await open(envoy, tunnel(token()))).toEqual({ status: 404, socket: undefined });
     expect(upstream.seen.filter(({ method }) => method === 'CONNECT')).toEqual([]);
   });
@@ -233,13 +233,13 @@ describe('HTTP/1.0', () => {
     return answer.split('\r\n')[0] ?? '';
   };
 
-  test('is not spoken by the sample', async () => {
+  test('is rejected by the sample', async () => {
     const line = await sendOld(envoy, '/old/refused', `approov-token: ${freshToken()}`);
     expect(line).toBe('HTTP/1.1 426 Upgrade Required');
     expect(seenAt('/old/refused')).toEqual([]);
   });
 
-  test('is checked where it is spoken', async () => {
+  test('is checked where it is accepted', async () => {
     const acceptOld = ({ connectionManager }: Sample): void =>
       connectionManager.setIn(['http_protocol_options', 'accept_http_10'], true);
     await withSample(addresses(), acceptOld, async (variant) => {
@@ -250,7 +250,7 @@ describe('HTTP/1.0', () => {
   });
 });
 
-describe('on the route that Envoy does not ask about', () => {
+describe('on the unchecked route', () => {
   test('no spelling of a forged result header reaches the upstream', async () => {
     const spellings = RESULT_HEADERS.flatMap((name) => [name, name.toUpperCase(), name.replaceAll('-', '_')]);
     const headers = spellings.map((name) => [name, 'forged'] as const);
@@ -294,7 +294,7 @@ describe('on the route that Envoy does not ask about', () => {
   });
 });
 
-/** CONNECT over HTTP/2 comes without a path, which has crashed filters before. */
+/** CONNECT over HTTP/2 has no path, which has crashed filters before. */
 async function statusOfHttp2Tunnel(to: RunningEnvoy): Promise<number | undefined> {
   const session = connectHttp2(`http://127.0.0.1:${to.port('api')}`);
   const call = session.request({ ':method': 'CONNECT', ':authority': 'api.example.com:443' });

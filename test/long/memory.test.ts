@@ -1,4 +1,4 @@
-/** Owns the proof that no number of users makes the service grow: 200,000 tokens, each valid and never seen before. */
+/** Tests that memory does not grow with the number of users: 200,000 distinct valid tokens. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { readMetrics } from '../support/admin-pages.ts';
@@ -26,7 +26,7 @@ function residentMib(): number {
   return Number(kib) / 1024;
 }
 
-/** Sends so many requests, some at once; @returns how many had which reason. */
+/** Sends this number of requests, some concurrently; @returns how many had which reason. */
 async function send(count: number, tokenOf: () => string): Promise<Record<string, number>> {
   const reasons: Record<string, number> = {};
   let left = count;
@@ -42,7 +42,7 @@ async function send(count: number, tokenOf: () => string): Promise<Record<string
   return reasons;
 }
 
-/** As large as Approov's, and good for longer than this takes. */
+/** As large as tokens of Approov, and valid for longer than this test runs. */
 function largeToken(): string {
   const exp = Math.floor(Date.now() / 1000) + 3600;
   return freshToken({
@@ -55,7 +55,7 @@ function largeToken(): string {
   });
 }
 
-test(`${TOKENS} distinct valid tokens leave less than ${MAX_GROWTH_MIB} MiB behind`, async () => {
+test(`${TOKENS} distinct valid tokens grow memory by less than ${MAX_GROWTH_MIB} MiB`, async () => {
   const idle = residentMib();
   let peak = idle;
   const watching = setInterval(() => {
@@ -67,7 +67,7 @@ test(`${TOKENS} distinct valid tokens leave less than ${MAX_GROWTH_MIB} MiB behi
   clearInterval(watching);
   const metrics = await readMetrics(service.admin);
   expect(metrics.get('approov_token_cache_lookups_total{outcome="miss"}')).toBe(TOKENS);
-  // V8 lets garbage lie while there is room, and clears it away after some twenty seconds without work.
+  // V8 collects garbage lazily, and frees memory only after some twenty seconds of idle time.
   await vi.waitFor(() => expect(residentMib() - idle).toBeLessThan(MAX_GROWTH_MIB), {
     timeout: 120_000,
     interval: 1000,

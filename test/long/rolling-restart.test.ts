@@ -1,4 +1,4 @@
-/** Holds the bar for restarts: a minute of load through envoy.yaml, both instances restarted over and over, not one request lost. */
+/** Tests that repeated rolling restarts under a minute of load through envoy.yaml lose no request. */
 import { performance } from 'node:perf_hooks';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RunningEnvoy } from '../../scripts/envoy.mjs';
@@ -7,7 +7,7 @@ import { type PlainUpstream, startLoad, startPlainUpstream } from '../support/lo
 import { type CheckServer, healthyInstances, restartAll, startCheckServer } from '../support/restarts.ts';
 
 const BAR_PER_SECOND = 500;
-/** Random arrivals come out a little above or below what was asked for. */
+/** Random arrivals deviate a little from the requested rate. */
 const PER_SECOND = 520;
 const MINUTE_MS = 60_000;
 

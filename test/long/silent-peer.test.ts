@@ -1,4 +1,4 @@
-/** Holds that a connection whose other end is gone, or has broken the protocol, is let go within two minutes. */
+/** Tests that connections with a dead peer, or closed by a protocol error, are destroyed within two minutes. */
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type RunningService, startServe } from '../support/process.ts';
 import {
@@ -28,7 +28,7 @@ async function connectAll(count: number, bytes: Buffer): Promise<RawPeer[]> {
   return peers;
 }
 
-test('peers that say nothing, or no more, are cut off', { timeout: 180_000 }, async () => {
+test('connections of peers that are or become silent are closed', { timeout: 180_000 }, async () => {
   const peers = [
     ...(await connectAll(5, Buffer.alloc(0))),
     ...(await connectAll(5, PREFACE)),
@@ -39,7 +39,7 @@ test('peers that say nothing, or no more, are cut off', { timeout: 180_000 }, as
   expect(await watchService(service).inFlight()).toBe(0);
 });
 
-test('connections that the protocol has ended, and Node holds on to, are let go', {
+test('connections that a protocol error has ended, but Node keeps, are destroyed', {
   timeout: 180_000,
 }, async () => {
   const before = await watchService(service).openFiles();

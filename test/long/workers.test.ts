@@ -1,4 +1,4 @@
-/** Owns the measurement of what a second worker brings in checks per second, by h2load. */
+/** Measures with h2load how many more checks per second a second worker answers. */
 import { execFile } from 'node:child_process';
 import { availableParallelism, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,7 @@ const CHECKS_PER_ROUND = 30_000;
 const CONNECTIONS = 16;
 /** Two for the workers, one for the primary and everything else, one for h2load. */
 const CORES_NEEDED = 4;
-/** Of a core, for each worker where there are fewer: so that two of them and h2load are never short of CPU together. */
+/** The share of a core for each worker on smaller machines, so that two of them and h2load do not compete for CPU. */
 const SHARE = 0.35;
 const EXPECTED_RATIO = 1.7;
 
@@ -35,7 +35,7 @@ const services: CheckedService[] = [];
 const groups: (() => void)[] = [];
 afterAll(async () => {
   for (const service of services) await service.kill();
-  // Workers end when their primary has.
+  // Workers exit after their primary.
   await vi.waitFor(() => {
     for (const remove of groups) remove();
   });
@@ -44,7 +44,7 @@ afterAll(async () => {
 
 interface Crew {
   readonly service: CheckedService;
-  /** The processes that answer checks. */
+  /** The pids of the processes that answer checks. */
   readonly pids: readonly number[];
 }
 
@@ -55,14 +55,14 @@ async function start(workers: number): Promise<Crew> {
   return { service, pids: workers === 1 ? [service.pid] : await readyWorkers(service, workers) };
 }
 
-/** Whether every worker could be held to its share. */
+/** Whether every worker could be limited to its share. */
 function shareOut(crews: readonly Crew[]): boolean {
   const made = crews.flatMap(({ pids }) => pids).map((pid) => limitCpu(pid, SHARE));
   groups.push(...made.filter((remove) => remove !== undefined));
   return !made.includes(undefined);
 }
 
-/** The file that h2load sends: one message behind gRPC's five bytes. */
+/** The file that h2load sends: one message after the five-byte gRPC prefix. */
 function writeMessage(): string {
   const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
     includeDirs: [fileURLToPath(new URL('../../proto', import.meta.url))],

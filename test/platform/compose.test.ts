@@ -1,4 +1,4 @@
-/** The image and the compose files on a real engine; the limits across many Envoys by the programs of its containers. */
+/** Tests the image and the compose files on a real container engine. */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ async function docker(...args: string[]): Promise<string> {
   return (await runToolOrThrow('docker', args)).trim();
 }
 
-/** Prints what the image holds; by node, as there is no other program. */
+/** Prints the files of the image; a node script, as the image has no other program. */
 const LIST_CONTENTS = `
   const files = fs.readdirSync('/')
     .filter((name) => !['proc', 'sys', 'dev'].includes(name) && fs.statSync('/' + name).isDirectory())
@@ -63,7 +63,7 @@ describe.skipIf(skipped !== '')(`the image${skipped}`, () => {
     await runTool('docker', ['rm', '--force', container]);
   });
 
-  test('says what it is, and that it is no root', async () => {
+  test('has labels that describe it, and does not run as root', async () => {
     const { Config: config } = JSON.parse(await docker('image', 'inspect', IMAGE))[0];
     expect(config.User).toBe('65532:65532');
     expect(config.Labels).toMatchObject({
@@ -74,7 +74,7 @@ describe.skipIf(skipped !== '')(`the image${skipped}`, () => {
     expect(await docker('run', '--rm', IMAGE, '--version')).toBe(VERSION);
   });
 
-  test('holds no program but node and the command, no test and no source', async () => {
+  test('contains no program but node and the command, no tests and no sources', async () => {
     const { app, modules, programs } = await contents();
     expect(app).toEqual(['dist', 'node_modules', 'package.json', 'proto']);
     expect(modules).not.toContain('vitest');
@@ -85,13 +85,13 @@ describe.skipIf(skipped !== '')(`the image${skipped}`, () => {
     );
   });
 
-  test('says which packages of Debian its libraries are from, so that scanners see them', async () => {
+  test('lists the Debian packages of its libraries, so that scanners find them', async () => {
     const { packages, withoutCopyright } = await contents();
     expect(packages).toEqual(expect.arrayContaining(['libc6', 'libgcc-s1', 'libstdc++6']));
     expect(withoutCopyright).toEqual([]);
   });
 
-  test('becomes healthy with a read-only root and no capability, and drains when it is stopped', async () => {
+  test('becomes healthy with a read-only root and no capabilities, and drains when stopped', async () => {
     const confined = ['--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
     const secret = ['--env', `APPROOV_BASE64_SECRET=${SECRET}`];
     await docker('run', '--detach', '--name', container, ...confined, ...secret, IMAGE);
@@ -109,7 +109,7 @@ describe.skipIf(skipped !== '')(`the image${skipped}`, () => {
     expect(await docker('logs', container)).not.toContain(SECRET);
   });
 
-  test('ends at once with one line if it has no secret', async () => {
+  test('exits at once with one line without a secret', async () => {
     const { code, output } = await runTool('docker', ['run', '--rm', IMAGE]);
     expect(code).toBe(2);
     expect(output.trim().split('\n')).toHaveLength(1);
@@ -119,7 +119,7 @@ describe.skipIf(skipped !== '')(`the image${skipped}`, () => {
 
 describe.skipIf(skipped !== '')(`docker compose${skipped}`, () => {
   const secretFile = join(ROOT, 'deploy/secrets/current');
-  /** A secret that a user has made stays; without one the test makes one, as the compose file says, and removes it. */
+  /** Keeps a user's secret; otherwise the test creates one, as the compose file describes, and removes it. */
   const isOurs = !existsSync(secretFile);
   const project = [
     'compose',
@@ -149,7 +149,7 @@ describe.skipIf(skipped !== '')(`docker compose${skipped}`, () => {
     if (isOurs) rmSync(secretFile);
   });
 
-  test('comes up with two healthy instances, and Envoy after them', async () => {
+  test('starts two healthy instances, and Envoy after them', async () => {
     const containers = (await compose('ps', '--format', 'json'))
       .split('\n')
       .map((line) => JSON.parse(line) as { Service: string; Health: string });
@@ -163,7 +163,7 @@ describe.skipIf(skipped !== '')(`docker compose${skipped}`, () => {
     expect(await started('envoy')).toBeGreaterThan(await started('upstream'));
   });
 
-  test('refuses a request without a token and passes one with the token that `mint` signs', async () => {
+  test('refuses a request without a token and allows one with a token of `mint`', async () => {
     const mint = ['exec', '--no-TTY', 'approov-ext-authz', 'node', 'dist/cli.js', 'mint'];
     const token = await compose(...mint);
     expect(await ask()).toBe(401);
@@ -172,7 +172,7 @@ describe.skipIf(skipped !== '')(`docker compose${skipped}`, () => {
     expect(await ask({ 'approov-token': freshToken({}, { secret: randomBytes(32) }) })).toBe(401);
   });
 
-  test('goes on serving with one instance after the other stopped', async () => {
+  test('keeps serving while either instance is stopped', async () => {
     const token = await compose('exec', '--no-TTY', 'approov-ext-authz', 'node', 'dist/cli.js', 'mint');
     const [first = ''] = (await compose('ps', '--quiet', 'approov-ext-authz')).split('\n');
     await docker('stop', '--time', '30', first);
@@ -183,7 +183,7 @@ describe.skipIf(skipped !== '')(`docker compose${skipped}`, () => {
     await docker('start', first);
   });
 
-  test('observes where APPROOV_MODE says so, and shows the outcome to the API', async () => {
+  test('observes with APPROOV_MODE=observe, and passes the outcome to the API', async () => {
     process.env['APPROOV_MODE'] = 'observe';
     try {
       await compose('up', '--detach', '--wait');
@@ -198,7 +198,7 @@ describe.skipIf(skipped !== '')(`docker compose${skipped}`, () => {
     }
   });
 
-  test('gives Prometheus the names that deploy/prometheus/prometheus.yaml scrapes', async () => {
+  test('has the host names that deploy/prometheus/prometheus.yaml scrapes', async () => {
     const fetchFrom = (from: string, url: string) =>
       compose(
         'exec',

@@ -1,4 +1,4 @@
-/** Holds that the conformance suite of HTTP/2, whose frames are often wrong on purpose, costs no other client its answers, and fails where it is known to. */
+/** Runs the HTTP/2 conformance suite h2spec: only known cases fail, and other clients still get their answers. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,19 +16,19 @@ const H2SPEC = {
 };
 const CASES = 145;
 /**
- * Where a second frame of a stream is the wrong one, it depends on the moment whether the stream is over by then: what
- * fails is asked again.
+ * Where the second frame of a stream is the invalid one, timing decides whether the stream has ended by then, so failed
+ * cases are retried.
  */
 const ATTEMPTS = 5;
 
-/** How frames are handled is Node's part. Seen with Node 20 or 24; with any one version some of them may pass. */
+/** Node handles frames. Seen with Node 20 or 24; some of these may pass with either. */
 const KNOWN_FAILURES: Readonly<Record<string, readonly string[]>> = {
-  // It asks for a body, and gets none: h2spec sends no gRPC, so each of its requests is answered by a bare 415.
+  // It expects a body: h2spec does not send gRPC, so each of its requests gets a 415 without a body.
   'generic/2': [
     'Sends a WINDOW_UPDATE frame on half-closed (remote) stream',
     'Sends a PRIORITY frame on half-closed (remote) stream',
   ],
-  // Frames for a stream that is over are dropped without a word.
+  // Node silently drops frames of a closed stream.
   'http2/5.1': [
     'closed: Sends a DATA frame after sending RST_STREAM frame',
     'closed: Sends a HEADERS frame after sending RST_STREAM frame',
@@ -36,9 +36,9 @@ const KNOWN_FAILURES: Readonly<Record<string, readonly string[]>> = {
     'closed: Sends a HEADERS frame',
   ],
   'http2/5.1.1': ['Sends stream identifier that is numerically smaller than previous'],
-  // Its streams are answered before so many are open at a time.
+  // Its streams are answered before the limit of concurrent streams is reached.
   'http2/5.1.2': ['Sends HEADERS frames that causes their advertised concurrent stream limit to be exceeded'],
-  // Node 24 passes over priorities, as RFC 9113 has it.
+  // Node 24 ignores priorities, as RFC 9113 allows.
   'http2/5.3.1': ['Sends PRIORITY frame that depend on itself'],
   'http2/6.3': ['Sends a PRIORITY frame with 0x0 stream identifier'],
   'http2/6.7': ['Sends a PING frame with ACK'],
@@ -54,7 +54,7 @@ interface Case {
   readonly isFailed: boolean;
 }
 
-/** The report quotes frames byte by byte, which is no XML that a parser would take. */
+/** Reads the report with a pattern: it quotes frames byte by byte, which is not valid XML. */
 function readReport(file: string): Case[] {
   const report = readFileSync(file, 'latin1');
   const cases = report.matchAll(/<testcase package="(.*?)" classname="(.*?)"[^>]*>(.*?)<\/testcase>/gs);
@@ -83,7 +83,7 @@ describe.skipIf(skipped !== '')(`h2spec${skipped}`, () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** @param sections all of them, if none is named. */
+  /** @param sections the sections to run; all if empty. */
   async function run(sections: readonly string[] = []): Promise<Case[]> {
     const file = join(folder, 'report.xml');
     const [host = '', port = ''] = service.grpc.split(':');
@@ -91,7 +91,7 @@ describe.skipIf(skipped !== '')(`h2spec${skipped}`, () => {
     return readReport(file);
   }
 
-  test('fails only where it is known to, and meanwhile and afterwards checks are answered', async () => {
+  test('fails only the known cases, and checks are answered during and after it', async () => {
     let surprises: Case[] = [];
     const reasons = await watchService(service).reasonsDuring(async () => {
       const cases = await run();

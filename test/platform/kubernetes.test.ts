@@ -1,4 +1,4 @@
-/** The chart on a real API server and a real node: the image runs, an Envoy asks it, and nothing is lost on the way. */
+/** Tests the chart on a real cluster: the image runs, an Envoy calls it, and upgrades lose no request. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,9 +14,9 @@ import { sampleFolder } from '../support/sample-files.ts';
 import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../support/token.ts';
 
 const AUTHZ = 'app.kubernetes.io/name=approov-ext-authz';
-/** Enough to meet every moment of a roll-out, and little for a small machine. */
+/** Enough requests to hit every moment of a rollout, few enough for a small machine. */
 const REQUESTS_PER_SECOND = 100;
-/** With two instances asked in turn, each has answered several times. */
+/** Enough for each of two instances, called in turn, to have answered several times. */
 const ASKED_IN_A_ROW = 10;
 const SUFFIX = randomBytes(3).toString('hex');
 const PAGE = readFileSync(new URL('../../docs/install/kubernetes.md', import.meta.url), 'utf8');
@@ -32,7 +32,7 @@ interface Answer {
   readonly body: Readonly<Record<string, string>>;
 }
 
-/** Asks the API through Envoy, with the token signed by this secret or without one. */
+/** Calls the API through Envoy, with a token signed with this secret or without one. */
 async function ask(address: string, secret?: Buffer): Promise<Answer> {
   const headers: Record<string, string> =
     secret === undefined ? {} : { 'approov-token': freshToken({}, { secret }) };
@@ -42,7 +42,7 @@ async function ask(address: string, secret?: Buffer): Promise<Answer> {
   return { status: response.status, body: isJson ? JSON.parse(text) : {} };
 }
 
-/** Waits until every instance answers so: they take up a change one by one, and Envoy asks them in turn. */
+/** Waits until every instance gives this answer: they load a change one by one, and Envoy calls them in turn. */
 function becomes(address: string, status: number, secret?: Buffer): Promise<Answer> {
   return eventually(`status ${status} from all instances`, async () => {
     for (let asked = 1; ; asked += 1) {
@@ -116,14 +116,14 @@ describe.skipIf(skipped !== '')(`the chart on a node${skipped}`, () => {
     const load = startLoad(Number(envoy.split(':')[1]), REQUESTS_PER_SECOND);
     await namespace.kubectl('rollout', 'restart', 'deployment/approov-ext-authz');
     await namespace.kubectl('rollout', 'status', 'deployment/approov-ext-authz', '--timeout=400s');
-    // Until the last old pod has drained and is gone.
+    // Until the last old pod has drained and exited.
     await eventually('the end of the old pods', async () => {
       const all = await namespace.kubectl('get', 'pods', '--selector', AUTHZ, '-o', 'name');
       return all.trim().split('\n').length === 2 ? true : undefined;
     });
     const { sent, failures } = await load.stop();
     process.stdout.write(`rolled under load: ${sent} requests, ${failures.length} failed\n`);
-    // Before the count, so that a failure shows why Envoy answered by itself.
+    // Before the count, so that a failure shows why Envoy answered itself.
     const accessLog = (await namespace.kubectl('logs', 'deployment/envoy', '--tail=-1')).split('\n');
     const ofTheLoad = accessLog.filter((line) => line.includes('"path":"/orders/'));
     expect(ofTheLoad).not.toEqual([]);
@@ -135,7 +135,7 @@ describe.skipIf(skipped !== '')(`the chart on a node${skipped}`, () => {
     for (const { uid } of after) expect(before.map((pod) => pod.uid)).not.toContain(uid);
   });
 
-  test('takes the next secret beside the current one, then lets the current one go, without a restart', async () => {
+  test('adds the next secret and then removes the current one, without a restart', async () => {
     const before = await namespace.pods(AUTHZ);
     const enforce = { policies: { default: { mode: 'enforce' } } };
     const key = (id: string) => ({ id, secretFile: `/run/secrets/approov/${id}` });
@@ -151,7 +151,7 @@ describe.skipIf(skipped !== '')(`the chart on a node${skipped}`, () => {
     expect(await namespace.pods(AUTHZ)).toEqual(before);
   });
 
-  test('follows an edit of the Secret itself, without a restart', async () => {
+  test('reloads an edited Secret without a restart', async () => {
     const before = await namespace.pods(AUTHZ);
     const replaced = randomBytes(48);
     await namespace.put('secret', 'approov', { next: replaced.toString('base64') });
@@ -160,7 +160,7 @@ describe.skipIf(skipped !== '')(`the chart on a node${skipped}`, () => {
     expect(await namespace.pods(AUTHZ)).toEqual(before);
   });
 
-  test('goes back to an earlier release, and away without a trace', async () => {
+  test('rolls back to an earlier release, and uninstalls without leaving objects', async () => {
     await namespace.helm('rollback', 'approov-ext-authz', '1', '--wait');
     await becomes(envoy, 200);
     await namespace.helm('uninstall', 'approov-ext-authz', '--wait');
@@ -169,7 +169,7 @@ describe.skipIf(skipped !== '')(`the chart on a node${skipped}`, () => {
       const left = await namespace.kubectl('get', kinds, '--selector', AUTHZ, '-o', 'name');
       return left.trim() === '' ? true : undefined;
     });
-    // Envoy lets nobody in while nobody answers.
+    // Envoy fails closed while no instance answers.
     await becomes(envoy, 503);
   });
 });
@@ -181,7 +181,7 @@ describe.skipIf(skipped !== '')(`an Envoy and the service in one pod${skipped}`,
     await namespace?.remove();
   });
 
-  test('meet on a unix socket', async () => {
+  test('connect over a unix socket', async () => {
     namespace = await createNamespace(`approov-sidecar-${SUFFIX}`);
     await namespace.put('secret', 'approov', { current: SECRET });
     await putEnvoy(namespace, JSON.stringify(overUnixSocket(parse(readFileSync(ENVOY_CONFIG, 'utf8')))));
@@ -208,7 +208,7 @@ describe.skipIf(skipped !== '')(`gRPC over TLS with client certificates${skipped
     await namespace?.remove();
   });
 
-  test('serves Envoy, answers its probes, and takes a renewed certificate without a restart', async () => {
+  test('serves Envoy and its probes, and loads a renewed certificate without a restart', async () => {
     namespace = await createNamespace(`approov-tls-${SUFFIX}`);
     const host = `approov-ext-authz.${namespace.name}.svc.cluster.local`;
     const { ca, server, client } = await createCertificates(host);
@@ -239,7 +239,7 @@ describe.skipIf(skipped !== '')(`gRPC over TLS with client certificates${skipped
   });
 });
 
-/** What the install page puts into the cluster of the service: the block that begins so. */
+/** The code block of the install page that begins with this text. */
 function fromPage(start: string): string {
   const blocks = [...PAGE.matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml = '']) => yaml);
   const block = blocks.find((yaml) => yaml.startsWith(start));
@@ -247,12 +247,12 @@ function fromPage(start: string): string {
   return block;
 }
 
-/** envoy.yaml with the service on the socket that the chart's sidecar values mount. */
+/** envoy.yaml with the service on the unix socket of the chart's sidecar values. */
 function overUnixSocket(config: EnvoyConfig): EnvoyConfig {
   return withAuthzCluster(config, parse(fromPage('type: STATIC')));
 }
 
-/** envoy.yaml with the service behind TLS that asks for a client's certificate. */
+/** envoy.yaml with the service behind mutual TLS. */
 function overTls(config: EnvoyConfig, host: string, ca: string, client: KeyPair): EnvoyConfig {
   const files: Readonly<Record<string, string>> = {
     'ca.crt': ca,

@@ -1,4 +1,4 @@
-/** Every object that the chart and the kustomize folders make, as a real API server judges it: schemas, enums, CEL rules. */
+/** Validates every object of the chart and of the kustomize folders with a real API server: schemas, enums, CEL rules. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { HELM, unmet } from '../support/requirement.ts';
 import { parseObjects, type SampleObject, sampleFolder } from '../support/sample-files.ts';
 
 const NAMESPACE = 'approov';
-/** The operators whose objects the chart can make: their CRDs, as Go modules. */
+/** The Go modules with the CRDs of the operators whose objects the chart can render. */
 const OPERATOR_CRDS = [
   {
     module: 'github.com/prometheus-operator/prometheus-operator@v0.85.0',
@@ -45,7 +45,7 @@ describe.skipIf(skipped !== '')(`a Kubernetes API server${skipped}`, () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'manifests-'));
-    // The server wants one set of CRDs of its own.
+    // The API server starts with one set of CRDs.
     api = await startKubernetesApi(['gateway-api'], [NAMESPACE]);
     const crds = await operatorCrds();
     expect(crds).toHaveLength(5);
@@ -80,7 +80,7 @@ describe.skipIf(skipped !== '')(`a Kubernetes API server${skipped}`, () => {
     expect(code).toBe(0);
   });
 
-  test.each(['kubernetes', 'kubernetes/try'])('takes what deploy/%s makes', async (name) => {
+  test.each(['kubernetes', 'kubernetes/try'])('accepts the objects of deploy/%s', async (name) => {
     const text = await runToolOrThrow('kubectl', ['kustomize', sampleFolder(name)]);
     const objects = parseObjects(text, name);
     const { code, output } = await dryRun(objects);
@@ -88,7 +88,7 @@ describe.skipIf(skipped !== '')(`a Kubernetes API server${skipped}`, () => {
     expect(code).toBe(0);
   });
 
-  test('refuses a field that does not exist, in an object of Kubernetes and of an operator', async () => {
+  test('rejects an unknown field in an object of Kubernetes and of an operator', async () => {
     const objects = await render(valuesFile('monitoring-values.yaml'));
     const [deployment, monitor] = [objects.get('Deployment'), objects.get('PodMonitor')];
     const misspelt = (object: SampleObject | undefined) => [
@@ -101,7 +101,7 @@ describe.skipIf(skipped !== '')(`a Kubernetes API server${skipped}`, () => {
     }
   });
 
-  test('makes releases that upgrade, roll back and go, by helm', async () => {
+  test('supports install, upgrade, rollback and uninstall with helm', async () => {
     const helm = (...args: string[]) =>
       runToolOrThrow('helm', [...args, '--kubeconfig', api.kubeconfig, '--namespace', NAMESPACE]);
     const chart = sampleFolder('helm/approov-ext-authz');
@@ -116,11 +116,11 @@ describe.skipIf(skipped !== '')(`a Kubernetes API server${skipped}`, () => {
   });
 });
 
-/** Without labels and annotations, which some projects keep as templates. */
+/** Without labels and annotations, which are templates in some projects. */
 async function operatorCrds(): Promise<SampleObject[]> {
   const crds: SampleObject[] = [];
   for (const { module, folder, files } of OPERATOR_CRDS) {
-    // Not in this folder, whose go.mod would be asked.
+    // In another folder, since go would read the go.mod of this one.
     const answer = await runToolOrThrow('go', ['-C', tmpdir(), 'mod', 'download', '-json', module]);
     const { Dir: source } = JSON.parse(answer) as { Dir: string };
     for (const file of files) {

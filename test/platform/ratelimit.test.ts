@@ -1,4 +1,4 @@
-/** The limits across many Envoys: two of them, the rate limit service and Redis, on the files that compose runs. */
+/** Tests limits across Envoys: two of them, the rate limit service and Redis, with the files that compose uses. */
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,9 +14,9 @@ import { answers, type Requirement, unmet } from '../support/requirement.ts';
 import { freshToken } from '../support/token.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-/** Git ignores it. */
+/** Ignored by git. */
 const TOOLS = join(ROOT, '.tools/bin');
-/** There is no release: a commit of its main branch that Go's module proxy serves. */
+/** The project has no releases: this is a commit of its main branch. */
 const RATELIMIT_MODULE =
   'github.com/envoyproxy/ratelimit/src/service_cmd@v1.4.1-0.20260122083618-3fb702589d36';
 const COMPOSE = parse(readFileSync(join(ROOT, 'deploy/docker-compose.ratelimit.yaml'), 'utf8'));
@@ -33,7 +33,7 @@ const RATELIMIT: Requirement = {
   isMet: async () => (await ratelimitProgram()) !== undefined,
 };
 
-/** From PATH, else built once with Go. */
+/** The program from PATH, else built once with Go. */
 async function ratelimitProgram(): Promise<string | undefined> {
   if (await answers('sh', ['-c', 'command -v ratelimit'])) return 'ratelimit';
   const built = join(TOOLS, 'service_cmd');
@@ -58,7 +58,7 @@ describe.skipIf(skipped !== '')(`limits across many Envoys${skipped}`, () => {
     const [, ...redisOptions] = COMPOSE.services.redis.command;
     const address = ['--port', String(redisPort), '--bind', '127.0.0.1', '--dir', folder];
     redis = startTool('redis-server', [...redisOptions, ...address]);
-    // As the compose file has it: the rate limit service ends if it does not find Redis at once.
+    // As in the compose file: the rate limit service exits if Redis is not up.
     await eventually(
       'Redis',
       async () => redis.output().includes('Ready to accept connections') || undefined,
@@ -110,11 +110,11 @@ describe.skipIf(skipped !== '')(`limits across many Envoys${skipped}`, () => {
     return send(envoy, { path: '/search', headers: Object.entries(headers) });
   };
 
-  test('let through what is not verified only so often, counted for all Envoys together', async () => {
+  test('restrict unverified requests, counted for all Envoys together', async () => {
     const allowed = LIMITS.descriptors[0].descriptors[0].rate_limit.requests_per_unit;
     expect(allowed).toBe(20);
     const passed = [0, 0];
-    // A minute may end in between, and the count with it: then twice as many pass, but never more.
+    // A minute may end in between, and reset the count: then twice as many pass, but never more.
     for (let round = 0; round <= allowed; round += 1) {
       const statuses = await Promise.all(envoys.map(async (envoy) => (await search(envoy)).status));
       for (const [index, status] of statuses.entries()) {
@@ -126,11 +126,11 @@ describe.skipIf(skipped !== '')(`limits across many Envoys${skipped}`, () => {
     const [first = 0, second = 0] = passed;
     expect(first + second).toBeGreaterThanOrEqual(allowed);
     expect(first + second).toBeLessThanOrEqual(2 * allowed);
-    // Each by itself would let that many through before it refuses.
+    // Each Envoy alone would allow that many before it refuses.
     expect(Math.max(first, second)).toBeLessThanOrEqual(allowed);
   });
 
-  test('leave verified requests of the same client alone, and count them by device', async () => {
+  test('do not restrict verified requests of the same client, and count them by device', async () => {
     const token = freshToken({ did: 'device one' });
     for (const envoy of envoys) {
       const { status, headers } = await search(envoy, { 'approov-token': token });
@@ -141,14 +141,14 @@ describe.skipIf(skipped !== '')(`limits across many Envoys${skipped}`, () => {
     expect(headers).not.toHaveProperty('x-ratelimit-limit');
   });
 
-  test('give way when the rate limit service is gone: what a policy let through passes', async () => {
+  test('fail open when the rate limit service is down, for requests that a policy allows', async () => {
     await ratelimit.stop();
     for (const envoy of envoys) expect((await search(envoy)).status).toBe(200);
   });
 });
 
-/** The deadlines lifted: on a busy machine an answer that comes too late would count as none. */
-// biome-ignore lint/suspicious/noExplicitAny: Envoy's configuration
+/** With longer timeouts: on a busy machine a late answer would count as none. */
+// biome-ignore lint/suspicious/noExplicitAny: the configuration of Envoy
 function patient(config: any): unknown {
   const filters = config.static_resources.listeners[0].filter_chains[0].filters[0].typed_config.http_filters;
   for (const { name, typed_config: settings } of filters) {

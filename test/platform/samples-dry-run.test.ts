@@ -1,4 +1,4 @@
-/** Owns the proof that no sample has a field that its platform does not know: a real API server, istioctl and egctl read them. */
+/** Validates every sample of a platform with a real API server, istioctl and egctl. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ const OTHER_PAGE = fileURLToPath(new URL('../../docs/install/other.md', import.m
 const SAMPLES = ['istio', 'envoy-gateway', 'gateway-api'].flatMap((folder) =>
   sampleFiles(folder).map((file) => [folder, file] as const),
 );
-/** The samples that are no Kubernetes objects: what else reads them is tested elsewhere. */
+/** The samples that are not Kubernetes objects; other tests read them. */
 const VALUES = ['approov-values.yaml', 'mesh-config.yaml'];
 const NAMESPACES = ['istio-ingress', 'api', 'approov', 'projectcontour'];
 
@@ -36,7 +36,7 @@ function objectsOf(folder: string, file: string): SampleObject[] {
   return readSample(folder, file).filter(isKubernetesObject);
 }
 
-/** A deep copy with one text of its JSON replaced. */
+/** A deep copy with one string of its JSON replaced. */
 function altered(objects: readonly SampleObject[], text: string, by: string): SampleObject[] {
   const json = JSON.stringify(objects);
   expect(json).toContain(text);
@@ -57,13 +57,13 @@ describe.skipIf(withoutApi !== '')(`a Kubernetes API server${withoutApi}`, () =>
   const dryRun = (objects: readonly SampleObject[]) =>
     api.apply(objects, '--dry-run=server', '--validate=strict');
 
-  test.each(SAMPLES.filter(([, file]) => !VALUES.includes(file)))('takes %s/%s', async (folder, file) => {
+  test.each(SAMPLES.filter(([, file]) => !VALUES.includes(file)))('accepts %s/%s', async (folder, file) => {
     const objects = objectsOf(folder, file);
     const output = await dryRun(objects);
     expect(output.match(/\(server dry run\)$/gm)).toHaveLength(objects.length);
   });
 
-  test('takes the Contour objects of docs/install/other.md', async () => {
+  test('accepts the Contour objects of docs/install/other.md', async () => {
     const blocks = [...readFileSync(OTHER_PAGE, 'utf8').matchAll(/```yaml\n(.*?)```/gs)];
     const objects = blocks
       .flatMap(([, yaml = '']) => parseObjects(yaml, OTHER_PAGE))
@@ -97,14 +97,14 @@ describe.skipIf(withoutIstioctl !== '')(`istioctl${withoutIstioctl}`, () => {
     expect(code).toBe(0);
   });
 
-  test('refuses an unknown field', async () => {
+  test('rejects an unknown field', async () => {
     const file = join(folder, 'typo.yaml');
     const typo = altered(objectsOf('istio', 'gateway-authorization.yaml'), '"notPaths"', '"notPathz"');
     writeFileSync(file, toManifest(typo));
     expect((await runTool('istioctl', ['validate', '-f', file])).code).toBe(1);
   });
 
-  test('analyzes all of them together with the mesh configuration, and finds nothing', async () => {
+  test('reports nothing about all samples together with the mesh configuration', async () => {
     const [values] = readSample('istio', 'mesh-config.yaml');
     const mesh = join(folder, 'mesh.yaml');
     writeFileSync(mesh, stringify(values?.['meshConfig']));
@@ -128,13 +128,13 @@ describe.skipIf(withoutEgctl !== '')(`egctl${withoutEgctl}`, () => {
   ];
   const samples = sampleFiles('envoy-gateway').flatMap((file) => objectsOf('envoy-gateway', file));
 
-  test('translates the samples, and every condition of every object is as wanted', async () => {
+  test('translates the samples without an unexpected status condition', async () => {
     const conditions = await translate([...samples, ...SERVICES]);
     expect(conditions.filter(({ type }) => type === 'Accepted')).not.toHaveLength(0);
     expect(conditions.filter(({ status }) => status !== 'True')).toEqual([]);
   });
 
-  test('makes of both checks one of 200 ms with two tries, and of the Service HTTP/2', async () => {
+  test('translates both checks to 200 ms with two tries over HTTP/2', async () => {
     const output = await translateTo('xds', [...samples, ...SERVICES]);
     const services = [...output.matchAll(/^( *)grpcService:\n((?:\1 +.*\n)+)/gm)].map(([yaml]) =>
       parse(yaml),
@@ -180,7 +180,7 @@ describe.skipIf(withoutEgctl !== '')(`egctl${withoutEgctl}`, () => {
     );
   });
 
-  test('accepts no SecurityPolicy whose Service is in another namespace without a ReferenceGrant', async () => {
+  test('rejects a SecurityPolicy whose Service is in another namespace without a ReferenceGrant', async () => {
     const conditions = await translate([
       ...samples.filter(({ kind }) => kind !== 'ReferenceGrant'),
       ...SERVICES,
@@ -191,7 +191,7 @@ describe.skipIf(withoutEgctl !== '')(`egctl${withoutEgctl}`, () => {
     );
   });
 
-  test('does not accept the ExternalAuth filter, which external-auth.yaml says', async () => {
+  test('does not support the ExternalAuth filter, as external-auth.yaml says', async () => {
     const gateway = objectsOf('envoy-gateway', 'gateway.yaml');
     const conditions = await translate([
       ...gateway,
@@ -210,7 +210,7 @@ interface Condition {
   readonly message: string;
 }
 
-/** Every status condition that Envoy Gateway gives to objects. */
+/** Every status condition that Envoy Gateway sets on objects. */
 async function translate(objects: readonly SampleObject[]): Promise<Condition[]> {
   const found: Condition[] = [];
   const walk = (node: unknown): void => {
@@ -224,7 +224,7 @@ async function translate(objects: readonly SampleObject[]): Promise<Condition[]>
   return found;
 }
 
-/** What egctl makes of objects, as YAML. */
+/** The output of egctl for objects, as YAML. */
 async function translateTo(target: 'gateway-api' | 'xds', objects: readonly SampleObject[]): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'egctl-'));
   const file = join(folder, 'objects.yaml');

@@ -1,6 +1,6 @@
-/** Owns reading the admin pages of a running service. */
+/** Reads the admin pages of a running service. */
 
-/** Every series of `/metrics`, by its name and labels as they are written there. */
+/** The samples of `/metrics`, by metric name and labels as exposed. */
 export async function readMetrics(admin: string): Promise<ReadonlyMap<string, number>> {
   const text = await (await fetch(`http://${admin}/metrics`)).text();
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));

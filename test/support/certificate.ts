@@ -1,4 +1,4 @@
-/** Owns certificates for tests: a CA and what it signs, made by openssl. */
+/** Generates CAs and the certificates they sign with openssl. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** A CA of its own. */
+/** A self-signed CA. */
 export function createCa(folder: string, name: string): Certificate {
   const { certFile, keyFile } = filesOf(folder, name);
   openssl(
@@ -32,7 +32,7 @@ export function createCa(folder: string, name: string): Certificate {
   return read(certFile, keyFile);
 }
 
-/** A certificate, for localhost on loopback unless it says otherwise, good for servers and clients, signed by a CA. */
+/** A server and client certificate signed by a CA; for localhost by default. */
 export function issueCertificate(
   folder: string,
   name: string,

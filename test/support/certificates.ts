@@ -1,4 +1,4 @@
-/** Owns a throw-away CA with a server's and a client's certificate, made by openssl. */
+/** Generates a CA with one server and one client certificate as files, with openssl. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

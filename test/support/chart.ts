@@ -1,4 +1,4 @@
-/** Owns rendering the Helm chart with values, as the objects that it makes. */
+/** Renders the Helm chart with given values into Kubernetes objects. */
 import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ export const RELEASE = 'approov-ext-authz';
 
 type Values = Readonly<Record<string, unknown>>;
 
-/** The values files in the chart's ci folder: each a way to use it. */
+/** The values files in the chart's ci folder, one per way of using the chart. */
 export const VALUES_FILES: readonly string[] = readdirSync(join(CHART, 'ci')).sort();
 
 export function valuesFile(file: string): string {
@@ -25,7 +25,7 @@ export function renderText(...values: readonly (string | Values)[]): Promise<str
   );
 }
 
-/** The objects by kind; the chart makes at most one of each. */
+/** The objects by kind; the chart renders at most one of each. */
 export async function render(
   ...values: readonly (string | Values)[]
 ): Promise<ReadonlyMap<string, SampleObject>> {
@@ -33,7 +33,7 @@ export async function render(
     (object) => object !== null,
   );
   const byKind = new Map(objects.map((object) => [object.kind ?? '', object]));
-  if (byKind.size !== objects.length) throw new Error('the chart makes several objects of one kind');
+  if (byKind.size !== objects.length) throw new Error('the chart renders several objects of one kind');
   return byKind;
 }
 
@@ -41,7 +41,7 @@ export function podOf(objects: ReadonlyMap<string, SampleObject>) {
   return objects.get('Deployment')?.['spec'].template.spec;
 }
 
-/** The service's own container. */
+/** The container of the service. */
 export function containerOf(objects: ReadonlyMap<string, SampleObject>) {
   return podOf(objects).containers[0];
 }
@@ -51,7 +51,7 @@ export function configOf(objects: ReadonlyMap<string, SampleObject>): string {
   return objects.get('ConfigMap')?.['data']['config.yaml'];
 }
 
-/** What helm says against values; nothing if it takes them. */
+/** Helm's error for these values; empty if it accepts them. */
 export function refusal(values: string | Values): Promise<string> {
   return withValues([values], async (options) => {
     const { code, output } = await runTool('helm', ['template', RELEASE, CHART, ...options]);
@@ -59,7 +59,7 @@ export function refusal(values: string | Values): Promise<string> {
   });
 }
 
-/** What `helm install` would say in the end. It asks a cluster first; a copy of the chart says it in an object instead. */
+/** The notes that `helm install` would print. It needs a cluster for that, so a copy of the chart renders them in an object. */
 export async function renderNotes(...values: readonly (string | Values)[]): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'chart-notes-'));
   try {
@@ -85,7 +85,7 @@ export async function renderNotes(...values: readonly (string | Values)[]): Prom
   }
 }
 
-/** Calls with the options that hand values over: files by path, others in a file of their own. */
+/** Calls back with helm's `--values` options: files by path, inline values in a temporary file. */
 async function withValues<T>(
   values: readonly (string | Values)[],
   call: (options: readonly string[]) => Promise<T>,

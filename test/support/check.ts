@@ -16,6 +16,7 @@ import {
 } from '../../src/approov/token.ts';
 import type { CheckRequest } from '../../src/authz/check-request.ts';
 import { createPolicyTable, type Policy, type PolicyTable, type Route } from '../../src/authz/policy.ts';
+import { DEFAULT_POLICY } from './default-policy.ts';
 import { mintToken, SECRET } from './token.ts';
 
 interface KeyFields {
@@ -86,16 +87,7 @@ export function checkRequest({ headers = {}, ...fields }: RequestFields = {}): C
 export function policy(fields: Partial<Policy> = {}): Policy {
   return {
     name: 'default',
-    mode: 'enforce',
-    tokenHeader: 'approov-token',
-    tokenPrefix: '',
-    binding: null,
-    issuer: null,
-    audience: null,
-    clockToleranceSeconds: 0,
-    allowCorsPreflight: true,
-    forwardToken: true,
-    forwardClaims: [],
+    ...DEFAULT_POLICY,
     ...fields,
   };
 }

@@ -1,4 +1,4 @@
-/** Owns a running service with a configuration file that a test changes, and one client that asks it. */
+/** A running service with a configuration file that tests can change, and one client. */
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { type RunningService, startServe } from './process.ts';
 
 export interface CheckedService extends RunningService {
   readonly configFile: string;
-  /** Asks about a token, or about a request without one. */
+  /** Checks a request with this token, or without one. */
   ask(token: string | undefined, http?: Readonly<Record<string, unknown>>): Promise<ResponseJson>;
   /** The reason of the decision, as Envoy's metadata has it. */
   reasonOf(token: string | undefined, http?: Readonly<Record<string, unknown>>): Promise<string>;
@@ -17,7 +17,7 @@ export interface CheckedService extends RunningService {
   writeConfig(config: object | string): void;
 }
 
-/** A folder for one test file, and the means to write into it. */
+/** A temporary folder for one test file. */
 export interface Scratch {
   readonly folder: string;
   path(name: string): string;
@@ -57,7 +57,7 @@ export async function startChecked(
     reasonOf: async (token, http) => String(metadataOf(await ask(token, http))['approov_reason']),
     metric: async (series) => (await readMetrics(service.admin)).get(series),
     writeConfig(next) {
-      // By rename: the service must not be shown half of a file, which would be another test.
+      // By rename, so that the service never reads a partial file; reading one is another test's subject.
       const written = scratch.write('.config.yaml', typeof next === 'string' ? next : stringify(next));
       renameSync(written, configFile);
     },

@@ -1,4 +1,4 @@
-/** Owns a given Kubernetes cluster with a real node: namespaces of the tests' own, charts, and a way in for requests. */
+/** Installs the chart in namespaces of a given Kubernetes cluster with a real node, and forwards ports to it. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { CHART } from './chart.ts';
 import { runTool, runToolOrThrow, startTool } from './platform-tool.ts';
 import type { Requirement } from './requirement.ts';
 
-/** Never the user's own default: the tests create and delete. */
+/** Never the user's default kubeconfig: the tests create and delete objects. */
 const KUBECONFIG = process.env['PLATFORM_KUBECONFIG'];
 /** The image on the node, built from the Dockerfile. */
 export const IMAGE_REPOSITORY = 'approov-ext-authz';
@@ -17,7 +17,7 @@ const POLL_MS = 500;
 /** Generous: a kubelet may take more than a minute to renew a mounted Secret. */
 const WAIT_TIMEOUT_MS = 240_000;
 
-/** What the node tests need, beside the programs. */
+/** What the node tests need besides programs. */
 export const NODE: Requirement = {
   name: `a cluster whose node has the image ${IMAGE_REPOSITORY}:${IMAGE_TAG}`,
   source:
@@ -44,7 +44,7 @@ export const NODE: Requirement = {
 export interface Pod {
   readonly name: string;
   readonly uid: string;
-  /** Of all containers together. */
+  /** The logs of all containers together. */
   readonly restarts: number;
 }
 
@@ -56,14 +56,14 @@ export interface Namespace {
   put(kind: 'secret' | 'configmap', name: string, entries: Readonly<Record<string, string>>): Promise<void>;
   /** `helm upgrade --install` of the chart with the image under test; returns what helm prints. */
   install(values: Readonly<Record<string, unknown>>, ...options: string[]): Promise<string>;
-  /** The pods of a label selector that are not on their way out. */
+  /** The pods of a label selector that are not terminating. */
   pods(selector: string): Promise<readonly Pod[]>;
-  /** Opens a port of this machine to a deployment's; closed with the namespace. */
+  /** Forwards a local port to a deployment; closed with the namespace. */
   forward(deployment: string, port: number): Promise<string>;
   remove(): Promise<void>;
 }
 
-/** A namespace that is not there yet, or is gone again once `remove` has ended. */
+/** Creates a new namespace; `remove` resolves once it is deleted. */
 export async function createNamespace(name: string): Promise<Namespace> {
   const kubeconfig = KUBECONFIG ?? '';
   const folder = mkdtempSync(join(tmpdir(), 'cluster-'));
@@ -91,7 +91,7 @@ export async function createNamespace(name: string): Promise<Namespace> {
         metadata: { name: object },
         [kind === 'secret' ? 'stringData' : 'data']: entries,
       };
-      // Server-side apply by one owner also drops the entries that are no longer there.
+      // Server-side apply by one field manager also drops the entries that were removed.
       await kubectl('apply', '--server-side', '--force-conflicts', '-f', write(`${object}.json`, manifest));
     },
 
@@ -145,13 +145,13 @@ export async function createNamespace(name: string): Promise<Namespace> {
   };
 }
 
-/** Asks until there is an answer. */
+/** Polls until the result is defined. */
 export async function eventually<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
   const deadline = Date.now() + WAIT_TIMEOUT_MS;
   for (;;) {
     const answer = await ask();
     if (answer !== undefined) return answer;
-    if (Date.now() > deadline) throw new Error(`never came: ${what}`);
+    if (Date.now() > deadline) throw new Error(`timed out waiting for ${what}`);
     await sleep(POLL_MS);
   }
 }

@@ -1,4 +1,4 @@
-/** Runs a real HTTP proxy that tunnels by CONNECT, or refuses to. */
+/** An HTTP proxy that tunnels by CONNECT, or refuses to. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
@@ -6,12 +6,12 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 export interface ConnectProxy {
   /** http://127.0.0.1:port */
   readonly url: string;
-  /** Where each tunnel was asked to, and with which authorization. */
+  /** The target and the proxy-authorization of each CONNECT request. */
   readonly tunnels: readonly { readonly to: string; readonly authorization: string | undefined }[];
   close(): Promise<void>;
 }
 
-/** @param status with which it answers in place of a tunnel. */
+/** @param status the response to CONNECT instead of a tunnel. */
 export async function startConnectProxy(status?: number): Promise<ConnectProxy> {
   const tunnels: { to: string; authorization: string | undefined }[] = [];
   const sockets = new Set<Socket>();

@@ -1,12 +1,12 @@
-/** Owns holding a process to its share of one core, by a cgroup of its own. Needs Linux and root. */
+/** Limits a process to a share of one core with a cgroup. Needs Linux and root. */
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Short against a measurement, so that a share is used evenly. */
+/** Short compared with a measurement, so that the share is used evenly. */
 const PERIOD_US = 20_000;
 const ROOT = '/sys/fs/cgroup';
 
-/** Both versions of cgroups: where groups are made, and which files say how much CPU one gets. */
+/** For cgroups v1 and v2: where groups are created, and which files set their CPU quota. */
 const VERSIONS = [
   {
     folder: join(ROOT, 'cpu'),
@@ -21,8 +21,9 @@ const VERSIONS = [
 ];
 
 /**
- * Holds a process to a share of one core until it ends.
- * @returns what takes its group away once it has ended, and may be called again until then; `undefined` where no group can be made.
+ * Limits a process to a share of one core until it exits.
+ * @returns a function that removes the group after the process has exited, safe to call repeatedly; `undefined` where no
+ * group can be created.
  */
 export function limitCpu(pid: number, share: number): (() => void) | undefined {
   for (const { folder, probe, files } of VERSIONS) {

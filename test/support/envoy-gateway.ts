@@ -1,4 +1,4 @@
-/** Owns a real Envoy Gateway without Kubernetes: its file provider on a folder, and an Envoy that it starts itself. */
+/** Runs a real Envoy Gateway without Kubernetes: its file provider reads a folder, and it starts Envoy itself. */
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -21,29 +21,30 @@ export const EGCTL: Requirement = {
   isMet: () => answers('egctl', ['version', '--remote=false']),
 };
 
-/** Envoy Gateway listens on these whatever its configuration says, so there is one per machine. */
+/** Envoy Gateway listens on these whatever its configuration says, so only one can run per machine. */
 const FIXED_PORTS = [8081, 18000, 18001, 18002, 19000, 19001, 19003];
 const START_TIMEOUT_MS = 90_000;
 
 export interface RunningEnvoyGateway {
   readonly envoyVersion: string;
-  /** Writes a file that is served from now on in place of the one of this name; within seconds. */
+  /** Writes or replaces a file of the file provider; it takes effect within seconds. */
   write(name: string, objects: readonly SampleObject[]): void;
   output(): string;
   stop(): Promise<void>;
 }
 
 /**
- * Serves objects, and waits until the gateway listens.
- * @param files by name what each file holds.
- * @param port of the Gateway's first listener.
+ * Starts Envoy Gateway with these objects, and waits until the Gateway listens.
+ * @param files the objects of each file, by file name.
+ * @param port the port of the Gateway's first listener.
  */
 export async function startEnvoyGateway(
   files: Readonly<Record<string, readonly SampleObject[]>>,
   port: number,
 ): Promise<RunningEnvoyGateway> {
   for (const fixed of FIXED_PORTS) {
-    if (await isOpen(fixed)) throw new Error(`port ${fixed} is taken: does another Envoy Gateway run here?`);
+    if (await isOpen(fixed))
+      throw new Error(`port ${fixed} is in use: is another Envoy Gateway running on this machine?`);
   }
   const folder = mkdtempSync(join(tmpdir(), 'envoy-gateway-'));
   const served = join(folder, 'served');
@@ -54,7 +55,7 @@ export async function startEnvoyGateway(
 
   const envoy = await findEnvoy();
   const envoyVersion = /\/(\d+\.\d+\.\d+)\//.exec(execFileSync(envoy, ['--version']).toString())?.[1] ?? '';
-  // Where Envoy Gateway looks before it would download one.
+  // Envoy Gateway searches here before it downloads an Envoy.
   const store = join(folder, 'data', 'envoy-versions', envoyVersion, 'bin');
   mkdirSync(store, { recursive: true });
   copyFileSync(envoy, join(store, 'envoy'));
@@ -71,7 +72,7 @@ export async function startEnvoyGateway(
     async stop() {
       const children = childrenOf(process.pid);
       await process.stop();
-      // Envoy Gateway ends its Envoy; one that it left behind would hold the ports.
+      // Envoy Gateway stops its Envoy; one left behind would keep the ports.
       for (const pid of children.filter(isAlive)) globalThis.process.kill(pid, 'SIGKILL');
       rmSync(folder, { recursive: true, force: true });
     },
@@ -83,7 +84,7 @@ export async function startEnvoyGateway(
       continue;
     }
     await gateway.stop();
-    throw new Error(`Envoy Gateway opens no port ${port}: ${process.output().slice(-3000)}`);
+    throw new Error(`Envoy Gateway does not open port ${port}: ${process.output().slice(-3000)}`);
   }
   return gateway;
 }
@@ -118,8 +119,8 @@ function gatewayConfig(folder: string, served: string, envoyVersion: string): ob
 }
 
 /**
- * A copy whose references to Services name Backends of its own namespace: Envoy Gateway's file provider has no
- * Services, and loses a policy's kind, by which alone a ReferenceGrant could let it into another namespace.
+ * A copy whose references to Services name Backends in its own namespace: Envoy Gateway's file provider has no
+ * Services, and drops the kind of a policy, which a ReferenceGrant to another namespace would need.
  */
 export function withBackends(object: SampleObject): SampleObject {
   const walk = (node: unknown, key: string): unknown => {
@@ -132,7 +133,7 @@ export function withBackends(object: SampleObject): SampleObject {
   return walk(object, '') as SampleObject;
 }
 
-/** What stands for a Service: a server at an address of this machine. */
+/** A Backend in place of a Service: a server at an address of this machine. */
 export function backendAt(
   namespace: string,
   name: string,

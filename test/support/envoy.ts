@@ -1,4 +1,4 @@
-/** Owns a real Envoy in front of the real service: the repository's envoy.yaml, an upstream that tells what reached it, and a client that may send what no client should. */
+/** Runs a real Envoy with envoy.yaml in front of the real service and an upstream that reports what reached it. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
@@ -32,9 +32,9 @@ export interface Sample {
   readonly connectionManager: YAMLMap;
   /** The settings of an HTTP filter. */
   httpFilter(name: string): YAMLMap;
-  /** Puts another HTTP filter before all others. */
+  /** Inserts another HTTP filter before all others. */
   addHttpFilterFirst(filter: unknown): void;
-  /** Puts another HTTP filter behind one that is there. */
+  /** Inserts another HTTP filter after an existing one. */
   addHttpFilterAfter(name: string, filter: unknown): void;
 }
 
@@ -71,14 +71,14 @@ function mapAt(document: Document, path: readonly (string | number)[]): YAMLMap 
 export const EXT_AUTHZ = 'envoy.filters.http.ext_authz';
 
 export interface Addresses {
-  /** gRPC addresses: each becomes an instance of the service. */
+  /** gRPC addresses, one per instance of the service. */
   readonly services: readonly string[];
   readonly upstream: string;
 }
 
 /**
- * Runs envoy.yaml with other addresses, or a variant of it. Its timeouts for a check are lifted too: on a machine
- * that is busy with other tests a check may well take longer, and what is tested is not that.
+ * Runs envoy.yaml with other addresses, or a variant of it. The timeouts of a check are raised: on a machine busy with
+ * other tests a check may take longer, which is not what these tests are about.
  */
 export function startSample(
   addresses: Addresses,
@@ -97,7 +97,7 @@ export function startSample(
   );
 }
 
-/** Runs a variant of envoy.yaml for as long as `use` needs it. */
+/** Runs a variant of envoy.yaml until `use` resolves. */
 export async function withSample(
   addresses: Addresses,
   change: ((sample: Sample) => void) | undefined,
@@ -111,16 +111,16 @@ export async function withSample(
   }
 }
 
-/** Gives a check and each of its tries so many seconds; envoy.yaml says 0.2 and 0.1. */
+/** Sets the timeout of a check and of each try, in seconds; envoy.yaml has 0.2 and 0.1. */
 export function setTimeouts({ httpFilter }: Sample, seconds: { check: number; oneTry: number }): void {
   const service = httpFilter(EXT_AUTHZ).get('grpc_service') as YAMLMap;
   service.set('timeout', `${seconds.check}s`);
   service.setIn(['initial_metadata', 0, 'value'], String(seconds.oneTry * 1000));
-  // Up to 1.40 Envoy takes this for the limit of a try as well, and 1.41 does not: what a test sees must not come of it.
+  // Envoy up to 1.40 applies this limit to each try as well, and 1.41 does not; tests must not depend on it.
   service.setIn(['retry_policy', 'retry_back_off', 'max_interval'], '20s');
 }
 
-/** The service with the sample configuration and the tests' secret. */
+/** Starts the service with the sample configuration and the test secret. */
 export function startSampleService(): Promise<RunningService> {
   return startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', SERVICE_CONFIG]);
 }
@@ -135,12 +135,12 @@ export interface SeenRequest {
 
 export interface Upstream {
   readonly address: string;
-  /** Every request so far, oldest first; upgrades and tunnels too. */
+  /** Every request so far, oldest first, including upgrades and tunnels. */
   readonly seen: readonly SeenRequest[];
   close(): Promise<void>;
 }
 
-/** An API that answers everything with what it saw, and echoes on WebSockets and tunnels without speaking their protocols. */
+/** An API that answers each request with what it received, and echoes bytes on WebSockets and tunnels. */
 export async function startUpstream(): Promise<Upstream> {
   const seen: SeenRequest[] = [];
   const note = (request: IncomingMessage): SeenRequest => {
@@ -183,7 +183,7 @@ export async function startUpstream(): Promise<Upstream> {
 export interface Sent {
   readonly method?: string;
   readonly path?: string;
-  /** Header lines in order; one name may stand several times, and a value may be any latin1 text. */
+  /** Header lines in order; names may repeat, and values are any latin1 text. */
   readonly headers?: readonly (readonly [name: string, value: string])[];
 }
 
@@ -191,7 +191,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: string;
-  /** What the upstream saw; `undefined` if the answer is not its own. */
+  /** What the upstream received; `undefined` if the answer came from Envoy. */
   readonly upstream: SeenRequest | undefined;
 }
 
@@ -215,7 +215,7 @@ export async function send(envoy: RunningEnvoy, sent: Sent = {}): Promise<Answer
   };
 }
 
-/** What comes of a request to switch protocols or to open a tunnel: the open connection, or the refusal's status. */
+/** The outcome of an upgrade or CONNECT request: the open connection, or the status of the denial. */
 export async function open(
   envoy: RunningEnvoy,
   sent: Sent,
@@ -236,7 +236,7 @@ export async function open(
     for (const event of ['upgrade', 'connect'] as const) {
       call.on(event, (response, socket) => {
         const status = response.statusCode ?? 0;
-        // Node also says `connect` when a tunnel was refused.
+        // Node emits `connect` for a refused tunnel as well.
         const isOpen = status < 300;
         if (!isOpen) socket.destroy();
         resolve({ status, socket: isOpen ? socket : undefined });
@@ -267,7 +267,7 @@ export function linesWith(request: SeenRequest | undefined, part: string): Recor
   return found;
 }
 
-/** Polls until something is there. The limit is for a machine that is busy with much else. */
+/** Polls until the result is defined. The limit is generous, for busy machines. */
 export async function eventually<T>(
   look: () => T | undefined | Promise<T | undefined>,
   limitSeconds = 60,
@@ -276,12 +276,12 @@ export async function eventually<T>(
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
-    if (Date.now() > deadline) throw new Error(`did not come to pass within ${limitSeconds} s`);
+    if (Date.now() > deadline) throw new Error(`condition not met within ${limitSeconds} s`);
     await sleep(20);
   }
 }
 
-/** Waits for the access log's line about a path that was requested once. */
+/** Waits for the access log line of a path that was requested once. */
 export function accessLogOf(envoy: RunningEnvoy, path: string): Promise<Readonly<Record<string, unknown>>> {
   return eventually(() => envoy.accessLog().find((line) => line['path'] === path));
 }

@@ -1,4 +1,4 @@
-/** Owns both sides of a gateway under test: the upstream that answers with what reached it, and the client. */
+/** Both sides of a gateway under test: the client, and an upstream that answers with what reached it. */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -13,12 +13,12 @@ export interface Arrived {
 
 export interface Upstream {
   readonly port: number;
-  /** How many requests reached it so far. */
+  /** The number of requests that have reached it. */
   count(): number;
   stop(): Promise<void>;
 }
 
-/** Starts an upstream that answers each request with 200 and with what it got, as JSON. */
+/** Starts an upstream that answers each request with 200 and the request as JSON. */
 export async function startUpstream(address = '127.0.0.1'): Promise<Upstream> {
   let arrivals = 0;
   const server = createServer((incoming, response) => {
@@ -50,11 +50,11 @@ interface Message {
 export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** `undefined`: the gateway answered by itself. */
+  /** `undefined` if the gateway answered itself. */
   readonly arrived: Arrived | undefined;
 }
 
-/** Sends a request over a connection of its own to the gateway at this port of loopback. */
+/** Sends a request on a new connection to the gateway at this port of loopback. */
 export async function send(port: number, message: Message = {}): Promise<Answer> {
   const { method = 'GET', path = '/', host = 'api.example.com', headers = {} } = message;
   const outgoing = request({
@@ -78,7 +78,7 @@ export async function send(port: number, message: Message = {}): Promise<Answer>
   };
 }
 
-/** The headers by which the upstream learns the outcome, or is deceived. */
+/** The headers that tell the upstream the outcome. */
 export function approovHeaders(arrived: Arrived | undefined): Record<string, unknown> {
   if (arrived === undefined) throw new Error('the request did not reach the upstream');
   return Object.fromEntries(
@@ -91,7 +91,7 @@ function readArrived(body: string): Arrived | undefined {
   return JSON.parse(body) as Arrived;
 }
 
-/** Repeats what may fail at first until `isDone`; with the last answer or error if it never is. */
+/** Retries until `isDone`, for at most 60 s; then returns the last value or throws the last error. */
 export async function poll<T>(attempt: () => Promise<T>, isDone: (value: T) => boolean): Promise<T> {
   const deadline = Date.now() + 60_000;
   for (;;) {

@@ -1,4 +1,4 @@
-/** Owns a real gRPC client of the service, speaking the proto files by the stock library. */
+/** A gRPC client of the service: proto/ and the stock library, independent of the codec under test. */
 import { fileURLToPath } from 'node:url';
 import { type ChannelCredentials, Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
@@ -18,7 +18,7 @@ function methodNamed(name: string): ServiceDefinition[string] {
   return method;
 }
 
-/** A CheckRequest as plain JSON with the proto's own field names. */
+/** A CheckRequest as plain JSON with the field names of the proto. */
 export type RequestJson = Readonly<Record<string, unknown>>;
 
 interface HeaderOption {
@@ -27,7 +27,7 @@ interface HeaderOption {
   readonly append_action: string;
 }
 
-/** A CheckResponse as the stock library reads it; absent parts are absent. */
+/** A CheckResponse as the stock library decodes it, without defaults. */
 export interface ResponseJson {
   readonly status?: { readonly code: number };
   readonly denied_response?: {
@@ -45,9 +45,9 @@ export interface ResponseJson {
 }
 
 export interface CheckClient {
-  /** Sends a request; rejects with a ServiceError if the RPC's own status is not OK. */
+  /** Sends a request; rejects with a ServiceError if the status of the RPC is not OK. */
   check(request: RequestJson, metadata?: Readonly<Record<string, string>>): Promise<ResponseJson>;
-  /** Sends bytes that may be no message at all. */
+  /** Sends bytes that need not be a valid message. */
   checkBytes(message: Buffer): Promise<ResponseJson>;
   close(): void;
 }
@@ -57,8 +57,8 @@ export function createCheckClient(
   target: string,
   channel: ChannelCredentials = credentials.createInsecure(),
 ): CheckClient {
-  // A connection of its own: by default clients of one target share one, even one that another has closed.
-  // And no address for a server name (RFC 6066 §3), which Node 26 refuses.
+  // By default clients of one target share a connection, even one that another client has closed. A server name must not
+  // be an address (RFC 6066 §3); Node 26 rejects one.
   const client = new Client(target, channel, {
     'grpc.use_local_subchannel_pool': 1,
     'grpc.ssl_target_name_override': 'localhost',
@@ -87,7 +87,7 @@ export function createCheckClient(
   };
 }
 
-/** The request for a GET with these headers, in the form that joins repeated ones. */
+/** A CheckRequest for a GET with these headers, in the `headers` map, where Envoy joins repeated ones. */
 export function requestWith(
   headers: Readonly<Record<string, string>>,
   http: Readonly<Record<string, unknown>> = {},
@@ -99,7 +99,7 @@ export function requestWith(
   };
 }
 
-/** The dynamic metadata as plain texts. */
+/** The dynamic metadata as strings. */
 export function metadataOf(response: ResponseJson): Readonly<Record<string, string | undefined>> {
   const fields = Object.entries(response.dynamic_metadata?.fields ?? {});
   return Object.fromEntries(fields.map(([key, value]) => [key, value.stringValue]));

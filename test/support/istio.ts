@@ -1,4 +1,4 @@
-/** Owns a real istiod on a Kubernetes API server, and the Envoy that it configures as an ingress gateway. */
+/** Runs a real istiod on a Kubernetes API server, and an Envoy that it configures as an ingress gateway. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ export const ISTIOCTL: Requirement = {
   source: 'a release of Istio',
   isMet: () => answers('istioctl', ['version', '--remote=false']),
 };
-/** Kubernetes takes no endpoint on loopback. */
+/** Kubernetes rejects endpoints on loopback. */
 export const MACHINE_ADDRESS: Requirement = {
   name: 'an IPv4 address besides loopback',
   source: 'a network interface that is up',
@@ -28,7 +28,7 @@ export const MACHINE_ADDRESS: Requirement = {
 
 const START_TIMEOUT_MS = 120_000;
 
-/** These filters are only in Istio's build of Envoy, and nobody here serves certificates. */
+/** Disables filters that only Istio's build of Envoy has. */
 const STOCK_ENVOY = {
   PILOT_ENABLE_ALPN_FILTER: 'false',
   PILOT_ENABLE_METADATA_EXCHANGE: 'false',
@@ -40,7 +40,7 @@ const STOCK_ENVOY = {
 export interface RunningIstio {
   readonly envoyVersion: string;
   istiodOutput(): string;
-  /** Everything in the configuration that Envoy got from istiod, at whatever depth, that has this name. */
+  /** Every object with this name in the configuration that Envoy received from istiod, at any depth. */
   configured(name: string): Promise<readonly SampleObject[]>;
   stop(): Promise<void>;
 }
@@ -50,7 +50,7 @@ interface GatewayPod {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Runs istiod on what is applied to the API server, and an Envoy that takes its configuration as that gateway's pod. */
+/** Starts istiod, which reads the API server, and an Envoy that gets its configuration as a pod of that gateway. */
 export async function startIstio(
   api: KubernetesApi,
   meshConfig: SampleObject,
@@ -130,7 +130,7 @@ function objectsNamed(node: unknown, name: string): SampleObject[] {
   return 'name' in node && node.name === name ? [node as SampleObject, ...below] : below;
 }
 
-/** What the istio-agent of a gateway's pod would write for its Envoy. */
+/** The bootstrap that istio-agent writes for the Envoy of a gateway pod. */
 function bootstrap({ namespace, labels }: GatewayPod, xdsPort: number): object {
   const http2 = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
   const socketAddress = (port: number) => ({ address: '127.0.0.1', port_value: port });
@@ -182,10 +182,10 @@ function bootstrap({ namespace, labels }: GatewayPod, xdsPort: number): object {
   };
 }
 
-/** An address of this machine that Kubernetes takes for a pod's. */
+/** An address of this machine that Kubernetes accepts as a pod's. */
 export function machineAddress(): string {
   const address = findMachineAddress();
-  if (address === undefined) throw new Error('this machine has only loopback');
+  if (address === undefined) throw new Error('this machine has no IPv4 address besides loopback');
   return address;
 }
 
@@ -194,7 +194,7 @@ function findMachineAddress(): string | undefined {
   return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
 }
 
-/** The pods behind a Service: one server at an address of this machine. */
+/** The EndpointSlice of a Service: one server at an address of this machine. */
 export function endpointsAt(
   namespace: string,
   service: string,

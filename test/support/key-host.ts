@@ -1,4 +1,4 @@
-/** Owns a real HTTPS server that gives out a JWK Set, or misbehaves as a test asks it to. */
+/** An HTTPS server that serves a JWK Set, or misbehaves as a test requires. */
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
@@ -13,12 +13,12 @@ export interface KeyHost {
   readonly port: number;
   /** The path of each request so far. */
   readonly requests: readonly string[];
-  /** How requests are answered from now on; a text is given out with status 200. */
+  /** Sets the answer to further requests; a string is a body with status 200. */
   answer(with_: string | Answer): void;
   close(): Promise<void>;
 }
 
-/** @param port 0 for any; a port that was in use before, for a host that comes back. */
+/** @param port 0 for a free port; an earlier port for a host that comes back. */
 export async function startKeyHost(
   certificate: Pick<Certificate, 'cert' | 'key'>,
   first: string | Answer = '',
@@ -49,7 +49,7 @@ export async function startKeyHost(
   };
 }
 
-/** Sends the client elsewhere. */
+/** Redirects the client. */
 export function redirectTo(location: string, status = 302): Answer {
   return (response) => response.writeHead(status, { location }).end();
 }

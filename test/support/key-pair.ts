@@ -1,4 +1,4 @@
-/** Owns key pairs of a keyset for tests: the public half as a JWK or PEM, the private half to sign tokens with by jose. */
+/** Key pairs for keysets: the public key as JWK or PEM, and the private key, with which jose signs tokens. */
 import {
   createPrivateKey,
   createPublicKey,
@@ -20,7 +20,7 @@ export interface KeyPair {
   ): Promise<string>;
 }
 
-/** As node:crypto names them: `generateKeyPair('ec', { namedCurve: 'P-256' })`. */
+/** Arguments as for node:crypto: `generateKeyPair('ec', { namedCurve: 'P-256' })`. */
 export function generateKeyPair(
   type: 'rsa' | 'ec' | 'ed25519' | 'x25519',
   options: { readonly modulusLength?: number; readonly namedCurve?: string } = {},
@@ -30,18 +30,18 @@ export function generateKeyPair(
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   });
-  // Not the generated objects themselves: on Node 20 one run in a few hangs for ever, where the garbage collector takes
-  // the job that made a key, and waits for its mutex, in the middle of the key's export as JWK.
+  // Not as KeyObjects: on Node 20 they sometimes deadlock, when the garbage collector frees the job that generated a key
+  // and waits for its mutex while the key is being exported as a JWK.
   return { publicKey: createPublicKey(pem.publicKey), privateKey: createPrivateKey(pem.privateKey) };
 }
 
-/** With no overload for each type. */
+/** Without an overload per key type. */
 const generatePem = generateKeyPairSync as (
   type: string,
   options: object,
 ) => { readonly publicKey: string; readonly privateKey: string };
 
-/** For ES256. */
+/** A key pair for ES256. */
 export function createKeyPair(kid: string): KeyPair {
   const { publicKey, privateKey } = generateKeyPair('ec', { namedCurve: 'P-256' });
   return {
@@ -57,7 +57,7 @@ export function createKeyPair(kid: string): KeyPair {
   };
 }
 
-/** A JWK Set (RFC 7517 §5) of these keys. */
+/** The JWK Set (RFC 7517 §5) of these keys. */
 export function jwkSet(...pairs: readonly KeyPair[]): string {
   return JSON.stringify({ keys: pairs.map(({ jwk }) => jwk) });
 }

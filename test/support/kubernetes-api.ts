@@ -1,4 +1,4 @@
-/** Owns a real Kubernetes API server for tests: kube-apiserver and etcd from PATH, or a throw-away cluster that is given. */
+/** Runs a real Kubernetes API server: kube-apiserver and etcd from PATH, or a given disposable cluster. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,12 +10,12 @@ import { type SampleObject, toManifest } from './sample-files.ts';
 
 const START_TIMEOUT_MS = 180_000;
 
-/** A throw-away cluster, such as one of kind, for machines without kube-apiserver and etcd: its kubeconfig file. */
+/** The kubeconfig file of a disposable cluster, such as one of kind, for machines without kube-apiserver and etcd. */
 const GIVEN_KUBECONFIG = process.env['PLATFORM_KUBECONFIG'];
 
-/** The Go modules whose CRDs the samples are made of, and the folder or file in each. */
+/** The Go modules with the CRDs that the samples use, and the folder or file in each. */
 const CRDS = {
-  // The experimental channel holds all of the standard one.
+  // The experimental channel includes the standard one.
   'gateway-api': { module: 'sigs.k8s.io/gateway-api@v1.6.1', path: 'config/crd/experimental' },
   'envoy-gateway': {
     module: 'github.com/envoyproxy/gateway@v1.9.1',
@@ -29,9 +29,9 @@ export type CrdSet = keyof typeof CRDS;
 
 export interface KubernetesApi {
   readonly kubeconfig: string;
-  /** Runs kubectl; with its output, whatever its exit code. */
+  /** Runs kubectl, and returns its output whatever its exit code. */
   kubectl(...args: string[]): Promise<{ readonly code: number; readonly output: string }>;
-  /** `kubectl apply`, with more options; an object that is refused is an error. */
+  /** `kubectl apply` with further options; throws if an object is rejected. */
   apply(objects: readonly SampleObject[], ...options: string[]): Promise<string>;
   stop(): Promise<void>;
 }
@@ -42,12 +42,12 @@ async function hasServer(): Promise<boolean> {
 
 const SERVER: Requirement = {
   name: 'kube-apiserver and etcd',
-  source: 'their releases, or PLATFORM_KUBECONFIG with a throw-away cluster',
+  source: 'their releases, or PLATFORM_KUBECONFIG of a disposable cluster',
   isMet: async () => GIVEN_KUBECONFIG !== undefined || (await hasServer()),
 };
 const GO: Requirement = {
   name: 'go',
-  source: 'https://go.dev/dl, for the CRDs, which come as Go modules',
+  source: 'https://go.dev/dl, to download the CRDs, which are in Go modules',
   isMet: () => answers('go', ['version']),
 };
 /** What `startKubernetesApi` needs. */
@@ -186,7 +186,7 @@ async function install(api: KubernetesApi, sets: readonly CrdSet[]): Promise<voi
 }
 
 async function crdFiles(module: string, path: string): Promise<string[]> {
-  // Not in this folder, whose go.mod would be asked.
+  // In another folder, since go would read the go.mod of this one.
   const answer = await runToolOrThrow('go', ['-C', tmpdir(), 'mod', 'download', '-json', module]);
   const { Dir: folder } = JSON.parse(answer) as { Dir: string };
   const source = join(folder, path);

@@ -1,4 +1,4 @@
-/** Owns a load of valid tokens through Envoy at Poisson arrivals, what became of each request, and an upstream that is not in the way. */
+/** Sends requests with valid tokens through Envoy at Poisson arrivals, and records the outcome of each. */
 import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,40 +7,39 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freshToken } from './token.ts';
 
 const REQUEST_TIMEOUT_MS = 30_000;
-/** Beyond it requests wait for a connection: a machine that stalls must not run out of ports. */
+/** Further requests wait for a connection, so that a stalled machine does not run out of ports. */
 const MAX_CONNECTIONS = 256;
 
 export interface Failure {
-  /** Its place among those sent, from 0; the path is `/orders/<index>`, so that Envoy's access log tells of it. */
+  /** The number of the request, from 0; its path is `/orders/<index>`, to find it in Envoy's access log. */
   readonly index: number;
-  /** The status, or the code of the error. */
+  /** The HTTP status, or the code of the error. */
   readonly result: string;
 }
 
 export interface LoadResult {
   readonly sent: number;
-  /** How many a second came out of it. */
+  /** Requests per second achieved. */
   readonly rate: number;
-  /** Everything that did not come back as 200. */
+  /** Every request without a 200 response. */
   readonly failures: readonly Failure[];
 }
 
 export interface Load {
-  /** Requests so far. */
+  /** Requests sent so far. */
   readonly sent: number;
-  /** Those that have come to an end. */
+  /** Requests completed, successful or not. */
   readonly ended: number;
-  /** The indexes of those that are on the way. */
+  /** The indexes of the requests in flight. */
   open(): readonly number[];
-  /** Sends nothing more, and waits for what is on the way. */
+  /** Stops sending, and waits for the requests in flight. */
   stop(): Promise<LoadResult>;
 }
 
 /**
- * Sends requests, each with a valid token of its own, at random moments that do not depend on the answers: so do many
- * clients that know nothing of each other.
- * @param port of Envoy's listener.
- * @param perSecond how many on average.
+ * Sends requests, each with a new valid token, at random times independent of the answers, as many independent clients do.
+ * @param port the port of Envoy's listener.
+ * @param perSecond the average rate.
  */
 export function startLoad(port: number, perSecond: number): Load {
   const agent = new Agent({ keepAlive: true, maxSockets: MAX_CONNECTIONS });
@@ -89,7 +88,7 @@ export function startLoad(port: number, perSecond: number): Load {
   };
 }
 
-/** Between the arrivals of a Poisson process lie exponential gaps. */
+/** The gaps between the arrivals of a Poisson process are exponentially distributed. */
 function gapMs(perSecond: number): number {
   return (-Math.log(1 - Math.random()) / perSecond) * 1000;
 }
@@ -121,7 +120,7 @@ export interface PlainUpstream {
   close(): Promise<void>;
 }
 
-/** An API that answers 200 to everything and never closes a connection, so that no failure is its own. */
+/** An API that answers 200 to everything and never closes a connection, so that it causes no failure. */
 export async function startPlainUpstream(): Promise<PlainUpstream> {
   const server = createServer((incoming, response) => {
     incoming.resume();

@@ -6,22 +6,22 @@ const dropParameters: Step = (path) => path.replaceAll(/;[^/]*/g, '');
 const backslashesToSlashes: Step = (path) => path.replaceAll('\\', '/');
 const foldCase: Step = (path) => path.toLowerCase();
 const cutAtNul: Step = (path) => path.split('\0')[0] ?? '';
-/** Windows ignores dots and spaces at the end of a name, and controls are white space to some. */
+/** Windows ignores trailing dots and spaces in a name, and some servers treat control characters as white space. */
 const trimSegments: Step = (path) =>
   path
     .split('/')
     .map((segment) => (/^\s*\.{1,2}\s*$/.test(segment) ? segment.trim() : segment.replace(/[\s.]+$/, '')))
     .join('/');
 
-/** Percent-decoding to bytes, one latin1 character each; what is no escape stays. */
+/** Percent-decoding to bytes, one latin1 character each; text that is not an escape stays. */
 const decode: Step = (path) =>
   path.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 
-/** IIS's own escapes, of UTF-16 units; full-width forms become ASCII as by its best-fit mapping. */
+/** The %u escapes of IIS (UTF-16 units); full-width forms become ASCII, as in its best-fit mapping. */
 const decodeUnicodeEscapes: Step = (path) =>
   path.replaceAll(/%u([0-9a-f]{4})/gi, (_, hex: string) => asciiOf(Number.parseInt(hex, 16)));
 
-/** UTF-8 of two or three bytes read without the check that it is the shortest form (RFC 3629 section 3). */
+/** Two- and three-byte UTF-8 decoded without the shortest-form check (RFC 3629 section 3). */
 const decodeOverlong: Step = (path) =>
   path
     .replaceAll(/([\xc0-\xdf])([\x80-\xbf])/g, (_, first: string, second: string) =>
@@ -42,7 +42,7 @@ function asciiOf(codePoint: number): string {
   return String.fromCodePoint(isFullWidth ? codePoint - 0xfee0 : codePoint);
 }
 
-/** RFC 3986 section 5.2.4, with empty segments left out as by a file system. */
+/** Removes dot segments (RFC 3986 section 5.2.4) and empty ones, as a file system does. */
 const resolveDots: Step = (path) => {
   const kept: string[] = [];
   for (const segment of path.split('/')) {
@@ -80,7 +80,7 @@ const MODELS: Readonly<Record<string, readonly Step[]>> = {
 
 export interface PathReader {
   readonly name: string;
-  /** The resource that a request path names, its query aside. */
+  /** The resource that a request path names, without its query. */
   read(path: string): string;
 }
 
@@ -89,7 +89,7 @@ export const PATH_READERS: readonly PathReader[] = Object.entries(MODELS).map(([
   read: (path) => resolveDots(steps.reduce((read, step) => step(read), path.split('?')[0] ?? '')),
 }));
 
-/** Ways to write `..`; each is that to at least one server that is or was in use. */
+/** Spellings of `..`, each understood by at least one server that is or was in use. */
 const PARENTS = [
   ...['..', '.%2e', '%2e%2e', '%2E%2E', '%252e%252e', '%25252e%25252e'],
   ...['..;', '%2e%2e;', '..;x=y', '%2e%2e;x=/', '..%3b', '%2e%2e%3Bx', ';/..', '.;/..;'],
@@ -109,15 +109,15 @@ const PARENTS = [
   ],
 ];
 
-/** Ways to write the `/` around it. */
+/** Spellings of the `/` around it. */
 const SLASHES = [
   ...['/', '//', '/./', '\\', '/\\', '%2f', '%5c', '%252f', '%255c'],
   ...['%c0%af', '%c1%9c', '%u002f', '%u2215', '\xc0\xaf', ';/', '/;/'],
 ];
 
 /**
- * Every spelling of `open/../target` that these give.
- * @param opens paths that anybody may ask for.
+ * Every spelling of `open/../target` with these.
+ * @param opens paths that need no token.
  */
 export function escapingPaths(opens: readonly string[], target: string): string[] {
   const pairs = SLASHES.flatMap((slash) => [

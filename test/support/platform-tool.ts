@@ -1,4 +1,4 @@
-/** Owns running the platforms' own programs, found on PATH: to their end, or in the background. */
+/** Runs the programs of platforms from PATH, to completion or in the background. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ interface Finished {
   readonly output: string;
 }
 
-/** Runs a program to its end; with its output, stderr after stdout, whatever its exit code. */
+/** Runs a program to completion, and returns its output, stdout before stderr, whatever its exit code. */
 export async function runTool(tool: string, args: readonly string[]): Promise<Finished> {
   try {
     const { stdout, stderr } = await run(tool, args, { maxBuffer: 64 * 1024 * 1024 });
@@ -25,7 +25,7 @@ export async function runTool(tool: string, args: readonly string[]): Promise<Fi
   }
 }
 
-/** Like `runTool`, but an exit code other than 0 is an error. */
+/** Like `runTool`, but throws on a non-zero exit code. */
 export async function runToolOrThrow(tool: string, args: readonly string[]): Promise<string> {
   const { code, output } = await runTool(tool, args);
   if (code !== 0) throw new Error(`${tool} ${args[0]} ended with ${code}: ${output.trim().slice(-2000)}`);
@@ -37,7 +37,7 @@ export interface RunningTool {
   /** All of stdout and stderr so far. */
   output(): string;
   isRunning(): boolean;
-  /** SIGTERM, and SIGKILL for one that does not listen. */
+  /** Sends SIGTERM, then SIGKILL if the program does not exit. */
   stop(): Promise<void>;
 }
 
@@ -47,7 +47,7 @@ function killRunning(): void {
   for (const child of running) child.kill('SIGKILL');
 }
 
-// A suite that times out never gets to `stop`: vitest then ends this process, by a signal too.
+// A suite that times out never calls `stop`; vitest then ends this process, possibly by a signal.
 process.once('exit', killRunning);
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.once(signal, () => {
@@ -91,15 +91,21 @@ export function startTool(
   };
 }
 
+/** Ports are chosen in a range of this worker's own, so that test files that run side by side never choose the same. */
+const FIRST_PORT = 20_000;
+const RANGE = 750;
+const RANGES = 16;
+const workerIndex = Number(process.env['VITEST_POOL_ID'] ?? 0) % RANGES;
 const handedOut = new Set<number>();
 
 /**
- * A port that nobody listens on, for programs that cannot choose one themselves. It lies below the ports that systems
- * give to outgoing connections, one of which might else take it before the program does.
+ * A free port, for programs that cannot choose one themselves. It is below the ephemeral ports, so that no outgoing
+ * connection takes it before the program does.
  */
 export async function freePort(): Promise<number> {
+  const first = FIRST_PORT + workerIndex * RANGE;
   for (;;) {
-    const port = randomInt(20_000, 32_000);
+    const port = randomInt(first, first + RANGE);
     if (handedOut.has(port)) continue;
     const server = createServer();
     const outcome = await new Promise<'free' | 'taken'>((resolve) => {

@@ -1,4 +1,4 @@
-/** Owns the built command line as a real process. `npm test` builds it first. */
+/** Runs the built command line as a process. `npm test` builds it first. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** Runs a command to its end. The environment is only what is given, and PATH. */
+/** Runs a command to completion. Its environment is `env` and PATH. */
 export async function runCli(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
@@ -31,7 +31,7 @@ export interface RunningService {
   /** host:port of the admin pages. */
   readonly admin: string;
   readonly pid: number;
-  /** Every line of stdout so far that is JSON. */
+  /** Every JSON line of stdout so far. */
   logLines(): readonly Readonly<Record<string, unknown>>[];
   /** All of stdout and stderr so far. */
   output(): string;
@@ -40,7 +40,7 @@ export interface RunningService {
   signal(name: NodeJS.Signals): void;
   /** Resolves with the exit code. */
   readonly ended: Promise<number | null>;
-  /** Ends it now, drained or not. */
+  /** Ends it at once with SIGKILL. */
   kill(): Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export async function startServe(
   const lines = (): Record<string, unknown>[] =>
     stdout()
       .split('\n')
-      // What follows the last line's end is no whole line yet.
+      // The rest is not a complete line yet.
       .slice(0, -1)
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -70,7 +70,7 @@ export async function startServe(
       if (line !== undefined) resolve(line);
     };
     child.stdout?.on('data', look);
-    void ended.then((code) => reject(new Error(`serve ended with ${code}: ${stderr()}`)));
+    void ended.then((code) => reject(new Error(`serve exited with ${code}: ${stderr()}`)));
   });
   return {
     grpc: String(serving['grpc']),
@@ -88,7 +88,7 @@ export async function startServe(
   };
 }
 
-/** Starts a command and waits for nothing. */
+/** Starts a command without waiting for it. */
 export function spawnCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
   return spawn(process.execPath, [CLI, ...args], {
     env: { PATH: process.env['PATH'], ...env },
@@ -96,7 +96,7 @@ export function spawnCli(args: readonly string[], env: Readonly<Record<string, s
   });
 }
 
-/** All that a stream has said so far. */
+/** Collects the text of a stream so far. */
 export function collect(stream: NodeJS.ReadableStream | null): () => string {
   let text = '';
   stream?.on('data', (chunk: Buffer) => {

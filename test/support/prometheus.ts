@@ -1,4 +1,4 @@
-/** Owns the tests' reading of rules, dashboard and metrics: which metrics and labels an expression names, and which the service has. */
+/** Reads rules, dashboard and metrics: which metrics and labels a PromQL expression names, and which the service exposes. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
@@ -15,7 +15,7 @@ export const RULE_TESTS = readdirSync(PROMETHEUS_FOLDER)
 const RUNBOOK = fileURLToPath(new URL('../../docs/runbook.md', import.meta.url));
 const DASHBOARD = fileURLToPath(new URL('../../deploy/grafana/dashboard.json', import.meta.url));
 
-/** Labels that Prometheus itself gives to what it scrapes. */
+/** Labels that Prometheus adds to what it scrapes. */
 const TARGET_LABELS = ['job', 'instance', 'namespace'];
 
 const SOURCE = 'a release of Prometheus, or the package prometheus of Debian or Homebrew';
@@ -71,7 +71,7 @@ export function readDashboard(): Dashboard {
   return JSON.parse(readFileSync(DASHBOARD, 'utf8')) as Dashboard;
 }
 
-/** A dashboard's expression as Prometheus gets it when everything is chosen. */
+/** A dashboard expression as Prometheus receives it when every variable is set to all. */
 export function withoutVariables(expr: string): string {
   return expr
     .replaceAll('$__rate_interval', '1m')
@@ -79,7 +79,7 @@ export function withoutVariables(expr: string): string {
     .replaceAll(/\$(namespace|job|instance|policy)\b/g, '.*');
 }
 
-/** The sections of the runbook: text by heading. */
+/** The text of each section of the runbook, by heading. */
 export function runbookSections(): ReadonlyMap<string, string> {
   const [, ...sections] = readFileSync(RUNBOOK, 'utf8').split(/^## /m);
   return new Map(
@@ -90,16 +90,16 @@ export function runbookSections(): ReadonlyMap<string, string> {
   );
 }
 
-/** Every name of a metric of Envoy that the runbook lists. */
+/** Every Envoy metric that the runbook lists. */
 export function documentedEnvoyNames(): string[] {
   const section = runbookSections().get("Names of Envoy's metrics") ?? '';
   return [...section.matchAll(/`(envoy_\w+)`/g)].map(([, name = '']) => name);
 }
 
-/** By metric its labels, and the values that each has. A metric without a sample yet has none. */
+/** The labels of each metric and their values. A metric without samples has none. */
 export type Exposition = ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>>;
 
-/** Reads the text format. A histogram's samples count under their own names, also before it has any. */
+/** Parses the text format. The series of a histogram are listed under their own names, even without samples. */
 export function parseExposition(text: string): Exposition {
   const metrics = new Map<string, Map<string, Set<string>>>();
   const labelsOf = (name: string): Map<string, Set<string>> => {
@@ -162,7 +162,7 @@ function parseMatchers(text: string): Matcher[] {
   );
 }
 
-/** The names that a selector picks out of some. */
+/** The names that a selector matches. */
 export function namesPicked(selector: Selector, names: readonly string[]): string[] {
   if (selector.name !== undefined) return names.filter((name) => name === selector.name);
   const matchers = selector.matchers.filter(({ label }) => label === '__name__');
@@ -174,7 +174,7 @@ function matches({ operator, value }: Matcher, text: string): boolean {
   return operator.startsWith('!') ? !isMatch : isMatch;
 }
 
-/** What an expression asks for that is not there, in words; nothing if all is. */
+/** Describes each metric, label or label value in an expression that does not exist. */
 export function unknownIn(
   expr: string,
   known: {
@@ -197,7 +197,7 @@ function unknownLabels(
   { name, matchers }: Selector,
   labels: ReadonlyMap<string, ReadonlySet<string>>,
 ): string[] {
-  // Without a sample there is nothing to compare with.
+  // Without samples there are no labels to compare with.
   if (labels.size === 0) return [];
   return matchers
     .filter(({ label }) => !TARGET_LABELS.includes(label))
@@ -206,13 +206,13 @@ function unknownLabels(
     .map(({ label, operator, value }) => `${name} has no ${label}${operator}"${value}"`);
 }
 
-/** A matcher for each word of `a|b`, so that one good word does not hide a bad one. */
+/** One matcher per alternative of `a|b`, so that a known value does not hide an unknown one. */
 function alternatives(matcher: Matcher): Matcher[] {
   if (matcher.operator !== '=~' || !/^[\w|]+$/.test(matcher.value)) return [matcher];
   return matcher.value.split('|').map((value) => ({ ...matcher, value }));
 }
 
-/** The real service after checks of every kind that rules and dashboard ask about: a policy per mode, good tokens and bad. */
+/** Starts the service and sends checks of every kind that rules and dashboard query: each mode, valid and invalid tokens. */
 export async function startSeasonedService(configFile: string): Promise<RunningService> {
   const service = await startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', configFile]);
   const client = createCheckClient(service.grpc);
@@ -226,7 +226,7 @@ export async function startSeasonedService(configFile: string): Promise<RunningS
         await client.check({ attributes: { ...attributes, context_extensions: { approov_policy: policy } } });
       }
     }
-    // Not a message: an internal error of no policy.
+    // Does not decode: an internal error without a policy.
     await client.checkBytes(Buffer.from([0xff]));
   } finally {
     client.close();
@@ -234,7 +234,7 @@ export async function startSeasonedService(configFile: string): Promise<RunningS
   return service;
 }
 
-/** A configuration with a policy of each mode. */
+/** A configuration with one policy per mode. */
 export const SEASONED_CONFIG = `policies:
   default: {mode: enforce}
   trial: {mode: observe}

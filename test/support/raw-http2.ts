@@ -1,4 +1,4 @@
-/** Owns a peer that writes HTTP/2 frames by hand, as no well-behaved client would. */
+/** A peer that writes raw HTTP/2 frames, valid or not. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -51,19 +51,19 @@ export function checkHeaders(fields: Readonly<Record<string, string>> = {}): Buf
   );
 }
 
-/** Of a call of Check. */
+/** The default header block of a call of Check. */
 export const CHECK_HEADERS = checkHeaders();
 
-/** A message without a field, framed as gRPC does: a request that says nothing. */
+/** An empty gRPC message: a CheckRequest without fields. */
 export const EMPTY_MESSAGE = Buffer.alloc(5);
 
-/** A name or value in a header block (RFC 7541 §5.2), never Huffman. */
+/** A name or value in a header block (RFC 7541 §5.2), without Huffman coding. */
 export function literal(value: string): Buffer {
   const bytes = Buffer.from(value, 'latin1');
   return Buffer.concat([prefixed(bytes.length), bytes]);
 }
 
-/** RFC 7541 §5.1, with a prefix of 7 bits. */
+/** An integer with a 7-bit prefix (RFC 7541 §5.1). */
 function prefixed(value: number): Buffer {
   if (value < 127) return Buffer.of(value);
   const bytes = [127];
@@ -72,7 +72,7 @@ function prefixed(value: number): Buffer {
   return Buffer.from([...bytes, rest]);
 }
 
-/** A whole header block as one HEADERS frame and, where it is long, CONTINUATION frames. */
+/** A header block as one HEADERS frame and as many CONTINUATION frames as it needs. */
 export function headersFrames(stream: number, block: Buffer, flags = 0): Buffer {
   const parts: Buffer[] = [];
   for (let from = 0; from < block.length; from += MAX_PAYLOAD) {
@@ -84,12 +84,12 @@ export function headersFrames(stream: number, block: Buffer, flags = 0): Buffer 
   return Buffer.concat(parts);
 }
 
-/** Client streams are odd. */
+/** Streams opened by a client have odd ids (RFC 9113 §5.1.1). */
 export function streamNumber(index: number): number {
   return index * 2 + 1;
 }
 
-/** Many frames in one go. */
+/** Many frames in one buffer. */
 export function times(count: number, make: (index: number) => Buffer): Buffer {
   return Buffer.concat(Array.from({ length: count }, (_, index) => make(index)));
 }
@@ -102,14 +102,14 @@ interface ReceivedFrame {
 }
 
 export interface RawPeer {
-  /** Every frame so far. */
+  /** Every frame received so far. */
   received(type: number): readonly ReceivedFrame[];
   readonly isClosed: boolean;
-  /** Writes, at the pace at which the other side takes it; to a closed connection it does nothing. */
+  /** Writes at the pace of the reader; does nothing on a closed connection. */
   write(...parts: readonly Uint8Array[]): Promise<void>;
-  /** Resolves when the other side has ended the connection. */
+  /** Resolves when the peer has closed the connection. */
   readonly closed: Promise<unknown>;
-  /** Reads no more from now on. */
+  /** Stops reading. */
   stopReading(): void;
   destroy(): void;
 }
@@ -138,7 +138,7 @@ export async function connectRaw(address: string): Promise<RawPeer> {
     isClosed = true;
   });
   await once(socket, 'connect');
-  // A reset by the other side is one of the good ends.
+  // A reset by the peer is an expected end.
   socket.on('error', () => undefined);
   return {
     received: (type) => frames.filter((each) => each.type === type),
@@ -152,7 +152,7 @@ export async function connectRaw(address: string): Promise<RawPeer> {
         if (socket.write(part)) continue;
         await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), closed]);
       }
-      // Between two floods it is another's turn.
+      // Yields to other work between two floods.
       await sleep(0);
     },
     stopReading: () => void socket.pause(),

@@ -1,4 +1,4 @@
-/** Owns what tests of deploy/ need besides Node, and the loud words where it is not there. */
+/** Programs that tests need besides Node, and a loud notice where one is missing. */
 import { runTool } from './platform-tool.ts';
 
 export interface Requirement {
@@ -12,7 +12,7 @@ function program(tool: string, args: readonly string[], source: string, name = t
   return { name, source, isMet: () => answers(tool, args) };
 }
 
-/** Does a program run, and end well? */
+/** Whether a program runs and exits with 0. */
 export async function answers(tool: string, args: readonly string[]): Promise<boolean> {
   try {
     return (await runTool(tool, args)).code === 0;
@@ -42,9 +42,9 @@ export const COMPOSE = program('docker', ['compose', 'version'], 'Docker', 'dock
 export const DOCKER_ENGINE = program('docker', ['info'], 'Docker, and it must run', 'a docker engine');
 
 /**
- * Says on stderr what is missing and what is not proved without it.
- * @param proof what the suite would prove.
- * @returns what the suite's title ends with: nothing if all is there.
+ * Reports missing requirements on stderr.
+ * @param proof what the suite verifies, as a clause that begins with "that".
+ * @returns the suffix for the title of the suite; empty if nothing is missing.
  */
 export async function unmet(requirements: readonly Requirement[], proof: string): Promise<string> {
   const missing: Requirement[] = [];
@@ -53,6 +53,6 @@ export async function unmet(requirements: readonly Requirement[], proof: string)
   }
   if (missing.length === 0) return '';
   const sources = missing.map(({ name, source }) => `${name} (${source})`).join(', ');
-  process.stderr.write(`\nSKIPPED, missing: ${sources}. Without: ${proof}.\n\n`);
+  process.stderr.write(`\nSKIPPED, missing: ${sources}. Not verified: ${proof}.\n\n`);
   return ` (SKIPPED, missing: ${sources})`;
 }

@@ -1,4 +1,4 @@
-/** Owns instances of the service that come back under the address they had, as those behind a name do. */
+/** Instances of the service that restart at the same address, as behind a DNS name. */
 import type { RunningEnvoy } from '../../scripts/envoy.mjs';
 import { eventually } from './envoy.ts';
 import { freePort } from './platform-tool.ts';
@@ -6,15 +6,15 @@ import { type RunningService, startServe } from './process.ts';
 import { SECRET } from './token.ts';
 
 export interface CheckServer {
-  /** The one that runs now. */
+  /** The current process. */
   service(): RunningService;
-  /** Starts it again, after its end. */
+  /** Starts it again after it has exited. */
   start(): Promise<void>;
-  /** Ends it by SIGTERM, and starts it again. Resolves with the exit code of the one that ended. */
+  /** Stops it with SIGTERM and starts it again. Resolves with the exit code. */
   restart(): Promise<number | null>;
 }
 
-/** @param args of `serve`. */
+/** @param args the arguments of `serve`. */
 export async function startCheckServer(args: readonly string[] = []): Promise<CheckServer> {
   const address = `127.0.0.1:${await freePort()}`;
   const start = () => startServe({ APPROOV_BASE64_SECRET: SECRET, APPROOV_GRPC_LISTEN: address }, args);
@@ -33,13 +33,13 @@ export async function startCheckServer(args: readonly string[] = []): Promise<Ch
   };
 }
 
-/** Waits until Envoy's health checks see so many instances up. */
+/** Waits until Envoy's health checks see this number of healthy instances. */
 export async function healthyInstances(envoy: RunningEnvoy, count: number): Promise<void> {
   const name = 'cluster.approov_authz.membership_healthy';
   await eventually(async () => (await envoy.stats(name))[name] === count || undefined);
 }
 
-/** Restarts one instance after the other, each when Envoy has seen the one before come back. */
+/** Restarts the instances one by one, each once Envoy sees the previous one healthy again. */
 export async function restartAll(
   envoy: RunningEnvoy,
   instances: readonly CheckServer[],

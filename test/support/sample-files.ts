@@ -1,4 +1,4 @@
-/** Owns reading the sample files of deploy/ as the objects that users apply, and their copies with other ports. */
+/** Reads the sample files of deploy/ as objects, and copies them with other ports. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,7 @@ export interface SampleObject {
     readonly namespace?: string;
     readonly labels?: Readonly<Record<string, string>>;
   };
-  // biome-ignore lint/suspicious/noExplicitAny: the tests look into objects of many schemas
+  // biome-ignore lint/suspicious/noExplicitAny: the tests read objects of many schemas
   readonly [field: string]: any;
 }
 
@@ -30,7 +30,7 @@ export function sampleFiles(folder: string): string[] {
     .sort();
 }
 
-/** Every document of a sample file; a syntax error or a repeated key is an error. */
+/** Every document of a sample file; throws on a syntax error or a repeated key. */
 export function readSample(folder: string, file: string): SampleObject[] {
   return parseObjects(readFileSync(join(DEPLOY, folder, file), 'utf8'), `${folder}/${file}`);
 }
@@ -43,14 +43,14 @@ export function parseObjects(yaml: string, source: string): SampleObject[] {
   });
 }
 
-/** Is it applied to a cluster, or read by a program such as Helm or the service itself? */
+/** Whether it is applied to a cluster, rather than read by a program such as Helm or the service itself. */
 export function isKubernetesObject(object: SampleObject): boolean {
   return object.apiVersion !== undefined && object.kind !== undefined;
 }
 
 /**
- * A copy in which every port of the table has another number; nothing else is touched.
- * @param ports by the number in the sample the one to use.
+ * A copy with other port numbers and no other change.
+ * @param ports the port to use for each port in the sample.
  */
 export function withPorts(object: SampleObject, ports: Readonly<Record<number, number>>): SampleObject {
   const walk = (node: unknown, key: string): unknown => {
@@ -64,7 +64,7 @@ export function withPorts(object: SampleObject, ports: Readonly<Record<number, n
   return walk(object, '') as SampleObject;
 }
 
-/** One YAML text that `kubectl apply -f` and file providers read (JSON is YAML). */
+/** One YAML document stream for `kubectl apply -f` and file providers (JSON is YAML). */
 export function toManifest(objects: readonly SampleObject[]): string {
   return objects.map((object) => `---\n${JSON.stringify(object)}\n`).join('');
 }

@@ -1,4 +1,4 @@
-/** Owns the real service as a platform's samples configure it. */
+/** Runs the service as the samples of a platform configure it. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,8 +10,8 @@ import { readSample } from './sample-files.ts';
 import { SECRET } from './token.ts';
 
 /**
- * Runs the service with the configuration in the chart values of a folder of deploy/, and the tests' secret. The values
- * observe; here `limited` limits, as its users set it in the end.
+ * Runs the service with the configuration in the chart values of a folder of deploy/, and the test secret. The values
+ * only observe; here the policy `limited` is in mode `limit`, as after the rollout.
  * @param address host:port of the gRPC listener.
  */
 export async function startConfiguredService(
@@ -31,7 +31,7 @@ export async function startConfiguredService(
   return service;
 }
 
-/** The policies and routes in the chart values of a folder of deploy/, as the service reads them. */
+/** The policies and routes in the chart values of a folder of deploy/, as the service parses them. */
 export function samplePolicyTable(folder: string): PolicyTable {
   const [values] = readSample(folder, 'approov-values.yaml');
   const { config, problems } = parseConfig(stringify(values?.['config']), { APPROOV_BASE64_SECRET: SECRET });

@@ -1,4 +1,4 @@
-/** Owns minting tokens for tests, by node:crypto alone so that no code under test signs what it verifies. */
+/** Signs tokens with node:crypto alone, so that no code under test verifies its own output. */
 import { createHmac, randomBytes } from 'node:crypto';
 
 export const SECRET_BYTES = Buffer.alloc(64, 'test secret of 64 bytes ');
@@ -12,7 +12,7 @@ interface MintOptions {
   readonly secret?: Buffer;
 }
 
-/** An HS256, HS384 or HS512 token, by its header's `alg`. */
+/** An HS256, HS384 or HS512 token, as `alg` in its header says. */
 export function mintToken(claims: unknown, { header = {}, secret = SECRET_BYTES }: MintOptions = {}): string {
   const fullHeader: Readonly<Record<string, unknown>> = { alg: 'HS256', typ: 'JWT', ...header };
   const signingInput = [fullHeader, claims].map((part) => base64url(JSON.stringify(part))).join('.');

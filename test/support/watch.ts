@@ -1,4 +1,4 @@
-/** Owns the watch over a service that is ill-treated: its memory, its calls in flight, and whether other clients get their answers. */
+/** Observes a service under hostile traffic: memory, open files, calls in flight, and answers to other clients. */
 import { fileURLToPath } from 'node:url';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
 import { createCheckClient, metadataOf, requestWith } from './grpc-client.ts';
@@ -11,13 +11,13 @@ const DEFINITION = loadSync('envoy/service/auth/v3/external_auth.proto', {
 });
 const { Check } = DEFINITION['envoy.service.auth.v3.Authorization'] as ServiceDefinition;
 
-/** The bytes of a check of a request with these headers. */
+/** The encoded CheckRequest for a request with these headers. */
 export function checkMessage(headers: Readonly<Record<string, string>>): Buffer {
   if (Check === undefined) throw new Error('proto/ has no Check');
   return Check.requestSerialize(requestWith(headers));
 }
 
-/** Of the client that is watched. */
+/** The least number of checks that the other client makes. */
 const MIN_ANSWERS = 20;
 
 export interface Watch {
@@ -26,7 +26,7 @@ export interface Watch {
   memory(): Promise<number>;
   openFiles(): Promise<number>;
   cancelled(cause: 'cancelled' | 'deadline'): Promise<number>;
-  /** The reasons that another client is given, who asks with valid tokens all the while that something happens, and 20 times at least. */
+  /** Sends checks with valid tokens from another client while something happens, at least 20; returns their reasons. */
   reasonsDuring(something: () => Promise<void>): Promise<ReadonlySet<string | undefined>>;
 }
 
@@ -58,7 +58,7 @@ export function watchService(service: RunningService): Watch {
       });
       await asking;
       client.close();
-      // New connections are taken too.
+      // New connections are accepted too.
       const late = createCheckClient(service.grpc);
       await ask(late).finally(() => late.close());
       return reasons;

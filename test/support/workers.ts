@@ -1,4 +1,4 @@
-/** Owns what is seen of workers from outside: on the admin page, and in the system's list of processes. */
+/** Observes workers from outside: on the admin page, and in the process list. */
 import { readFileSync } from 'node:fs';
 import { expect, vi } from 'vitest';
 import { readReadyz } from './admin-pages.ts';
@@ -6,7 +6,7 @@ import type { RunningService } from './process.ts';
 
 const PATIENCE = { timeout: 25_000, interval: 100 };
 
-/** Waits until so many workers are ready, and says which. */
+/** Waits until this number of workers is ready, and returns their pids. */
 export async function readyWorkers(running: Pick<RunningService, 'admin'>, count = 2): Promise<number[]> {
   return vi.waitFor(async () => {
     const { components } = await readReadyz(running.admin);
@@ -16,7 +16,7 @@ export async function readyWorkers(running: Pick<RunningService, 'admin'>, count
   }, PATIENCE);
 }
 
-/** A process that has ended, and whose parent has not taken note of it, is not alive. */
+/** Whether a process runs; a zombie does not. */
 export function isAlive(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
@@ -25,7 +25,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** The processes that one has started and that have not ended. */
+/** The pids of the running children of a process. */
 export function childrenOf(pid: number | undefined): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 }

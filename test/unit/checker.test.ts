@@ -416,7 +416,7 @@ test.each<[mode: Policy['mode'], code: number, action: string]>([
     decryptionKeys: [broken],
   });
   expect(outcome(await checkLater(bearing(await encrypt())))).toEqual([code, action, 'internal_error']);
-  expect(lines.map(({ msg }) => msg)).toEqual(['fault', 'check failed']);
+  expect(lines.map(({ msg }) => msg)).toEqual(['internal error', 'check failed']);
   expect(JSON.stringify(lines)).not.toContain(TOKEN);
 });
 

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { CONTENT_ENCRYPTION_ALGORITHMS } from '../../../src/approov/decryption-algorithm.ts';
+import { DEFAULT_POLICY } from '../../support/default-policy.ts';
 import { createKeyPair, generateKeyPair } from '../../support/key-pair.ts';
 import { collect, type Finished, runCli, spawnCli, startServe } from '../../support/process.ts';
 import { OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../../support/token.ts';
@@ -95,18 +96,7 @@ describe('check-config of a good configuration', () => {
       keys: [{ id: 'env', fingerprint: fingerprint(SECRET_BYTES), algorithms: ['HS256'] }],
       defaultPolicy: 'default',
       policies: {
-        default: {
-          mode: 'enforce',
-          tokenHeader: 'approov-token',
-          tokenPrefix: '',
-          binding: null,
-          issuer: null,
-          audience: null,
-          clockToleranceSeconds: 0,
-          allowCorsPreflight: true,
-          forwardToken: true,
-          forwardClaims: [],
-        },
+        default: DEFAULT_POLICY,
       },
       routes: [],
       denied: { status: 401, body: '{}', contentType: 'application/json', exposeReason: false },

@@ -4,23 +4,12 @@ import { Secret } from '../../../src/approov/secret.ts';
 import type { Config } from '../../../src/config/config.ts';
 import type { Env } from '../../../src/config/env.ts';
 import { parseConfig } from '../../../src/config/parse.ts';
+import { DEFAULT_POLICY } from '../../support/default-policy.ts';
 import { SECRET } from '../../support/token.ts';
 
 const ENV: Env = { APPROOV_BASE64_SECRET: SECRET };
 const KEYS = 'keys: [{id: current, secretFile: /run/secrets/current}]\n';
 
-const DEFAULT_POLICY = {
-  mode: 'enforce',
-  tokenHeader: 'approov-token',
-  tokenPrefix: '',
-  binding: null,
-  issuer: null,
-  audience: null,
-  clockToleranceSeconds: 0,
-  allowCorsPreflight: true,
-  forwardToken: true,
-  forwardClaims: [],
-};
 const DEFAULTS = {
   listen: {
     grpc: { kind: 'tcp', host: '0.0.0.0', port: 9001 },

@@ -13,6 +13,7 @@ import { REASON_NAMES, REASONS, type Reason } from '../../../src/authz/reason.ts
 import { RESULT_HEADER_ALIASES } from '../../../src/authz/result-header.ts';
 import type { Action, Mode } from '../../../src/authz/verdict.ts';
 import { encodeCheckResponse } from '../../../src/envoy/check-response.ts';
+import { DEFAULT_POLICY } from '../../support/default-policy.ts';
 
 const root = new protobuf.Root();
 root.resolvePath = (_origin, target) => fileURLToPath(new URL(`../../../proto/${target}`, import.meta.url));
@@ -53,15 +54,10 @@ const policy: fc.Arbitrary<Policy> = fc
     denied: fc.option(denied, { nil: undefined }),
   })
   .map((fields) => ({
+    ...DEFAULT_POLICY,
     ...fields,
     // A configuration has one policy of a name, and responses may be cached by it.
     name: JSON.stringify(fields),
-    tokenPrefix: '',
-    binding: null,
-    issuer: null,
-    audience: null,
-    clockToleranceSeconds: 0,
-    allowCorsPreflight: true,
   }));
 
 const claim = fc.oneof(
