@@ -168,13 +168,18 @@ function requestFields(
     hiddenHeaders.has(name) ? undefined : clipped(headerValues(request, name)[0]?.toString());
   return {
     method: clipped(request.method),
-    host: clipped(request.host),
-    path: clipped(request.path.replace(/[?#].*$/s, '')),
+    host: clipped(withoutUserinfo(request.host)),
+    path: clipped(withoutUserinfo(request.path.replace(/[?#].*$/s, ''))),
     source_address: clipped(request.sourceAddress),
     'x-envoy-external-address': header(HEADERS_READ.externalAddress),
     user_agent: header(HEADERS_READ.userAgent),
     'x-request-id': header(HEADERS_READ.requestId),
   };
+}
+
+/** Of a host, or of a target in absolute form: a client may send a password there (RFC 3986 §3.2.1). */
+function withoutUserinfo(text: string): string {
+  return text.startsWith('/') ? text : text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?[^/]*@/i, '$1');
 }
 
 /** The trace id of a W3C Trace Context `traceparent`. */

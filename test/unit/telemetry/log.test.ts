@@ -120,6 +120,21 @@ describe('the log line of a check', () => {
     });
   });
 
+  test.each([
+    { host: 'u:planted@api.example.com', path: '/a@b', seen: { host: 'api.example.com', path: '/a@b' } },
+    {
+      host: 'planted@x@a.test:80',
+      path: 'http://u:planted@a.test/b',
+      seen: { host: 'a.test:80', path: 'http://a.test/b' },
+    },
+    { host: 'a.test', path: 'planted@a.test:443', seen: { host: 'a.test', path: 'a.test:443' } },
+  ])('has no user name or password of a host or target: $host $path', ({ host, path, seen }) => {
+    const request = checkRequest({ host, path });
+    const line = lineFor(request, judge(request));
+    expect(line).toMatchObject(seen);
+    expect(JSON.stringify(line)).not.toContain('planted');
+  });
+
   test('is an error without request fields if the message does not decode', () => {
     expect(lineFor(undefined, decideUnreadable(), TRACEPARENT)).toEqual({
       level: 50,
