@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 /** The process: runs one command with its arguments, environment, streams and signals, and exits with its code. */
-import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, type Io, Options, UsageError } from './commands/command.ts';
 import { COMMANDS, commandHelp, DEFAULT_COMMAND, PROGRAM, programHelp } from './commands/commands.ts';
@@ -9,6 +8,8 @@ import { ListenError } from './server/listen-error.ts';
 import { escapeUnprintable } from './telemetry/printable.ts';
 import { VERSION } from './version.ts';
 
+/** Far more than a token or request that Envoy would pass on. */
+const MAX_STDIN_BYTES = 2 ** 20;
 /** In service mode, what may be buffered while stderr is not read; further lines are dropped. */
 const MAX_STDERR_BYTES = 64 * 1024;
 /** In service mode, how long the exit waits for buffered output to be read. */
@@ -23,6 +24,8 @@ async function main(args: readonly string[]): Promise<number> {
   const entry = COMMANDS.get(name);
   // The name is not quoted: it may be a token.
   if (entry === undefined) throw new UsageError(`unknown command; known: ${[...COMMANDS.keys()].join(', ')}`);
+  // Before the command is loaded, which takes seconds on a busy machine: without a listener, SIGHUP ends the process.
+  if (name === DEFAULT_COMMAND) process.on('SIGHUP', () => onReloadSignal());
   const command = await entry.load();
   usageErrorCode = command.usageErrorCode ?? EXIT.usage;
   const parsed = new Options(options, command.options);
@@ -36,6 +39,8 @@ function print(line: string): number {
   return EXIT.ok;
 }
 
+/** A signal before there is anything to reload is ignored: the files are read later anyway. */
+let onReloadSignal = (): void => undefined;
 let requestStop: () => void;
 const stopRequested = new Promise<void>((resolve) => {
   requestStop = resolve;
@@ -45,7 +50,7 @@ const io: Io = {
   env: process.env,
   out: (line) => void process.stdout.write(`${line}\n`),
   err: writeError,
-  readStdin: () => text(process.stdin),
+  readStdin,
   nowSeconds: () => Date.now() / 1000,
   stopRequested() {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, onStopSignal);
@@ -53,8 +58,21 @@ const io: Io = {
   },
   requestStop: () => requestStop(),
   enterServiceMode,
-  onReloadSignal: (reload) => void process.on('SIGHUP', reload),
+  onReloadSignal(reload) {
+    onReloadSignal = reload;
+  },
 };
+
+async function readStdin(): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_STDIN_BYTES) throw new UsageError(`stdin: more than ${MAX_STDIN_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return new TextDecoder().decode(Buffer.concat(chunks));
+}
 
 let stopSignals = 0;
 

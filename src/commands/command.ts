@@ -10,6 +10,7 @@ export interface Io {
   readonly out: (text: string) => void;
   /** Writes a line to stderr, with unprintable characters escaped. */
   readonly err: (text: string) => void;
+  /** @throws {UsageError} there is more than a token could be. */
   readonly readStdin: () => Promise<string>;
   readonly nowSeconds: () => number;
   /** Handles SIGTERM and SIGINT from now on. Resolves on the first one or on {@link requestStop}; a second exits. */
@@ -17,6 +18,7 @@ export interface Io {
   readonly requestStop: () => void;
   /** From now on only {@link err} writes to stderr, and no error of stdout or stderr ends the process. */
   readonly enterServiceMode: () => void;
+  /** Handles SIGHUP from now on. Before, it is ignored while `serve` starts, and ends other commands. */
   readonly onReloadSignal: (reload: () => void) => void;
 }
 

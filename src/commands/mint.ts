@@ -83,9 +83,18 @@ function extraClaims(assignments: readonly string[]): Record<string, unknown> {
 }
 
 function jsonOrText(text: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
     return text;
   }
+  // `1e999` parses as Infinity, which would be signed as null.
+  JSON.stringify(value, (_name, each) => {
+    if (each === Number.POSITIVE_INFINITY || each === Number.NEGATIVE_INFINITY) {
+      throw new UsageError('--claim: number out of range');
+    }
+    return each;
+  });
+  return value;
 }

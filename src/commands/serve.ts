@@ -11,8 +11,14 @@ export const serve: Command = {
     io.enterServiceMode();
     const stopRequested = io.stopRequested();
     const starting = start(options, io);
-    // Installed during the start already, because a SIGHUP without a listener ends the process.
-    io.onReloadSignal(() => void starting.then((service) => service.reload()));
+    // A start that fails is reported below, not once more for each signal.
+    io.onReloadSignal(
+      () =>
+        void starting.then(
+          (service) => service.reload(),
+          () => undefined,
+        ),
+    );
     try {
       const service = await Promise.race([starting, stopRequested]);
       if (service === undefined) return EXIT.ok; // Stopped while it was starting: nothing to drain.

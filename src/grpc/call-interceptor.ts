@@ -1,5 +1,8 @@
 /** Tracks each gRPC call from its headers to its end, and rejects compressed or oversized ones by their headers. */
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+import type { MessageTimeout } from './message-timeout.ts';
+import type { TrafficLimits } from './traffic-limits.ts';
 import { CHECK_PATH, type CheckCallObserver } from './transport.ts';
 
 /** grpc-js ends a call by a timer, which runs on another clock and may fire this long before the deadline. */
@@ -13,17 +16,29 @@ type Listener = Parameters<ServerCall['start']>[0];
 
 interface InterceptorOptions extends CheckCallObserver {
   readonly maxMetadataBytes: number;
+  readonly traffic: Pick<TrafficLimits, 'countCall'>;
+  /** Must end a call with {@link endIncompleteCall}. */
+  readonly messageTimeout: MessageTimeout<ServerCall>;
+  /** Kept up to date with the open calls of other methods than Check. */
+  readonly otherCalls: Set<ServerCall>;
 }
 
-/** @param otherCalls is kept up to date with the open calls of other methods than Check. */
-export function createCallInterceptor(
-  options: InterceptorOptions,
-  otherCalls: Set<ServerCall>,
-): ServerInterceptor {
-  return ({ path }, call) =>
-    path === CHECK_PATH
-      ? new TrackedCheckCall(call, options)
-      : trackOpenCall(call, options.maxMetadataBytes, otherCalls);
+export function createCallInterceptor(options: InterceptorOptions): ServerInterceptor {
+  return ({ path }, call) => {
+    options.traffic.countCall(streamOf(call));
+    return path === CHECK_PATH ? new TrackedCheckCall(call, options) : trackOpenCall(call, options);
+  };
+}
+
+/** grpc-js passes interceptors the call itself, which keeps its stream in this field. */
+function streamOf(call: ServerCall): ServerHttp2Stream {
+  return (call as unknown as { readonly stream: ServerHttp2Stream }).stream;
+}
+
+/** Also resets the stream: the part of the message that has arrived is kept until the stream is closed. */
+export function endIncompleteCall(call: ServerCall): void {
+  call.sendStatus({ code: status.DEADLINE_EXCEEDED, details: 'message not received in time' });
+  streamOf(call).close(constants.NGHTTP2_CANCEL);
 }
 
 /** A server that rejects an encoding says which ones it accepts (gRPC compression guide). */
@@ -67,18 +82,25 @@ function isOverLimit(metadata: Metadata, maxMetadataBytes: number): boolean {
 /** Adds the call when its headers arrive, because grpc-js does not report the end of a call that was reset before. */
 function trackOpenCall(
   call: ServerCall,
-  maxMetadataBytes: number,
-  open: Set<ServerCall>,
+  { maxMetadataBytes, messageTimeout, otherCalls }: InterceptorOptions,
 ): ServerInterceptingCall {
   return new ServerInterceptingCall(call, {
     start: (next) =>
       next({
         onReceiveMetadata(metadata, receive) {
           if (rejectByHeaders(call, metadata, maxMetadataBytes)) return;
-          open.add(call);
+          otherCalls.add(call);
+          messageTimeout.start(call);
           receive(metadata);
         },
-        onCancel: () => void open.delete(call),
+        onReceiveMessage(message, receive) {
+          messageTimeout.clear(call);
+          receive(message);
+        },
+        onCancel() {
+          otherCalls.delete(call);
+          messageTimeout.clear(call);
+        },
       }),
   });
 }
@@ -111,11 +133,13 @@ class TrackedCheckCall extends ServerInterceptingCall implements Listener {
   onReceiveMetadata(metadata: Parameters<Listener['onReceiveMetadata']>[0]): void {
     this.#onEnded = this.#options.onStarted();
     if (rejectByHeaders(this.#call, metadata, this.#options.maxMetadataBytes)) return;
+    this.#options.messageTimeout.start(this.#call);
     this.#handler?.onReceiveMetadata(metadata);
   }
 
   onReceiveMessage(message: unknown): void {
     this.#isMessageComplete = true;
+    this.#options.messageTimeout.clear(this.#call);
     this.#handler?.onReceiveMessage(message);
   }
 
@@ -126,6 +150,7 @@ class TrackedCheckCall extends ServerInterceptingCall implements Listener {
   /** grpc-js calls this at the end of every call, cancelled or not. */
   onCancel(): void {
     this.#onEnded?.();
+    if (!this.#isMessageComplete) this.#options.messageTimeout.clear(this.#call);
     if (!this.#isAnswered) this.#options.onAbandoned(this.#isPastDeadline() ? 'deadline' : 'cancelled');
     this.#handler?.onCancel();
   }

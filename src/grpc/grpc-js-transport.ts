@@ -5,9 +5,11 @@ import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { createHttp2Listener, KEEPALIVE } from '../net/http2-listener.ts';
-import { createCallInterceptor, type ServerCall } from './call-interceptor.ts';
+import { createCallInterceptor, endIncompleteCall, type ServerCall } from './call-interceptor.ts';
 import { createCheckHandler } from './check-handler.ts';
+import { createMessageTimeout } from './message-timeout.ts';
 import { fixDescriptors } from './reflection.ts';
+import { createTrafficLimits } from './traffic-limits.ts';
 import {
   AUTHORIZATION_SERVICE,
   CONNECTION_AGE_GRACE_MS,
@@ -27,9 +29,11 @@ setLogger({});
 
 export const createGrpcJsTransport: CreateTransport = (options) => {
   const otherCalls = new Set<ServerCall>();
+  const traffic = createTrafficLimits();
+  const messageTimeout = createMessageTimeout(endIncompleteCall);
   const server = new Server({
     ...channelOptions(options),
-    interceptors: [createCallInterceptor(options, otherCalls)],
+    interceptors: [createCallInterceptor({ ...options, traffic, messageTimeout, otherCalls })],
   });
   const health = addServices(server, options);
 
@@ -37,7 +41,10 @@ export const createGrpcJsTransport: CreateTransport = (options) => {
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const listener = createHttp2Listener({
     ...options,
-    onConnection: (socket) => injector.injectConnection(socket),
+    onConnection(socket) {
+      traffic.watch(socket);
+      injector.injectConnection(socket);
+    },
   });
 
   return {
@@ -61,6 +68,8 @@ export const createGrpcJsTransport: CreateTransport = (options) => {
       // Its callback does not mean done: from Node 24 on it is called while calls are still in flight.
       server.tryShutdown(() => undefined);
       await closed;
+      traffic.stop();
+      messageTimeout.stop();
     },
   };
 };

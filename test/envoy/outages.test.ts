@@ -18,6 +18,7 @@ import {
   withSample,
 } from '../support/envoy.ts';
 import { type RunningService, startServe } from '../support/process.ts';
+import { connectRaw, FRAME, frame, PREFACE, SETTINGS, times } from '../support/raw-http2.ts';
 import { freshToken, SECRET } from '../support/token.ts';
 
 // Each test starts, stops and waits for two instances and an Envoy.
@@ -156,6 +157,38 @@ test('retries do not double the checks when every instance hangs', async () => {
     const stats = await envoy.stats('approov_authz.upstream_rq_retry');
     expect(stats['cluster.approov_authz.upstream_rq_retry']).toBeLessThan(CHECKS);
     expect(stats['cluster.approov_authz.upstream_rq_retry_overflow']).toBeGreaterThan(0);
+  });
+});
+
+/** Floods the service until it closes the connection, which it decides about when it checks all connections. */
+async function untilConnectionsChecked(service: RunningService): Promise<void> {
+  const peer = await connectRaw(service.grpc);
+  await peer.write(PREFACE, SETTINGS);
+  const flood = times(5000, () => frame(FRAME.windowUpdate, 0, 0, Buffer.of(0, 0, 0, 1)));
+  while (!peer.isClosed) await peer.write(flood);
+}
+
+test('the service keeps its connections to an Envoy whose checks all time out', async () => {
+  const allTimeOut = (sample: Sample): void => {
+    retriesAlone(sample);
+    setTimeouts(sample, { check: 0.2, oneTry: 0.1 });
+  };
+  const headers = [
+    ['approov-token', freshToken()],
+    ['x-long', 'a'.repeat(8000)],
+  ] as const;
+  await withSample(addresses(one), allTimeOut, async (envoy) => {
+    for (let round = 0; round < 5; round++) {
+      one.signal('SIGSTOP');
+      const answers = await Promise.all(Array.from({ length: 40 }, () => send(envoy, { headers })));
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]));
+      one.signal('SIGCONT');
+      await untilConnectionsChecked(one);
+    }
+    const { 'cluster.approov_authz.upstream_cx_destroy_remote': closed } = await envoy.stats(
+      'approov_authz.upstream_cx_destroy_remote$',
+    );
+    expect(closed).toBe(0);
   });
 });
 

@@ -81,6 +81,20 @@ describe('serve answers and drains', () => {
   });
 });
 
+test('SIGHUP while serve is loaded does not end it', async () => {
+  const hooks = `export async function resolve(specifier, context, next) {
+    if (specifier.endsWith('/serve.js')) process.kill(process.pid, 'SIGHUP');
+    return next(specifier, context);
+  }`;
+  const hooksUrl = `data:text/javascript;base64,${Buffer.from(hooks).toString('base64')}`;
+  const preload = `import { register } from 'node:module'; register('${hooksUrl}');`;
+  const service = await startServe({
+    APPROOV_BASE64_SECRET: SECRET,
+    NODE_OPTIONS: `--import=data:text/javascript;base64,${Buffer.from(preload).toString('base64')}`,
+  });
+  await service.kill();
+});
+
 test('SIGUSR1 does not open a debugger in the primary or a worker', async () => {
   writeFileSync(config, 'workers: 2');
   const service = await startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', config]);
@@ -98,4 +112,19 @@ test('SIGUSR1 does not open a debugger in the primary or a worker', async () => 
     client.close();
     await service.kill();
   }
+});
+
+test('a command that reads endless input ends with one line on stderr', async () => {
+  const zero = openSync('/dev/zero', 'r');
+  child = spawn(process.execPath, [CLI, 'explain', '--token', '-'], {
+    stdio: [zero, 'pipe', 'pipe'],
+    env: { APPROOV_BASE64_SECRET: SECRET },
+  });
+  closeSync(zero);
+  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+  expect(await once(child, 'close')).toEqual([2, null]);
+  expect([stdout(), stderr()]).toEqual([
+    '',
+    'approov-ext-authz: stdin: more than 1048576 bytes (see approov-ext-authz --help)\n',
+  ]);
 });

@@ -107,6 +107,14 @@ function unread(send: Attack['send']): Attack['send'] {
 
 const pings = flood(() => frame(FRAME.ping, 0, 0, OPAQUE));
 const settings = flood(() => SETTINGS);
+/** The same frame until the connection is closed. */
+function endless(one: Buffer): Attack['send'] {
+  const many = times(5 * THOUSAND, () => one);
+  return async (peer) => {
+    while (!peer.isClosed) await peer.write(many);
+  };
+}
+
 const unfinishedHeaders = frame(FRAME.headers, 0, 1, CHECK_HEADERS);
 
 const ATTACKS: readonly Attack[] = [
@@ -161,6 +169,25 @@ const ATTACKS: readonly Attack[] = [
       headersFrames(1, CHECK_HEADERS),
       flood(() => frame(FRAME.data, 0, 1, EMPTY)),
     ),
+  },
+  {
+    name: 'a message in endless DATA frames of one byte',
+    end: 'ended',
+    send: after(
+      Buffer.concat([headersFrames(1, CHECK_HEADERS), frame(FRAME.data, 0, 1, Buffer.of(0, 0, 3, 255, 255))]),
+      endless(frame(FRAME.data, 0, 1, Buffer.alloc(1))),
+    ),
+  },
+  {
+    name: 'endless PRIORITY frames',
+    end: 'ended',
+    send: endless(frame(FRAME.priority, 0, 1, Buffer.alloc(5))),
+  },
+  { name: 'endless frames of an unknown type', end: 'ended', send: endless(frame(0xbb, 0, 0, OPAQUE)) },
+  {
+    name: 'endless WINDOW_UPDATEs',
+    end: 'ended',
+    send: endless(frame(FRAME.windowUpdate, 0, 0, Buffer.of(0, 0, 0, 1))),
   },
   { name: 'PINGs', end: 'either', send: pings },
   { name: 'PINGs without reading the responses', end: 'either', send: unread(pings) },

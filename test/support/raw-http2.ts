@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export const FRAME = {
   data: 0,
   headers: 1,
+  priority: 2,
   rstStream: 3,
   settings: 4,
   ping: 6,

@@ -13,7 +13,7 @@ interface Layer {
 const LAYERS: ReadonlyMap<string, Layer> = new Map([
   layer(
     'cli.ts',
-    'commands/ server/ telemetry/ config/ version.ts node:stream/consumers node:timers/promises',
+    'commands/ server/ telemetry/ config/ version.ts node:timers/promises',
     'it is the process: arguments, environment, signals, exit code',
   ),
   layer(
@@ -33,7 +33,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   ),
   layer(
     'grpc/',
-    'net/ config/ @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check protobufjs/ext/descriptor/index.js node:url',
+    'net/ config/ @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check protobufjs/ext/descriptor/index.js node:http2 node:net node:url',
     'it alone knows the gRPC library, and no message',
   ),
   layer('admin/', 'net/ config/ node:http node:net', 'it serves pages that others write'),

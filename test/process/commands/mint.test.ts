@@ -134,6 +134,8 @@ describe('mint rejects', () => {
     [['--expires-in', 'soon'], '--expires-in: must be a duration such as 90s, 5m or 1h'],
     [['--claim', 'planted'], '--claim: must be NAME=VALUE'],
     [['--claim', '=planted'], '--claim: must be NAME=VALUE'],
+    [['--claim', 'exp=1e999'], '--claim: number out of range'],
+    [['--claim', 'deep={"a":[-1e999]}'], '--claim: number out of range'],
   ])('%j', async (args, message) => {
     await expect(run(args)).rejects.toThrow(new UsageError(message));
   });
