@@ -368,7 +368,8 @@ describe('an encrypted token is rejected as unsupported_token_algorithm', () => 
     bytes[bytes.length - 3] = (bytes.at(-3) ?? 0) ^ 1;
     parts[part] = bytes.toString('base64url');
     expect(await outcome(parts.join('.'), keyFor(SECRET))).not.toContain('current');
-  }););
+  });
+});
 
 describe('an encrypted token is malformed', () => {
   it('if it is over 8 KiB, though a key could decrypt it', async () => {
