@@ -14,6 +14,7 @@ import {
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { COMMANDS as COMMAND_TABLE } from '../../src/commands/commands.ts';
@@ -294,10 +295,15 @@ describe('the process', () => {
     const child = spawn(process.execPath, [cli], {
       env: { ...ENV, APPROOV_EXT_AUTHZ_SERVICE_HOST: '10.0.0.1' },
     });
-    const [line] = (await once(child.stdout, 'data')) as [Buffer];
-    child.kill('SIGKILL');
-    await once(child, 'close');
-    expect(JSON.parse(line.toString())).toMatchObject({ msg: 'serving', version: VERSION });
+    const messages: unknown[] = [];
+    for await (const line of createInterface(child.stdout)) {
+      const { msg, version } = JSON.parse(line) as { msg: string; version?: string };
+      messages.push(msg);
+      if (msg !== 'serving') continue;
+      expect(version).toBe(VERSION);
+      child.kill('SIGKILL');
+    }
+    expect(messages).toContain('serving');
   });
 
   test('exits without an error message if its stdout is closed', async () => {

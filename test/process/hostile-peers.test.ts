@@ -255,6 +255,8 @@ test('the service drains and exits 0 with broken connections open', async () => 
   }
   service.signal('SIGTERM');
   expect(await service.ended).toBe(0);
-  expect(service.logLines().filter(({ level }) => Number(level) >= 40)).toEqual([]);
+  const warnings = service.logLines().filter(({ level }) => Number(level) >= 40);
+  // Node 20 is past its end of life, which the service warns about at start.
+  expect(warnings.filter(({ msg }) => !/^Node \d+ reached end of life/.test(String(msg)))).toEqual([]);
   for (const peer of peers) peer.destroy();
 });
