@@ -104,6 +104,8 @@ describe.skipIf(skipped !== '')(`h2spec${skipped}`, () => {
     });
     expect(reasons).toEqual(new Set(['ok']));
     expect(surprises).toEqual([]);
-    expect(service.logLines().filter(({ level }) => Number(level) >= 40)).toEqual([]);
+    const warnings = service.logLines().filter(({ level }) => Number(level) >= 40);
+    // Node 20 is past its end of life, which the service warns about at start.
+    expect(warnings.filter(({ msg }) => !/^Node \d+ reached end of life/.test(String(msg)))).toEqual([]);
   });
 });
