@@ -75,6 +75,17 @@ describe('check-config of a good configuration', () => {
     }
   });
 
+  test('warns about keys that are the same, and not about others', async () => {
+    const keys = ['a', 'b', 'c'].map((id) => ({
+      id,
+      secretFile: fileWith(id, id === 'c' ? OTHER_SECRET : SECRET),
+    }));
+    expect(await checkConfig(stringify({ keys }))).toMatchObject({
+      code: 0,
+      stderr: `warning: keys: a, b are the same key (fingerprint ${fingerprint(SECRET_BYTES)})\n`,
+    });
+  });
+
   test('prints 20 of many problems, and how many more there are', async () => {
     const { code, stderr } = await checkConfig(`a: [${','.repeat(1000)}`, { APPROOV_BASE64_SECRET: SECRET });
     const lines = stderr.trimEnd().split('\n');
