@@ -260,6 +260,7 @@ describe('a requested poll', () => {
     const outcomes = await files.poll(true);
     expect(outcomes.map(({ source }) => source)).toEqual(['config']);
     expect(JSON.stringify(outcomes).length).toBeLessThan(4096);
+    expect(JSON.stringify(outcomes)).not.toContain('internal error');
     expect(await files.poll(true)).toEqual([]);
     expect(JSON.stringify([...files.currentProblems()]).length).toBeLessThan(4096);
     expect(keysOf(files.current())).toEqual([`a ${PRINT}`]);
