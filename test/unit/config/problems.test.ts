@@ -229,6 +229,15 @@ describe('a field outside keys', () => {
   });
 });
 
+describe('a configuration file', () => {
+  it('of 128 KiB is accepted, and one byte more is refused', () => {
+    const text = `#${'x'.repeat(128 * 1024 - 1)}`;
+    expect(parseConfig(text, ENV).problems).toEqual([]);
+    expect(problemsOf(`${text}x`)).toEqual(['configuration file: is over 131072 bytes']);
+    expect(problemsOf(text.replace('xx', 'é '))).toEqual(['configuration file: is over 131072 bytes']);
+  });
+});
+
 describe('keys', () => {
   it.each([
     ['keys: 5', 'keys: expected array, received number'],
