@@ -33,7 +33,7 @@ export interface ParsedConfig {
  * @param text of the YAML file; `undefined` to use the environment alone.
  */
 export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
-  const problems: Problem[] = [];
+  let problems: Problem[] = [];
   const content = readYaml(text ?? '', problems);
   if (content === undefined)
     return { config: undefined, keys: [], decryptionKeys: [], tls: undefined, problems };
@@ -45,8 +45,13 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   const origins = applyOverrides(content, env, String(defaultPolicy), problems);
 
   const file = FILE.safeParse(content);
-  if (!file.success) problems.push(...shapeProblems(file.error));
-  problems.push(...nameProblems(content, defaultPolicy), ...idProblems(content, env));
+  // Not pushed: a call with thousands of arguments overflows the stack.
+  problems = [
+    ...problems,
+    ...(file.success ? [] : shapeProblems(file.error)),
+    ...nameProblems(content, defaultPolicy),
+    ...idProblems(content, env),
+  ];
   const keys = readKeys(content, env, problems);
   const decryptionKeys = readDecryptionKeys(content);
   const proxy = keys.some(({ location }) => 'url' in location) ? readProxy(env, problems) : undefined;
@@ -96,16 +101,18 @@ function fillEmptyPolicies({ policies }: RawObject): void {
   for (const [name, policy] of Object.entries(policies)) policies[name] = policy ?? {};
 }
 
+/** How many names of policies a message lists. */
+const MAX_KNOWN = 20;
+
 /** Finds names of policies that do not exist; in the raw content, so that schema errors do not hide them. */
 function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
   const problems: Problem[] = [];
-  const policies = isRawObject(content['policies']) ? Object.keys(content['policies']) : [];
+  const policies = new Set(isRawObject(content['policies']) ? Object.keys(content['policies']) : []);
+  const known = [...policies].slice(0, MAX_KNOWN).map(printableName);
+  if (policies.size > MAX_KNOWN) known.push('…');
   const checkPolicy = (path: string, name: unknown): void => {
-    if (typeof name !== 'string' || policies.includes(name)) return;
-    problems.push({
-      path,
-      message: `unknown policy; known: ${policies.map(printableName).join(', ') || 'none'}`,
-    });
+    if (typeof name !== 'string' || policies.has(name)) return;
+    problems.push({ path, message: `unknown policy; known: ${known.join(', ') || 'none'}` });
   };
   checkPolicy('defaultPolicy', defaultPolicy);
   rawList(content, 'routes').forEach((route, index) => {
