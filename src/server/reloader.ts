@@ -8,9 +8,6 @@ import { decryptionWarnings, type LoadedConfig } from '../sources/loaded-config.
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
-/** Bound or allocated when the process starts. */
-const RESTART_FIELDS = ['listen', 'connection', 'limits', 'workers'] as const;
-
 export interface ReloadTargets {
   readonly keyStore: Pick<KeyStore, 'keyset' | 'replaceKeys' | 'warnings'>;
   readonly checker: Pick<Checker, 'replaceRules'>;
@@ -30,6 +27,7 @@ export interface Reloader {
 export function createReloader(start: LoadedConfig, targets: ReloadTargets): Reloader {
   const { keyStore, checker, log, metrics, useTls } = targets;
   const warnAboutKeys = createKeyWarnings(log);
+  const bound = boundSettings(start.config.settings);
   let current = start;
   let { tls } = start;
 
@@ -46,9 +44,9 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
   }
 
   function warnAboutRestart(before: Settings, next: Settings): void {
-    for (const field of RESTART_FIELDS) {
-      const isPending = !isDeepStrictEqual(next[field], start.config.settings[field]);
-      if (isPending && !isDeepStrictEqual(next[field], before[field]))
+    const last = boundSettings(before);
+    for (const [field, value] of Object.entries(boundSettings(next))) {
+      if (!isDeepStrictEqual(value, bound[field]) && !isDeepStrictEqual(value, last[field]))
         log.warn({ field }, 'setting changed; restart required');
     }
   }
@@ -73,6 +71,12 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
     },
     useFetchedKeys: useKeys,
   };
+}
+
+/** What is bound or allocated when the process starts. Certificates are not: they are reloaded. */
+function boundSettings({ listen, connection, limits, workers }: Settings): Readonly<Record<string, unknown>> {
+  const tls = listen.tls && { hasClientCa: listen.tls.clientCaFile !== undefined };
+  return { listen: { ...listen, tls }, connection, limits, workers };
 }
 
 /** Logs each warning once, and again if it disappears and returns. */
