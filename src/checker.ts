@@ -28,7 +28,7 @@ export interface Checker {
    * Never throws or rejects.
    */
   check(message: Buffer, traceparent: string | undefined): Buffer | Promise<Buffer>;
-  /** With other keys the token cache starts empty, so that a removed key verifies nothing more. */
+  /** A change of keys empties the token cache, so that a removed key no longer verifies anything. */
   replaceRules(rules: CheckRules): void;
 }
 

@@ -1,4 +1,4 @@
-/** Defines the request that a check decides about, and the headers that it reads. */
+/** Defines the request that a check decides, and the headers that it reads. */
 
 /** Independent of the wire format. A field that Envoy did not send is `''`. */
 export interface CheckRequest {

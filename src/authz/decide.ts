@@ -1,4 +1,4 @@
-/** Decides about a request: the strictest outcome of the policies that apply, and the action under its mode. */
+/** Decides a request: the strictest outcome of the policies that apply, and the action under its mode. */
 import type { CompactToken } from '../approov/compact-token.ts';
 import { trimOws } from '../approov/field-value.ts';
 import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
@@ -32,7 +32,7 @@ export interface Decision {
 }
 
 /**
- * Decides about a request. Never throws for what a request contains.
+ * Decides a request. Never throws for what a request contains.
  * @param choice the policies that apply; ties go to the first.
  * @param nowSeconds since the epoch, fractions allowed.
  */

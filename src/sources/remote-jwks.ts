@@ -49,7 +49,7 @@ export interface RemoteJwksOptions<T> {
   readonly nowMs: () => number;
 }
 
-/** Fetches at once, and then again and again until it is stopped. */
+/** Fetches at once, then repeatedly until it is stopped. */
 export function createRemoteJwks<T>({
   url,
   options,
