@@ -1,7 +1,7 @@
 /** Assembles one process that answers checks, and starts, reloads and stops it. */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Readiness } from '../admin/readiness.ts';
+import type { Readiness } from '../admin/admin-server.ts';
 import { type Checker, createChecker } from '../checker.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { ReloadSource } from '../config/config.ts';
@@ -13,8 +13,8 @@ import type { LoadedConfig } from '../sources/loaded-config.ts';
 import { startPolling } from '../sources/poller.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { describeReadiness, type Phase } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
-import { describeReadiness, type Phase } from './readiness.ts';
 import { createReloader, rulesOf } from './reloader.ts';
 
 export interface CheckServer {
@@ -27,7 +27,7 @@ export interface CheckServer {
 }
 
 interface CheckServerOptions {
-  readonly files: ConfigStore;
+  readonly configStore: ConfigStore;
   readonly log: Log;
   readonly metrics: Metrics;
   /** Called whenever the readiness may have changed. */
@@ -36,13 +36,13 @@ interface CheckServerOptions {
 
 /** @throws {ListenError} the listener cannot bind. */
 export async function startCheckServer(options: CheckServerOptions): Promise<CheckServer> {
-  const { files, log, metrics, onReadiness } = options;
-  const start = files.current();
+  const { configStore, log, metrics, onReadiness } = options;
+  const start = configStore.current();
   let phase: Phase = 'starting';
 
   const keyStore = createKeyStore({
     keys: start.keys,
-    proxy: () => files.current().config.proxy,
+    proxy: () => configStore.current().config.proxy,
     nowMs: () => performance.now(),
     onError: (error) => log.internalError(error),
     onFetched(outcome, isNew) {
@@ -71,7 +71,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     useTls: (tls) => transport.useTls(tls),
   });
 
-  const readiness = (): Readiness => describeReadiness(phase, keyStore, files);
+  const readiness = (): Readiness => describeReadiness(phase, keyStore, configStore);
 
   /** Health and `/readyz` always agree. */
   function reportReadiness(): void {
@@ -87,9 +87,9 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
 
   /** A requested poll (SIGHUP) says that no file is half-written. */
   async function poll(isRequested: boolean): Promise<void> {
-    const outcomes = await files.poll(isRequested);
+    const outcomes = await configStore.poll(isRequested);
     if (outcomes.length === 0) return;
-    reloader.apply(files.current());
+    reloader.apply(configStore.current());
     for (const outcome of outcomes) recordOutcome(outcome, options);
     reportReadiness();
   }
@@ -108,7 +108,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
       await poller.pollNow();
     },
     async stop() {
-      const { delaySeconds, timeoutSeconds } = files.current().config.settings.drain;
+      const { delaySeconds, timeoutSeconds } = configStore.current().config.settings.drain;
       poller.stop();
       enter('draining');
       log.info({ delay_seconds: delaySeconds, timeout_seconds: timeoutSeconds }, 'draining');
