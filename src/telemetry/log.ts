@@ -1,7 +1,7 @@
 /** Writes the log: JSON lines on stdout, rate-limited for checks, without tokens, secrets or bound headers. */
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type DestinationStream, pino } from 'pino';
+import { type DestinationStream, pino, stdTimeFunctions } from 'pino';
 import { type CheckRequest, HEADERS_READ, headerValues } from '../authz/check-request.ts';
 import type { Decision } from '../authz/decide.ts';
 import type { PolicyTable } from '../authz/policy.ts';
@@ -39,7 +39,15 @@ export function createLog(options: LogOptions) {
   const stdout = destination === undefined ? openStdout() : undefined;
   // Of control and format characters, pino escapes C0 only.
   const streamWrite = (line: string): string => `${escapeUnprintable(line.trimEnd())}\n`;
-  const logger = pino({ level: settings.level, hooks: { streamWrite } }, destination ?? stdout);
+  const logger = pino(
+    {
+      level: settings.level,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      hooks: { streamWrite },
+    },
+    destination ?? stdout,
+  );
   const limiter = new LineLimiter(nowMs, (reason, count) => {
     onSuppressed(reason, count);
     logger[levelOf(reason)]({ reason, suppressed: count }, 'check log lines suppressed');

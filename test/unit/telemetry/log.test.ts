@@ -49,7 +49,8 @@ function lineFor(
   checkLog.close();
   expect(lines).toHaveLength(1);
   const { time, pid, hostname, ...rest } = lines[0] ?? {};
-  expect([typeof time, typeof pid, typeof hostname]).toEqual(['number', 'number', 'string']);
+  expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  expect([typeof pid, typeof hostname]).toEqual(['number', 'string']);
   return rest;
 }
 
@@ -72,7 +73,7 @@ describe('the log line of a check', () => {
       },
     });
     expect(lineFor(request, judge(request), TRACEPARENT)).toEqual({
-      level: 30,
+      level: 'info',
       msg: 'check failed',
       reason: 'invalid_token_signature',
       policy: 'default',
@@ -137,7 +138,7 @@ describe('the log line of a check', () => {
 
   test('is an error without request fields if the message does not decode', () => {
     expect(lineFor(undefined, decideUnreadable(), TRACEPARENT)).toEqual({
-      level: 50,
+      level: 'error',
       msg: 'check failed',
       reason: 'internal_error',
       policy: 'unknown',
@@ -293,7 +294,7 @@ describe('the rate limit', () => {
     write(missing);
     expect(suppressed).toEqual([['missing_approov_token', 5]]);
     expect(lines.slice(40)).toMatchObject([
-      { reason: 'missing_approov_token', suppressed: 5, msg: 'check log lines suppressed', level: 30 },
+      { reason: 'missing_approov_token', suppressed: 5, msg: 'check log lines suppressed', level: 'info' },
       { reason: 'missing_approov_token', msg: 'check failed' },
     ]);
   });
@@ -307,7 +308,7 @@ describe('the rate limit', () => {
     checkLog.close();
     expect(suppressed).toEqual([['internal_error', 2]]);
     expect(lines).toHaveLength(21);
-    expect(lines.at(-1)).toMatchObject({ level: 50, reason: 'internal_error', suppressed: 2 });
+    expect(lines.at(-1)).toMatchObject({ level: 'error', reason: 'internal_error', suppressed: 2 });
   });
 
   test('logs its summary when the log is closed', () => {
@@ -336,9 +337,9 @@ test('each policy below enforce gets one warn line', () => {
   ];
   checkLog.configure(policyTable(policy(), [], others), { level: 'info', checks: 'all' });
   expect(lines.map(({ level, policy: name, mode }) => [level, name, mode])).toEqual([
-    [40, 'a', 'off'],
-    [40, 'b', 'observe'],
-    [40, 'c', 'limit'],
+    ['warn', 'a', 'off'],
+    ['warn', 'b', 'observe'],
+    ['warn', 'c', 'limit'],
   ]);
 });
 
@@ -356,12 +357,12 @@ test('an internal error is logged with its stack and without its message, which 
   checkLog.internalError('planted text');
   expect(lines).toMatchObject([
     {
-      level: 50,
+      level: 'error',
       msg: 'internal error',
       error: 'TypeError',
       stack: expect.arrayContaining([expect.stringContaining('log.test.ts')]),
     },
-    { level: 50, msg: 'internal error' },
+    { level: 'error', msg: 'internal error' },
   ]);
   expect(JSON.stringify(lines)).not.toContain('planted');
 });
