@@ -146,7 +146,8 @@ async function flush(stdout: ReturnType<typeof openStdout>): Promise<void> {
 }
 
 function decisionFields(decision: Decision): Record<string, unknown> {
-  const { reason, policy, mode, action, verdict, verifiedToken, presentedToken, ambiguous } = decision;
+  const { reason, policy, mode, action, verdict, verifiedToken, presentedToken, sdkStatus, ambiguous } =
+    decision;
   const isTrusted = verifiedToken !== undefined;
   return {
     reason,
@@ -155,6 +156,8 @@ function decisionFields(decision: Decision): Record<string, unknown> {
     action,
     would_deny: verdict === 'unverified',
     ambiguous,
+    sdk_status: sdkStatus,
+    expired_seconds: secondsOutside(decision),
     key_id: verifiedToken?.keyId,
     alg: clipped(presentedToken?.header?.['alg']),
     kid: clipped(presentedToken?.header?.['kid']),
@@ -182,7 +185,18 @@ function requestFields(
     'x-envoy-external-address': header(HEADERS_READ.externalAddress),
     user_agent: header(HEADERS_READ.userAgent),
     'x-request-id': header(HEADERS_READ.requestId),
+    approov_trace_id: header(HEADERS_READ.approovTraceId) || undefined,
   };
+}
+
+/** How long ago an expired token expired, or how long until a token is valid, in seconds to one decimal. */
+function secondsOutside({ reason, facts }: Decision): number | undefined {
+  if (reason !== 'token_expired' && reason !== 'token_not_yet_valid') return undefined;
+  const { exp, nbf, nowSeconds = 0 } = facts.lifetime ?? {};
+  const bound = reason === 'token_expired' ? exp : nbf;
+  if (typeof bound !== 'number') return undefined;
+  const rounded = Math.round(Math.abs(nowSeconds - bound) * 10) / 10;
+  return Number.isFinite(rounded) ? rounded : undefined;
 }
 
 /** Of a host, or of a target in absolute form: a client may send a password there (RFC 3986 §3.2.1). */

@@ -449,6 +449,7 @@ test('the headers read are the fixed list and those of each policy', () => {
     'access-control-request-method',
     'approov-status',
     'approov-token',
+    'approov-traceid',
     'origin',
     'user-agent',
     'x-a',

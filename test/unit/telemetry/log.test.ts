@@ -70,6 +70,8 @@ describe('the log line of a check', () => {
         'user-agent': 'app/1.0',
         'x-request-id': 'r-1',
         'x-envoy-external-address': '203.0.113.5',
+        'approov-status': 'rejected',
+        'approov-traceid': 'T-1',
       },
     });
     expect(lineFor(request, judge(request), TRACEPARENT)).toEqual({
@@ -88,6 +90,8 @@ describe('the log line of a check', () => {
       user_agent: 'app/1.0',
       'x-request-id': 'r-1',
       trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
+      sdk_status: 'rejected',
+      approov_trace_id: 'T-1',
       alg: 'HS256',
       kid: 'k1',
       token_fingerprint: createHash('sha256').update(token).digest('hex').slice(0, 12),
@@ -104,6 +108,31 @@ describe('the log line of a check', () => {
     expect(line).toMatchObject({ reason: 'token_expired', key_id: 'current', arc: 'ARC', did: 'DID' });
     expect(line).not.toHaveProperty('unverified_arc');
     expect(line).not.toHaveProperty('unverified_did');
+  });
+
+  test.each<[claims: object, reason: string, seconds: number | undefined]>([
+    [{ exp: NOW - 7200 }, 'token_expired', 7200],
+    [{ exp: NOW - 1.26 }, 'token_expired', 1.3],
+    [{ exp: NOW }, 'token_expired', 0],
+    [{ exp: NOW + 300, nbf: NOW + 90 }, 'token_not_yet_valid', 90],
+    [{ exp: NOW + 300, nbf: '90' }, 'token_not_yet_valid', undefined],
+    [{ exp: -1e308 }, 'token_expired', undefined],
+    [{ exp: NOW + 300 }, 'ok', undefined],
+    [{}, 'missing_expiry', undefined],
+  ])('has for %j the reason %s and expired_seconds %s', (claims, reason, seconds) => {
+    const request = checkRequest({ headers: { 'approov-token': mintToken(claims) } });
+    const line = lineFor(request, judge(request));
+    expect([line['reason'], line['expired_seconds']]).toEqual([reason, seconds]);
+  });
+
+  test.each([
+    ['an SDK status word in place of the token', { 'approov-token': 'NO_NETWORK' }, 'no_network'],
+    ['an SDK status header', { 'approov-status': 'rejected' }, 'rejected'],
+    ['an unknown SDK status', { 'approov-status': 'planted' }, 'other'],
+    ['no SDK status', {}, undefined],
+  ])('has for %s the sdk_status %s', (_what, headers, expected) => {
+    const request = checkRequest({ headers });
+    expect(lineFor(request, judge(request))['sdk_status']).toBe(expected);
   });
 
   test('has would_deny true for a failure under observe, false for a success or a skipped check', () => {
@@ -170,6 +199,7 @@ describe('the log line of a check', () => {
       'user-agent': long,
       'x-request-id': long,
       'x-envoy-external-address': long,
+      'approov-traceid': long,
     };
     const request = checkRequest({ method: long, host: long, path: long, sourceAddress: long, headers });
     const line = lineFor(request, judge(request));
@@ -181,6 +211,7 @@ describe('the log line of a check', () => {
       'x-envoy-external-address',
       'user_agent',
       'x-request-id',
+      'approov_trace_id',
     ];
     for (const field of [...fields, 'alg', 'kid', 'unverified_arc', 'unverified_did']) {
       expect([field, line[field]]).toEqual([field, 'y'.repeat(256)]);
