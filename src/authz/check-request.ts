@@ -19,6 +19,7 @@ export interface CheckRequest {
 /** The headers read under every policy; each policy adds its token header and its bound headers. */
 export const HEADERS_READ = {
   approovStatus: 'approov-status',
+  approovTraceId: 'approov-traceid',
   origin: 'origin',
   accessControlRequestMethod: 'access-control-request-method',
   requestId: 'x-request-id',

@@ -43,7 +43,7 @@ async function metadata(path = '/'): Promise<Readonly<Record<string, string | un
 }
 
 function warnings(): readonly Readonly<Record<string, unknown>>[] {
-  return service.logLines().filter(({ level, msg }) => level === 40 && !String(msg).startsWith('Node '));
+  return service.logLines().filter(({ level, msg }) => level === 'warn' && !String(msg).startsWith('Node '));
 }
 
 describe('what changes without a restart', () => {
@@ -299,7 +299,7 @@ describe('an invalid configuration', () => {
       expect(await service.metric('approov_reloads_total{source="config",outcome="failure"}')).toBe(1);
       // The log reaches this process later than the metrics do.
       await eventually(async () => {
-        const logged = service.logLines().filter(({ level }) => level === 50);
+        const logged = service.logLines().filter(({ level }) => level === 'error');
         expect(logged.map((line) => `${line['path']}: ${line['problem']}`)).toEqual([
           expect.stringContaining(problem),
         ]);

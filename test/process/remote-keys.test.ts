@@ -151,7 +151,7 @@ test('an outage keeps the fetched keys in use, and is counted, logged and shown 
   expect(metrics.get('approov_reloads_total{source="jwks",outcome="failure"}')).toBeGreaterThan(0);
   expect(metrics.get('approov_jwks_age_seconds{key_id="remote"}')).toBeGreaterThan(0);
   expect(service.logLines()).toContainEqual(
-    expect.objectContaining({ level: 40, msg: 'JWKS fetch failed', keys: { remote: 'ECONNREFUSED' } }),
+    expect.objectContaining({ level: 'warn', msg: 'JWKS fetch failed', keys: { remote: 'ECONNREFUSED' } }),
   );
 });
 

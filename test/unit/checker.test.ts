@@ -109,7 +109,7 @@ describe('a check', () => {
     const labels = 'policy="default",mode="enforce",verdict="verified",action="allow",reason="ok"';
     expect(await metric(`approov_checks_total{${labels}}`)).toBe(1);
     expect(await metric('approov_check_duration_seconds_count{action="allow"}')).toBe(1);
-    expect(lines).toMatchObject([{ msg: 'check passed', reason: 'ok', path: '/', level: 30 }]);
+    expect(lines).toMatchObject([{ msg: 'check passed', reason: 'ok', path: '/', level: 'info' }]);
   });
 
   test('that does not decode is denied as internal_error, counted, and logged as an error', async () => {
@@ -118,7 +118,7 @@ describe('a check', () => {
     const labels =
       'policy="unknown",mode="unknown",verdict="unverified",action="deny",reason="internal_error"';
     expect(await metric(`approov_checks_total{${labels}}`)).toBe(1);
-    expect(lines).toMatchObject([{ msg: 'check failed', reason: 'internal_error', level: 50 }]);
+    expect(lines).toMatchObject([{ msg: 'check failed', reason: 'internal_error', level: 'error' }]);
   });
 
   test.each<[mode: Policy['mode'], code: number, action: string]>([
@@ -132,8 +132,8 @@ describe('a check', () => {
     const labels = `policy="default",mode="${mode}",verdict="unverified",action="${action}",reason="internal_error"`;
     expect(await metric(`approov_checks_total{${labels}}`)).toBe(1);
     expect(lines.map(({ msg, level }) => [msg, level])).toEqual([
-      ['internal error', 50],
-      ['check failed', 50],
+      ['internal error', 'error'],
+      ['check failed', 'error'],
     ]);
     expect(JSON.stringify(lines)).not.toContain(TOKEN);
   });
@@ -384,7 +384,7 @@ describe('an encrypted token', () => {
     const labels =
       'policy="default",mode="enforce",verdict="unverified",action="deny",reason="internal_error"';
     expect(await metric(`approov_checks_total{${labels}}`)).toBe(2);
-    expect(lines.filter(({ level }) => level === 40)).toMatchObject([
+    expect(lines.filter(({ level }) => level === 'warn')).toMatchObject([
       { limit: MAX_DECRYPTIONS, msg: 'decryption limit reached: checks are answered internal_error' },
     ]);
     expect(outcome(await checkLater(bearing(tokens.at(-1) ?? '')))).toEqual([0, 'allow', 'ok']);
@@ -449,6 +449,7 @@ test('the headers read are the fixed list and those of each policy', () => {
     'access-control-request-method',
     'approov-status',
     'approov-token',
+    'approov-traceid',
     'origin',
     'user-agent',
     'x-a',
