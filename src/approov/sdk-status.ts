@@ -21,10 +21,8 @@ export const SDK_STATUSES = [
   'bad_payload',
 ] as const;
 
-export type SdkStatus = (typeof SDK_STATUSES)[number];
-
 /** `other` for a word that is not listed. */
-export type ReportedSdkStatus = SdkStatus | 'other';
+export type ReportedSdkStatus = (typeof SDK_STATUSES)[number] | 'other';
 
 /** Never a token, which has dots. */
 const WORD = /^[A-Za-z_]+$/;

@@ -12,7 +12,7 @@ export interface EvaluationRules {
   readonly verifier: TokenVerifier;
 }
 
-export type Decrypt = (token: CompactToken, keys: readonly DecryptionKey[]) => Promise<DecryptionResult>;
+type Decrypt = (token: CompactToken, keys: readonly DecryptionKey[]) => Promise<DecryptionResult>;
 
 /**
  * Decides a request: at once, unless a token has to be decrypted.

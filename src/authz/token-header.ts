@@ -5,7 +5,7 @@ import { parseSdkStatus, type ReportedSdkStatus } from '../approov/sdk-status.ts
 import { type CheckRequest, headerValues } from './check-request.ts';
 import type { Policy } from './policy.ts';
 
-export type PresentedToken =
+type PresentedToken =
   | { readonly kind: 'token'; readonly token: CompactToken }
   | { readonly kind: 'missing_approov_token'; readonly sdkStatus: ReportedSdkStatus | undefined }
   | { readonly kind: 'duplicate_approov_token' };

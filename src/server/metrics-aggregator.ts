@@ -7,7 +7,7 @@ import type { MetricJson, WorkerChannel } from './worker-channel.ts';
 /** A worker that takes longer is represented by its last report. */
 const REFRESH_TIMEOUT_MS = 1000;
 
-export interface MetricsAggregator {
+interface MetricsAggregator {
   /** Keeps the counts of a worker that exited: a falling sum would look like a counter reset. */
   retire(worker: WorkerChannel): void;
   restarted(): void;

@@ -185,7 +185,7 @@ function closePendingConnectionOnExit(worker: Worker): void {
 }
 
 /** What a worker does on requests of the primary. */
-export interface WorkerHandlers {
+interface WorkerHandlers {
   readonly metrics: () => Promise<readonly MetricJson[]>;
   readonly reload: () => void;
   readonly stop: () => void;

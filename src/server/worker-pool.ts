@@ -10,7 +10,7 @@ import { createWorkerSlot, type WorkerSlot } from './worker-slot.ts';
 /** For a worker to exit once it has drained. */
 const EXIT_GRACE_MS = 5000;
 
-export interface WorkerPool {
+interface WorkerPool {
   /**
    * Starts `count` workers; resolves with the bound address once the first one listens.
    * @throws {WorkerStartError} the first worker ended before it listened.

@@ -9,7 +9,7 @@ const COOLDOWN_MS = 30_000;
 const MIN_RETRY_MS = 1000;
 const MAX_RETRY_MS = 30_000;
 
-export interface FetchedSet {
+interface FetchedSet {
   readonly text: string;
   /** By the clock of {@link RemoteJwksOptions}. */
   readonly atMs: number;
