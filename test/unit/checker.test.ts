@@ -138,21 +138,18 @@ describe('a check', () => {
     expect(JSON.stringify(lines)).not.toContain(TOKEN);
   });
 
-  test.each(['log', 'metrics'] as const)(
-    'keeps its decision and does not throw if the bug is in the %s',
-    (part) => {
-      const fault = (): never => {
-        throw new Error('a bug');
-      };
-      const { check, lines } = start(
-        { policyTable: policyTable(policy({ mode: 'observe' })) },
-        { now: NOW },
-        { [part]: { checkDone: fault } },
-      );
-      expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
-      expect(lines).toContainEqual(expect.objectContaining({ msg: 'internal error', error: 'Error' }));
-    },
-  );
+  test.each(['log', 'metrics'] as const)('keeps its decision when the %s throws', (part) => {
+    const fault = (): never => {
+      throw new Error('a bug');
+    };
+    const { check, lines } = start(
+      { policyTable: policyTable(policy({ mode: 'observe' })) },
+      { now: NOW },
+      { [part]: { checkDone: fault } },
+    );
+    expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
+    expect(lines).toContainEqual(expect.objectContaining({ msg: 'internal error', error: 'Error' }));
+  });
 
   test('of an ambiguous path looks up its token once, however many policies apply', async () => {
     const [a, b] = [policy({ name: 'a', mode: 'observe' }), policy({ name: 'b', mode: 'limit' })];
@@ -245,7 +242,7 @@ describe('the token cache', () => {
     expect(outcome(check(elsewhere))).toEqual([16, 'deny', 'claim_mismatch']);
   });
 
-  test('is emptied when the keys change, so that a removed key verifies nothing more', () => {
+  test('is emptied when the keys change, so that a removed key no longer verifies anything', () => {
     const { check, checker, rules } = start();
     expect(outcome(check(bearing(TOKEN)))).toEqual([0, 'allow', 'ok']);
     checker.replaceRules({ ...rules, keyset: keysetOf(() => false) });
@@ -286,7 +283,7 @@ describe('the token cache', () => {
   });
 });
 
-test('a kid that no key declares is reported, and no other failure', () => {
+test('only an unknown kid is reported', () => {
   const { check, unknownKids } = start();
   check(bearing(TOKEN));
   check(bearing(mintToken({ exp: NOW + 300 }, { secret: OTHER_SECRET_BYTES })));
