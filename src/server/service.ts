@@ -13,6 +13,7 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createWorkerRestarts } from '../telemetry/primary-metrics.ts';
 import { VERSION } from '../version.ts';
 import { type CheckServer, startCheckServer } from './check-server.ts';
+import { summarizeConfig } from './describe-config.ts';
 import { listenOrThrow } from './listen-error.ts';
 import { endOfLifeWarning } from './node-release.ts';
 import { fileStates } from './readiness.ts';
@@ -57,7 +58,7 @@ async function startSingle(files: ConfigStore, log: Log, metrics: Metrics): Prom
   });
   const address = await listenAdmin(files, admin);
   checkServer = await startCheckServer({ files, log, metrics, onReadiness: () => undefined });
-  logServing(log, checkServer.grpc, address);
+  logServing(log, files, checkServer.grpc, address);
   const { reload, stop } = checkServer;
   return {
     reload,
@@ -86,7 +87,7 @@ async function startPrimary(files: ConfigStore, log: Log, count: number): Promis
     (isComplete) => pollPrimary(files, log, isComplete),
     (error) => log.internalError(error),
   );
-  logServing(log, grpc, address);
+  logServing(log, files, grpc, address);
   return {
     async reload() {
       workers.reload();
@@ -173,8 +174,10 @@ function drainMs(files: ConfigStore): number {
   return (delaySeconds + timeoutSeconds) * 1000;
 }
 
-function logServing(log: Log, grpc: ListenAddress, admin: ListenAddress): void {
-  log.info({ version: VERSION, grpc: formatAddress(grpc), admin: formatAddress(admin) }, 'serving');
+function logServing(log: Log, files: ConfigStore, grpc: ListenAddress, admin: ListenAddress): void {
+  const addresses = { grpc: formatAddress(grpc), admin: formatAddress(admin) };
+  const summary = summarizeConfig(files.current());
+  log.info({ version: VERSION, ...addresses, config_file: files.file, ...summary }, 'serving');
 }
 
 async function logStopped(log: Log): Promise<void> {
