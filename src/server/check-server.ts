@@ -13,6 +13,7 @@ import type { LoadedConfig } from '../sources/loaded-config.ts';
 import { startPolling } from '../sources/poller.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { type Changes, describeChanges } from './describe-config.ts';
 import { describeReadiness, type Phase } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
 import { createReloader, rulesOf } from './reloader.ts';
@@ -87,10 +88,12 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
 
   /** A requested poll (SIGHUP) says that no file is half-written. */
   async function poll(isRequested: boolean): Promise<void> {
+    const before = configStore.current();
     const outcomes = await configStore.poll(isRequested);
     if (outcomes.length === 0) return;
     reloader.apply(configStore.current());
-    for (const outcome of outcomes) recordOutcome(outcome, options);
+    const changes = describeChanges(before, configStore.current());
+    for (const outcome of outcomes) recordOutcome(outcome, changes, options);
     reportReadiness();
   }
 
@@ -144,9 +147,13 @@ function createTransport(
   });
 }
 
-function recordOutcome({ source, problems }: ReloadOutcome, { log, metrics }: CheckServerOptions): void {
+function recordOutcome(
+  { source, problems }: ReloadOutcome,
+  changes: Changes,
+  { log, metrics }: CheckServerOptions,
+): void {
   metrics.reloaded(source, problems.length === 0 ? 'success' : 'failure', nowSeconds());
-  if (problems.length === 0) log.info({ source }, 'reloaded');
+  if (problems.length === 0) log.info({ source, changes: changes[source] }, 'reloaded');
   for (const { path, message } of problems)
     log.error({ source, path, problem: message }, 'reload failed; keeping last good state');
 }

@@ -7,11 +7,12 @@ import type { KeyStore } from '../sources/key-store.ts';
 import { decryptionWarnings, type LoadedConfig } from '../sources/loaded-config.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { keyChanges } from './describe-config.ts';
 
 export interface ReloadTargets {
   readonly keyStore: Pick<KeyStore, 'keyset' | 'replaceKeys' | 'warnings'>;
   readonly checker: Pick<Checker, 'replaceRules'>;
-  readonly log: Pick<Log, 'configure' | 'warn'>;
+  readonly log: Pick<Log, 'configure' | 'info' | 'warn'>;
   readonly metrics: Pick<Metrics, 'configured'>;
   readonly useTls: (tls: TlsMaterial) => void;
 }
@@ -30,8 +31,10 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
   const bound = boundSettings(start.config.settings);
   let current = start;
   let { tls } = start;
+  let { keys } = keyStore.keyset();
 
   function useKeys(): void {
+    ({ keys } = keyStore.keyset());
     warnAboutKeys([...keyStore.warnings(), ...decryptionWarnings(current)]);
     checker.replaceRules(rulesOf(current, keyStore));
   }
@@ -69,7 +72,11 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
       warnAboutRestart(before.config.settings, settings);
       if (next.tls !== before.tls) replaceTls(next.tls);
     },
-    useFetchedKeys: useKeys,
+    useFetchedKeys() {
+      const before = keys;
+      useKeys();
+      log.info({ changes: keyChanges(before, keys) }, 'JWKS loaded');
+    },
   };
 }
 

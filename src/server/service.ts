@@ -12,6 +12,7 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createWorkerRestarts } from '../telemetry/primary-metrics.ts';
 import { VERSION } from '../version.ts';
 import { type CheckServer, startCheckServer } from './check-server.ts';
+import { summarizeConfig } from './describe-config.ts';
 import { fileStates } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
 import { endOfLifeWarning } from './node-release.ts';
@@ -56,7 +57,7 @@ async function startSingle(configStore: ConfigStore, log: Log, metrics: Metrics)
   });
   const address = await listenAdmin(configStore, admin);
   checkServer = await startCheckServer({ configStore, log, metrics, onReadiness: () => undefined });
-  logServing(log, checkServer.grpc, address);
+  logServing(log, configStore, checkServer.grpc, address);
   const { reload, stop } = checkServer;
   return {
     reload,
@@ -85,7 +86,7 @@ async function startPrimary(configStore: ConfigStore, log: Log, count: number): 
     (isRequested) => pollPrimary(configStore, log, isRequested),
     (error) => log.internalError(error),
   );
-  logServing(log, grpc, address);
+  logServing(log, configStore, grpc, address);
   return {
     async reload() {
       workers.reload();
@@ -176,8 +177,10 @@ function drainMs(configStore: ConfigStore): number {
   return (delaySeconds + timeoutSeconds) * 1000;
 }
 
-function logServing(log: Log, grpc: ListenAddress, admin: ListenAddress): void {
-  log.info({ version: VERSION, grpc: formatAddress(grpc), admin: formatAddress(admin) }, 'serving');
+function logServing(log: Log, configStore: ConfigStore, grpc: ListenAddress, admin: ListenAddress): void {
+  const addresses = { grpc: formatAddress(grpc), admin: formatAddress(admin) };
+  const summary = summarizeConfig(configStore.current());
+  log.info({ version: VERSION, ...addresses, config_file: configStore.file, ...summary }, 'serving');
 }
 
 async function logStopped(log: Log): Promise<void> {

@@ -1,11 +1,16 @@
 /** Tests the log lines of a running service. */
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { VERSION } from '../../src/version.ts';
 import { createCheckClient, type RequestJson, requestWith } from '../support/grpc-client.ts';
 import { type RunningService, startServe } from '../support/process.ts';
-import { freshToken, mintToken, SECRET } from '../support/token.ts';
+import { freshToken, mintToken, OTHER_SECRET, SECRET } from '../support/token.ts';
+
+const fingerprint = (secret: string): string =>
+  createHash('sha256').update(Buffer.from(secret, 'base64')).digest('hex').slice(0, 12);
 
 let folder = '';
 let service: RunningService | undefined;
@@ -59,4 +64,56 @@ test('a check line has its level, time, SDK status, trace id and how long the to
   expect(Math.abs(Number(lines[1]?.['expired_seconds']) - 60)).toBeLessThan(30);
   expect(lines[1]).not.toHaveProperty('approov_trace_id');
   for (const { time } of lines) expect(new Date(String(time)).toISOString()).toBe(time);
+});
+
+test('the start-up line has version, addresses, file, policies with modes and keys with fingerprints', async () => {
+  write('next', OTHER_SECRET);
+  const keys = `keys: [{id: current, secretFile: ${at('current')}}, {id: next, kid: k, secretFile: ${at('next')}}]`;
+  write('config.yaml', `${keys}\npolicies: {default: {mode: observe}, open: {mode: off}}`);
+  service = await startServe({}, ['--config', at('config.yaml')]);
+  expect(service.logLines().find(({ msg }) => msg === 'serving')).toMatchObject({
+    version: VERSION,
+    grpc: service.grpc,
+    admin: service.admin,
+    config_file: at('config.yaml'),
+    policies: { default: 'observe', open: 'off' },
+    keys: [
+      { id: 'current', fingerprint: fingerprint(SECRET) },
+      { id: 'next', kid: 'k', fingerprint: fingerprint(OTHER_SECRET) },
+    ],
+  });
+});
+
+test('a reload line says which modes, settings and keys changed', async () => {
+  const running = await start('policies: {default: {mode: observe}}');
+  write('next', OTHER_SECRET);
+  write('current', OTHER_SECRET);
+  write(
+    'config.yaml',
+    `keys: [{id: current, secretFile: ${at('current')}}, {id: next, kid: k, secretFile: ${at('next')}}]
+policies: {default: {clockToleranceSeconds: 5}, open: {mode: off}}
+log: {checks: all}`,
+  );
+  running.signal('SIGHUP');
+  await vi.waitFor(() => {
+    const lines = running.logLines().filter(({ msg }) => msg === 'reloaded');
+    expect(lines).toMatchObject([
+      {
+        source: 'config',
+        changes: [
+          'policy default: observe -> enforce',
+          'policy default: clockToleranceSeconds changed',
+          'policy open: added, off',
+          'log.checks: failures -> all',
+        ],
+      },
+      {
+        source: 'keys',
+        changes: [
+          `key current: ${fingerprint(SECRET)} -> ${fingerprint(OTHER_SECRET)}`,
+          `key next: added ${fingerprint(OTHER_SECRET)}`,
+        ],
+      },
+    ]);
+  });
 });

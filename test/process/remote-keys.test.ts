@@ -102,6 +102,8 @@ describe('before the first fetch succeeds', () => {
     });
     expect(await health()).toBe('SERVING');
     expect(await check(await a.sign())).toBe('ok');
+    const changes = service.logLines().filter(({ msg }) => msg === 'JWKS loaded');
+    expect(changes).toMatchObject([{ changes: [expect.stringMatching(/^key remote: added [0-9a-f]{12}$/)] }]);
   });
 
   test('an untrusted certificate is reported', async () => {
