@@ -8,7 +8,7 @@ import type { ReloadSource } from '../config/config.ts';
 import { createGrpcJsTransport } from '../grpc/grpc-js-transport.ts';
 import type { Transport } from '../grpc/transport.ts';
 import type { ConfigStore, ReloadOutcome } from '../sources/config-store.ts';
-import { createKeyStore } from '../sources/key-store.ts';
+import { createKeyStore, type KeyStore } from '../sources/key-store.ts';
 import type { LoadedConfig } from '../sources/loaded-config.ts';
 import { startPolling } from '../sources/poller.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -41,19 +41,9 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
   const start = configStore.current();
   let phase: Phase = 'starting';
 
-  const keyStore = createKeyStore({
-    keys: start.keys,
-    proxy: () => configStore.current().config.proxy,
-    nowMs: () => performance.now(),
-    onError: (error) => log.internalError(error),
-    onFetched(outcome, isNew) {
-      metrics.reloaded('jwks', outcome, nowSeconds());
-      if (outcome === 'failure')
-        log.warn({ keys: Object.fromEntries(keyStore.problems()) }, 'JWKS fetch failed');
-      if (!isNew) return;
-      reloader.useFetchedKeys();
-      reportReadiness();
-    },
+  const keyStore = openKeyStore(start, options, () => {
+    reloader.useFetchedKeys();
+    reportReadiness();
   });
   const checker = createChecker({
     rules: rulesOf(start, keyStore),
@@ -124,6 +114,27 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
 
 function nowSeconds(): number {
   return Date.now() / 1000;
+}
+
+/** @param onNewKeys a fetched JWK Set differs from the last one. */
+function openKeyStore(
+  start: LoadedConfig,
+  { configStore, log, metrics }: CheckServerOptions,
+  onNewKeys: () => void,
+): KeyStore {
+  const keyStore = createKeyStore({
+    keys: start.keys,
+    proxy: () => configStore.current().config.proxy,
+    nowMs: () => performance.now(),
+    onError: (error) => log.internalError(error),
+    onFetched(outcome, isNew) {
+      metrics.reloaded('jwks', outcome, nowSeconds());
+      if (outcome === 'failure')
+        log.warn({ keys: Object.fromEntries(keyStore.problems()) }, 'JWKS fetch failed');
+      if (isNew) onNewKeys();
+    },
+  });
+  return keyStore;
 }
 
 function createTransport(
