@@ -83,12 +83,17 @@ const NAMED = ['routes', 'denied'] as const;
 function settingChanges(before: Config['settings'], next: Config['settings']): readonly string[] {
   const shown = SHOWN.flatMap((section) => {
     const [old, now]: Record<string, unknown>[] = [before[section], next[section]];
-    return changedFields(old ?? {}, now ?? {}).map(
-      (field) => `${section}.${field}: ${old?.[field]} -> ${now?.[field]}`,
-    );
+    return changedFields(old ?? {}, now ?? {}).map((field) => ({
+      field: `${section}.${field}`,
+      change: `${old?.[field]} -> ${now?.[field]}`,
+    }));
   });
   const named = NAMED.filter((section) => !isDeepStrictEqual(before[section], next[section]));
-  return [...shown, ...named.map((section) => `${section} changed`)];
+  return [
+    // The format of the log changes at the next start, like what has a line of its own.
+    ...shown.filter(({ field }) => field !== 'log.format').map(({ field, change }) => `${field}: ${change}`),
+    ...named.map((section) => `${section} changed`),
+  ];
 }
 
 function changedFields(before: object, next: object): readonly string[] {

@@ -9,8 +9,14 @@ import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { keyChanges } from './describe-config.ts';
 
-/** Bound or allocated when the process starts. */
-const RESTART_FIELDS = ['listen', 'connection', 'limits', 'workers'] as const;
+/** Bound, allocated or loaded when the process starts. */
+const RESTART_FIELDS: Readonly<Record<string, (settings: Settings) => unknown>> = {
+  listen: ({ listen }) => listen,
+  connection: ({ connection }) => connection,
+  limits: ({ limits }) => limits,
+  workers: ({ workers }) => workers,
+  'log.format': ({ log }) => log.format,
+};
 
 export interface ReloadTargets {
   readonly keyStore: Pick<KeyStore, 'keyset' | 'replaceKeys' | 'warnings'>;
@@ -49,9 +55,9 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
   }
 
   function warnAboutRestart(before: Settings, next: Settings): void {
-    for (const field of RESTART_FIELDS) {
-      const isPending = !isDeepStrictEqual(next[field], start.config.settings[field]);
-      if (isPending && !isDeepStrictEqual(next[field], before[field]))
+    for (const [field, read] of Object.entries(RESTART_FIELDS)) {
+      const isPending = !isDeepStrictEqual(read(next), read(start.config.settings));
+      if (isPending && !isDeepStrictEqual(read(next), read(before)))
         log.warn({ field }, 'setting changed; restart required');
     }
   }

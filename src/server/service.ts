@@ -8,6 +8,7 @@ import { formatAddress, type ListenAddress } from '../config/address.ts';
 import { formatConfig } from '../config/format-config.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
 import { startPolling } from '../sources/poller.ts';
+import { loadLineFormat } from '../telemetry/line-format.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createWorkerRestarts } from '../telemetry/primary-metrics.ts';
@@ -37,6 +38,7 @@ export async function startService(files: ConfigStore, onStopRequest: () => void
   const metrics = createMetrics(VERSION);
   const log = createLog({
     settings: settings.log,
+    formatLine: await loadLineFormat(settings.log.format, process.stdout),
     warnsAboutModes: !isWorker(),
     nowMs: () => performance.now(),
     onSuppressed: (reason, count) => metrics.linesSuppressed(reason, count),

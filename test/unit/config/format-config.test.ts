@@ -66,6 +66,7 @@ denied:
 log:
   level: warn # from LOG_LEVEL
   checks: failures
+  format: auto
 tokenCache:
   maxEntries: 10000
 drain:

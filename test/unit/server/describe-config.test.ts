@@ -49,7 +49,7 @@ describe('a change of the configuration', () => {
     [
       'of numbers and words has their values',
       { drain: { delaySeconds: 1 }, log: { level: 'info' } },
-      { drain: { delaySeconds: 2 }, log: { level: 'debug' }, tokenCache: { maxEntries: 0 } },
+      { drain: { delaySeconds: 2 }, log: { level: 'debug', format: 'json' }, tokenCache: { maxEntries: 0 } },
       ['log.level: info -> debug', 'tokenCache.maxEntries: 10000 -> 0', 'drain.delaySeconds: 1 -> 2'],
     ],
     [
