@@ -48,8 +48,22 @@ export function describeChanges(before: LoadedConfig, next: LoadedConfig): Chang
       ...keyChanges(before.decryptionKeys, next.decryptionKeys, 'decryption key'),
     ],
     jwks: keyChanges(keysFrom('jwks', before), keysFrom('jwks', next)),
-    tls: isDeepStrictEqual(before.tls, next.tls) ? [] : ['certificate of the gRPC listener changed'],
+    tls: tlsChanges(before, next),
   };
+}
+
+function tlsChanges(before: LoadedConfig, next: LoadedConfig): readonly string[] {
+  const caOf = ({ keys }: LoadedConfig, id: string) => keys.find(({ config }) => config.id === id)?.ca;
+  return [
+    // Switching TLS on or off needs a restart, which has a line of its own.
+    ...(before.tls && next.tls ? changedFields(before.tls, next.tls) : []).map(
+      (field) => `listen.tls.${field}File changed`,
+    ),
+    ...next.keys
+      .map(({ config }) => config.id)
+      .filter((id) => caOf(before, id) !== caOf(next, id))
+      .map((id) => `key ${id}: caFile changed`),
+  ];
 }
 
 type PolicyTable = Config['policyTable'];

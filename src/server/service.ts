@@ -176,10 +176,15 @@ function drainMs(files: ConfigStore): number {
   return (delaySeconds + timeoutSeconds) * 1000;
 }
 
+/** What to do next, for a service started on a terminal. */
+const HINT =
+  'no checks yet; test it with approov-ext-authz healthcheck; Ctrl-C drains and stops, twice stops at once';
+
 function logServing(log: Log, files: ConfigStore, grpc: ListenAddress, admin: ListenAddress): void {
   const addresses = { grpc: formatAddress(grpc), admin: formatAddress(admin) };
   const summary = summarizeConfig(files.current());
   log.info({ version: VERSION, ...addresses, config_file: files.file, ...summary }, 'serving');
+  if (process.stdout.isTTY && files.current().config.settings.log.format !== 'json') log.info({}, HINT);
 }
 
 async function logStopped(log: Log): Promise<void> {

@@ -137,6 +137,7 @@ describe('a log for people', () => {
         .output()
         .split('\n')
         .find((each) => each.includes('check failed')) ?? '';
+    expect(running.output().match(/no checks yet; .* Ctrl-C/g)).toHaveLength(1);
     expect(line).toContain('\u001b[32mINFO\u001b[39m');
     expect(line).toContain(`"user_agent":"${ESCAPED}"`);
     expect(withoutText(running.output()).replaceAll('\u001b', '')).toBe('');
@@ -165,4 +166,5 @@ describe('a log for people', () => {
 test('a log to a pipe is JSON', async () => {
   const running = await start('log: {format: auto}');
   expect(running.output()).toMatch(/^\{"level":"info","time":"\d{4}-/m);
+  expect(running.output()).not.toContain('Ctrl-C');
 });
