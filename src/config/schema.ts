@@ -110,6 +110,7 @@ const LOG = z.strictObject({
     .pipe(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']))
     .default('info'),
   checks: z.enum(['none', 'failures', 'all']).default('failures'),
+  format: z.enum(['auto', 'json', 'pretty']).default('auto'),
 });
 
 const TOKEN_CACHE = z.strictObject({ maxEntries: z.int().min(0).max(10_000_000).default(10_000) });

@@ -48,8 +48,22 @@ export function describeChanges(before: LoadedConfig, next: LoadedConfig): Chang
       ...keyChanges(before.decryptionKeys, next.decryptionKeys, 'decryption key'),
     ],
     jwks: keyChanges(keysFrom('jwks', before), keysFrom('jwks', next)),
-    tls: isDeepStrictEqual(before.tls, next.tls) ? [] : ['certificate of the gRPC listener changed'],
+    tls: tlsChanges(before, next),
   };
+}
+
+function tlsChanges(before: LoadedConfig, next: LoadedConfig): readonly string[] {
+  const caOf = ({ keys }: LoadedConfig, id: string) => keys.find(({ config }) => config.id === id)?.ca;
+  return [
+    // Switching TLS on or off needs a restart, which has a line of its own.
+    ...(before.tls && next.tls ? changedFields(before.tls, next.tls) : []).map(
+      (field) => `listen.tls.${field}File changed`,
+    ),
+    ...next.keys
+      .map(({ config }) => config.id)
+      .filter((id) => caOf(before, id) !== caOf(next, id))
+      .map((id) => `key ${id}: caFile changed`),
+  ];
 }
 
 type PolicyTable = Config['policyTable'];
@@ -83,12 +97,17 @@ const NAMED = ['routes', 'denied'] as const;
 function settingChanges(before: Config['settings'], next: Config['settings']): readonly string[] {
   const shown = SHOWN.flatMap((section) => {
     const [old, now]: Record<string, unknown>[] = [before[section], next[section]];
-    return changedFields(old ?? {}, now ?? {}).map(
-      (field) => `${section}.${field}: ${old?.[field]} -> ${now?.[field]}`,
-    );
+    return changedFields(old ?? {}, now ?? {}).map((field) => ({
+      field: `${section}.${field}`,
+      change: `${old?.[field]} -> ${now?.[field]}`,
+    }));
   });
   const named = NAMED.filter((section) => !isDeepStrictEqual(before[section], next[section]));
-  return [...shown, ...named.map((section) => `${section} changed`)];
+  return [
+    // The format of the log changes at the next start, like what has a line of its own.
+    ...shown.filter(({ field }) => field !== 'log.format').map(({ field, change }) => `${field}: ${change}`),
+    ...named.map((section) => `${section} changed`),
+  ];
 }
 
 function changedFields(before: object, next: object): readonly string[] {

@@ -81,9 +81,10 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
 }
 
 /** What is bound or allocated when the process starts. Certificates are not: they are reloaded. */
-function boundSettings({ listen, connection, limits, workers }: Settings): Readonly<Record<string, unknown>> {
+function boundSettings(settings: Settings): Readonly<Record<string, unknown>> {
+  const { listen, connection, limits, workers, log } = settings;
   const tls = listen.tls && { hasClientCa: listen.tls.clientCaFile !== undefined };
-  return { listen: { ...listen, tls }, connection, limits, workers };
+  return { listen: { ...listen, tls }, connection, limits, workers, 'log.format': log.format };
 }
 
 /** Logs each warning once, and again if it disappears and returns. */

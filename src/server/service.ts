@@ -7,6 +7,7 @@ import { formatAddress, type ListenAddress } from '../config/address.ts';
 import { formatConfig } from '../config/format-config.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
 import { startPolling } from '../sources/poller.ts';
+import { loadLineFormat } from '../telemetry/line-format.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createWorkerRestarts } from '../telemetry/primary-metrics.ts';
@@ -36,6 +37,7 @@ export async function startService(configStore: ConfigStore, onStopRequest: () =
   const metrics = createMetrics(VERSION);
   const log = createLog({
     settings: settings.log,
+    formatLine: await loadLineFormat(settings.log.format, process.stdout),
     warnsAboutModes: !isWorker(),
     nowMs: () => performance.now(),
     onSuppressed: (reason, count) => metrics.linesSuppressed(reason, count),
@@ -177,10 +179,16 @@ function drainMs(configStore: ConfigStore): number {
   return (delaySeconds + timeoutSeconds) * 1000;
 }
 
+/** What to do next, for a service started on a terminal. */
+const HINT =
+  'no checks yet; test it with approov-ext-authz healthcheck; Ctrl-C drains and stops, twice stops at once';
+
 function logServing(log: Log, configStore: ConfigStore, grpc: ListenAddress, admin: ListenAddress): void {
+  const loaded = configStore.current();
   const addresses = { grpc: formatAddress(grpc), admin: formatAddress(admin) };
-  const summary = summarizeConfig(configStore.current());
+  const summary = summarizeConfig(loaded);
   log.info({ version: VERSION, ...addresses, config_file: configStore.file, ...summary }, 'serving');
+  if (process.stdout.isTTY && loaded.config.settings.log.format !== 'json') log.info({}, HINT);
 }
 
 async function logStopped(log: Log): Promise<void> {

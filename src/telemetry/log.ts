@@ -1,4 +1,4 @@
-/** Writes the log: JSON lines on stdout, rate-limited for checks, without tokens, secrets or bound headers. */
+/** Writes the log: lines on stdout, rate-limited for checks, without tokens, secrets or bound headers. */
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DestinationStream, pino, stdTimeFunctions } from 'pino';
@@ -8,8 +8,9 @@ import type { PolicyTable } from '../authz/policy.ts';
 import type { Reason } from '../authz/reason.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
 import type { CheckRecord } from './check-observer.ts';
+import { formatJson, type LineFormat } from './line-format.ts';
 import { LineLimiter } from './line-limiter.ts';
-import { clip, escapeUnprintable } from './printable.ts';
+import { clip } from './printable.ts';
 
 /** Buffered while the reader of stdout stalls; lines beyond it are dropped, as checks must not wait for the log. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
@@ -26,6 +27,9 @@ interface LogSettings {
 
 interface LogOptions {
   readonly settings: LogSettings;
+  /** JSON unless given. */
+  readonly formatLine?: LineFormat;
+  /** Stdout unless given. */
   readonly destination?: DestinationStream;
   /** Whether to warn about policies that do not enforce (default: yes); a worker leaves that to the primary. */
   readonly warnsAboutModes?: boolean;
@@ -35,16 +39,15 @@ interface LogOptions {
 }
 
 export function createLog(options: LogOptions) {
-  const { settings, destination, warnsAboutModes = true, nowMs, onSuppressed } = options;
+  const { settings, formatLine = formatJson, destination, warnsAboutModes = true } = options;
+  const { nowMs, onSuppressed } = options;
   const stdout = destination === undefined ? openStdout() : undefined;
-  // Of control and format characters, pino escapes C0 only.
-  const streamWrite = (line: string): string => `${escapeUnprintable(line.trimEnd())}\n`;
   const logger = pino(
     {
       level: settings.level,
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      hooks: { streamWrite },
+      hooks: { streamWrite: formatLine },
     },
     destination ?? stdout,
   );

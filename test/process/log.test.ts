@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { VERSION } from '../../src/version.ts';
 import { createCheckClient, type RequestJson, requestWith } from '../support/grpc-client.ts';
-import { type RunningService, startServe } from '../support/process.ts';
+import { type RunningService, startPretty, startServe } from '../support/process.ts';
 import { freshToken, mintToken, OTHER_SECRET, SECRET } from '../support/token.ts';
 
 const fingerprint = (secret: string): string =>
@@ -116,4 +116,55 @@ log: {checks: all}`,
       },
     ]);
   });
+});
+
+describe('a log for people', () => {
+  const NASTY = 'a\u0085\u009b2J\u202emoc\u2066z';
+  const ESCAPED = String.raw`a\u0085\u009b2J\u202emoc\u2066z`;
+  /** Everything but line breaks that is not printable ASCII. */
+  const withoutText = (output: string): string => output.replaceAll(/[\x20-\x7e\r\n]/g, '');
+
+  test.each([1, 2])('is written on a terminal by %i process(es), in colour', async (workers) => {
+    write('config.yaml', `keys: [{id: current, secretFile: ${at('current')}}]\nworkers: ${workers}\n`);
+    const running = await startPretty(['--config', at('config.yaml')], { isTerminal: true });
+    const client = createCheckClient(running.grpc);
+    await client.check(requestWith({ 'user-agent': NASTY }));
+    client.close();
+    await vi.waitFor(() => expect(running.output()).toContain('missing_approov_token'));
+    await running.kill();
+    const line =
+      running
+        .output()
+        .split('\n')
+        .find((each) => each.includes('check failed')) ?? '';
+    expect(running.output().match(/no checks yet; .* Ctrl-C/g)).toHaveLength(1);
+    expect(line).toContain('\u001b[32mINFO\u001b[39m');
+    expect(line).toContain(`"user_agent":"${ESCAPED}"`);
+    expect(withoutText(running.output()).replaceAll('\u001b', '')).toBe('');
+  });
+
+  test('has no colour with NO_COLOR', async () => {
+    write('config.yaml', `keys: [{id: current, secretFile: ${at('current')}}]\n`);
+    const running = await startPretty(['--config', at('config.yaml')], {
+      env: { NO_COLOR: '1' },
+      isTerminal: true,
+    });
+    await running.kill();
+    expect(running.output()).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: serving \{"version":/m);
+    expect(withoutText(running.output())).toBe('');
+  });
+
+  test('is written to a pipe under format: pretty, without colour', async () => {
+    write('config.yaml', `keys: [{id: current, secretFile: ${at('current')}}]\nlog: {format: pretty}\n`);
+    const running = await startPretty(['--config', at('config.yaml')]);
+    await running.kill();
+    expect(running.output()).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: serving \{"version":/m);
+    expect(withoutText(running.output())).toBe('');
+  });
+});
+
+test('a log to a pipe is JSON', async () => {
+  const running = await start('log: {format: auto}');
+  expect(running.output()).toMatch(/^\{"level":"info","time":"\d{4}-/m);
+  expect(running.output()).not.toContain('Ctrl-C');
 });

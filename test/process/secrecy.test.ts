@@ -1,7 +1,7 @@
 /** Searches every output for planted secrets, tokens, bound headers and query strings. */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import {
   type ResponseJson,
   requestWith,
 } from '../support/grpc-client.ts';
-import { type Finished, type RunningService, runCli, startServe } from '../support/process.ts';
+import { type Finished, type RunningService, runCli, startPretty, startServe } from '../support/process.ts';
 import { CHECK_PATH, EMPTY_MESSAGE } from '../support/raw-http2.ts';
 import { base64url, freshToken, mintToken } from '../support/token.ts';
 
@@ -105,6 +105,51 @@ test('leaksIn finds planted text of 16 characters or more', () => {
   expect(leaksIn(`/?a=${QUERY}`)).toHaveLength(33);
 });
 
+/** Checks every kind of request that contains planted text. */
+async function checkAll(client: CheckClient): Promise<ResponseJson[]> {
+  const answers: ResponseJson[] = [];
+  const texts = [...Object.values(TOKENS), `${TOKENS.valid},${TOKENS.bound}`, `Bearer ${TOKENS.valid}`, ''];
+  const shared = {
+    authorization: BEARER,
+    'x-session': SESSION,
+    cookie: COOKIE,
+    'approov-status': TOKENS.valid,
+    origin: BEARER,
+  };
+  for (const text of texts) {
+    const headers = { ...shared, 'approov-token': text };
+    const raw = Object.entries(headers).map(([key, value]) => ({ key, raw_value: Buffer.from(value) }));
+    const http = { method: 'GET', host: 'api.example.com' };
+    const requests: RequestJson[] = [
+      requestWith(headers, { path: `/a?q=${QUERY}` }),
+      requestWith(headers, { path: `/observe#q=${QUERY}?${QUERY}` }),
+      requestWith(
+        {},
+        { ...http, path: `/a/../b?q=${QUERY}`, header_map: { headers: [...raw, ...raw.slice(0, 1)] } },
+      ),
+      requestWith({}, { ...http, path: `?${QUERY}`, header_map: { headers: raw } }),
+      {
+        attributes: {
+          context_extensions: { approov_policy: TOKENS.valid },
+          request: { http: { headers } },
+        },
+      },
+      {
+        attributes: {
+          context_extensions: { approov_policy: 'agent' },
+          request: { http: { headers: { 'x-request-id': text, 'user-agent': BEARER } } },
+        },
+      },
+    ];
+    for (const request of requests) answers.push(await client.check(request));
+  }
+  for (const text of texts) {
+    const broken = Buffer.concat([Buffer.from(text), Buffer.from([0xff])]);
+    answers.push(await client.checkBytes(broken));
+  }
+  return answers;
+}
+
 describe('a running service', () => {
   let service: RunningService;
   let client: CheckClient;
@@ -113,45 +158,7 @@ describe('a running service', () => {
   beforeAll(async () => {
     service = await startServe(TRACED, ['--config', CONFIG]);
     client = createCheckClient(service.grpc);
-    const texts = [...Object.values(TOKENS), `${TOKENS.valid},${TOKENS.bound}`, `Bearer ${TOKENS.valid}`, ''];
-    const shared = {
-      authorization: BEARER,
-      'x-session': SESSION,
-      cookie: COOKIE,
-      'approov-status': TOKENS.valid,
-      origin: BEARER,
-    };
-    for (const text of texts) {
-      const headers = { ...shared, 'approov-token': text };
-      const raw = Object.entries(headers).map(([key, value]) => ({ key, raw_value: Buffer.from(value) }));
-      const http = { method: 'GET', host: 'api.example.com' };
-      const requests: RequestJson[] = [
-        requestWith(headers, { path: `/a?q=${QUERY}` }),
-        requestWith(headers, { path: `/observe#q=${QUERY}?${QUERY}` }),
-        requestWith(
-          {},
-          { ...http, path: `/a/../b?q=${QUERY}`, header_map: { headers: [...raw, ...raw.slice(0, 1)] } },
-        ),
-        requestWith({}, { ...http, path: `?${QUERY}`, header_map: { headers: raw } }),
-        {
-          attributes: {
-            context_extensions: { approov_policy: TOKENS.valid },
-            request: { http: { headers } },
-          },
-        },
-        {
-          attributes: {
-            context_extensions: { approov_policy: 'agent' },
-            request: { http: { headers: { 'x-request-id': text, 'user-agent': BEARER } } },
-          },
-        },
-      ];
-      for (const request of requests) answers.push(await client.check(request));
-    }
-    for (const text of texts) {
-      const broken = Buffer.concat([Buffer.from(text), Buffer.from([0xff])]);
-      answers.push(await client.checkBytes(broken));
-    }
+    answers.push(...(await checkAll(client)));
     await callWith(METADATA);
   });
 
@@ -243,6 +250,18 @@ describe('a running service', () => {
     await other.ended;
     expect(leaksIn(other.output())).toEqual([]);
   });
+});
+
+test('a log for people leaks nothing', async () => {
+  const pretty = `${readFileSync(CONFIG, 'utf8').replace('checks: all', 'checks: all, format: pretty')}`;
+  const running = await startPretty(['--config', fileWith('pretty.yaml', pretty)], { env: TRACED });
+  const client = createCheckClient(running.grpc);
+  await checkAll(client);
+  client.close();
+  await vi.waitFor(() => expect(running.output()).toContain('internal_error'), 10_000);
+  await running.kill();
+  expect(running.output().match(/check (failed|passed)/g)?.length).toBeGreaterThan(40);
+  expect(leaksIn(running.output())).toEqual([]);
 });
 
 describe('a command leaks nothing', () => {

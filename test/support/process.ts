@@ -88,6 +88,44 @@ export async function startServe(
   };
 }
 
+/** Starts `serve` with a log for people, on a terminal or on a pipe, and waits until it serves. */
+export async function startPretty(
+  args: readonly string[],
+  { env = {}, isTerminal = false }: { env?: Readonly<Record<string, string>>; isTerminal?: boolean } = {},
+): Promise<Pick<RunningService, 'grpc' | 'output' | 'kill'>> {
+  const addresses = { APPROOV_GRPC_LISTEN: '127.0.0.1:0', APPROOV_ADMIN_LISTEN: '127.0.0.1:0' };
+  const child = isTerminal
+    ? spawnOnTerminal(['serve', ...args], { ...addresses, ...env })
+    : spawnCli(['serve', ...args], { ...addresses, ...env });
+  const stdout = collect(child.stdout);
+  const stderr = collect(child.stderr);
+  const ended = once(child, 'close');
+  const grpc = await new Promise<string>((resolve, reject) => {
+    child.stdout?.on('data', () => {
+      const address = /serving.*"grpc":"([^"]+)"/.exec(stdout())?.[1];
+      if (address !== undefined) resolve(address);
+    });
+    void ended.then(([code]) => reject(new Error(`serve exited with ${code}: ${stdout()}${stderr()}`)));
+  });
+  return {
+    grpc,
+    output: () => stdout() + stderr(),
+    async kill() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+/** With a pseudo-terminal by script (util-linux), which hangs up the command when it ends. */
+function spawnOnTerminal(args: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
+  const command = [process.execPath, CLI, ...args].map((word) => `'${word}'`).join(' ');
+  return spawn('script', ['-qefc', `exec ${command}`, '/dev/null'], {
+    env: { PATH: process.env['PATH'], TERM: 'xterm-256color', ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+}
+
 /** Starts a command without waiting for it. */
 export function spawnCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
   return spawn(process.execPath, [CLI, ...args], {

@@ -120,7 +120,7 @@ describe('check-config of a good configuration', () => {
       },
       routes: [],
       denied: { status: 401, body: '{}', contentType: 'application/json', exposeReason: false },
-      log: { level: 'info', checks: 'failures' },
+      log: { level: 'info', checks: 'failures', format: 'auto' },
       tokenCache: { maxEntries: 10_000 },
       drain: { delaySeconds: 5, timeoutSeconds: 20 },
       connection: { maxAgeSeconds: 600, maxConcurrentStreams: 256 },

@@ -76,6 +76,7 @@ denied:
 log:
   level: warn # from LOG_LEVEL
   checks: failures
+  format: auto
 tokenCache:
   maxEntries: 10000
 drain:

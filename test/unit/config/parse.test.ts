@@ -21,7 +21,7 @@ const DEFAULTS = {
   policies: { default: DEFAULT_POLICY },
   routes: [],
   denied: { status: 401, body: '{}', contentType: 'application/json', exposeReason: false, headers: {} },
-  log: { level: 'info', checks: 'failures' },
+  log: { level: 'info', checks: 'failures', format: 'auto' },
   tokenCache: { maxEntries: 10_000 },
   drain: { delaySeconds: 5, timeoutSeconds: 20 },
   connection: { maxAgeSeconds: 600, maxConcurrentStreams: 256 },
@@ -106,7 +106,7 @@ describe('without a file', () => {
           binding: { headers: ['authorization'], when: 'if-present' },
         },
       },
-      log: { level: 'debug', checks: 'failures' },
+      log: { level: 'debug', checks: 'failures', format: 'auto' },
     });
     expect([...origins.keys()].sort()).toEqual([
       'listen.admin',
@@ -289,7 +289,7 @@ workers: auto
         exposeReason: true,
         headers: { 'retry-after': '30' },
       },
-      log: { level: 'silent', checks: 'all' },
+      log: { level: 'silent', checks: 'all', format: 'auto' },
       tokenCache: { maxEntries: 0 },
       drain: { delaySeconds: 0, timeoutSeconds: 1.5 },
       connection: { maxAgeSeconds: 60, maxConcurrentStreams: 100 },

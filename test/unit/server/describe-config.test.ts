@@ -1,11 +1,12 @@
 /** Tests the descriptions of a configuration and of its changes for the log. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { describeChanges, keyChanges, summarizeConfig } from '../../../src/server/describe-config.ts';
 import { loadConfig } from '../../../src/sources/config-store.ts';
 import type { LoadedConfig } from '../../../src/sources/loaded-config.ts';
+import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { OTHER_SECRET, SECRET } from '../../support/token.ts';
 
 let folder = '';
@@ -49,7 +50,7 @@ describe('a change of the configuration', () => {
     [
       'of numbers and words has their values',
       { drain: { delaySeconds: 1 }, log: { level: 'info' } },
-      { drain: { delaySeconds: 2 }, log: { level: 'debug' }, tokenCache: { maxEntries: 0 } },
+      { drain: { delaySeconds: 2 }, log: { level: 'debug', format: 'json' }, tokenCache: { maxEntries: 0 } },
       ['log.level: info -> debug', 'tokenCache.maxEntries: 10000 -> 0', 'drain.delaySeconds: 1 -> 2'],
     ],
     [
@@ -90,6 +91,29 @@ describe('a change of the configuration', () => {
       tls: [],
     });
   });
+});
+
+test('a renewed certificate and another caFile are changes of TLS', async () => {
+  const ca = createCa(folder, 'ca');
+  issueCertificate(folder, 'localhost', ca);
+  writeFileSync(at('bundle'), readFileSync(ca.certFile));
+  const rest = {
+    listen: { tls: { certFile: at('localhost.crt'), keyFile: at('localhost.key') } },
+    keys: [
+      { id: 'current', secretFile: at('secret') },
+      { id: 'remote', jwksUrl: 'https://keys.example.com', caFile: at('bundle') },
+    ],
+  };
+  const before = await load(rest);
+  issueCertificate(folder, 'localhost', ca);
+  writeFileSync(at('bundle'), readFileSync(createCa(folder, 'other').certFile));
+  const { config, tls } = describeChanges(before, await load(rest));
+  expect(config).toEqual([]);
+  expect(tls).toEqual([
+    'listen.tls.certFile changed',
+    'listen.tls.keyFile changed',
+    'key remote: caFile changed',
+  ]);
 });
 
 test('the summary of a configuration has modes and fingerprints, and a key at a URL by its id', async () => {

@@ -75,6 +75,11 @@ describe('a reload of', () => {
       () => writeConfig({ limits: { connections: 5 } }),
       ['setting changed; restart required {"field":"limits"}'],
     ],
+    [
+      'a new log format requires a restart',
+      () => writeConfig({ log: { format: 'pretty' } }),
+      ['log', 'setting changed; restart required {"field":"log.format"}'],
+    ],
     ['an invalid file replaces nothing', () => write('config.yaml', '{'), []],
     ['the same content replaces nothing', () => writeConfig(), []],
   ])('%s', async (_what, change, expected) => {
