@@ -25,7 +25,10 @@ export const healthcheck: Command = {
       const status = isMtls
         ? await queryReadyz(address)
         : await queryHealth(address, listen.tls !== undefined);
-      if (status === 'SERVING') return EXIT.ok;
+      if (status === 'SERVING') {
+        if (io.isTerminal) io.out(`serving on ${formatAddress(address)}`);
+        return EXIT.ok;
+      }
       io.err(`${formatAddress(address)}: ${status}`);
     } catch (error) {
       io.err(`${formatAddress(address)}: ${describe(error)}`);

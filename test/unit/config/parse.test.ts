@@ -145,12 +145,14 @@ describe('without a file', () => {
     {
       name: 'no secret',
       env: {},
-      expected: 'keys: no key: set APPROOV_BASE64_SECRET, APPROOV_BASE64_SECRET_FILE, or keys in the file',
+      expected:
+        'keys: no key: set APPROOV_BASE64_SECRET or APPROOV_BASE64_SECRET_FILE, or keys in the file; the Approov CLI prints the secret: approov secret -get base64',
     },
     {
       name: 'an empty secret',
       env: { APPROOV_BASE64_SECRET: '' },
-      expected: 'keys: no key: set APPROOV_BASE64_SECRET, APPROOV_BASE64_SECRET_FILE, or keys in the file',
+      expected:
+        'keys: no key: set APPROOV_BASE64_SECRET or APPROOV_BASE64_SECRET_FILE, or keys in the file; the Approov CLI prints the secret: approov secret -get base64',
     },
     {
       name: 'a blank secret',
