@@ -8,6 +8,7 @@ import {
   applyOverrides,
   type Env,
   isRawObject,
+  misspeltVariables,
   type RawObject,
   rawList,
   readProxy,
@@ -35,6 +36,7 @@ export interface ParsedConfig {
 export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   const problems: Problem[] = [];
   const content = readYaml(text ?? '', problems);
+  problems.push(...misspeltVariables(env));
   if (content === undefined)
     return { config: undefined, keys: [], decryptionKeys: [], tls: undefined, problems };
 

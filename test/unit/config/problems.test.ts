@@ -442,6 +442,50 @@ describe('a value from the environment', () => {
   });
 });
 
+describe('a misspelt variable', () => {
+  it.each([
+    ['APPROOV_MOD', 'APPROOV_MODE'],
+    ['APPROOV_MOED', 'APPROOV_MODE'],
+    ['APROOV_MODE', 'APPROOV_MODE'],
+    ['approov_mode', 'APPROOV_MODE'],
+    ['APPROOV_CONFIGS', 'APPROOV_CONFIG'],
+    ['APPROOV_BASE64_SECRT', 'APPROOV_BASE64_SECRET'],
+    ['APPROOV_BASE_64_SECRETS', 'APPROOV_BASE64_SECRET'],
+    ['APPROOV_BASE64_SECRET_FLIE', 'APPROOV_BASE64_SECRET_FILE'],
+    ['APPROOV_GPRC_LISTN', 'APPROOV_GRPC_LISTEN'],
+    ['APPROOV_ADMIN_LISTENER', 'APPROOV_ADMIN_LISTEN'],
+    ['APPROOV_BINDING_HEADERS', 'APPROOV_BINDING_HEADER'],
+  ])('is refused, and its value is not quoted: %s', (variable, meant) => {
+    expect(problemsOf('', { ...ENV, [variable]: 'planted' })).toEqual([
+      `${variable}: unknown variable; did you mean ${meant}?`,
+    ]);
+  });
+
+  it.each(['a: b: c', 'other: 1'])('is reported together with what is wrong with the file: %s', (text) => {
+    expect(problemsOf(text, { ...ENV, APPROOV_MOD: 'off' })).toHaveLength(2);
+  });
+
+  it.each([
+    'APPROOV_ROLE',
+    'APPROOV_MODE_PORT',
+    'APPROOV_CONFIG_PORT_9001_TCP',
+    'APPROOV_MODE_SERVICE_HOST',
+    'APPROOV_EXT_AUTHZ_SERVICE_HOST',
+    'APPROOV_EXT_AUTHZ_PORT_9001_TCP_ADDR',
+    'APPROOV_MODAL_X',
+    'APPROOV_MANAGEMENT_TOKEN',
+    'APPROOV_NODES',
+    'LOG_LEVELS',
+    'MODE',
+  ])('is told from a variable of another program: %s', (variable) => {
+    expect(parseConfig('', { ...ENV, [variable]: 'x' }).problems).toEqual([]);
+  });
+
+  it('is ignored if it is empty, as any variable', () => {
+    expect(parseConfig('', { ...ENV, APPROOV_MOD: '' }).problems).toEqual([]);
+  });
+});
+
 describe('a reference to a policy', () => {
   it('must name an existing policy, even if a variable sets a field of it', () => {
     expect(
