@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CommandEntry, EXIT, type Io, Options, PROGRAM, UsageError } from './commands/command.ts';
 import { COMMANDS, commandHelp, DEFAULT_COMMAND, programHelp } from './commands/commands.ts';
-import { ConfigError } from './config/config.ts';
+import { ConfigError, formatProblem } from './config/config.ts';
 import { nearest } from './config/nearest.ts';
 import { ListenError } from './server/listen-error.ts';
 import { escapeUnprintable } from './telemetry/printable.ts';
@@ -127,7 +127,7 @@ function writeError(line: string): void {
 /** Reports an error on stderr, and returns the exit code for it. */
 function fail(error: unknown): number {
   if (error instanceof ConfigError) {
-    for (const { path, message } of error.problems) io.err(`${PROGRAM}: ${path}: ${message}`);
+    for (const problem of error.problems) io.err(`${PROGRAM}: ${formatProblem(problem)}`);
     return usageErrorCode;
   }
   if (error instanceof UsageError) {

@@ -6,6 +6,7 @@ import { formatAddress, type ListenAddress } from '../config/address.ts';
 import { ConfigError } from '../config/config.ts';
 import type { ListenSettings } from '../config/listen.ts';
 import { parseListen } from '../config/parse-listen.ts';
+import { placeProblems } from '../config/places.ts';
 import { readTextFile } from '../sources/text-file.ts';
 import { type Command, configFile, EXIT, type Io, type Options } from './command.ts';
 
@@ -45,7 +46,8 @@ async function readListen(options: Options, io: Io): Promise<ListenSettings> {
     throw new ConfigError([{ path: 'configuration file', message: text.problem }]);
   }
   const parsed = parseListen(text?.text, io.env);
-  if (parsed.kind === 'invalid') throw new ConfigError(parsed.problems);
+  if (parsed.kind === 'invalid')
+    throw new ConfigError(placeProblems(file ?? '', text?.text ?? '', parsed.problems));
   return parsed.listen;
 }
 

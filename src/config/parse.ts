@@ -16,6 +16,7 @@ import {
 } from './env.ts';
 import { ENV_KEY_ID, hasEnvKey, readDecryptionKeys, readKeys } from './keys.ts';
 import { TLS, type TlsSettings } from './listen.ts';
+import { nearest } from './nearest.ts';
 import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './schema.ts';
 import { printableName, shapeProblems } from './shape-problems.ts';
 import { readYaml } from './yaml.ts';
@@ -104,9 +105,10 @@ function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
   const policies = isRawObject(content['policies']) ? Object.keys(content['policies']) : [];
   const checkPolicy = (path: string, name: unknown): void => {
     if (typeof name !== 'string' || policies.includes(name)) return;
+    const meant = nearest(name, policies);
     problems.push({
       path,
-      message: `unknown policy; known: ${policies.map(printableName).join(', ') || 'none'}`,
+      message: `unknown policy; ${meant === undefined ? '' : `did you mean ${printableName(meant)}? `}known: ${policies.map(printableName).join(', ') || 'none'}`,
     });
   };
   checkPolicy('defaultPolicy', defaultPolicy);

@@ -147,8 +147,11 @@ function createTransport(
 function recordOutcome({ source, problems }: ReloadOutcome, { log, metrics }: CheckServerOptions): void {
   metrics.reloaded(source, problems.length === 0 ? 'success' : 'failure', nowSeconds());
   if (problems.length === 0) log.info({ source }, 'reloaded');
-  for (const { path, message } of problems)
-    log.error({ source, path, problem: message }, 'reload failed; keeping last good state');
+  for (const { place, path, message } of problems)
+    log.error(
+      { source, place, path: path || undefined, problem: message },
+      'reload failed; keeping last good state',
+    );
 }
 
 /** Sources with at least one file, whose load at start counts as their last success. */

@@ -1,5 +1,6 @@
 /** Describes the readiness of a check server: what `/readyz` shows, and gRPC health follows. */
 import type { Readiness } from '../admin/readiness.ts';
+import { formatProblem } from '../config/config.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
 import type { KeyStore } from '../sources/key-store.ts';
 
@@ -31,7 +32,7 @@ export function fileStates(files: ConfigStore): Readonly<Record<string, 'ok' | r
   return Object.fromEntries(
     Array.from(files.currentProblems(), ([source, problems]) => [
       source,
-      problems.length === 0 ? 'ok' : problems.map(({ path, message }) => `${path}: ${message}`),
+      problems.length === 0 ? 'ok' : problems.map(formatProblem),
     ]),
   );
 }

@@ -161,7 +161,12 @@ routes: [{policy: gone}]
 `;
     const finished = await runCli(['--config', fileWith(config)], { LOG_LEVEL: 'loud' });
     expect(finished).toMatchObject({ code: 2, stdout: '' });
-    const paths = errorsOf(finished).map((line) => line.slice(0, line.indexOf(': ')));
+    const paths = errorsOf(finished).map((line) => {
+      const [place = '', path = ''] = line.split(': ');
+      if (place === 'log.level') return place;
+      expect(place).toMatch(/config\.yaml:\d:\d+$/);
+      return path;
+    });
     const expected = [
       'keys[0].id',
       'keys[1].secretFile',

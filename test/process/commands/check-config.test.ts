@@ -37,7 +37,7 @@ test('check-config escapes control and format characters in its errors', async (
     APPROOV_BASE64_SECRET: SECRET,
   });
   expect(code).toBe(2);
-  expect(stderr).toBe('approov-ext-authz: a\\u202eb\\u009b\\u2028: unknown field\n');
+  expect(stderr).toMatch(/^approov-ext-authz: \/\S+:1:1: a\\u202eb\\u009b\\u2028: unknown field\n$/);
 });
 
 describe('check-config of a good configuration', () => {
@@ -239,7 +239,7 @@ other: 1
     const lines = finished.stderr
       .trimEnd()
       .split('\n')
-      .map((line) => line.replace('approov-ext-authz: ', ''));
+      .map((line) => line.replace(/^approov-ext-authz: \/\S+\/config\.yaml:\d+:\d+: /, ''));
     expect(lines.map((line) => line.slice(0, line.indexOf(': '))).sort()).toEqual([
       'denied.status',
       'keys[0].secretFile',
@@ -265,11 +265,12 @@ other: 1
       { APPROOV_BASE64_SECRET: SECRET },
     );
     expect(finished).toMatchObject({ code: 2, stdout: '' });
-    expect(finished.stderr.replaceAll('approov-ext-authz: ', '').trimEnd().split('\n')).toEqual([
-      'other: unknown field',
-      'listen.tls: /no.crt: no such file',
-      'listen.tls: /no.key: no such file',
-      'listen.tls: /no.ca: no such file',
+    const lines = finished.stderr.trimEnd().split('\n');
+    expect(lines.map((line) => line.replace(/^approov-ext-authz: \/\S+\/config\.yaml:/, ''))).toEqual([
+      '2:1: other: unknown field',
+      '1:15: listen.tls: /no.crt: no such file',
+      '1:15: listen.tls: /no.key: no such file',
+      '1:15: listen.tls: /no.ca: no such file',
     ]);
   });
 });
