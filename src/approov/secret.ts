@@ -103,9 +103,11 @@ function hintAt(text: string): string {
 
 /**
  * Whether a text may contain a secret: a long run of base64 with both cases and a digit, which names of files and fields
- * hardly ever are. Runs with `/`, `-` or `_` count from 32 bytes on, since these also separate folders and words.
+ * hardly ever are; or 32 bytes in hexadecimal. Runs with `/`, `-` or `_` count from 32 bytes on, since these also
+ * separate folders and words.
  */
 export function looksLikeSecret(text: string): boolean {
+  if (/[0-9A-Fa-f]{64}/.test(text)) return true;
   const runs = text.trim().match(/^[A-Za-z0-9+][A-Za-z0-9+/]{42,}|[\w-]{43,}|[A-Za-z0-9+]{20,}/g) ?? [];
   return runs.some((run) => /[a-z]/.test(run) && /[A-Z]/.test(run) && /\d/.test(run));
 }

@@ -2,7 +2,7 @@
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { formatAddress, type ListenAddress } from '../config/address.ts';
+import { formatAddress, type ListenAddress, printableAddress } from '../config/address.ts';
 import { ConfigError } from '../config/config.ts';
 import type { ListenSettings } from '../config/listen.ts';
 import { parseListen } from '../config/parse-listen.ts';
@@ -27,12 +27,12 @@ export const healthcheck: Command = {
         ? await queryReadyz(address)
         : await queryHealth(address, listen.tls !== undefined);
       if (status === 'SERVING') {
-        if (io.isTerminal) io.out(`serving on ${formatAddress(address)}`);
+        if (io.isTerminal) io.out(`serving on ${printableAddress(address)}`);
         return EXIT.ok;
       }
-      io.err(`${formatAddress(address)}: ${status}`);
+      io.err(`${printableAddress(address)}: ${status}`);
     } catch (error) {
-      io.err(`${formatAddress(address)}: ${describe(error)}`);
+      io.err(`${printableAddress(address)}: ${describe(error)}`);
     }
     return EXIT.failure;
   },

@@ -1,4 +1,5 @@
 /** Parses and formats listen addresses: `host:port`, `[v6]:port` and `unix:/path`. */
+import { looksLikeSecret } from '../approov/secret.ts';
 
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -20,4 +21,10 @@ export function parseAddress(text: string): ListenAddress | undefined {
 export function formatAddress(address: ListenAddress): string {
   if (address.kind === 'unix') return `unix:${address.path}`;
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+/** For messages about an address that cannot be used: hides one that looks like a secret put in the wrong place. */
+export function printableAddress(address: ListenAddress): string {
+  const text = formatAddress(address);
+  return looksLikeSecret(text) ? '[hidden: it looks like a secret]' : text;
 }

@@ -71,13 +71,25 @@ export interface Problem {
   readonly message: string;
 }
 
-/** A configuration that cannot be used, with every problem, so that they can be fixed in one go. */
+/** Enough to fix in one go; a file that is not a configuration has thousands. */
+const MAX_PROBLEMS = 20;
+
+/** Keeps the first problems, and says how many more there are. */
+export function limitProblems(problems: readonly Problem[]): readonly Problem[] {
+  // One more takes the same space as saying so.
+  if (problems.length <= MAX_PROBLEMS + 1) return problems;
+  const message = `${problems.length - MAX_PROBLEMS} more problems`;
+  return [...problems.slice(0, MAX_PROBLEMS), { path: 'configuration', message }];
+}
+
+/** A configuration that cannot be used, with its problems, so that they can be fixed in one go. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly Problem[];
 
   constructor(problems: readonly Problem[]) {
-    super(problems.map(formatProblem).join('\n'));
-    this.problems = problems;
+    const limited = limitProblems(problems);
+    super(limited.map(formatProblem).join('\n'));
+    this.problems = limited;
   }
 }

@@ -5,6 +5,7 @@ import type { VerificationKey } from '../approov/keyset.ts';
 import { formatAddress } from './address.ts';
 import type { Config, KeyConfig } from './config.ts';
 import { KEY_SOURCE_NAMES, KEY_SOURCES, type KeySource } from './key-schema.ts';
+import { printableName } from './shape-problems.ts';
 
 interface PrintableKey {
   readonly config: KeyConfig;
@@ -31,10 +32,11 @@ export function formatConfig(
       grpc: formatAddress(settings.listen.grpc),
       admin: formatAddress(settings.listen.admin),
     },
-    decryptionKeys: settings.decryptionKeys.map(({ id, ...described }, index) => ({
+    decryptionKeys: settings.decryptionKeys.map(({ id, kid, ...described }, index) => ({
       id,
       fingerprint: decryptionKeys[index]?.fingerprint,
       ...described,
+      ...(kid === undefined ? {} : { kid: printableName(kid) }),
       keyManagementAlgorithms:
         decryptionKeys[index]?.keyManagementAlgorithms ?? described.keyManagementAlgorithms,
       contentEncryptionAlgorithms:
@@ -70,7 +72,7 @@ function printableKey({ config, keys }: PrintableKey): object {
         }
       : { fingerprint: only.fingerprint }),
     ...sourceFields(config),
-    ...(kid === undefined ? {} : { kid }),
+    ...(kid === undefined ? {} : { kid: format === 'pem' ? kid : printableName(kid) }),
     algorithms: algorithms ?? [...new Set(keys?.flatMap((key) => key.algorithms))],
     ...(hosts === undefined ? {} : { hosts }),
   };

@@ -35,7 +35,7 @@ export interface ParsedConfig {
  * @param text of the YAML file; `undefined` to use the environment alone.
  */
 export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
-  const problems: Problem[] = [];
+  let problems: Problem[] = [];
   const content = readYaml(text ?? '', problems);
   problems.push(...misspeltVariables(env));
   if (content === undefined)
@@ -48,8 +48,13 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   const origins = applyOverrides(content, env, String(defaultPolicy), problems);
 
   const file = FILE.safeParse(content);
-  if (!file.success) problems.push(...shapeProblems(file.error));
-  problems.push(...nameProblems(content, defaultPolicy), ...idProblems(content, env));
+  // Not pushed: a call with thousands of arguments overflows the stack.
+  problems = [
+    ...problems,
+    ...(file.success ? [] : shapeProblems(file.error)),
+    ...nameProblems(content, defaultPolicy),
+    ...idProblems(content, env),
+  ];
   const keys = readKeys(content, env, problems);
   const decryptionKeys = readDecryptionKeys(content);
   const proxy = keys.some(({ location }) => 'url' in location) ? readProxy(env, problems) : undefined;
@@ -99,17 +104,23 @@ function fillEmptyPolicies({ policies }: RawObject): void {
   for (const [name, policy] of Object.entries(policies)) policies[name] = policy ?? {};
 }
 
+/** How many names of policies a message lists. */
+const MAX_KNOWN = 20;
+/** With how many names of policies an unknown one is compared. */
+const MAX_COMPARED = 200;
+
 /** Finds names of policies that do not exist; in the raw content, so that schema errors do not hide them. */
 function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
   const problems: Problem[] = [];
-  const policies = isRawObject(content['policies']) ? Object.keys(content['policies']) : [];
+  const names = isRawObject(content['policies']) ? Object.keys(content['policies']) : [];
+  const policies = new Set(names);
+  const known = names.slice(0, MAX_KNOWN).map(printableName);
+  if (policies.size > MAX_KNOWN) known.push('…');
   const checkPolicy = (path: string, name: unknown): void => {
-    if (typeof name !== 'string' || policies.includes(name)) return;
-    const meant = nearest(name, policies);
-    problems.push({
-      path,
-      message: `unknown policy; ${meant === undefined ? '' : `did you mean ${printableName(meant)}? `}known: ${policies.map(printableName).join(', ') || 'none'}`,
-    });
+    if (typeof name !== 'string' || policies.has(name)) return;
+    const meant = nearest(name, names.slice(0, MAX_COMPARED));
+    const suggestion = meant === undefined ? '' : `did you mean ${printableName(meant)}? `;
+    problems.push({ path, message: `unknown policy; ${suggestion}known: ${known.join(', ') || 'none'}` });
   };
   checkPolicy('defaultPolicy', defaultPolicy);
   rawList(content, 'routes').forEach((route, index) => {

@@ -48,6 +48,12 @@ const POLICY = z
         [z.literal('host'), text.transform((value) => [value]), z.array(text).min(1)],
         unquoted('must be host, a text that is not empty, or a list of such'),
       )
+      .refine((value) => value === 'host' || !value.includes('host'), {
+        message:
+          'must not list host, which is compared literally: for the request’s own host, write audience: host',
+        abort: true,
+      })
+      .refine((value) => value === 'host' || value.every(isLiteral), LITERAL)
       .nullable()
       .default(null),
     clockToleranceSeconds: z.number().min(0).max(300).default(0),
@@ -86,7 +92,12 @@ const ROUTE = z.strictObject({
     )
     .optional(),
   methods: z
-    .array(z.string().regex(/^[A-Z][A-Z0-9_-]*$/, 'must be a method in upper case, as clients send it'))
+    .array(
+      z
+        .string()
+        .regex(/^(?!(any|all|\*)$)/i, { message: 'is not a method: omit methods to match all', abort: true })
+        .regex(/^[A-Z][A-Z0-9_-]*$/, 'must be a method in upper case, as clients send it'),
+    )
     .min(1)
     .optional(),
   policy: name,

@@ -1,10 +1,21 @@
 /** Finds likely mistakes in a valid configuration. */
-import type { Policy } from '../authz/policy.ts';
+import { matchesHost } from '../authz/host.ts';
+import { matchesPrefix } from '../authz/path.ts';
+import type { Policy, PolicyTable, Route } from '../authz/policy.ts';
 import { MODES } from '../authz/verdict.ts';
 import type { Config, Problem } from './config.ts';
+import type { Settings } from './schema.ts';
 
-export function findWarnings({ policyTable }: Config): readonly Problem[] {
-  const { defaultPolicy, routes } = policyTable;
+export function findWarnings(config: Config): readonly Problem[] {
+  return [
+    ...laxDefaultWarnings(config.policyTable),
+    ...coveredRouteWarnings(config.policyTable),
+    ...patternWarnings(config.settings),
+    ...portWarnings(config),
+  ];
+}
+
+function laxDefaultWarnings({ defaultPolicy, routes }: PolicyTable): Problem[] {
   return routes.flatMap(({ policy }, index) =>
     isStricterPolicy(policy, defaultPolicy)
       ? [
@@ -17,6 +28,54 @@ export function findWarnings({ policyTable }: Config): readonly Problem[] {
         ]
       : [],
   );
+}
+
+/** The first match wins, so a route that an earlier one covers never matches. */
+function coveredRouteWarnings({ routes }: PolicyTable): Problem[] {
+  return routes.flatMap((route, index) => {
+    const first = routes.findIndex((earlier) => covers(earlier, route));
+    const winner = routes[first];
+    if (winner === undefined || first >= index || !isStricterPolicy(route.policy, winner.policy)) return [];
+    const message =
+      `never matches, because routes[${first}] matches all of its requests first, and its policy ` +
+      `${winner.policy.name} is weaker than ${route.policy.name}; put the more specific route first`;
+    return [{ path: `routes[${index}]`, message }];
+  });
+}
+
+/** Whether every request that matches `route` also matches `earlier`. */
+function covers(earlier: Route, route: Route): boolean {
+  const { host, pathPrefix = '', methods } = earlier;
+  return (
+    (host === undefined || (route.host !== undefined && coversHost(host, route.host))) &&
+    matchesPrefix(pathPrefix, route.pathPrefix ?? '') &&
+    (methods === undefined || route.methods?.every((method) => methods.includes(method)) === true)
+  );
+}
+
+function coversHost(pattern: string, host: string): boolean {
+  return pattern === host || matchesHost(pattern, host);
+}
+
+/** What routers and regular expressions expand; RFC 3986 allows some of it in a path, so it is not an error. */
+const PATTERN = /\/:[A-Za-z_]|[[\]|]|\.\+|\(\.|\)\+|\$$/;
+
+function patternWarnings({ routes }: Settings): Problem[] {
+  const message = 'looks like a template or a pattern: it is compared literally; give the part before it';
+  return routes.flatMap(({ pathPrefix = '' }, index) =>
+    PATTERN.test(pathPrefix) ? [{ path: `routes[${index}].pathPrefix`, message }] : [],
+  );
+}
+
+function portWarnings({ settings, keys }: Config): Problem[] {
+  const hosts = [
+    ...settings.routes.map(({ host = '' }, index) => ({ path: `routes[${index}].host`, host })),
+    ...keys.flatMap((key, index) =>
+      (key.hosts ?? []).map((host, at) => ({ path: `keys[${index}].hosts[${at}]`, host })),
+    ),
+  ];
+  const message = 'the port is ignored: the host matches with every port';
+  return hosts.flatMap(({ path, host }) => (/:\d+$/.test(host) ? [{ path, message }] : []));
 }
 
 /** Whether some request gets a stricter action under `policy` than under `than`. */

@@ -1,5 +1,5 @@
 /** Turns a failed bind into an error that names the address. */
-import { formatAddress, type ListenAddress } from '../config/address.ts';
+import { type ListenAddress, printableAddress } from '../config/address.ts';
 
 /** A configured address that cannot be bound. */
 export class ListenError extends Error {
@@ -15,6 +15,6 @@ export async function listenOrThrow(
     return await listen(address);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new ListenError(`cannot listen on ${formatAddress(address)}: ${code ?? message}`);
+    throw new ListenError(`cannot listen on ${printableAddress(address)}: ${code ?? message}`);
   }
 }

@@ -1,6 +1,7 @@
 /** Describes the readiness of a check server: what `/readyz` shows, and gRPC health follows. */
 import type { Readiness } from '../admin/readiness.ts';
 import { formatProblem } from '../config/config.ts';
+import { printableName } from '../config/shape-problems.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
 import type { KeyStore } from '../sources/key-store.ts';
 
@@ -18,7 +19,12 @@ export function describeReadiness(
     components: {
       process: phase,
       keys: {
-        loaded: keys.map(({ id, kid, fingerprint }) => ({ id, kid, fingerprint })),
+        loaded: keys.map(({ id, kid, fingerprint, secret }) => ({
+          id,
+          // Configured, and perhaps the secret itself in the wrong place; that of a public key is not.
+          kid: secret === undefined ? kid : kid && printableName(kid),
+          fingerprint,
+        })),
         missing: missing.map(({ id }) => id),
       },
       files: fileStates(files),

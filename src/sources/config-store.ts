@@ -2,6 +2,7 @@
 import {
   type Config,
   ConfigError,
+  limitProblems,
   type Problem,
   RELOAD_SOURCES,
   type ReloadSource,
@@ -68,7 +69,11 @@ export async function openConfigStore(
       const reader = new FileReader({ files, usedDigests: state.digests, areComplete });
       if (await isUnchanged(state.digests, reader)) return [];
       const before = state;
-      state = await load(file, env, reader, before);
+      try {
+        state = await load(file, env, reader, before);
+      } catch (error) {
+        state = afterException(error, before, reader);
+      }
       return RELOAD_SOURCES.flatMap((source) => outcomesOf(source, before, state));
     },
   };
@@ -95,11 +100,11 @@ async function load(
   const parsed = parseText(reading?.text, env);
   const resources = resourcesOf(parsed.keys, parsed.decryptionKeys, parsed.tls);
   const next = await loadResources(resources, reader, before);
-  const configProblems = [
+  const configProblems = limitProblems([
     ...parsed.problems,
     ...next.failed,
     ...findUnusedDecryptionKeys(parsed.decryptionKeys, next.loaded),
-  ];
+  ]);
   const placedProblems =
     file === undefined || reading === undefined || reading.text.kind === 'unreadable'
       ? configProblems
@@ -129,6 +134,23 @@ async function load(
     : buildState({ ...kept, configProblems: placedProblems, digests: reader.digests }, before);
 }
 
+/** A bug must not have the same content loaded, and fail, on every poll. */
+function afterException(error: unknown, before: State, reader: FileReader): State {
+  const problem = { path: 'configuration', message: describeException(error) };
+  return {
+    ...before,
+    problems: new Map(before.problems).set('config', [problem]),
+    digests: new Map([...before.digests, ...reader.digests]),
+  };
+}
+
+/** Says where a bug is, without its message, which may quote a secret. */
+function describeException(error: unknown): string {
+  const { name, message, stack = '' } = error instanceof Error ? error : new Error();
+  const frame = /^\s+at (.*)$/m.exec(stack.replace(message, ''))?.[1];
+  return `internal error: ${name} at ${frame ?? 'an unknown place'}`;
+}
+
 /** Even if only a file that the configuration names is incomplete. */
 function retryOnNextPoll(file: string | undefined, reader: FileReader, before: State) {
   return {
@@ -141,8 +163,16 @@ function retryOnNextPoll(file: string | undefined, reader: FileReader, before: S
 const NOT_IN_USE = '';
 
 function parseText(text: FileText | undefined, env: Env): ParsedConfig {
-  if (text?.kind !== 'unreadable') return parseConfig(text?.text, env);
-  const problem = { path: 'configuration file', message: text.problem };
+  let message: string;
+  if (text?.kind === 'unreadable') message = text.problem;
+  else {
+    try {
+      return parseConfig(text?.text, env);
+    } catch (error) {
+      message = describeException(error);
+    }
+  }
+  const problem = { path: 'configuration file', message };
   return { config: undefined, keys: [], decryptionKeys: [], tls: undefined, problems: [problem] };
 }
 
@@ -160,7 +190,7 @@ function buildState(parts: StateParts, before: State | undefined): State {
     problems: new Map(
       RELOAD_SOURCES.map((source) => [
         source,
-        source === 'config' ? configProblems : (stale.get(source) ?? []),
+        source === 'config' ? configProblems : limitProblems(stale.get(source) ?? []),
       ]),
     ),
     resources: loaded,

@@ -145,8 +145,20 @@ export function keyWarnings(
   );
   // Keys with `hosts` are candidates for those only, so one host of each pattern stands for its set of keys.
   const hosts = loaded.flatMap(({ config }) => config.hosts ?? []).map((host) => host.replace(/^\*/, 'any'));
-  const ofKeyset = keysetWarnings(joinKeyset(loaded, fetched), hosts).map((warning) => `keys: ${warning}`);
-  return [...ofKeys, ...ofKeyset];
+  const keyset = joinKeyset(loaded, fetched);
+  const ofKeyset = [...keysetWarnings(keyset, hosts), ...sameKeyWarnings(keyset)];
+  return [...ofKeys, ...ofKeyset.map((warning) => `keys: ${warning}`)];
+}
+
+/** A rotation in which the new secret is the old one rotates nothing. */
+function sameKeyWarnings({ keys }: Keyset): readonly string[] {
+  const idsOf = new Map<string, Set<string>>();
+  for (const { id, fingerprint } of keys)
+    idsOf.set(fingerprint, (idsOf.get(fingerprint) ?? new Set()).add(id));
+  return Array.from(idsOf, ([fingerprint, ids]) => ({ fingerprint, ids: [...ids] })).flatMap(
+    ({ fingerprint, ids }) =>
+      ids.length > 1 ? [`${ids.join(', ')} are the same key (fingerprint ${fingerprint})`] : [],
+  );
 }
 
 function remoteIdentity({ config, ca }: LoadedKey): string {

@@ -24,6 +24,13 @@ const policies = objects.filter(({ kind }) => kind === 'AuthorizationPolicy');
 const filters = objects.filter(({ kind }) => kind === 'EnvoyFilter');
 const withoutHelm = await unmet([HELM], 'that deploy/istio selects the pods that the chart makes');
 
+function mutationsOfEnvoyYaml(): SampleObject[] {
+  const [sample] = readSample('..', 'envoy.yaml');
+  const listener = sample?.['static_resources'].listeners[0];
+  const manager = listener.filter_chains[0].filters[0].typed_config;
+  return manager.early_header_mutation_extensions[0].typed_config.mutations;
+}
+
 /** The EnvoyFilter patches with a value of this type. */
 function patchesOf(type: string): SampleObject[] {
   return filters
@@ -116,13 +123,13 @@ describe('the EnvoyFilters', () => {
     }
   });
 
-  test('remove all nine headers before anything else, at the gateway, the sidecar and the waypoint', () => {
+  test('remove all nine headers, and what envoy.yaml removes, before anything else, at the gateway, the sidecar and the waypoint', () => {
     const patches = patchesOf('HeaderMutation');
     expect(patches).toHaveLength(3);
     for (const { patch } of patches) {
       expect(patch.operation).toBe('INSERT_FIRST');
       const [{ remove_on_match: pattern }, ...others] = patch.value.typed_config.mutations.request_mutations;
-      expect(others).toEqual([]);
+      expect([{ remove_on_match: pattern }, ...others]).toEqual(mutationsOfEnvoyYaml());
       const name = new RegExp(`^(?:${pattern.key_matcher.safe_regex.regex})$`);
       expect(RESULT_HEADERS.filter((header) => !name.test(header))).toEqual([]);
     }

@@ -84,6 +84,19 @@ function istioFilter(file: string): (sample: Sample) => void {
   };
 }
 
+/** Envoy Gateway turns `earlyRequestHeaders` into early header mutations. */
+function gatewayMutations(sample: Sample): void {
+  const [policy] = readSample('envoy-gateway', 'gateway.yaml').filter(
+    ({ kind }) => kind === 'ClientTrafficPolicy',
+  );
+  const patterns: SampleObject[] = policy?.['spec'].headers.earlyRequestHeaders.removeOnMatch;
+  const path = ['early_header_mutation_extensions', 0, 'typed_config', 'mutations'];
+  sample.connectionManager.setIn(
+    path,
+    patterns.map(({ value }) => ({ remove_on_match: { key_matcher: { safe_regex: { regex: value } } } })),
+  );
+}
+
 describe.each([
   { name: 'envoy.yaml', change: () => undefined },
   {
@@ -150,29 +163,47 @@ test('a client that does not finish its headers gets 408', async () => {
   expect(String(head)).toMatch(/^HTTP\/1.1 408 /);
 });
 
+describe.each([
+  { name: 'envoy.yaml', change: () => undefined },
+  { name: 'deploy/istio/remove-forged-headers.yaml', change: istioFilter('remove-forged-headers.yaml') },
+  { name: 'deploy/istio/sidecar.yaml', change: istioFilter('sidecar.yaml') },
+  { name: 'deploy/istio/waypoint.yaml', change: istioFilter('waypoint.yaml') },
+  { name: 'deploy/envoy-gateway/gateway.yaml', change: gatewayMutations },
+])('under $name', ({ change }) => {
+  test('no header with which frameworks override what was checked reaches the upstream', async () => {
+    const names = [
+      ...['x-http-method-override', 'x-http-method', 'x-method-override', 'X-HTTP.Method.Override'],
+      ...['x-http-host-override', 'x-http-path-override', 'x-httpmethod', 'x-httpmethod-override'],
+      ...['x-original-url', 'x-original-uri', 'x-original-host', 'x-original-method', 'x-rewrite-url'],
+      ...['x-override-url', 'x-forwarded-host', 'x-forwarded-uri', 'x-forwarded-path', 'x-forwarded-prefix'],
+      ...['x-forwarded-original-path', 'x-forwarded-method', 'x-request-uri', 'x-proxy-url'],
+      ...['x-host', 'x-url', 'x-uri', 'x.url', 'forwarded'],
+    ];
+    const kept = ['x-origin-region', 'x-request-id', 'x-http-version', 'x-urls', 'x-request-start'];
+    const envoy = await start(change);
+    for (const path of ['/public', '/orders']) {
+      const headers = [
+        ...names.map((name) => [name, 'forged'] as const),
+        ...kept.map((name) => [name, `kept ${name}`] as const),
+        ['approov-token', freshToken()] as const,
+      ];
+      const { status, upstream: seen } = await send(envoy, { path, headers });
+      expect(status).toBe(200);
+      expect(seen?.headers.filter(([, value]) => value === 'forged')).toEqual([]);
+      for (const name of kept.filter((name) => name !== 'x-request-id'))
+        expect(seen?.headers).toContainEqual([name, `kept ${name}`]);
+      expect(seen?.headers.map(([name]) => name)).toContain('x-request-id');
+    }
+    await envoy.stop();
+  });
+});
+
 describe('envoy.yaml', () => {
   let envoy: RunningEnvoy;
   beforeAll(async () => {
     envoy = await start();
   });
   afterAll(() => envoy?.stop());
-
-  test('removes headers with which frameworks override the method, path or host that was checked', async () => {
-    const names = [
-      ...['x-http-method-override', 'x-http-method', 'x-method-override', 'X-HTTP.Method.Override'],
-      ...['x-original-url', 'x-original-uri', 'x-original-host', 'x-original-method', 'x-rewrite-url'],
-      ...['x-override-url', 'x-forwarded-host', 'x-forwarded-uri', 'x-forwarded-path', 'x-forwarded-prefix'],
-      ...['x-host', 'forwarded'],
-    ];
-    for (const path of ['/public', '/orders']) {
-      const forged = names.map((name) => [name, 'forged'] as const);
-      const headers = [...forged, ['approov-token', freshToken()], ['x-origin-region', 'kept']] as const;
-      const { status, upstream: seen } = await send(envoy, { path, headers });
-      expect(status).toBe(200);
-      expect(seen?.headers.filter(([, value]) => value === 'forged')).toEqual([]);
-      expect(seen?.headers).toContainEqual(['x-origin-region', 'kept']);
-    }
-  });
 
   describe('for a client', () => {
     /** This number of header lines, including host and token. */
@@ -220,6 +251,14 @@ describe('envoy.yaml', () => {
     ])('with a body $name answers 400, and the upstream sees none of it', async ({ headers }) => {
       const before = upstream.seen.length;
       expect(await statusOf(headers, '{"method":"DELETE"'.slice(0, 17))).toBe(400);
+      expect(upstream.seen.length).toBe(before);
+    });
+
+    test('that asks for an upgrade, answers 400 at once, and the upstream sees none of it', async () => {
+      const before = upstream.seen.length;
+      const start = performance.now();
+      expect(await statusOf({ connection: 'Upgrade', upgrade: 'websocket' }, '')).toBe(400);
+      expect(performance.now() - start).toBeLessThan(1500);
       expect(upstream.seen.length).toBe(before);
     });
 

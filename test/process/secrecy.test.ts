@@ -345,11 +345,34 @@ describe('an error message does not repeat a secret that is', () => {
       'in place of a policy and a host',
       yaml(`defaultPolicy: "${SECRET}"\nroutes: [{policy: "${SECRET}", host: "${SECRET}"}]`),
     ],
+    ...(['toLowerCase', 'toUpperCase'] as const).flatMap((letters): [string, Record<string, string>][] => {
+      const hex = SECRET_BYTES.subarray(0, 32).toString('hex')[letters]();
+      const base = { APPROOV_BASE64_SECRET: SECRET };
+      return [
+        [`hex (${letters}) in place of its file name`, { APPROOV_BASE64_SECRET_FILE: hex }],
+        [
+          `hex (${letters}) in place of its file name in a folder`,
+          { APPROOV_BASE64_SECRET_FILE: `/x/${hex}` },
+        ],
+        [`hex (${letters}) in place of a listen host`, { ...base, APPROOV_GRPC_LISTEN: `${hex}:9001` }],
+        [`hex (${letters}) in place of a socket path`, { ...base, APPROOV_GRPC_LISTEN: `unix:/x/${hex}` }],
+        [
+          `hex (${letters}) in place of hosts`,
+          {
+            ...base,
+            ...yaml(`routes: [{policy: default, host: "${hex}"}, {policy: default, host: "a.${hex}"}]`),
+          },
+        ],
+      ];
+    }),
     ['in invalid YAML', yaml(`keys: [{id: a, secret: "${SECRET}`)],
     ['in an undefined YAML alias', yaml(`keys: [{id: a, secret: *${SECRET.replaceAll(/\W/g, 'x')}}]`)],
   ])('%s', async (_name, environment) => {
-    const finished = await runCli(['APPROOV_CONFIG' in environment ? 'check-config' : 'serve'], environment);
-    expect(finished.code).toBe(2);
+    const finished = await runCli(['APPROOV_CONFIG' in environment ? 'check-config' : 'serve'], {
+      APPROOV_ADMIN_LISTEN: '127.0.0.1:0',
+      ...environment,
+    });
+    expect(finished.code).toBe(finished.stderr.includes('cannot listen') ? 1 : 2);
     expect(finished.stderr).not.toBe('');
     expect(leaksIn(finished.stdout + finished.stderr)).toEqual([]);
   });

@@ -75,6 +75,26 @@ describe('check-config of a good configuration', () => {
     }
   });
 
+  test('warns about keys that are the same, and not about others', async () => {
+    const keys = ['a', 'b', 'c'].map((id) => ({
+      id,
+      secretFile: fileWith(id, id === 'c' ? OTHER_SECRET : SECRET),
+    }));
+    expect(await checkConfig(stringify({ keys }))).toMatchObject({
+      code: 0,
+      stderr: `warning: keys: a, b are the same key (fingerprint ${fingerprint(SECRET_BYTES)})\n`,
+    });
+  });
+
+  test('prints 20 of many problems, and how many more there are', async () => {
+    const { code, stderr } = await checkConfig(`a: [${','.repeat(1000)}`, { APPROOV_BASE64_SECRET: SECRET });
+    const lines = stderr.trimEnd().split('\n');
+    expect(code).toBe(2);
+    expect(lines).toHaveLength(21);
+    expect(lines[0]).toMatch(/config\.yaml:1:\d+: not valid YAML: /);
+    expect(lines.at(-1)).toMatch(/configuration: \d+ more problems$/);
+  });
+
   test('prints all of a large configuration to a slow reader', async () => {
     const names = Array.from({ length: 3000 }, (_, index) => `policy-${index}`);
     const policies = Object.fromEntries(names.map((name) => [name, {}]));

@@ -26,6 +26,16 @@ function print(config: Config, fingerprint = '0123456789ab', kid?: string): stri
 }
 
 describe('the effective configuration', () => {
+  it('hides a secret pasted as the kid of a key or of a decryption key', () => {
+    const text = `
+keys: [{id: a, secretFile: /a, kid: "${SECRET}"}, {id: b, secretFile: /b, kid: "2024-a"}]
+decryptionKeys: [{id: c, secretFile: /c, kid: "${Buffer.from(SECRET, 'base64').toString('hex')}"}]`;
+    const printed = parse(print(configOf(text, {})));
+    const hidden = '[hidden: it looks like a secret]';
+    expect(printed.keys.map(({ kid }: { kid: string }) => kid)).toEqual([hidden, '2024-a']);
+    expect(printed.decryptionKeys[0].kid).toBe(hidden);
+  });
+
   it('shows every default, and which variable set a value', () => {
     const config = configOf(undefined, {
       APPROOV_BASE64_SECRET: SECRET,

@@ -144,6 +144,31 @@ describe('a field outside keys', () => {
     ['routes: [{policy: default, host: "*"}]', `routes[0].host: ${HOST}`],
     ['routes: [{policy: default, host: "a.*.com"}]', `routes[0].host: ${HOST}`],
     ['routes: [{policy: default, host: ""}]', `routes[0].host: ${HOST}`],
+    ...['[::::]', '[1.2.3.4]', 'a.com:999999', `${'a.'.repeat(130)}com`, '*.[::1]', 'a.com:'].map((host) => [
+      `routes: [{policy: default, host: "${host}"}]`,
+      `routes[0].host: ${HOST}`,
+    ]),
+    ...['ANY', 'ALL', 'any', '"*"'].map((method) => [
+      `routes: [{policy: default, methods: [GET, ${method}]}]`,
+      'routes[0].methods[1]: is not a method: omit methods to match all',
+    ]),
+    ...['"*"', '"*.example.com"', '"{host}"', '[api.example.com, "https://*/"]'].map((audience) => [
+      `policies: {default: {audience: ${audience}}}`,
+      'policies.default.audience: must not have *, { or }: it is compared literally',
+    ]),
+    ...['[host]', '[api.example.com, host]'].map((audience) => [
+      `policies: {default: {audience: ${audience}}}`,
+      'policies.default.audience: must not list host, which is compared literally: for the request’s own host, write audience: host',
+    ]),
+    ...[
+      ['127.0.0.1:9001', '127.0.0.1:9001'],
+      ['0.0.0.0:9001', '127.0.0.1:9001'],
+      ['127.0.0.1:9001', '[::]:9001'],
+    ].map(([grpc, admin]) => [
+      `listen: {grpc: "${grpc}", admin: "${admin}"}`,
+      'listen.admin: must not be the address of listen.grpc',
+    ]),
+    ['listen: {grpc: "0.0.0.0:9002"}', 'listen.admin: must not be the address of listen.grpc'],
     ['routes: [{policy: default, pathPrefix: a}]', 'routes[0].pathPrefix: must begin with /'],
     ['routes: [{policy: default, pathPrefix: ""}]', 'routes[0].pathPrefix: must begin with /'],
     ...['/a/../b', '/a//b', '/a;b', '/%61', '/%zz', '/a|%c0%ae', `/${'a'.repeat(8192)}`].map((path) => [
@@ -206,6 +231,15 @@ describe('a field outside keys', () => {
     const from = (first: number, last: number) =>
       Array.from({ length: last - first + 1 }, (_, index) => first + index);
     expect(accepted).toEqual([...from(400, 417), ...from(421, 424), 426, 428, 429, 431, ...from(500, 508)]);
+  });
+});
+
+describe('a configuration file', () => {
+  it('of 128 KiB is accepted, and one byte more is refused', () => {
+    const text = `#${'x'.repeat(128 * 1024 - 1)}`;
+    expect(parseConfig(text, ENV).problems).toEqual([]);
+    expect(problemsOf(`${text}x`)).toEqual(['configuration file: is over 131072 bytes']);
+    expect(problemsOf(text.replace('xx', 'é '))).toEqual(['configuration file: is over 131072 bytes']);
   });
 });
 

@@ -26,7 +26,7 @@ test.each([
   'a route with {$route} and a default policy with {$byDefault} warns: $isWarned',
   ({ byDefault, route, isWarned }) => {
     const { config, problems } = parseConfig(
-      `policies: {default: {${byDefault}}, other: {${route}}}\nroutes: [{policy: default}, {policy: other}]`,
+      `policies: {default: {${byDefault}}, other: {${route}}}\nroutes: [{policy: default, pathPrefix: /a}, {policy: other}]`,
       { APPROOV_BASE64_SECRET: SECRET },
     );
     expect(problems).toEqual([]);
@@ -35,3 +35,77 @@ test.each([
     );
   },
 );
+
+function warningsOf(text: string): string[] {
+  const { config, problems } = parseConfig(
+    `policies: {default: {}, open: {mode: off}, watched: {mode: observe}}\n${text}`,
+    { APPROOV_BASE64_SECRET: SECRET },
+  );
+  expect(problems).toEqual([]);
+  return config === undefined ? [] : findWarnings(config).map(({ path, message }) => `${path}: ${message}`);
+}
+
+const OPEN = 'policy: open';
+const STRICT = 'policy: default';
+test.each([
+  { routes: [`{${OPEN}}`, `{pathPrefix: /admin, ${STRICT}}`], isCovered: true },
+  { routes: [`{pathPrefix: /, ${OPEN}}`, `{pathPrefix: /admin, ${STRICT}}`], isCovered: true },
+  { routes: [`{pathPrefix: /a, ${OPEN}}`, `{pathPrefix: /a/b, ${STRICT}}`], isCovered: true },
+  { routes: [`{pathPrefix: /a, ${OPEN}}`, `{pathPrefix: /a/, ${STRICT}}`], isCovered: true },
+  { routes: [`{pathPrefix: /a, ${OPEN}}`, `{pathPrefix: /ab, ${STRICT}}`], isCovered: false },
+  { routes: [`{pathPrefix: /a/b, ${OPEN}}`, `{pathPrefix: /a, ${STRICT}}`], isCovered: false },
+  { routes: [`{host: "*.b.com", ${OPEN}}`, `{host: a.b.com, ${STRICT}}`], isCovered: true },
+  { routes: [`{host: "*.b.com", ${OPEN}}`, `{host: "*.a.b.com", ${STRICT}}`], isCovered: true },
+  { routes: [`{host: "*.b.com", ${OPEN}}`, `{host: "*.b.com", ${STRICT}}`], isCovered: true },
+  { routes: [`{host: "*.b.com", ${OPEN}}`, `{host: b.com, ${STRICT}}`], isCovered: false },
+  { routes: [`{host: a.b.com, ${OPEN}}`, `{${STRICT}}`], isCovered: false },
+  { routes: [`{host: A.b.com, ${OPEN}}`, `{host: "a.b.com.", ${STRICT}}`], isCovered: true },
+  { routes: [`{methods: [GET], ${OPEN}}`, `{${STRICT}}`], isCovered: false },
+  { routes: [`{methods: [GET], ${OPEN}}`, `{methods: [GET, POST], ${STRICT}}`], isCovered: false },
+  { routes: [`{methods: [GET, POST], ${OPEN}}`, `{methods: [GET], ${STRICT}}`], isCovered: true },
+  { routes: ['{policy: watched}', `{pathPrefix: /a, ${OPEN}}`], isCovered: false },
+  { routes: [`{${STRICT}}`, `{${STRICT}}`], isCovered: false },
+])('of the routes $routes the second is warned about: $isCovered', ({ routes, isCovered }) => {
+  const message =
+    'routes[1]: never matches, because routes[0] matches all of its requests first, and its policy open is weaker than default; put the more specific route first';
+  expect(warningsOf(`routes: [${routes.join(', ')}]`)).toEqual(isCovered ? [message] : []);
+});
+
+test.each([
+  ...[
+    '/orders/:id',
+    '/api/.+',
+    '/api(/|$)',
+    '/a/[id]',
+    '/a/[0-9]+',
+    '/(a|b)',
+    '/api$',
+    '/(.+)',
+    '/(ab)+',
+  ].map((path) => ({ path, isWarned: true })),
+  ...[
+    '/v1/orders:batch',
+    '/Orders(5)',
+    '/$metadata',
+    '/a+b',
+    '/a.b',
+    '/.well-known',
+    '/a/:',
+    '/a,b;'.slice(0, 4),
+  ].map((path) => ({ path, isWarned: false })),
+])('the pathPrefix $path is warned about: $isWarned', ({ path, isWarned }) => {
+  const message =
+    'routes[0].pathPrefix: looks like a template or a pattern: it is compared literally; give the part before it';
+  expect(warningsOf(`routes: [{pathPrefix: "${path}", policy: open}]`)).toEqual(isWarned ? [message] : []);
+});
+
+test('a host with a port is warned about, in routes and keys', () => {
+  const text =
+    'keys: [{id: a, secretFile: /a, hosts: [b.com, "c.com:8443"]}]\nroutes: [{host: "b.com:443", policy: default}, {host: "[::1]:1", policy: default}, {host: "[::1]", policy: default}]';
+  const { config } = parseConfig(text, {});
+  expect(config && findWarnings(config).map(({ path }) => path)).toEqual([
+    'routes[0].host',
+    'routes[1].host',
+    'keys[0].hosts[1]',
+  ]);
+});

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Secret } from '../../../src/approov/secret.ts';
 import { ConfigError } from '../../../src/config/config.ts';
 import type { Env } from '../../../src/config/env.ts';
@@ -239,6 +239,56 @@ describe('a requested poll', () => {
         ?.map(({ path }) => path),
     ).toEqual(['log.level', 'keys']);
     expect(files.current().config.settings.log.level).toBe('warn');
+    expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
+  });
+
+  it.each([
+    { name: 'has 125,000 faults', text: `a: [${','.repeat(125_000)}` },
+    { name: 'has 40,000 duplicate keys', text: `{${'a,'.repeat(40_000)}}` },
+    {
+      name: 'has 10,000 unknown fields',
+      text: Array.from({ length: 10_000 }, (_, n) => `x${n}: 1\n`).join(''),
+    },
+    { name: 'has 40,000 invalid routes', text: `routes: [${'{},'.repeat(40_000)}]` },
+    { name: 'is over the size limit', text: `# ${'x'.repeat(128 * 1024)}` },
+    { name: 'opens 128,000 lists', text: '['.repeat(128_000) },
+  ])('reports a configuration that $name once, and in few lines', async ({ text }) => {
+    write('a', SECRET);
+    const file = writeConfig(['a']);
+    const files = await openConfigStore(file, {});
+    writeFileSync(file, text);
+    const outcomes = await files.poll(true);
+    expect(outcomes.map(({ source }) => source)).toEqual(['config']);
+    expect(JSON.stringify(outcomes).length).toBeLessThan(4096);
+    expect(JSON.stringify(outcomes)).not.toContain('internal error');
+    expect(await files.poll(true)).toEqual([]);
+    expect(JSON.stringify([...files.currentProblems()]).length).toBeLessThan(4096);
+    expect(keysOf(files.current())).toEqual([`a ${PRINT}`]);
+    expect((await problemsOf(file, {})).length).toBeLessThan(22);
+    write('a', OTHER_SECRET);
+    writeConfig(['a']);
+    await files.poll(true);
+    expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
+  });
+
+  it('reports an exception while loading once, and loads the next configuration', async () => {
+    write('a', SECRET);
+    const files = await openConfigStore(writeConfig(['a']), {});
+    const parse = vi.spyOn(Secret, 'parse').mockImplementation(() => {
+      throw new RangeError(SECRET);
+    });
+    write('a', OTHER_SECRET);
+    const outcomes = await files.poll(true);
+    expect(outcomes).toMatchObject([
+      { source: 'config', problems: [{ message: expect.stringMatching(/^internal error: RangeError at /) }] },
+    ]);
+    expect(JSON.stringify(outcomes)).not.toContain(SECRET);
+    expect(await files.poll(true)).toEqual([]);
+    expect(parse).toHaveBeenCalledTimes(1);
+    parse.mockRestore();
+    writeConfig(['a'], 'log: {level: warn}');
+    await files.poll(true);
+    expect(files.currentProblems().get('config')).toEqual([]);
     expect(keysOf(files.current())).toEqual([`a ${OTHER_PRINT}`]);
   });
 

@@ -68,7 +68,14 @@ describe('readTextFile', () => {
     for (let count = 0; count < 200; count++) {
       for (const encoding of ['base64', 'base64url'] as const) {
         const secret = createHash('sha512').update(`${count}`).digest(encoding);
-        for (const file of [secret, `/run/secrets/${secret.replaceAll('/', '')}`, secret.slice(0, 61)]) {
+        const hex = Buffer.from(secret, encoding).subarray(0, 32).toString('hex');
+        for (const file of [
+          hex,
+          `/run/secrets/${hex.toUpperCase()}`,
+          secret,
+          `/run/secrets/${secret.replaceAll('/', '')}`,
+          secret.slice(0, 61),
+        ]) {
           const { problem } = (await readTextFile(file)) as { problem: string };
           expect(problem.replace('too long a name', 'no such file'), file).toBe(hidden);
         }
