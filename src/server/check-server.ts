@@ -96,7 +96,9 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
 
   metrics.jwksAgesFrom(() => keyStore.ages());
   for (const source of sourcesInUse(start)) metrics.loaded(source, nowSeconds());
-  const grpc = await listenOrThrow(start.config.settings.listen.grpc, (address) => transport.listen(address));
+  const grpc = await listenOrThrow('grpc', start.config.settings.listen.grpc, (address) =>
+    transport.listen(address),
+  );
   enter('serving');
   const poller = startPolling(poll, (error) => log.internalError(error));
 

@@ -165,7 +165,9 @@ function formatCurrent(files: ConfigStore): string {
 }
 
 function listenAdmin(files: ConfigStore, admin: AdminServer): Promise<ListenAddress> {
-  return listenOrThrow(files.current().config.settings.listen.admin, (target) => admin.listen(target));
+  return listenOrThrow('admin', files.current().config.settings.listen.admin, (target) =>
+    admin.listen(target),
+  );
 }
 
 function drainMs(files: ConfigStore): number {

@@ -259,7 +259,10 @@ describe('a listener that cannot bind is exit 1, in one line', () => {
     const address = await takenPort();
     const finished = await runCli(['serve'], { ...ENV, [variable]: address });
     expect(finished.code).toBe(1);
-    expect(errorsOf(finished)).toEqual([`cannot listen on ${address}: EADDRINUSE`]);
+    const field = variable === 'APPROOV_GRPC_LISTEN' ? 'listen.grpc' : 'listen.admin';
+    expect(errorsOf(finished)).toEqual([
+      `cannot listen on ${address}: EADDRINUSE, another process or listener uses it; set ${field} or ${variable}`,
+    ]);
   });
 
   test('a Unix socket that another service listens on; that service is not disturbed', async () => {
@@ -268,7 +271,7 @@ describe('a listener that cannot bind is exit 1, in one line', () => {
     started.push(first);
     const finished = await runCli(['serve'], { ...ENV, APPROOV_GRPC_LISTEN: socket });
     expect(finished.code).toBe(1);
-    expect(errorsOf(finished)).toEqual([`cannot listen on ${socket}: EADDRINUSE`]);
+    expect(errorsOf(finished)).toEqual([expect.stringContaining(`cannot listen on ${socket}: EADDRINUSE, `)]);
     expect((await runCli(['healthcheck'], { ...ENV, APPROOV_GRPC_LISTEN: socket })).code).toBe(0);
   });
 
