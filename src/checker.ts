@@ -9,8 +9,8 @@ import { type EvaluationRules, evaluate } from './authz/evaluate.ts';
 import { headersReadUnder } from './authz/headers-read.ts';
 import { choosePolicies, type PolicyTable } from './authz/policy.ts';
 import { TokenVerifier, type VerificationEvents, type VerificationKeys } from './authz/token-verifier.ts';
-import { decodeCheckRequest } from './envoy/check-codec.ts';
-import { encodeCheckResponse } from './envoy/check-response.ts';
+import { decodeCheckRequest } from './envoy/check-request-decoder.ts';
+import { encodeCheckResponse } from './envoy/check-response-encoder.ts';
 import { WireError } from './envoy/wire.ts';
 import type { CheckObserver, CheckRecord } from './telemetry/check-observer.ts';
 import type { Log } from './telemetry/log.ts';
@@ -28,7 +28,7 @@ export interface Checker {
    * Never throws or rejects.
    */
   check(message: Buffer, traceparent: string | undefined): Buffer | Promise<Buffer>;
-  /** With other keys the token cache starts empty, so that a removed key verifies nothing more. */
+  /** A change of keys empties the token cache, so that a removed key no longer verifies anything. */
   replaceRules(rules: CheckRules): void;
 }
 

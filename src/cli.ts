@@ -68,7 +68,7 @@ const stopRequested = new Promise<void>((resolve) => {
 const io: Io = {
   env: process.env,
   out: (line) => void process.stdout.write(`${line}\n`),
-  isTerminal: process.stdout.isTTY,
+  isTerminal: process.stdout.isTTY === true,
   err: writeError,
   readStdin,
   nowSeconds: () => Date.now() / 1000,

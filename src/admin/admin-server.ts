@@ -4,7 +4,6 @@ import type { Socket } from 'node:net';
 import type { ListenAddress } from '../config/address.ts';
 import { limitConnections } from '../net/connection-limits.ts';
 import { type ListenerOptions, listen } from '../net/listener.ts';
-import type { Readiness } from './readiness.ts';
 
 /** Clients are few: probes and Prometheus. At the limit, the connection that has been idle longest is closed. */
 const MAX_CONNECTIONS = 256;
@@ -20,6 +19,13 @@ const LOOPBACK_ADDRESS = /^(127\.0\.0\.1|::ffff:127\.0\.0\.1|::1)$/i;
 const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
 /** A proxy on this machine adds one of these (RFC 9110 §7.6.3, RFC 7239); its client may be remote. */
 const PROXY_HEADERS = ['via', 'x-forwarded-for', 'forwarded'];
+
+/** What `/readyz` shows and gRPC health follows. */
+export interface Readiness {
+  readonly isReady: boolean;
+  /** The state of each component, in words. */
+  readonly components: Readonly<Record<string, unknown>>;
+}
 
 export interface AdminPages {
   readonly readiness: () => Readiness;

@@ -1,6 +1,6 @@
 /** Lists the JWS algorithms (RFC 7518 §3.1, RFC 8037) that a key may be allowed to verify. */
 
-export type KeyFamily = 'secret' | 'rsa' | 'ec' | 'ed25519';
+type KeyFamily = 'secret' | 'rsa' | 'ec' | 'ed25519';
 
 interface AlgorithmRow {
   /** The only type of key that is ever tried with the algorithm. */

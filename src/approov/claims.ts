@@ -1,7 +1,7 @@
 /** Checks the registered claims (RFC 7519 §4.1) of a verified token: lifetime, issuer, audience. */
 import type { VerifiedToken } from './token.ts';
 
-export type LifetimeFailure = 'missing_expiry' | 'token_expired' | 'token_not_yet_valid';
+type LifetimeFailure = 'missing_expiry' | 'token_expired' | 'token_not_yet_valid';
 
 /** The token's `exp` in seconds since the epoch (fractions allowed), or `undefined` if it is not a finite number. */
 export function expirySeconds(token: VerifiedToken): number | undefined {

@@ -42,7 +42,7 @@ export const MAX_PUBLIC_KEY_VERIFICATIONS = 8;
 /** `internal_error`: the right key may be in a source that has never loaded, or was not tried. */
 export type KeySelectionFailure = 'unknown_key_id' | 'unsupported_token_algorithm' | 'internal_error';
 
-export type KeySelection =
+type KeySelection =
   | {
       readonly kind: 'selected';
       readonly keys: readonly VerificationKey[];

@@ -33,7 +33,7 @@ export function parsePem(text: string, algorithms: readonly Algorithm[]): Public
 }
 
 /** The public keys of a JWK Set, and why its other members are not used. */
-export interface JwkSet {
+interface JwkSet {
   readonly keys: readonly PublicKey[];
   /** One line for each member that was skipped; reveals nothing of a key. */
   readonly warnings: readonly string[];

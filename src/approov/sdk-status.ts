@@ -21,13 +21,14 @@ export const SDK_STATUSES = [
   'bad_payload',
 ] as const;
 
-export type SdkStatus = (typeof SDK_STATUSES)[number];
+/** `other` for a word that is not listed. */
+export type ReportedSdkStatus = (typeof SDK_STATUSES)[number] | 'other';
 
 /** Never a token, which has dots. */
 const WORD = /^[A-Za-z_]+$/;
 
 /** Parses a status word, in any case: `other` for one that is not listed, `undefined` for anything but a word. */
-export function parseSdkStatus(value: string): SdkStatus | 'other' | undefined {
+export function parseSdkStatus(value: string): ReportedSdkStatus | undefined {
   if (!WORD.test(value)) return undefined;
   const word = value.toLowerCase();
   return SDK_STATUSES.find((status) => status === word) ?? 'other';

@@ -22,10 +22,10 @@ export interface VerifiedToken {
 export type TokenRejection = 'invalid_token_format' | 'invalid_token_signature' | KeySelectionFailure;
 
 /** The steps of a check that verify a token, in this order. */
-export type TokenStep = 'token' | 'key' | 'signature';
+type TokenStep = 'token' | 'key' | 'signature';
 
 /** What was known when a token was rejected. */
-export interface RejectionFacts {
+interface RejectionFacts {
   /** Of the token's header, as sent. */
   readonly alg: unknown;
   readonly kid: unknown;
@@ -33,7 +33,7 @@ export interface RejectionFacts {
   readonly keys: readonly VerificationKey[];
 }
 
-export interface RejectedToken {
+interface RejectedToken {
   readonly kind: 'rejected';
   readonly reason: TokenRejection;
   readonly step: TokenStep;

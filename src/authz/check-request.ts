@@ -1,4 +1,4 @@
-/** Defines the request that a check decides about, and the headers that it reads. */
+/** Defines the request that a check decides, and the headers that it reads. */
 
 /** Independent of the wire format. A field that Envoy did not send is `''`. */
 export interface CheckRequest {
@@ -19,6 +19,7 @@ export interface CheckRequest {
 /** The headers read under every policy; each policy adds its token header and its bound headers. */
 export const HEADERS_READ = {
   approovStatus: 'approov-status',
+  approovTraceId: 'approov-traceid',
   origin: 'origin',
   accessControlRequestMethod: 'access-control-request-method',
   requestId: 'x-request-id',

@@ -1,13 +1,13 @@
-/** Decides about a request: the strictest outcome of the policies that apply, and the action under its mode. */
+/** Decides a request: the strictest outcome of the policies that apply, and the action under its mode. */
 import type { CompactToken } from '../approov/compact-token.ts';
 import { trimOws } from '../approov/field-value.ts';
-import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
+import { parseSdkStatus, type ReportedSdkStatus } from '../approov/sdk-status.ts';
 import type { TokenResult, VerifiedToken } from '../approov/token.ts';
 import { type CheckRequest, HEADERS_READ, headerValues } from './check-request.ts';
 import { Facts } from './facts.ts';
 import type { Ambiguity, Policy, PolicyChoice } from './policy.ts';
 import { REASONS, type Reason, type Step } from './reason.ts';
-import { type CheckContext, type StepsResult, takeSteps, type VerifyToken } from './steps.ts';
+import { type CheckContext, runSteps, type StepsResult, type VerifyToken } from './steps.ts';
 import { createTokenReader, type TokenReader } from './token-header.ts';
 import { type Action, actionFor, isStricter, type Mode, UNKNOWN, type Verdict } from './verdict.ts';
 
@@ -26,13 +26,13 @@ export interface Decision {
   /** Set once a key has verified the signature, even if a later step failed. */
   readonly verifiedToken: VerifiedToken | undefined;
   /** As claimed by the client; `other` for a word that is not known. */
-  readonly sdkStatus: SdkStatus | 'other' | undefined;
+  readonly sdkStatus: ReportedSdkStatus | undefined;
   /** What of the request upstreams may read in different ways. */
   readonly ambiguous: Ambiguity | undefined;
 }
 
 /**
- * Decides about a request. Never throws for what a request contains.
+ * Decides a request. Never throws for what a request contains.
  * @param choice the policies that apply; ties go to the first.
  * @param nowSeconds since the epoch, fractions allowed.
  */
@@ -51,7 +51,7 @@ export function decide(
       : { request, host, nowSeconds, readToken, verify: verifyOnce(verify), bindings: new Map() };
   let strictest: Decision | undefined;
   for (const policy of policies) {
-    const decision = conclude(takeSteps(context, policy), ambiguous, sdkStatus);
+    const decision = toDecision(runSteps(context, policy), ambiguous, sdkStatus);
     if (strictest === undefined || isStricter(decision, strictest)) strictest = decision;
     // Nothing is stricter.
     if (decision.action === 'deny') break;
@@ -74,7 +74,7 @@ export function decideUnreadable(): Decision {
   return decideWithoutPolicy('internal_error', undefined, undefined, undefined);
 }
 
-function conclude(
+function toDecision(
   result: StepsResult,
   ambiguous: Ambiguity | undefined,
   sdkStatus: Decision['sdkStatus'],
@@ -120,7 +120,7 @@ function decideWithoutPolicy(
   };
 }
 
-function readStatusHeader(request: CheckRequest): SdkStatus | 'other' | undefined {
+function readStatusHeader(request: CheckRequest): ReportedSdkStatus | undefined {
   const values = headerValues(request, HEADERS_READ.approovStatus);
   const words = values.map((value) => trimOws(value).toString('latin1')).filter((word) => word !== '');
   if (words.length === 0) return undefined;

@@ -9,7 +9,7 @@ import { type DecryptionKey, type DecryptionResult, decryptToken } from '../appr
  */
 export const MAX_DECRYPTIONS = 256;
 
-export interface DecryptionLimiter {
+interface DecryptionLimiter {
   /** Does not queue: beyond the limit, the result is `overloaded`. */
   decrypt(token: CompactToken, keys: readonly DecryptionKey[]): Promise<DecryptionResult>;
 }

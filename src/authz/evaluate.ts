@@ -12,10 +12,10 @@ export interface EvaluationRules {
   readonly verifier: TokenVerifier;
 }
 
-export type Decrypt = (token: CompactToken, keys: readonly DecryptionKey[]) => Promise<DecryptionResult>;
+type Decrypt = (token: CompactToken, keys: readonly DecryptionKey[]) => Promise<DecryptionResult>;
 
 /**
- * Decides about a request: at once, unless a token has to be decrypted.
+ * Decides a request: at once, unless a token has to be decrypted.
  * @param nowSeconds since the epoch, fractions allowed; read again after a decryption.
  */
 export function evaluate(
@@ -36,7 +36,10 @@ export function evaluate(
   });
 }
 
-/** The first that has to be: a check decrypts one token, and other encrypted tokens of the request are rejected. */
+/**
+ * The first token that has to be decrypted. A check decrypts only one; any other encrypted token in the request is
+ * rejected.
+ */
 function tokenToDecrypt(
   { policies, host = '' }: PolicyChoice,
   readToken: TokenReader,

@@ -7,7 +7,7 @@ import { headerValues } from './check-request.ts';
 import { STEPS, type Step } from './reason.ts';
 import { expectedAudience, type StepsResult } from './steps.ts';
 
-export interface KeyFacts {
+interface KeyFacts {
   /** Of the token's header, as sent. */
   readonly alg: unknown;
   readonly kid: unknown;
@@ -18,14 +18,14 @@ export interface KeyFacts {
 }
 
 /** Of the token, as sent; a claim may have any type. */
-export interface LifetimeFacts {
+interface LifetimeFacts {
   readonly exp: unknown;
   readonly nbf: unknown;
   readonly nowSeconds: number;
   readonly clockToleranceSeconds: number;
 }
 
-export interface ClaimFacts {
+interface ClaimFacts {
   readonly iss: unknown;
   readonly aud: unknown;
   /** `null`: any. */
@@ -33,7 +33,7 @@ export interface ClaimFacts {
   readonly expectedAudience: readonly string[] | null;
 }
 
-export interface BindingFacts {
+interface BindingFacts {
   /** Whether the token has a `pay` claim. */
   readonly hasPay: boolean;
   /** In configured order. Their values are never kept. */

@@ -59,7 +59,7 @@ export const REASONS = {
     verdict: 'unverified',
     step: 'token',
     meaning: 'More than one token in the request.',
-    remedy: 'Find the client or proxy that adds a second header; none of the two is chosen.',
+    remedy: 'Find the client or proxy that adds a second header; neither is used.',
   },
   invalid_token_format: {
     verdict: 'unverified',
@@ -70,14 +70,14 @@ export const REASONS = {
   unsupported_token_algorithm: {
     verdict: 'unverified',
     step: 'key',
-    meaning: 'No key allows the token’s `alg`, it has `crit`, or it is encrypted and no key opens it.',
+    meaning: 'No key allows the token’s `alg`, it has `crit`, or it is encrypted and no key decrypts it.',
     remedy: 'Compare the logged `alg` with the `algorithms` of the keys; `none` is an attack.',
   },
   unknown_key_id: {
     verdict: 'unverified',
     step: 'key',
-    meaning: 'The token’s `kid` names no key, and every key declares another.',
-    remedy: 'Add the key with the logged `kid`: a rotation may have begun without us.',
+    meaning: 'The token’s `kid` names no key, and every key declares a different one.',
+    remedy: 'Add the key with the logged `kid`: Approov may have started a rotation.',
   },
   invalid_token_signature: {
     verdict: 'unverified',
@@ -88,7 +88,7 @@ export const REASONS = {
   missing_expiry: {
     verdict: 'unverified',
     step: 'lifetime',
-    meaning: '`exp` is missing or no number.',
+    meaning: '`exp` is missing or not a number.',
     remedy: 'Approov always sets it: find out who else signs with this secret.',
   },
   token_expired: {
@@ -101,7 +101,7 @@ export const REASONS = {
   token_not_yet_valid: {
     verdict: 'unverified',
     step: 'lifetime',
-    meaning: '`nbf` is in the future or no number.',
+    meaning: '`nbf` is in the future or not a number.',
     remedy: 'Check this machine’s clock; raise `clockToleranceSeconds` by a few seconds.',
   },
   claim_mismatch: {
@@ -123,7 +123,8 @@ export const REASONS = {
     step: 'binding',
     meaning:
       'The token is bound to a header that is absent, blank or repeated (an empty header may be bound under `if-present`).',
-    remedy: 'After a log-out this is right; else see that Envoy passes the header on (`allowed_headers`).',
+    remedy:
+      'Expected after a logout; otherwise make sure that Envoy passes the header on (`allowed_headers`).',
   },
   binding_mismatch: {
     verdict: 'unverified',
@@ -134,8 +135,8 @@ export const REASONS = {
   internal_error: {
     verdict: 'unverified',
     step: undefined,
-    meaning: 'We could not decide: our own fault.',
-    remedy: 'Read the log line of level `error`; report it.',
+    meaning: 'The service could not decide; not the client’s fault.',
+    remedy: 'See ApproovInternalErrors in the runbook.',
   },
 } as const satisfies Record<string, ReasonRow>;
 

@@ -2,7 +2,7 @@
 import { checkLifetime, hasAudience, hasIssuer } from '../approov/claims.ts';
 import type { CompactToken } from '../approov/compact-token.ts';
 import { trimOws } from '../approov/field-value.ts';
-import type { SdkStatus } from '../approov/sdk-status.ts';
+import type { ReportedSdkStatus } from '../approov/sdk-status.ts';
 import { hasClaims, type TokenResult, type VerifiedToken } from '../approov/token.ts';
 import { type BindingFailure, checkBinding } from '../approov/token-binding.ts';
 import { type CheckRequest, HEADERS_READ, headerValues } from './check-request.ts';
@@ -41,10 +41,10 @@ export interface StepsResult {
   /** `undefined` if the check stopped before a token was verified. */
   readonly tokenResult: TokenResult | undefined;
   /** The status word in place of a token. */
-  readonly sdkStatus: SdkStatus | 'other' | undefined;
+  readonly sdkStatus: ReportedSdkStatus | undefined;
 }
 
-export function takeSteps(context: CheckContext, policy: Policy): StepsResult {
+export function runSteps(context: CheckContext, policy: Policy): StepsResult {
   const { request, host, readToken, verify } = context;
   if (policy.mode === 'off') return stoppedBefore(context, policy, 'policy_off', 'policy');
   if (policy.allowCorsPreflight && isCorsPreflight(request)) {
@@ -76,7 +76,7 @@ function stoppedBefore(
   policy: Policy,
   reason: Reason,
   step: Step,
-  sdkStatus?: SdkStatus | 'other',
+  sdkStatus?: ReportedSdkStatus,
 ): StepsResult {
   return { context, policy, reason, step, presentedToken: undefined, tokenResult: undefined, sdkStatus };
 }

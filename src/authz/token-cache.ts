@@ -46,7 +46,7 @@ export class TokenCache {
 
   /**
    * Maps an encrypted token to the entry of its inner token. An entry has one encrypted token, the last: anyone can
-   * encrypt a token to a public key again and again, and must not evict other tokens by that.
+   * encrypt a token to a public key repeatedly, and must not be able to evict other tokens that way.
    */
   addEnvelope(encrypted: string, token: string): void {
     if (!this.#entries.has(token)) return;

@@ -1,13 +1,13 @@
 /** Reads the token of a request from its header: without the configured prefix, or an SDK status word in its place. */
 import { CompactToken } from '../approov/compact-token.ts';
 import { trimOws } from '../approov/field-value.ts';
-import { parseSdkStatus, type SdkStatus } from '../approov/sdk-status.ts';
+import { parseSdkStatus, type ReportedSdkStatus } from '../approov/sdk-status.ts';
 import { type CheckRequest, headerValues } from './check-request.ts';
 import type { Policy } from './policy.ts';
 
-export type PresentedToken =
+type PresentedToken =
   | { readonly kind: 'token'; readonly token: CompactToken }
-  | { readonly kind: 'missing_approov_token'; readonly sdkStatus: SdkStatus | 'other' | undefined }
+  | { readonly kind: 'missing_approov_token'; readonly sdkStatus: ReportedSdkStatus | undefined }
   | { readonly kind: 'duplicate_approov_token' };
 
 /** Never selects one of several tokens. Envoy joins repeated headers with a comma, which no token contains. */

@@ -7,7 +7,7 @@ const MAX_LENGTH = 64;
  * @returns the candidate closest to `name`, ignoring case: one edit away, or two if `name` has more than
  *   `twoEditsOver` characters; `undefined` if none is that close. A candidate that equals `name` is returned too.
  */
-export function nearest(name: string, candidates: Iterable<string>, twoEditsOver = 5): string | undefined {
+export function nearest(name: string, candidates: Iterable<string>, twoEditsOver = 4): string | undefined {
   if (name.length > MAX_LENGTH) return undefined;
   const limit = name.length > twoEditsOver ? 2 : 1;
   let best: string | undefined;

@@ -15,7 +15,7 @@ export interface CallInfo {
 export type CheckHandler = (message: Buffer, info: CallInfo) => Buffer | Promise<Buffer>;
 
 /** Why a check ended without an answer: its deadline passed; otherwise `cancelled`, which includes rejected calls. */
-export type AbandonCause = 'cancelled' | 'deadline';
+type AbandonCause = 'cancelled' | 'deadline';
 
 export interface CheckCallObserver {
   /** A check has started. The returned function is called when it has ended. */

@@ -24,7 +24,7 @@ export interface Http2ListenerOptions extends ListenerOptions {
   readonly onConnection: (socket: Socket) => void;
 }
 
-export interface Http2Listener {
+interface Http2Listener {
   /** @returns the bound address: with port 0, the port that the system chose. */
   listen(address: ListenAddress): Promise<ListenAddress>;
   /** Uses this certificate for new connections; open ones keep theirs. */

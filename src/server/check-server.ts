@@ -1,20 +1,21 @@
 /** Assembles one process that answers checks, and starts, reloads and stops it. */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Readiness } from '../admin/readiness.ts';
+import type { Readiness } from '../admin/admin-server.ts';
 import { type Checker, createChecker } from '../checker.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { ReloadSource } from '../config/config.ts';
 import { createGrpcJsTransport } from '../grpc/grpc-js-transport.ts';
 import type { Transport } from '../grpc/transport.ts';
 import type { ConfigStore, ReloadOutcome } from '../sources/config-store.ts';
-import { createKeyStore } from '../sources/key-store.ts';
+import { createKeyStore, type KeyStore } from '../sources/key-store.ts';
 import type { LoadedConfig } from '../sources/loaded-config.ts';
 import { startPolling } from '../sources/poller.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { type Changes, describeChanges } from './describe-config.ts';
+import { describeReadiness, type Phase } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
-import { describeReadiness, type Phase } from './readiness.ts';
 import { createReloader, rulesOf } from './reloader.ts';
 
 export interface CheckServer {
@@ -27,7 +28,7 @@ export interface CheckServer {
 }
 
 interface CheckServerOptions {
-  readonly files: ConfigStore;
+  readonly configStore: ConfigStore;
   readonly log: Log;
   readonly metrics: Metrics;
   /** Called whenever the readiness may have changed. */
@@ -36,23 +37,13 @@ interface CheckServerOptions {
 
 /** @throws {ListenError} the listener cannot bind. */
 export async function startCheckServer(options: CheckServerOptions): Promise<CheckServer> {
-  const { files, log, metrics, onReadiness } = options;
-  const start = files.current();
+  const { configStore, log, metrics, onReadiness } = options;
+  const start = configStore.current();
   let phase: Phase = 'starting';
 
-  const keyStore = createKeyStore({
-    keys: start.keys,
-    proxy: () => files.current().config.proxy,
-    nowMs: () => performance.now(),
-    onError: (error) => log.internalError(error),
-    onFetched(outcome, isNew) {
-      metrics.reloaded('jwks', outcome, nowSeconds());
-      if (outcome === 'failure')
-        log.warn({ keys: Object.fromEntries(keyStore.problems()) }, 'JWKS fetch failed');
-      if (!isNew) return;
-      reloader.useFetchedKeys();
-      reportReadiness();
-    },
+  const keyStore = openKeyStore(start, options, () => {
+    reloader.useFetchedKeys();
+    reportReadiness();
   });
   const checker = createChecker({
     rules: rulesOf(start, keyStore),
@@ -71,7 +62,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     useTls: (tls) => transport.useTls(tls),
   });
 
-  const readiness = (): Readiness => describeReadiness(phase, keyStore, files);
+  const readiness = (): Readiness => describeReadiness(phase, keyStore, configStore);
 
   /** Health and `/readyz` always agree. */
   function reportReadiness(): void {
@@ -87,10 +78,12 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
 
   /** A requested poll (SIGHUP) says that no file is half-written. */
   async function poll(isRequested: boolean): Promise<void> {
-    const outcomes = await files.poll(isRequested);
+    const before = configStore.current();
+    const outcomes = await configStore.poll(isRequested);
     if (outcomes.length === 0) return;
-    reloader.apply(files.current());
-    for (const outcome of outcomes) recordOutcome(outcome, options);
+    reloader.apply(configStore.current());
+    const changes = describeChanges(before, configStore.current());
+    for (const outcome of outcomes) recordOutcome(outcome, changes, options);
     reportReadiness();
   }
 
@@ -110,7 +103,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
       await poller.pollNow();
     },
     async stop() {
-      const { delaySeconds, timeoutSeconds } = files.current().config.settings.drain;
+      const { delaySeconds, timeoutSeconds } = configStore.current().config.settings.drain;
       poller.stop();
       enter('draining');
       log.info({ delay_seconds: delaySeconds, timeout_seconds: timeoutSeconds }, 'draining');
@@ -123,6 +116,27 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
 
 function nowSeconds(): number {
   return Date.now() / 1000;
+}
+
+/** @param onNewKeys a fetched JWK Set differs from the last one. */
+function openKeyStore(
+  start: LoadedConfig,
+  { configStore, log, metrics }: CheckServerOptions,
+  onNewKeys: () => void,
+): KeyStore {
+  const keyStore = createKeyStore({
+    keys: start.keys,
+    proxy: () => configStore.current().config.proxy,
+    nowMs: () => performance.now(),
+    onError: (error) => log.internalError(error),
+    onFetched(outcome, isNew) {
+      metrics.reloaded('jwks', outcome, nowSeconds());
+      if (outcome === 'failure')
+        log.warn({ keys: Object.fromEntries(keyStore.problems()) }, 'JWKS fetch failed');
+      if (isNew) onNewKeys();
+    },
+  });
+  return keyStore;
 }
 
 function createTransport(
@@ -146,9 +160,13 @@ function createTransport(
   });
 }
 
-function recordOutcome({ source, problems }: ReloadOutcome, { log, metrics }: CheckServerOptions): void {
+function recordOutcome(
+  { source, problems }: ReloadOutcome,
+  changes: Changes,
+  { log, metrics }: CheckServerOptions,
+): void {
   metrics.reloaded(source, problems.length === 0 ? 'success' : 'failure', nowSeconds());
-  if (problems.length === 0) log.info({ source }, 'reloaded');
+  if (problems.length === 0) log.info({ source, changes: changes[source] }, 'reloaded');
   for (const { place, path, message } of problems)
     log.error(
       { source, place, path: path || undefined, problem: message },

@@ -7,14 +7,12 @@ import type { KeyStore } from '../sources/key-store.ts';
 import { decryptionWarnings, type LoadedConfig } from '../sources/loaded-config.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-
-/** Bound or allocated when the process starts. */
-const RESTART_FIELDS = ['listen', 'connection', 'limits', 'workers'] as const;
+import { keyChanges } from './describe-config.ts';
 
 export interface ReloadTargets {
   readonly keyStore: Pick<KeyStore, 'keyset' | 'replaceKeys' | 'warnings'>;
   readonly checker: Pick<Checker, 'replaceRules'>;
-  readonly log: Pick<Log, 'configure' | 'warn'>;
+  readonly log: Pick<Log, 'configure' | 'info' | 'warn'>;
   readonly metrics: Pick<Metrics, 'configured'>;
   readonly useTls: (tls: TlsMaterial) => void;
 }
@@ -30,10 +28,13 @@ export interface Reloader {
 export function createReloader(start: LoadedConfig, targets: ReloadTargets): Reloader {
   const { keyStore, checker, log, metrics, useTls } = targets;
   const warnAboutKeys = createKeyWarnings(log);
+  const bound = boundSettings(start.config.settings);
   let current = start;
   let { tls } = start;
+  let { keys } = keyStore.keyset();
 
   function useKeys(): void {
+    ({ keys } = keyStore.keyset());
     warnAboutKeys([...keyStore.warnings(), ...decryptionWarnings(current)]);
     checker.replaceRules(rulesOf(current, keyStore));
   }
@@ -46,9 +47,9 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
   }
 
   function warnAboutRestart(before: Settings, next: Settings): void {
-    for (const field of RESTART_FIELDS) {
-      const isPending = !isDeepStrictEqual(next[field], start.config.settings[field]);
-      if (isPending && !isDeepStrictEqual(next[field], before[field]))
+    const last = boundSettings(before);
+    for (const [field, value] of Object.entries(boundSettings(next))) {
+      if (!isDeepStrictEqual(value, bound[field]) && !isDeepStrictEqual(value, last[field]))
         log.warn({ field }, 'setting changed; restart required');
     }
   }
@@ -71,8 +72,18 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
       warnAboutRestart(before.config.settings, settings);
       if (next.tls !== before.tls) replaceTls(next.tls);
     },
-    useFetchedKeys: useKeys,
+    useFetchedKeys() {
+      const before = keys;
+      useKeys();
+      log.info({ changes: keyChanges(before, keys) }, 'JWKS loaded');
+    },
   };
+}
+
+/** What is bound or allocated when the process starts. Certificates are not: they are reloaded. */
+function boundSettings({ listen, connection, limits, workers }: Settings): Readonly<Record<string, unknown>> {
+  const tls = listen.tls && { hasClientCa: listen.tls.clientCaFile !== undefined };
+  return { listen: { ...listen, tls }, connection, limits, workers };
 }
 
 /** Logs each warning once, and again if it disappears and returns. */

@@ -2,8 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { Registry } from 'prom-client';
-import { type AdminServer, createAdminServer } from '../admin/admin-server.ts';
-import type { Readiness } from '../admin/readiness.ts';
+import { type AdminServer, createAdminServer, type Readiness } from '../admin/admin-server.ts';
 import { formatAddress, type ListenAddress } from '../config/address.ts';
 import { formatConfig } from '../config/format-config.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
@@ -13,9 +12,10 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createWorkerRestarts } from '../telemetry/primary-metrics.ts';
 import { VERSION } from '../version.ts';
 import { type CheckServer, startCheckServer } from './check-server.ts';
+import { summarizeConfig } from './describe-config.ts';
+import { fileStates } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
 import { endOfLifeWarning } from './node-release.ts';
-import { fileStates } from './readiness.ts';
 import { isWorker, serveAsWorker } from './worker-channel.ts';
 import { createWorkerPool } from './worker-pool.ts';
 
@@ -31,8 +31,8 @@ export interface Service {
  * @throws {ListenError} a listener cannot bind.
  * @throws {WorkerStartError} the first worker ended before it listened.
  */
-export async function startService(files: ConfigStore, onStopRequest: () => void): Promise<Service> {
-  const { settings, policyTable } = files.current().config;
+export async function startService(configStore: ConfigStore, onStopRequest: () => void): Promise<Service> {
+  const { settings, policyTable } = configStore.current().config;
   const metrics = createMetrics(VERSION);
   const log = createLog({
     settings: settings.log,
@@ -41,23 +41,23 @@ export async function startService(files: ConfigStore, onStopRequest: () => void
     onSuppressed: (reason, count) => metrics.linesSuppressed(reason, count),
   });
   log.configure(policyTable, settings.log);
-  if (isWorker()) return startWorker(files, log, metrics, onStopRequest);
+  if (isWorker()) return startWorker(configStore, log, metrics, onStopRequest);
   const warning = endOfLifeWarning(process.versions.node, new Date());
   if (warning !== undefined) log.warn({}, warning);
   const count = settings.workers === 'auto' ? availableParallelism() : settings.workers;
-  return count === 1 ? startSingle(files, log, metrics) : startPrimary(files, log, count);
+  return count === 1 ? startSingle(configStore, log, metrics) : startPrimary(configStore, log, count);
 }
 
-async function startSingle(files: ConfigStore, log: Log, metrics: Metrics): Promise<Service> {
+async function startSingle(configStore: ConfigStore, log: Log, metrics: Metrics): Promise<Service> {
   createWorkerRestarts(metrics.registry);
   let checkServer: CheckServer | undefined;
-  const admin = createAdmin(files, log, {
+  const admin = createAdmin(configStore, log, {
     readiness: () => checkServer?.readiness() ?? STARTING,
     metricsText: () => metrics.registry.metrics(),
   });
-  const address = await listenAdmin(files, admin);
-  checkServer = await startCheckServer({ files, log, metrics, onReadiness: () => undefined });
-  logServing(log, checkServer.grpc, address);
+  const address = await listenAdmin(configStore, admin);
+  checkServer = await startCheckServer({ configStore, log, metrics, onReadiness: () => undefined });
+  logServing(log, configStore, checkServer.grpc, address);
   const { reload, stop } = checkServer;
   return {
     reload,
@@ -70,23 +70,23 @@ async function startSingle(files: ConfigStore, log: Log, metrics: Metrics): Prom
 }
 
 /** The primary answers no checks: it supervises the workers and serves the admin pages for all of them. */
-async function startPrimary(files: ConfigStore, log: Log, count: number): Promise<Service> {
+async function startPrimary(configStore: ConfigStore, log: Log, count: number): Promise<Service> {
   const workers = createWorkerPool(log, () => performance.now());
-  const admin = createAdmin(files, log, {
+  const admin = createAdmin(configStore, log, {
     readiness() {
       const { isReady, components } = workers.readiness();
       // The primary's own view of the files also covers the case that a bad file keeps every worker from starting.
-      return { isReady, components: { files: fileStates(files), ...components } };
+      return { isReady, components: { files: fileStates(configStore), ...components } };
     },
     metricsText: () => workers.metricsText(),
   });
-  const address = await listenAdmin(files, admin);
+  const address = await listenAdmin(configStore, admin);
   const grpc = await workers.start(count);
   const poller = startPolling(
-    (isComplete) => pollPrimary(files, log, isComplete),
+    (isRequested) => pollPrimary(configStore, log, isRequested),
     (error) => log.internalError(error),
   );
-  logServing(log, grpc, address);
+  logServing(log, configStore, grpc, address);
   return {
     async reload() {
       workers.reload();
@@ -94,7 +94,7 @@ async function startPrimary(files: ConfigStore, log: Log, count: number): Promis
     },
     async stop() {
       poller.stop();
-      await workers.stop(drainMs(files));
+      await workers.stop(drainMs(configStore));
       await admin.close();
       await logStopped(log);
     },
@@ -102,15 +102,15 @@ async function startPrimary(files: ConfigStore, log: Log, count: number): Promis
 }
 
 /** For the admin pages and the warnings about policies; each worker reads the files and reports problems itself. */
-async function pollPrimary(files: ConfigStore, log: Log, isComplete: boolean): Promise<void> {
-  const outcomes = await files.poll(isComplete);
-  const { config } = files.current();
+async function pollPrimary(configStore: ConfigStore, log: Log, isRequested: boolean): Promise<void> {
+  const outcomes = await configStore.poll(isRequested);
+  const { config } = configStore.current();
   const isNew = outcomes.some(({ source, problems }) => source === 'config' && problems.length === 0);
   if (isNew) log.configure(config.policyTable, config.settings.log);
 }
 
 async function startWorker(
-  files: ConfigStore,
+  configStore: ConfigStore,
   log: Log,
   metrics: Metrics,
   onStopRequest: () => void,
@@ -124,7 +124,7 @@ async function startWorker(
     stop: onStopRequest,
   });
   const starting = startCheckServer({
-    files,
+    configStore,
     log,
     metrics,
     onReadiness: (readiness) => report(readiness, checkServer?.grpc),
@@ -149,34 +149,40 @@ interface AdminContent {
   readonly metricsText: () => Promise<string>;
 }
 
-function createAdmin(files: ConfigStore, log: Log, { readiness, metricsText }: AdminContent): AdminServer {
+function createAdmin(
+  configStore: ConfigStore,
+  log: Log,
+  { readiness, metricsText }: AdminContent,
+): AdminServer {
   return createAdminServer({
     readiness,
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await metricsText() }),
-    configuration: () => formatCurrent(files),
+    configuration: () => formatCurrent(configStore),
     onError: (error) => log.internalError(error),
     onListenerError: (error) => log.listenerError(error),
   });
 }
 
-function formatCurrent(files: ConfigStore): string {
-  const { config, keys, decryptionKeys } = files.current();
+function formatCurrent(configStore: ConfigStore): string {
+  const { config, keys, decryptionKeys } = configStore.current();
   return formatConfig(config, keys, decryptionKeys);
 }
 
-function listenAdmin(files: ConfigStore, admin: AdminServer): Promise<ListenAddress> {
-  return listenOrThrow('admin', files.current().config.settings.listen.admin, (target) =>
+function listenAdmin(configStore: ConfigStore, admin: AdminServer): Promise<ListenAddress> {
+  return listenOrThrow('admin', configStore.current().config.settings.listen.admin, (target) =>
     admin.listen(target),
   );
 }
 
-function drainMs(files: ConfigStore): number {
-  const { delaySeconds, timeoutSeconds } = files.current().config.settings.drain;
+function drainMs(configStore: ConfigStore): number {
+  const { delaySeconds, timeoutSeconds } = configStore.current().config.settings.drain;
   return (delaySeconds + timeoutSeconds) * 1000;
 }
 
-function logServing(log: Log, grpc: ListenAddress, admin: ListenAddress): void {
-  log.info({ version: VERSION, grpc: formatAddress(grpc), admin: formatAddress(admin) }, 'serving');
+function logServing(log: Log, configStore: ConfigStore, grpc: ListenAddress, admin: ListenAddress): void {
+  const addresses = { grpc: formatAddress(grpc), admin: formatAddress(admin) };
+  const summary = summarizeConfig(configStore.current());
+  log.info({ version: VERSION, ...addresses, config_file: configStore.file, ...summary }, 'serving');
 }
 
 async function logStopped(log: Log): Promise<void> {

@@ -1,7 +1,7 @@
 /** Connects the primary with its workers, at both ends. The only file that knows node:cluster. */
 import cluster, { type Worker } from 'node:cluster';
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
-import type { Readiness } from '../admin/readiness.ts';
+import type { Readiness } from '../admin/admin-server.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { WorkerExit } from './worker-exit.ts';
 
@@ -185,7 +185,7 @@ function closePendingConnectionOnExit(worker: Worker): void {
 }
 
 /** What a worker does on requests of the primary. */
-export interface WorkerHandlers {
+interface WorkerHandlers {
   readonly metrics: () => Promise<readonly MetricJson[]>;
   readonly reload: () => void;
   readonly stop: () => void;

@@ -1,16 +1,16 @@
 /** Runs several workers as one service: starts, reloads and stops them, and combines their readiness and metrics. */
-import type { Readiness } from '../admin/readiness.ts';
+import type { Readiness } from '../admin/admin-server.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { Log } from '../telemetry/log.ts';
+import { createMetricsAggregator } from './metrics-aggregator.ts';
 import type { WorkerChannel } from './worker-channel.ts';
 import { WorkerStartError } from './worker-exit.ts';
-import { createWorkerMetrics } from './worker-metrics.ts';
 import { createWorkerSlot, type WorkerSlot } from './worker-slot.ts';
 
 /** For a worker to exit once it has drained. */
 const EXIT_GRACE_MS = 5000;
 
-export interface WorkerPool {
+interface WorkerPool {
   /**
    * Starts `count` workers; resolves with the bound address once the first one listens.
    * @throws {WorkerStartError} the first worker ended before it listened.
@@ -25,7 +25,7 @@ export interface WorkerPool {
 
 /** @param nowMs a monotonic clock. */
 export function createWorkerPool(log: Log, nowMs: () => number): WorkerPool {
-  const metrics = createWorkerMetrics();
+  const metrics = createMetricsAggregator();
   const slots: WorkerSlot[] = [];
   let isStopping = false;
 

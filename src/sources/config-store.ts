@@ -29,6 +29,8 @@ export interface ReloadOutcome {
 }
 
 export interface ConfigStore {
+  /** `undefined`: the environment alone. */
+  readonly file: string | undefined;
   current(): LoadedConfig;
   /** What is wrong with the files now, while each serves its last good state. */
   currentProblems(): ReadonlyMap<ReloadSource, readonly Problem[]>;
@@ -63,6 +65,7 @@ export async function openConfigStore(
     undefined,
   );
   return {
+    file,
     current: () => state.loaded,
     currentProblems: () => state.problems,
     async poll(areComplete) {

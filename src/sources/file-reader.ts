@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto';
 import type { StableFiles } from './stable-files.ts';
 import { type FileText, linkTarget, readTextFile } from './text-file.ts';
 
-export interface FileReading {
+interface FileReading {
   readonly text: FileText;
   /** It differs from what was last used, and may be half-written. */
   readonly isIncomplete: boolean;
 }
 
-export interface FileReaderOptions {
+interface FileReaderOptions {
   readonly files: StableFiles;
   /** The digest of each file as it was last used. */
   readonly usedDigests: ReadonlyMap<string, string>;

@@ -110,7 +110,7 @@ export interface LoadedResources {
 }
 
 /** What the previous load resulted in. */
-export interface PreviousResources {
+interface PreviousResources {
   readonly resources: ReadonlyMap<string, LoadedResource>;
   readonly problems: ReadonlyMap<ReloadSource, readonly Problem[]>;
 }

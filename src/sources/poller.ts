@@ -3,7 +3,7 @@
 /** Short enough to apply a change within 5 s, though two reads must agree. */
 const POLL_INTERVAL_MS = 1500;
 
-export interface Poller {
+interface Poller {
   /** Polls now, and resolves when that poll has ended. */
   pollNow(): Promise<void>;
   /** Does not interrupt a running poll. */

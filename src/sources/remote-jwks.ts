@@ -9,7 +9,7 @@ const COOLDOWN_MS = 30_000;
 const MIN_RETRY_MS = 1000;
 const MAX_RETRY_MS = 30_000;
 
-export interface FetchedSet {
+interface FetchedSet {
   readonly text: string;
   /** By the clock of {@link RemoteJwksOptions}. */
   readonly atMs: number;
@@ -49,7 +49,7 @@ export interface RemoteJwksOptions<T> {
   readonly nowMs: () => number;
 }
 
-/** Fetches at once, and then again and again until it is stopped. */
+/** Fetches at once, then repeatedly until it is stopped. */
 export function createRemoteJwks<T>({
   url,
   options,

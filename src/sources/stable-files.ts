@@ -4,7 +4,7 @@
 const MIN_STABLE_MS = 1000;
 
 /** A file as one read found it. */
-export interface FileVersion {
+interface FileVersion {
   readonly digest: string;
   /** The real path; `undefined` unless symbolic links lead to it. */
   readonly target: string | undefined;

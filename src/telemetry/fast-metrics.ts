@@ -19,7 +19,7 @@ export interface Series {
  * The series of a counter or gauge, by a key that stands for their labels. prom-client looks up a series by its labels
  * on each call, which was measured to cost more than the decision.
  */
-export class FastMetric extends Map<string, Series> {
+class FastMetric extends Map<string, Series> {
   /** Returns the series of the key; a new one is exposed as 0 from now on. */
   add(key: string, labels: Labels): Series {
     const known = this.get(key);

@@ -1,7 +1,7 @@
 /** Writes the log: JSON lines on stdout, rate-limited for checks, without tokens, secrets or bound headers. */
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type DestinationStream, pino } from 'pino';
+import { type DestinationStream, pino, stdTimeFunctions } from 'pino';
 import { type CheckRequest, HEADERS_READ, headerValues } from '../authz/check-request.ts';
 import type { Decision } from '../authz/decide.ts';
 import type { PolicyTable } from '../authz/policy.ts';
@@ -39,7 +39,15 @@ export function createLog(options: LogOptions) {
   const stdout = destination === undefined ? openStdout() : undefined;
   // Of control and format characters, pino escapes C0 only.
   const streamWrite = (line: string): string => `${escapeUnprintable(line.trimEnd())}\n`;
-  const logger = pino({ level: settings.level, hooks: { streamWrite } }, destination ?? stdout);
+  const logger = pino(
+    {
+      level: settings.level,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      hooks: { streamWrite },
+    },
+    destination ?? stdout,
+  );
   const limiter = new LineLimiter(nowMs, (reason, count) => {
     onSuppressed(reason, count);
     logger[levelOf(reason)]({ reason, suppressed: count }, 'check log lines suppressed');
@@ -138,7 +146,8 @@ async function flush(stdout: ReturnType<typeof openStdout>): Promise<void> {
 }
 
 function decisionFields(decision: Decision): Record<string, unknown> {
-  const { reason, policy, mode, action, verdict, verifiedToken, presentedToken, ambiguous } = decision;
+  const { reason, policy, mode, action, verdict, verifiedToken, presentedToken, sdkStatus, ambiguous } =
+    decision;
   const isTrusted = verifiedToken !== undefined;
   return {
     reason,
@@ -147,6 +156,8 @@ function decisionFields(decision: Decision): Record<string, unknown> {
     action,
     would_deny: verdict === 'unverified',
     ambiguous,
+    sdk_status: sdkStatus,
+    expired_seconds: secondsOutside(decision),
     key_id: verifiedToken?.keyId,
     alg: clipped(presentedToken?.header?.['alg']),
     kid: clipped(presentedToken?.header?.['kid']),
@@ -174,7 +185,18 @@ function requestFields(
     'x-envoy-external-address': header(HEADERS_READ.externalAddress),
     user_agent: header(HEADERS_READ.userAgent),
     'x-request-id': header(HEADERS_READ.requestId),
+    approov_trace_id: header(HEADERS_READ.approovTraceId) || undefined,
   };
+}
+
+/** How long ago an expired token expired, or how long until a token is valid, in seconds to one decimal. */
+function secondsOutside({ reason, facts }: Decision): number | undefined {
+  if (reason !== 'token_expired' && reason !== 'token_not_yet_valid') return undefined;
+  const { exp, nbf, nowSeconds = 0 } = facts.lifetime ?? {};
+  const bound = reason === 'token_expired' ? exp : nbf;
+  if (typeof bound !== 'number') return undefined;
+  const rounded = Math.round(Math.abs(nowSeconds - bound) * 10) / 10;
+  return Number.isFinite(rounded) ? rounded : undefined;
 }
 
 /** Of a host, or of a target in absolute form: a client may send a password there (RFC 3986 §3.2.1). */

@@ -215,7 +215,7 @@ describe.skipIf(skipped !== '')(`the pods of the chart${skipped}`, () => {
 
   test('mount several Secrets in one folder', async () => {
     const next = { name: 'approov-next', items: [{ key: 'secret', path: 'next' }] };
-    const objects = await render({ secret: { further: [next] } });
+    const objects = await render({ secret: { extra: [next] } });
     const volume = podOf(objects).volumes.find(({ name }: { name: string }) => name === 'secret');
     expect(volume).toEqual({
       name: 'secret',
@@ -345,7 +345,7 @@ describe.skipIf(skipped !== '')(`values that do not fit a cluster${skipped}`, ()
     { values: { env: { APPROOV_CONFIG: '/x' } }, says: '/env/APPROOV_CONFIG' },
     { values: { extraVolumes: [{ configMap: { name: 'x' } }] }, says: '/extraVolumes/0' },
     { values: { extraVolumeMounts: [{ name: 'x' }] }, says: '/extraVolumeMounts/0' },
-    { values: { secret: { further: ['next'] } }, says: '/secret/further/0' },
+    { values: { secret: { extra: ['next'] } }, says: '/secret/extra/0' },
     {
       values: { commonLabels: { 'app.kubernetes.io/name': 'x' } },
       says: '/commonLabels/app.kubernetes.io~1name',

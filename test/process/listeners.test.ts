@@ -291,7 +291,7 @@ describe('with a client CA', () => {
     expect(await servedName(grpc, own)).toBe('first');
     writeFileSync(CONFIG, stringify({ listen: { tls: { ...FILES, ...after } } }));
     await vi.waitFor(
-      () => expect(logLines()).toContainEqual(expect.objectContaining({ field: 'listen', level: 40 })),
+      () => expect(logLines()).toContainEqual(expect.objectContaining({ field: 'listen', level: 'warn' })),
       PATIENCE,
     );
     install(second);

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readReadyz } from '../support/admin-pages.ts';
+import { createCa, issueCertificate } from '../support/certificate.ts';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
 import { metadataOf } from '../support/grpc-client.ts';
 import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET } from '../support/token.ts';
@@ -42,7 +43,7 @@ async function metadata(path = '/'): Promise<Readonly<Record<string, string | un
 }
 
 function warnings(): readonly Readonly<Record<string, unknown>>[] {
-  return service.logLines().filter(({ level, msg }) => level === 40 && !String(msg).startsWith('Node '));
+  return service.logLines().filter(({ level, msg }) => level === 'warn' && !String(msg).startsWith('Node '));
 }
 
 describe('what changes without a restart', () => {
@@ -181,6 +182,25 @@ describe('a setting that is bound at start', () => {
       expect(await service.reasonOf(freshToken())).toBe('ok');
     },
   );
+
+  test('TLS: a new certificate path gives no warning, but no longer asking for client certificates does', async () => {
+    const ca = createCa(scratch.folder, 'ca');
+    const { cert, key } = issueCertificate(scratch.folder, 'server', ca);
+    const tls = (name: string) => ({
+      certFile: scratch.write(`${name}.crt`, cert),
+      keyFile: scratch.write(`${name}.key`, key),
+      clientCaFile: scratch.write(`${name}-ca.crt`, ca.cert),
+    });
+    await start({ listen: { tls: tls('first') } });
+    const before = (await successes()) ?? 0;
+    change({ listen: { tls: tls('second') } });
+    await eventually(async () => expect(await successes()).toBe(before + 1));
+    expect(warnings()).toEqual([]);
+    change({ listen: { tls: { ...tls('second'), clientCaFile: undefined } } });
+    await eventually(async () =>
+      expect(warnings()).toMatchObject([{ field: 'listen', msg: 'setting changed; restart required' }]),
+    );
+  });
 });
 
 describe('a reload replaces only what changed', () => {
@@ -279,7 +299,7 @@ describe('an invalid configuration', () => {
       expect(await service.metric('approov_reloads_total{source="config",outcome="failure"}')).toBe(1);
       // The log reaches this process later than the metrics do.
       await eventually(async () => {
-        const logged = service.logLines().filter(({ level }) => level === 50);
+        const logged = service.logLines().filter(({ level }) => level === 'error');
         expect(logged.map((line) => `${line['path']}: ${line['problem']}`)).toEqual([
           expect.stringContaining(problem),
         ]);

@@ -102,6 +102,8 @@ describe('before the first fetch succeeds', () => {
     });
     expect(await health()).toBe('SERVING');
     expect(await check(await a.sign())).toBe('ok');
+    const changes = service.logLines().filter(({ msg }) => msg === 'JWKS loaded');
+    expect(changes).toMatchObject([{ changes: [expect.stringMatching(/^key remote: added [0-9a-f]{12}$/)] }]);
   });
 
   test('an untrusted certificate is reported', async () => {
@@ -151,7 +153,7 @@ test('an outage keeps the fetched keys in use, and is counted, logged and shown 
   expect(metrics.get('approov_reloads_total{source="jwks",outcome="failure"}')).toBeGreaterThan(0);
   expect(metrics.get('approov_jwks_age_seconds{key_id="remote"}')).toBeGreaterThan(0);
   expect(service.logLines()).toContainEqual(
-    expect.objectContaining({ level: 40, msg: 'JWKS fetch failed', keys: { remote: 'ECONNREFUSED' } }),
+    expect.objectContaining({ level: 'warn', msg: 'JWKS fetch failed', keys: { remote: 'ECONNREFUSED' } }),
   );
 });
 

@@ -81,11 +81,11 @@ describe('at start', () => {
     await start('policies: {a: {mode: observe}, b: {mode: off}, c: {mode: limit}}');
     const lines = service.logLines();
     expect(lines.find(({ msg }) => msg === 'serving')).toMatchObject({
-      level: 30,
+      level: 'info',
       grpc: service.grpc,
       admin: service.admin,
     });
-    expect(lines.filter(({ level, policy }) => level === 40 && policy !== undefined)).toMatchObject([
+    expect(lines.filter(({ level, policy }) => level === 'warn' && policy !== undefined)).toMatchObject([
       { policy: 'a', mode: 'observe' },
       { policy: 'b', mode: 'off' },
       { policy: 'c', mode: 'limit' },
@@ -97,7 +97,7 @@ describe('at start', () => {
     await start('{}');
     const warning = endOfLifeWarning(process.versions.node, new Date());
     const lines = service.logLines().filter(({ msg }) => String(msg).startsWith('Node '));
-    expect(lines).toMatchObject(warning === undefined ? [] : [{ level: 40, msg: warning }]);
+    expect(lines).toMatchObject(warning === undefined ? [] : [{ level: 'warn', msg: warning }]);
   });
 
   test('the service is ready, alive and healthy, and shows its configuration with the key’s fingerprint', async () => {

@@ -52,7 +52,7 @@ describe('SIGTERM stops the service', () => {
     const service = await start();
     service.signal('SIGTERM');
     expect(await service.ended).toBe(0);
-    expect(service.logLines().filter(({ level }) => level === 50)).toEqual([]);
+    expect(service.logLines().filter(({ level }) => level === 'error')).toEqual([]);
     expect(service.logLines().at(-1)).toMatchObject({ pid: service.pid, msg: 'stopped' });
   });
 

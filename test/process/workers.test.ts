@@ -162,7 +162,7 @@ describe('two workers', () => {
       expect(metrics.get('approov_policy_mode{policy="default",mode="observe"}')).toBe(1);
       expect(await (await fetch(`http://${running.admin}/config`)).text()).toContain('mode: observe');
     }, PATIENCE);
-    const warnings = running.logLines().filter(({ level }) => level === 40);
+    const warnings = running.logLines().filter(({ level }) => level === 'warn');
     expect(warnings.filter(({ msg }) => msg === 'policy does not enforce')).toHaveLength(1);
     // The warnings of the start are logged by the primary only.
     expect(warnings.map(({ pid }) => pid)).toEqual(warnings.map(() => running.pid));
@@ -196,7 +196,7 @@ describe('a killed worker', () => {
     expect(after).toContain(pids[1]);
     expect(after).not.toContain(pids[0]);
     expect(running.logLines()).toContainEqual(
-      expect.objectContaining({ level: 50, worker: pids[0], signal: 'SIGKILL', msg: 'worker killed' }),
+      expect.objectContaining({ level: 'error', worker: pids[0], signal: 'SIGKILL', msg: 'worker killed' }),
     );
   });
 
@@ -251,7 +251,7 @@ describe('a killed worker', () => {
     scratch.write('secret', SECRET);
     expect(await readyWorkers(running)).toContain(pids[1]);
     expect(running.logLines()).toContainEqual(
-      expect.objectContaining({ level: 50, exit_code: 2, msg: INVALID_CONFIGURATION }),
+      expect.objectContaining({ level: 'error', exit_code: 2, msg: INVALID_CONFIGURATION }),
     );
   });
 

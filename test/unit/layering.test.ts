@@ -98,7 +98,7 @@ const FORBIDDEN = [
   },
 ];
 
-const CLUSTER_FILE = /^server\/worker-(process|channel)\.ts$/;
+const CLUSTER_FILE = /^server\/worker-channel\.ts$/;
 
 const SRC = fileURLToPath(new URL('../../src/', import.meta.url));
 const SOURCES: ReadonlyMap<string, string> = new Map(

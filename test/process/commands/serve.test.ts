@@ -89,7 +89,7 @@ describe('serve', () => {
     );
     const env = { APPROOV_BASE64_SECRET: SECRET, APPROOV_MODE: 'limit' };
     expect(await decisionOf(env, ['--config', file], {})).toMatchObject({ mode: 'limit' });
-    const warned = service?.logLines().filter(({ level }) => level === 40) ?? [];
+    const warned = service?.logLines().filter(({ level }) => level === 'warn') ?? [];
     expect(warned.map(({ policy, mode }) => [policy, mode])).toEqual(
       expect.arrayContaining([
         ['main', 'limit'],

@@ -24,6 +24,7 @@ describe('the headers that are read under every policy', () => {
     expect(new Set(Object.values(HEADERS_READ))).toEqual(
       new Set([
         'approov-status',
+        'approov-traceid',
         'origin',
         'access-control-request-method',
         'x-request-id',

@@ -96,7 +96,7 @@ describe('routes', () => {
     expect(chosen({ path: '/@@@@@' }, table)).toEqual(['default']);
   });
 
-  it('match everything on an omitted field', () => {
+  it('match any value of an omitted field', () => {
     const table = policyTable(byDefault, [route(a)]);
     expect(chosen({ path: '', method: '' }, table)).toEqual(['a']);
   });

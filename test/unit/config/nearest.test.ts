@@ -20,6 +20,8 @@ it.each([
   ['Observe', 'observe'],
   ['enfroce', 'enforce'],
   ['of', 'off'],
+  ['enfrc', 'enforce'],
+  ['limt', 'limit'],
   ['enforced!', 'enforce'],
   ['strict', undefined],
   ['of!!', undefined],

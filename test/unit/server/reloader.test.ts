@@ -40,6 +40,7 @@ beforeEach(async () => {
     checker: { replaceRules: () => calls.push('rules') },
     log: {
       configure: () => calls.push('log'),
+      info: (fields, message) => calls.push(`${message} ${JSON.stringify(fields)}`),
       warn: (fields, message) => calls.push(`${message} ${JSON.stringify(fields)}`),
     },
     metrics: { configured: () => calls.push('metrics') },

@@ -49,7 +49,8 @@ function lineFor(
   checkLog.close();
   expect(lines).toHaveLength(1);
   const { time, pid, hostname, ...rest } = lines[0] ?? {};
-  expect([typeof time, typeof pid, typeof hostname]).toEqual(['number', 'number', 'string']);
+  expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  expect([typeof pid, typeof hostname]).toEqual(['number', 'string']);
   return rest;
 }
 
@@ -69,10 +70,12 @@ describe('the log line of a check', () => {
         'user-agent': 'app/1.0',
         'x-request-id': 'r-1',
         'x-envoy-external-address': '203.0.113.5',
+        'approov-status': 'rejected',
+        'approov-traceid': 'T-1',
       },
     });
     expect(lineFor(request, judge(request), TRACEPARENT)).toEqual({
-      level: 30,
+      level: 'info',
       msg: 'check failed',
       reason: 'invalid_token_signature',
       policy: 'default',
@@ -87,6 +90,8 @@ describe('the log line of a check', () => {
       user_agent: 'app/1.0',
       'x-request-id': 'r-1',
       trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
+      sdk_status: 'rejected',
+      approov_trace_id: 'T-1',
       alg: 'HS256',
       kid: 'k1',
       token_fingerprint: createHash('sha256').update(token).digest('hex').slice(0, 12),
@@ -103,6 +108,31 @@ describe('the log line of a check', () => {
     expect(line).toMatchObject({ reason: 'token_expired', key_id: 'current', arc: 'ARC', did: 'DID' });
     expect(line).not.toHaveProperty('unverified_arc');
     expect(line).not.toHaveProperty('unverified_did');
+  });
+
+  test.each<[claims: object, reason: string, seconds: number | undefined]>([
+    [{ exp: NOW - 7200 }, 'token_expired', 7200],
+    [{ exp: NOW - 1.26 }, 'token_expired', 1.3],
+    [{ exp: NOW }, 'token_expired', 0],
+    [{ exp: NOW + 300, nbf: NOW + 90 }, 'token_not_yet_valid', 90],
+    [{ exp: NOW + 300, nbf: '90' }, 'token_not_yet_valid', undefined],
+    [{ exp: -1e308 }, 'token_expired', undefined],
+    [{ exp: NOW + 300 }, 'ok', undefined],
+    [{}, 'missing_expiry', undefined],
+  ])('has for %j the reason %s and expired_seconds %s', (claims, reason, seconds) => {
+    const request = checkRequest({ headers: { 'approov-token': mintToken(claims) } });
+    const line = lineFor(request, judge(request));
+    expect([line['reason'], line['expired_seconds']]).toEqual([reason, seconds]);
+  });
+
+  test.each([
+    ['an SDK status word in place of the token', { 'approov-token': 'NO_NETWORK' }, 'no_network'],
+    ['an SDK status header', { 'approov-status': 'rejected' }, 'rejected'],
+    ['an unknown SDK status', { 'approov-status': 'planted' }, 'other'],
+    ['no SDK status', {}, undefined],
+  ])('has for %s the sdk_status %s', (_what, headers, expected) => {
+    const request = checkRequest({ headers });
+    expect(lineFor(request, judge(request))['sdk_status']).toBe(expected);
   });
 
   test('has would_deny true for a failure under observe, false for a success or a skipped check', () => {
@@ -137,7 +167,7 @@ describe('the log line of a check', () => {
 
   test('is an error without request fields if the message does not decode', () => {
     expect(lineFor(undefined, decideUnreadable(), TRACEPARENT)).toEqual({
-      level: 50,
+      level: 'error',
       msg: 'check failed',
       reason: 'internal_error',
       policy: 'unknown',
@@ -169,6 +199,7 @@ describe('the log line of a check', () => {
       'user-agent': long,
       'x-request-id': long,
       'x-envoy-external-address': long,
+      'approov-traceid': long,
     };
     const request = checkRequest({ method: long, host: long, path: long, sourceAddress: long, headers });
     const line = lineFor(request, judge(request));
@@ -180,6 +211,7 @@ describe('the log line of a check', () => {
       'x-envoy-external-address',
       'user_agent',
       'x-request-id',
+      'approov_trace_id',
     ];
     for (const field of [...fields, 'alg', 'kid', 'unverified_arc', 'unverified_did']) {
       expect([field, line[field]]).toEqual([field, 'y'.repeat(256)]);
@@ -293,7 +325,7 @@ describe('the rate limit', () => {
     write(missing);
     expect(suppressed).toEqual([['missing_approov_token', 5]]);
     expect(lines.slice(40)).toMatchObject([
-      { reason: 'missing_approov_token', suppressed: 5, msg: 'check log lines suppressed', level: 30 },
+      { reason: 'missing_approov_token', suppressed: 5, msg: 'check log lines suppressed', level: 'info' },
       { reason: 'missing_approov_token', msg: 'check failed' },
     ]);
   });
@@ -307,7 +339,7 @@ describe('the rate limit', () => {
     checkLog.close();
     expect(suppressed).toEqual([['internal_error', 2]]);
     expect(lines).toHaveLength(21);
-    expect(lines.at(-1)).toMatchObject({ level: 50, reason: 'internal_error', suppressed: 2 });
+    expect(lines.at(-1)).toMatchObject({ level: 'error', reason: 'internal_error', suppressed: 2 });
   });
 
   test('logs its summary when the log is closed', () => {
@@ -336,9 +368,9 @@ test('each policy below enforce gets one warn line', () => {
   ];
   checkLog.configure(policyTable(policy(), [], others), { level: 'info', checks: 'all' });
   expect(lines.map(({ level, policy: name, mode }) => [level, name, mode])).toEqual([
-    [40, 'a', 'off'],
-    [40, 'b', 'observe'],
-    [40, 'c', 'limit'],
+    ['warn', 'a', 'off'],
+    ['warn', 'b', 'observe'],
+    ['warn', 'c', 'limit'],
   ]);
 });
 
@@ -356,12 +388,12 @@ test('an internal error is logged with its stack and without its message, which 
   checkLog.internalError('planted text');
   expect(lines).toMatchObject([
     {
-      level: 50,
+      level: 'error',
       msg: 'internal error',
       error: 'TypeError',
       stack: expect.arrayContaining([expect.stringContaining('log.test.ts')]),
     },
-    { level: 50, msg: 'internal error' },
+    { level: 'error', msg: 'internal error' },
   ]);
   expect(JSON.stringify(lines)).not.toContain('planted');
 });

@@ -1,5 +1,5 @@
 /** Describes the readiness of a check server: what `/readyz` shows, and gRPC health follows. */
-import type { Readiness } from '../admin/readiness.ts';
+import type { Readiness } from '../admin/admin-server.ts';
 import { formatProblem } from '../config/config.ts';
 import { printableName } from '../config/shape-problems.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
@@ -11,7 +11,7 @@ export type Phase = 'starting' | 'serving' | 'draining';
 export function describeReadiness(
   phase: Phase,
   keyStore: Pick<KeyStore, 'keyset' | 'problems'>,
-  files: ConfigStore,
+  configStore: ConfigStore,
 ): Readiness {
   const { keys, missing } = keyStore.keyset();
   return {
@@ -27,16 +27,16 @@ export function describeReadiness(
         })),
         missing: missing.map(({ id }) => id),
       },
-      files: fileStates(files),
+      files: fileStates(configStore),
       urls: Object.fromEntries(keyStore.problems()),
     },
   };
 }
 
 /** `ok`, or what is wrong with the files of a source while it serves its last good state. */
-export function fileStates(files: ConfigStore): Readonly<Record<string, 'ok' | readonly string[]>> {
+export function fileStates(configStore: ConfigStore): Readonly<Record<string, 'ok' | readonly string[]>> {
   return Object.fromEntries(
-    Array.from(files.currentProblems(), ([source, problems]) => [
+    Array.from(configStore.currentProblems(), ([source, problems]) => [
       source,
       problems.length === 0 ? 'ok' : problems.map(formatProblem),
     ]),

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
 import { RESULT_HEADER_ALIASES } from '../../../src/authz/result-header.ts';
-import { decodeCheckRequest } from '../../../src/envoy/check-codec.ts';
+import { decodeCheckRequest } from '../../../src/envoy/check-request-decoder.ts';
 import { WireError } from '../../../src/envoy/wire.ts';
 
 const { Root, Writer } = protobuf;

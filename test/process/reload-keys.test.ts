@@ -123,7 +123,7 @@ describe('a secret is reloaded when it is', () => {
         expect(metrics.get('approov_reloads_total{source="keys",outcome="success"}')).toBe(1);
         expect(metrics.get('approov_reloads_total{source="keys",outcome="failure"}')).toBe(0);
         expect(service.logLines()).toContainEqual(
-          expect.objectContaining({ level: 30, source: 'keys', msg: 'reloaded' }),
+          expect.objectContaining({ level: 'info', source: 'keys', msg: 'reloaded' }),
         );
       });
     }
@@ -192,7 +192,7 @@ describe('a secret that cannot be used', () => {
         'ok',
         'ok',
       ]);
-      expect(service.logLines().filter(({ level }) => level === 50)).toEqual([
+      expect(service.logLines().filter(({ level }) => level === 'error')).toEqual([
         expect.objectContaining({
           source: 'keys',
           path: 'keys[0].secretFile',

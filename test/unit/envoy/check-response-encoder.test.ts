@@ -12,7 +12,7 @@ import type { ForwardableClaim, Policy } from '../../../src/authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../../../src/authz/reason.ts';
 import { RESULT_HEADER_ALIASES } from '../../../src/authz/result-header.ts';
 import type { Action, Mode } from '../../../src/authz/verdict.ts';
-import { encodeCheckResponse } from '../../../src/envoy/check-response.ts';
+import { encodeCheckResponse } from '../../../src/envoy/check-response-encoder.ts';
 import { DEFAULT_POLICY } from '../../support/default-policy.ts';
 
 const root = new protobuf.Root();

@@ -7,7 +7,7 @@ import type { MetricJson, WorkerChannel } from './worker-channel.ts';
 /** A worker that takes longer is represented by its last report. */
 const REFRESH_TIMEOUT_MS = 1000;
 
-export interface WorkerMetrics {
+interface MetricsAggregator {
   /** Keeps the counts of a worker that exited: a falling sum would look like a counter reset. */
   retire(worker: WorkerChannel): void;
   restarted(): void;
@@ -15,7 +15,7 @@ export interface WorkerMetrics {
   text(running: readonly WorkerChannel[]): Promise<string>;
 }
 
-export function createWorkerMetrics(): WorkerMetrics {
+export function createMetricsAggregator(): MetricsAggregator {
   const { registry, restarts } = createPrimaryMetrics();
   let retired: Promise<readonly MetricJson[]> = Promise.resolve([]);
 

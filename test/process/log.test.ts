@@ -1,0 +1,119 @@
+/** Tests the log lines of a running service. */
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { VERSION } from '../../src/version.ts';
+import { createCheckClient, type RequestJson, requestWith } from '../support/grpc-client.ts';
+import { type RunningService, startServe } from '../support/process.ts';
+import { freshToken, mintToken, OTHER_SECRET, SECRET } from '../support/token.ts';
+
+const fingerprint = (secret: string): string =>
+  createHash('sha256').update(Buffer.from(secret, 'base64')).digest('hex').slice(0, 12);
+
+let folder = '';
+let service: RunningService | undefined;
+
+const at = (name: string): string => join(folder, name);
+const write = (name: string, content: string): void => writeFileSync(at(name), content);
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'log-'));
+  write('current', SECRET);
+});
+afterEach(async () => {
+  await service?.kill();
+  service = undefined;
+  rmSync(folder, { recursive: true });
+});
+
+/** Starts the service with key `current` and the rest of a configuration. */
+async function start(rest: string): Promise<RunningService> {
+  write('config.yaml', `keys: [{id: current, secretFile: ${at('current')}}]\n${rest}`);
+  service = await startServe({}, ['--config', at('config.yaml')]);
+  return service;
+}
+
+async function check({ grpc }: RunningService, ...requests: readonly RequestJson[]): Promise<void> {
+  const client = createCheckClient(grpc);
+  for (const request of requests) await client.check(request);
+  client.close();
+}
+
+test('a check line has its level, time, SDK status, trace id and how long the token has expired', async () => {
+  const running = await start('log: {checks: all}');
+  const now = Date.now() / 1000;
+  await check(
+    running,
+    requestWith({ 'approov-token': mintToken({ exp: now - 600 }), 'approov-traceid': 'T-1' }),
+    requestWith({ 'approov-token': freshToken({ nbf: now + 60 }), 'approov-traceid': '' }),
+    requestWith({ 'approov-token': 'NO_NETWORK' }),
+  );
+  const lines = await vi.waitFor(() => {
+    const checks = running.logLines().filter(({ reason }) => reason !== undefined);
+    expect(checks).toHaveLength(3);
+    return checks;
+  });
+  expect(lines).toMatchObject([
+    { level: 'info', reason: 'token_expired', approov_trace_id: 'T-1' },
+    { level: 'info', reason: 'token_not_yet_valid' },
+    { level: 'info', reason: 'missing_approov_token', sdk_status: 'no_network' },
+  ]);
+  expect(Math.abs(Number(lines[0]?.['expired_seconds']) - 600)).toBeLessThan(30);
+  expect(Math.abs(Number(lines[1]?.['expired_seconds']) - 60)).toBeLessThan(30);
+  expect(lines[1]).not.toHaveProperty('approov_trace_id');
+  for (const { time } of lines) expect(new Date(String(time)).toISOString()).toBe(time);
+});
+
+test('the start-up line has version, addresses, file, policies with modes and keys with fingerprints', async () => {
+  write('next', OTHER_SECRET);
+  const keys = `keys: [{id: current, secretFile: ${at('current')}}, {id: next, kid: k, secretFile: ${at('next')}}]`;
+  write('config.yaml', `${keys}\npolicies: {default: {mode: observe}, open: {mode: off}}`);
+  service = await startServe({}, ['--config', at('config.yaml')]);
+  expect(service.logLines().find(({ msg }) => msg === 'serving')).toMatchObject({
+    version: VERSION,
+    grpc: service.grpc,
+    admin: service.admin,
+    config_file: at('config.yaml'),
+    policies: { default: 'observe', open: 'off' },
+    keys: [
+      { id: 'current', fingerprint: fingerprint(SECRET) },
+      { id: 'next', kid: 'k', fingerprint: fingerprint(OTHER_SECRET) },
+    ],
+  });
+});
+
+test('a reload line says which modes, settings and keys changed', async () => {
+  const running = await start('policies: {default: {mode: observe}}');
+  write('next', OTHER_SECRET);
+  write('current', OTHER_SECRET);
+  write(
+    'config.yaml',
+    `keys: [{id: current, secretFile: ${at('current')}}, {id: next, kid: k, secretFile: ${at('next')}}]
+policies: {default: {clockToleranceSeconds: 5}, open: {mode: off}}
+log: {checks: all}`,
+  );
+  running.signal('SIGHUP');
+  await vi.waitFor(() => {
+    const lines = running.logLines().filter(({ msg }) => msg === 'reloaded');
+    expect(lines).toMatchObject([
+      {
+        source: 'config',
+        changes: [
+          'policy default: observe -> enforce',
+          'policy default: clockToleranceSeconds changed',
+          'policy open: added, off',
+          'log.checks: failures -> all',
+        ],
+      },
+      {
+        source: 'keys',
+        changes: [
+          `key current: ${fingerprint(SECRET)} -> ${fingerprint(OTHER_SECRET)}`,
+          `key next: added ${fingerprint(OTHER_SECRET)}`,
+        ],
+      },
+    ]);
+  });
+});
