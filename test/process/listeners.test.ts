@@ -152,7 +152,7 @@ describe('with TLS', () => {
     writeFileSync(CONFIG, stringify({ listen: { tls: FILES } }));
     const finished = await runCli(['serve', '--config', CONFIG], ENV);
     expect(finished).toMatchObject({ code: 2, stdout: '' });
-    expect(finished.stderr).toMatch(/^approov-ext-authz: listen\.tls: [^\n]+\n$/);
+    expect(finished.stderr).toMatch(/^approov-ext-authz: \S+:\d+:\d+: listen\.tls: [^\n]+\n$/);
     expect(finished.stderr).toContain(message);
   });
 });
