@@ -389,7 +389,7 @@ describe('a service with workers that cannot start', () => {
     scratch.write('secret', 'x');
     const { code, stdout, stderr } = await serve({});
     expect([code, stdout]).toEqual([2, '']);
-    expect(stderr).toMatch(/^approov-ext-authz: keys\[0\]\.secretFile: [^\n]+\n$/);
+    expect(stderr).toMatch(/^approov-ext-authz: \S+:\d+:\d+: keys\[0\]\.secretFile: [^\n]+\n$/);
   });
 });
 
