@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /** The process: runs one command with its arguments, environment, streams and signals, and exits with its code. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EXIT, type Io, Options, UsageError } from './commands/command.ts';
-import { COMMANDS, commandHelp, DEFAULT_COMMAND, PROGRAM, programHelp } from './commands/commands.ts';
-import { ConfigError } from './config/config.ts';
+import { type CommandEntry, EXIT, type Io, Options, PROGRAM, UsageError } from './commands/command.ts';
+import { COMMANDS, commandHelp, DEFAULT_COMMAND, programHelp } from './commands/commands.ts';
+import { ConfigError, formatProblem } from './config/config.ts';
+import { nearest } from './config/nearest.ts';
 import { ListenError } from './server/listen-error.ts';
 import { escapeUnprintable } from './telemetry/printable.ts';
 import { VERSION } from './version.ts';
@@ -20,18 +21,36 @@ let usageErrorCode: number = EXIT.usage;
 
 async function main(args: readonly string[]): Promise<number> {
   const [first = DEFAULT_COMMAND, ...rest] = args;
+  if (first === 'help') return printHelp(rest);
   const [name, options] = first.startsWith('-') ? [DEFAULT_COMMAND, args] : [first, rest];
-  const entry = COMMANDS.get(name);
-  // The name is not quoted: it may be a token.
-  if (entry === undefined) throw new UsageError(`unknown command; known: ${[...COMMANDS.keys()].join(', ')}`);
+  const entry = commandNamed(name);
   // Before the command is loaded, which takes seconds on a busy machine: without a listener, SIGHUP ends the process.
   if (name === DEFAULT_COMMAND) process.on('SIGHUP', () => onReloadSignal());
   const command = await entry.load();
   usageErrorCode = command.usageErrorCode ?? EXIT.usage;
-  const parsed = new Options(options, command.options);
+  const parsed = new Options(options, command.options, command);
   if (parsed.flag('help')) return print(first === name ? commandHelp(name, entry, command) : programHelp());
   if (parsed.flag('version')) return print(VERSION);
   return command.run(parsed, io);
+}
+
+async function printHelp([name]: readonly string[]): Promise<number> {
+  if (name === undefined || name.startsWith('-') || name === 'help') return print(programHelp());
+  const entry = commandNamed(name);
+  return print(commandHelp(name, entry, await entry.load()));
+}
+
+/** @throws {UsageError} that quotes the name only if it is close to a command's: any other may be a token. */
+function commandNamed(name: string): CommandEntry {
+  const entry = COMMANDS.get(name);
+  if (entry !== undefined) return entry;
+  const known = [...COMMANDS.keys()];
+  const suggestion = nearest(name, [...known, 'help']);
+  throw new UsageError(
+    suggestion === undefined
+      ? `no such command; known: ${known.join(', ')}`
+      : `no such command: ${name}; did you mean ${suggestion}?`,
+  );
 }
 
 function print(line: string): number {
@@ -49,6 +68,7 @@ const stopRequested = new Promise<void>((resolve) => {
 const io: Io = {
   env: process.env,
   out: (line) => void process.stdout.write(`${line}\n`),
+  isTerminal: process.stdout.isTTY === true,
   err: writeError,
   readStdin,
   nowSeconds: () => Date.now() / 1000,
@@ -107,7 +127,7 @@ function writeError(line: string): void {
 /** Reports an error on stderr, and returns the exit code for it. */
 function fail(error: unknown): number {
   if (error instanceof ConfigError) {
-    for (const { path, message } of error.problems) io.err(`${PROGRAM}: ${path}: ${message}`);
+    for (const problem of error.problems) io.err(`${PROGRAM}: ${formatProblem(problem)}`);
     return usageErrorCode;
   }
   if (error instanceof UsageError) {

@@ -1,4 +1,6 @@
 /** Prints the configuration that `serve` would run with, and its warnings. */
+import type { Mode } from '../authz/verdict.ts';
+import type { Config } from '../config/config.ts';
 import { formatConfig } from '../config/format-config.ts';
 import { findWarnings } from '../config/warnings.ts';
 import { loadConfig } from '../sources/config-store.ts';
@@ -16,6 +18,29 @@ export const checkConfig: Command = {
     const configWarnings = findWarnings(config).map(({ path, message }) => `${path}: ${message}`);
     for (const warning of [...configWarnings, ...keyWarnings(keys), ...decryptionWarnings(loaded)])
       io.err(`warning: ${warning}`);
+    // Not to stdout, which is YAML.
+    io.err(`ok: ${summarize(config)}`);
     return EXIT.ok;
   },
 };
+
+const VERBS: Readonly<Record<Mode, string>> = {
+  off: 'is off',
+  observe: 'observes',
+  limit: 'limits',
+  enforce: 'enforces',
+};
+
+function summarize({ keys, decryptionKeys, policyTable, settings }: Config): string {
+  const { name, mode } = policyTable.defaultPolicy;
+  return [
+    count(keys.length, 'key'),
+    ...(decryptionKeys.length === 0 ? [] : [count(decryptionKeys.length, 'decryption key')]),
+    `${count(Object.keys(settings.policies).length, 'policy', 'policies')} (${name} ${VERBS[mode]})`,
+    count(settings.routes.length, 'route'),
+  ].join(', ');
+}
+
+function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`;
+}

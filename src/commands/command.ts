@@ -1,13 +1,18 @@
 /** Defines a command: it reads its options, uses the process only through `Io`, and returns an exit code. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { type Env, readVariable, valueProblem } from '../config/env.ts';
+import { nearest } from '../config/nearest.ts';
 import { INVALID_CONFIGURATION } from '../server/exit-code.ts';
+
+export const PROGRAM = 'approov-ext-authz';
 
 /** The process, as a command sees it. */
 export interface Io {
   readonly env: Env;
   /** Writes a line to stdout. */
   readonly out: (text: string) => void;
+  /** Whether a person reads stdout. */
+  readonly isTerminal: boolean;
   /** Writes a line to stderr, with unprintable characters escaped. */
   readonly err: (text: string) => void;
   /** @throws {UsageError} there is more than a token could be. */
@@ -28,6 +33,10 @@ export interface Command {
   /** Lines of `--help` about this command's options. */
   readonly help: readonly string[];
   readonly options: OptionsConfig;
+  /** The argument that is not an option, and its possible values. Default: none is accepted. */
+  readonly argument?: { readonly name: string; readonly values: readonly string[] };
+  /** What to do instead of giving an argument that is not an option. */
+  readonly argumentAdvice?: string;
   /** Exit code for bad usage or configuration. Default: `EXIT.usage`. */
   readonly usageErrorCode?: number;
   /**
@@ -37,6 +46,14 @@ export interface Command {
   run(options: Options, io: Io): Promise<number>;
 }
 
+export interface CommandEntry {
+  readonly summary: string;
+  /** Only the command that runs is loaded, because probes run `healthcheck` every few seconds. */
+  load(): Promise<Command>;
+}
+
+export type CommandTable = ReadonlyMap<string, CommandEntry>;
+
 export const EXIT = { ok: 0, failure: 1, usage: INVALID_CONFIGURATION, refused: 3 } as const;
 
 /** Bad usage of the command line. The message is one line and quotes no value that may be a secret. */
@@ -45,28 +62,40 @@ export class UsageError extends Error {
 }
 
 /** The options that every command accepts. */
-const GLOBAL_OPTIONS = {
+export const GLOBAL_OPTIONS = {
   config: { type: 'string' },
-  help: { type: 'boolean' },
-  version: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
 } as const satisfies OptionsConfig;
+
+type ArgumentRules = Pick<Command, 'argument' | 'argumentAdvice'>;
 
 /** The parsed options of a command. Each accessor reads options declared with its type. */
 export class Options {
   readonly #values: Readonly<Record<string, unknown>>;
+  readonly #argument: string | undefined;
 
-  /** @throws {UsageError} an unknown option, a missing value, or a value for a flag. */
-  constructor(args: readonly string[], options: OptionsConfig) {
+  /** @throws {UsageError} an unknown option, a missing value, a value for a flag, or an argument too many. */
+  constructor(args: readonly string[], declared: OptionsConfig, command: ArgumentRules = {}) {
+    const options = { ...GLOBAL_OPTIONS, ...declared };
     try {
-      this.#values = parseArgs({
+      const { values, positionals } = parseArgs({
         args: [...args],
-        options: { ...GLOBAL_OPTIONS, ...options },
+        options,
         strict: true,
-        allowPositionals: false,
-      }).values;
+        allowPositionals: command.argument !== undefined,
+      });
+      this.#values = values;
+      this.#argument = positionals[0];
+      if (positionals.length > 1) throw new UsageError(`give one ${command.argument?.name}`);
     } catch (error) {
-      throw new UsageError(describeParseError(error as NodeJS.ErrnoException));
+      if (error instanceof UsageError) throw error;
+      throw new UsageError(describeParseError(error as NodeJS.ErrnoException, Object.keys(options), command));
     }
+  }
+
+  argument(): string | undefined {
+    return this.#argument;
   }
 
   text(name: string): string | undefined {
@@ -84,12 +113,25 @@ export class Options {
   }
 }
 
-function describeParseError({ code, message }: NodeJS.ErrnoException): string {
+function describeParseError(
+  { code, message }: NodeJS.ErrnoException,
+  options: readonly string[],
+  { argumentAdvice }: ArgumentRules,
+): string {
   // Not quoted: it may be a token without its `--token`.
   if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL')
-    return 'unexpected argument; only options are accepted';
+    return `unexpected argument; ${argumentAdvice ?? 'only options are accepted'}`;
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION')
+    return unknownOption(/'(--?[^']*)'/.exec(message)?.[1] ?? '', options);
   // Node's first sentence only: the rest is advice about positional arguments, which no command takes.
   return message.split(/\. |\n/, 1)[0] ?? '';
+}
+
+/** Quotes the option only if it looks like one: a token may begin with `-` too. */
+function unknownOption(option: string, known: readonly string[]): string {
+  const suggestion = option.startsWith('--') ? nearest(option.slice(2), known) : undefined;
+  if (suggestion !== undefined) return `no such option: ${option}; did you mean --${suggestion}?`;
+  return /^--?[a-z-]{1,20}$/.test(option) ? `no such option: ${option}` : 'no such option';
 }
 
 /**

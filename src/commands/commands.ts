@@ -1,17 +1,10 @@
 /** The table of commands, and the help that is printed from it. */
 import { VERSION } from '../version.ts';
-import type { Command } from './command.ts';
+import { type Command, type CommandEntry, type CommandTable, PROGRAM } from './command.ts';
 
-export const PROGRAM = 'approov-ext-authz';
 export const DEFAULT_COMMAND = 'serve';
 
-interface CommandEntry {
-  readonly summary: string;
-  /** Only the command that runs is loaded, because probes run `healthcheck` every few seconds. */
-  load(): Promise<Command>;
-}
-
-export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
+export const COMMANDS: CommandTable = new Map([
   entry('serve', 'run the service (default)', async () => (await import('./serve.ts')).serve),
   entry(
     'check-config',
@@ -33,13 +26,16 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
     'check whether the running service is serving',
     async () => (await import('./healthcheck.ts')).healthcheck,
   ),
+  entry('completion', 'print a completion script for bash, zsh or fish', async () =>
+    (await import('./completion.ts')).completion(COMMANDS),
+  ),
 ]);
 
 function entry(name: string, summary: string, load: CommandEntry['load']): [string, CommandEntry] {
   return [name, { summary, load }];
 }
 
-/** What `--help` prints without a command. */
+/** What `help` and `--help` print without a command. */
 export function programHelp(): string {
   return [
     `${PROGRAM} ${VERSION}: verifies Approov tokens for Envoy's external authorization`,
@@ -47,17 +43,18 @@ export function programHelp(): string {
     `usage: ${PROGRAM} [command] [options]`,
     '',
     ...Array.from(COMMANDS, ([name, { summary }]) => `  ${name.padEnd(13)} ${summary}`),
+    `  ${'help'.padEnd(13)} show this help, or with the name of a command its help`,
     '',
     '  --config FILE   configuration file (or APPROOV_CONFIG); without one, only environment variables are read',
-    '  --help          show this help, or the help of a command',
-    '  --version       show the version',
+    '  -h, --help      show this help, or the help of a command',
+    '  -v, --version   show the version',
   ].join('\n');
 }
 
-/** What `--help` prints after the name of a command. */
-export function commandHelp(name: string, { summary }: CommandEntry, { help }: Command): string {
+/** What `help COMMAND` and `COMMAND --help` print. */
+export function commandHelp(name: string, { summary }: CommandEntry, { help, argument }: Command): string {
   return [
-    `usage: ${PROGRAM} ${name} [--config FILE] [options]`,
+    `usage: ${PROGRAM} ${name} ${argument?.name ?? '[--config FILE] [options]'}`,
     '',
     summary,
     ...help.map((line) => `  ${line}`),

@@ -30,6 +30,7 @@ export const explain: Command = {
     at: { type: 'string' },
     json: { type: 'boolean' },
   },
+  argumentAdvice: 'give a token with --token TOKEN, or pipe it in with --token -',
   async run(options, io) {
     const nowSeconds = readTime(options, io);
     const bare = readRequest(options);

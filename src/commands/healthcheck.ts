@@ -6,6 +6,7 @@ import { formatAddress, type ListenAddress, printableAddress } from '../config/a
 import { ConfigError } from '../config/config.ts';
 import type { ListenSettings } from '../config/listen.ts';
 import { parseListen } from '../config/parse-listen.ts';
+import { placeProblems } from '../config/places.ts';
 import { readTextFile } from '../sources/text-file.ts';
 import { type Command, configFile, EXIT, type Io, type Options } from './command.ts';
 
@@ -25,7 +26,10 @@ export const healthcheck: Command = {
       const status = isMtls
         ? await queryReadyz(address)
         : await queryHealth(address, listen.tls !== undefined);
-      if (status === 'SERVING') return EXIT.ok;
+      if (status === 'SERVING') {
+        if (io.isTerminal) io.out(`serving on ${printableAddress(address)}`);
+        return EXIT.ok;
+      }
       io.err(`${printableAddress(address)}: ${status}`);
     } catch (error) {
       io.err(`${printableAddress(address)}: ${describe(error)}`);
@@ -42,7 +46,8 @@ async function readListen(options: Options, io: Io): Promise<ListenSettings> {
     throw new ConfigError([{ path: 'configuration file', message: text.problem }]);
   }
   const parsed = parseListen(text?.text, io.env);
-  if (parsed.kind === 'invalid') throw new ConfigError(parsed.problems);
+  if (parsed.kind === 'invalid')
+    throw new ConfigError(placeProblems(file ?? '', text?.text ?? '', parsed.problems));
   return parsed.listen;
 }
 

@@ -58,12 +58,17 @@ function sign(key: SymmetricKey, claims: Readonly<Record<string, unknown>>, isIn
 }
 
 function chooseKey(keys: readonly SymmetricKey[], options: Options): SymmetricKey {
+  if (keys.length === 0) {
+    throw new UsageError(
+      'no key to sign with: only a shared secret can sign, and the configured keys are public; ' +
+        'to try it out: APPROOV_BASE64_SECRET="$(openssl rand -base64 64 | tr -d \'\\n\')", with the same value for serve',
+    );
+  }
   const id = options.text('key-id');
   const key = id === undefined ? keys[0] : keys.find((candidate) => candidate.id === id);
   if (key === undefined) {
-    throw new UsageError(
-      `--key-id: unknown symmetric key; known: ${keys.map((other) => other.id).join(', ')}`,
-    );
+    const known = keys.map((other) => other.id).join(', ');
+    throw new UsageError(`--key-id: unknown symmetric key; known: ${known}`);
   }
   return key;
 }

@@ -59,8 +59,14 @@ export interface Config {
 export const RELOAD_SOURCES = ['config', 'keys', 'jwks', 'tls'] as const;
 export type ReloadSource = (typeof RELOAD_SOURCES)[number];
 
+export function formatProblem({ place, path, message }: Problem): string {
+  return [place, path, message].filter(Boolean).join(': ');
+}
+
 /** One thing that is wrong, and where: a path such as `policies.default.mode`, a variable, or a place in the file. */
 export interface Problem {
+  /** `config.yaml:4:11`, if it is in the file. */
+  readonly place?: string;
   readonly path: string;
   readonly message: string;
 }
@@ -83,7 +89,7 @@ export class ConfigError extends Error {
 
   constructor(problems: readonly Problem[]) {
     const limited = limitProblems(problems);
-    super(limited.map(({ path, message }) => `${path}: ${message}`).join('\n'));
+    super(limited.map(formatProblem).join('\n'));
     this.problems = limited;
   }
 }

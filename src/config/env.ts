@@ -1,5 +1,6 @@
 /** Reads environment variables: each overrides one value of the file, or sets the key. */
 import type { HttpProxy, Problem } from './config.ts';
+import { nearest } from './nearest.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -60,6 +61,29 @@ const OVERRIDES: readonly Override[] = [
 /** An empty variable counts as not set: compose files and charts leave unused ones empty. */
 export function readVariable(env: Env, variable: string): string | undefined {
   return env[variable] || undefined;
+}
+
+const OUR_VARIABLES = [
+  SECRET_VARIABLE,
+  SECRET_FILE_VARIABLE,
+  'APPROOV_CONFIG',
+  ...OVERRIDES.map(({ variable }) => variable).filter((variable) => variable.startsWith('APPROOV_')),
+];
+/** The role of the Approov CLI, and the variables that Kubernetes sets for a Service whose name resembles ours. */
+const OTHER_VARIABLES = /^APPROOV_ROLE$|_SERVICE_HOST$|_PORT(_|$)/;
+/** Names of this length or shorter are too close to each other for two edits. */
+const ONE_EDIT_LENGTH = 16;
+
+/** Finds variables that would be silently ignored though they were meant to be one of ours. */
+export function misspeltVariables(env: Env): readonly Problem[] {
+  return Object.keys(env).flatMap((variable) => {
+    const isOther = OUR_VARIABLES.includes(variable) || OTHER_VARIABLES.test(variable);
+    if (isOther || readVariable(env, variable) === undefined) return [];
+    const meant = nearest(variable, OUR_VARIABLES, ONE_EDIT_LENGTH);
+    return meant === undefined
+      ? []
+      : [{ path: variable, message: `unknown variable; did you mean ${meant}?` }];
+  });
 }
 
 /** Finds what `docker run --env-file` keeps in a value: quotes and carriage returns, which no value of ours contains. */

@@ -43,7 +43,9 @@ export function readKeys(content: RawObject, env: Env, problems: Problem[]): rea
   }
   if (secret === undefined && secretFile === undefined) {
     if (!inFile) {
-      const message = `no key: set ${SECRET_VARIABLE}, ${SECRET_FILE_VARIABLE}, or keys in the file`;
+      const message =
+        `no key: set ${SECRET_VARIABLE} or ${SECRET_FILE_VARIABLE}, or keys in the file; ` +
+        'the Approov CLI prints the secret: approov secret -get base64';
       problems.push({ path: 'keys', message });
     }
     return rawList(content, 'keys').flatMap((raw, index) => {

@@ -8,6 +8,7 @@ import {
   applyOverrides,
   type Env,
   isRawObject,
+  misspeltVariables,
   type RawObject,
   rawList,
   readProxy,
@@ -15,6 +16,7 @@ import {
 } from './env.ts';
 import { ENV_KEY_ID, hasEnvKey, readDecryptionKeys, readKeys } from './keys.ts';
 import { TLS, type TlsSettings } from './listen.ts';
+import { nearest } from './nearest.ts';
 import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './schema.ts';
 import { printableName, shapeProblems } from './shape-problems.ts';
 import { readYaml } from './yaml.ts';
@@ -35,6 +37,7 @@ export interface ParsedConfig {
 export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   let problems: Problem[] = [];
   const content = readYaml(text ?? '', problems);
+  problems.push(...misspeltVariables(env));
   if (content === undefined)
     return { config: undefined, keys: [], decryptionKeys: [], tls: undefined, problems };
 
@@ -103,16 +106,21 @@ function fillEmptyPolicies({ policies }: RawObject): void {
 
 /** How many names of policies a message lists. */
 const MAX_KNOWN = 20;
+/** With how many names of policies an unknown one is compared. */
+const MAX_COMPARED = 200;
 
 /** Finds names of policies that do not exist; in the raw content, so that schema errors do not hide them. */
 function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
   const problems: Problem[] = [];
-  const policies = new Set(isRawObject(content['policies']) ? Object.keys(content['policies']) : []);
-  const known = [...policies].slice(0, MAX_KNOWN).map(printableName);
+  const names = isRawObject(content['policies']) ? Object.keys(content['policies']) : [];
+  const policies = new Set(names);
+  const known = names.slice(0, MAX_KNOWN).map(printableName);
   if (policies.size > MAX_KNOWN) known.push('…');
   const checkPolicy = (path: string, name: unknown): void => {
     if (typeof name !== 'string' || policies.has(name)) return;
-    problems.push({ path, message: `unknown policy; known: ${known.join(', ') || 'none'}` });
+    const meant = nearest(name, names.slice(0, MAX_COMPARED));
+    const suggestion = meant === undefined ? '' : `did you mean ${printableName(meant)}? `;
+    problems.push({ path, message: `unknown policy; ${suggestion}known: ${known.join(', ') || 'none'}` });
   };
   checkPolicy('defaultPolicy', defaultPolicy);
   rawList(content, 'routes').forEach((route, index) => {

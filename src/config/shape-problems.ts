@@ -1,7 +1,10 @@
 /** Turns errors of the schema into problems with a path, without quoting secrets. */
-import type * as z from 'zod';
+import * as z from 'zod';
 import { looksLikeSecret } from '../approov/secret.ts';
 import type { Problem } from './config.ts';
+import { issueMessage, unknownField } from './issue-messages.ts';
+
+z.config({ localeError: issueMessage });
 
 export function shapeProblems(error: z.ZodError): Problem[] {
   return error.issues.flatMap((issue) => {
@@ -9,22 +12,13 @@ export function shapeProblems(error: z.ZodError): Problem[] {
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({
         path: formatPath([...issue.path, key]),
-        message: 'unknown field',
+        message: unknownField(key, issue.message),
       }));
     }
     if (issue.code === 'invalid_key') {
       return issue.issues.map(({ message }) => ({ path, message: `the name ${message}` }));
     }
-    const message = issue.message.endsWith('received undefined')
-      ? 'is required'
-      : issue.message
-          .replace(/^Invalid (input|option): /, '')
-          // YAML reads 0001 as the number 1.
-          .replace(
-            /^expected string, received (number|boolean)$/,
-            'expected a text, received a $1: quote it',
-          );
-    return [{ path, message }];
+    return [{ path, message: issue.message }];
   });
 }
 

@@ -4,12 +4,12 @@ import { limitProblems, type Problem } from './config.ts';
 import { isRawObject, type RawObject } from './env.ts';
 
 /** Some 2,000 routes. Parsing blocks checks: hostile text of this size takes about as long as a slow poll. */
-const MAX_BYTES = 128 * 1024;
+export const MAX_YAML_BYTES = 128 * 1024;
 
 /** Returns the mapping (an empty one for an empty text), or `undefined` after adding to `problems`. */
 export function readYaml(text: string, problems: Problem[]): RawObject | undefined {
-  if (Buffer.byteLength(text) > MAX_BYTES) {
-    problems.push({ path: 'configuration file', message: `is over ${MAX_BYTES} bytes` });
+  if (Buffer.byteLength(text) > MAX_YAML_BYTES) {
+    problems.push({ path: 'configuration file', message: `is over ${MAX_YAML_BYTES} bytes` });
     return undefined;
   }
   const lines = new LineCounter();

@@ -89,7 +89,9 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
 
   metrics.jwksAgesFrom(() => keyStore.ages());
   for (const source of sourcesInUse(start)) metrics.loaded(source, nowSeconds());
-  const grpc = await listenOrThrow(start.config.settings.listen.grpc, (address) => transport.listen(address));
+  const grpc = await listenOrThrow('grpc', start.config.settings.listen.grpc, (address) =>
+    transport.listen(address),
+  );
   enter('serving');
   const poller = startPolling(poll, (error) => log.internalError(error));
 
@@ -165,8 +167,11 @@ function recordOutcome(
 ): void {
   metrics.reloaded(source, problems.length === 0 ? 'success' : 'failure', nowSeconds());
   if (problems.length === 0) log.info({ source, changes: changes[source] }, 'reloaded');
-  for (const { path, message } of problems)
-    log.error({ source, path, problem: message }, 'reload failed; keeping last good state');
+  for (const { place, path, message } of problems)
+    log.error(
+      { source, place, path: path || undefined, problem: message },
+      'reload failed; keeping last good state',
+    );
 }
 
 /** Sources with at least one file, whose load at start counts as their last success. */

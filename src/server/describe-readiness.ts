@@ -1,5 +1,6 @@
 /** Describes the readiness of a check server: what `/readyz` shows, and gRPC health follows. */
 import type { Readiness } from '../admin/admin-server.ts';
+import { formatProblem } from '../config/config.ts';
 import { printableName } from '../config/shape-problems.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
 import type { KeyStore } from '../sources/key-store.ts';
@@ -37,7 +38,7 @@ export function fileStates(configStore: ConfigStore): Readonly<Record<string, 'o
   return Object.fromEntries(
     Array.from(configStore.currentProblems(), ([source, problems]) => [
       source,
-      problems.length === 0 ? 'ok' : problems.map(({ path, message }) => `${path}: ${message}`),
+      problems.length === 0 ? 'ok' : problems.map(formatProblem),
     ]),
   );
 }

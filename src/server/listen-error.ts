@@ -6,8 +6,19 @@ export class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 
-/** @throws {ListenError} in place of the system's error. */
+const ADVICE: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process or listener uses it',
+  EADDRNOTAVAIL: 'this machine does not have the address',
+  EACCES: 'no permission',
+  ENOENT: 'no such directory',
+};
+
+/**
+ * @param listener the field of `listen`.
+ * @throws {ListenError} in place of the system's error.
+ */
 export async function listenOrThrow(
+  listener: 'grpc' | 'admin',
   address: ListenAddress,
   listen: (address: ListenAddress) => Promise<ListenAddress>,
 ): Promise<ListenAddress> {
@@ -15,6 +26,11 @@ export async function listenOrThrow(
     return await listen(address);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new ListenError(`cannot listen on ${printableAddress(address)}: ${code ?? message}`);
+    const advice = ADVICE[code ?? ''];
+    const variable = `APPROOV_${listener.toUpperCase()}_LISTEN`;
+    throw new ListenError(
+      `cannot listen on ${printableAddress(address)}: ${code ?? message}${advice === undefined ? '' : `, ${advice}`}; ` +
+        `set listen.${listener} or ${variable}`,
+    );
   }
 }

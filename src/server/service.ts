@@ -171,7 +171,9 @@ function formatCurrent(configStore: ConfigStore): string {
 }
 
 function listenAdmin(configStore: ConfigStore, admin: AdminServer): Promise<ListenAddress> {
-  return listenOrThrow(configStore.current().config.settings.listen.admin, (target) => admin.listen(target));
+  return listenOrThrow('admin', configStore.current().config.settings.listen.admin, (target) =>
+    admin.listen(target),
+  );
 }
 
 function drainMs(configStore: ConfigStore): number {

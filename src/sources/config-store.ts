@@ -9,6 +9,7 @@ import {
 } from '../config/config.ts';
 import type { Env } from '../config/env.ts';
 import { type ParsedConfig, parseConfig } from '../config/parse.ts';
+import { placeProblems } from '../config/places.ts';
 import { digestOf, FileReader } from './file-reader.ts';
 import { type LoadedResource, type LoadedResources, loadResources, resourcesOf } from './file-resource.ts';
 import {
@@ -107,6 +108,10 @@ async function load(
     ...next.failed,
     ...findUnusedDecryptionKeys(parsed.decryptionKeys, next.loaded),
   ]);
+  const placedProblems =
+    file === undefined || reading === undefined || reading.text.kind === 'unreadable'
+      ? configProblems
+      : placeProblems(file, reading.text.text, configProblems);
   const isIncomplete = reading?.isIncomplete === true || next.isIncomplete;
   if (!isIncomplete && parsed.config !== undefined && configProblems.length === 0) {
     const configDigest = digestOf(reading?.text);
@@ -118,7 +123,7 @@ async function load(
     const { digests } = reader;
     return buildState({ config, configDigest, configProblems: [], resources: next, digests }, before);
   }
-  if (before === undefined) throw new ConfigError(configProblems);
+  if (before === undefined) throw new ConfigError(placedProblems);
   const { loaded, configDigest } = before;
   const { config } = loaded;
   const last = await loadResources(
@@ -129,7 +134,7 @@ async function load(
   const kept = { config, configDigest, resources: last };
   return isIncomplete
     ? buildState({ ...kept, ...retryOnNextPoll(file, reader, before) }, before)
-    : buildState({ ...kept, configProblems, digests: reader.digests }, before);
+    : buildState({ ...kept, configProblems: placedProblems, digests: reader.digests }, before);
 }
 
 /** A bug must not have the same content loaded, and fail, on every poll. */

@@ -152,7 +152,7 @@ describe('with TLS', () => {
     writeFileSync(CONFIG, stringify({ listen: { tls: FILES } }));
     const finished = await runCli(['serve', '--config', CONFIG], ENV);
     expect(finished).toMatchObject({ code: 2, stdout: '' });
-    expect(finished.stderr).toMatch(/^approov-ext-authz: listen\.tls: [^\n]+\n$/);
+    expect(finished.stderr).toMatch(/^approov-ext-authz: \S+:\d+:\d+: listen\.tls: [^\n]+\n$/);
     expect(finished.stderr).toContain(message);
   });
 });
@@ -360,8 +360,11 @@ describe('a Unix socket', () => {
       });
       expect(finished).toMatchObject({
         code: 1,
-        stderr: `approov-ext-authz: cannot listen on ${where}: EADDRINUSE\n`,
+        stderr: expect.stringContaining(
+          `approov-ext-authz: cannot listen on ${where}: EADDRINUSE, `,
+        ) as string,
       });
+      expect(finished.stderr).toMatch(/^[^\n]+\n$/);
     };
     await expectBindError(grpc);
     expect(await check(running.grpc)).toBe('ok');

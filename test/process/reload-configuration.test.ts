@@ -316,8 +316,8 @@ describe('an invalid configuration', () => {
     change({ a: 1, b: 2 });
     await eventually(async () =>
       expect((await readReadyz(service.admin)).components.files?.['config']).toEqual([
-        'a: unknown field',
-        'b: unknown field',
+        expect.stringMatching(/config\.yaml:4:1: a: unknown field$/),
+        expect.stringMatching(/config\.yaml:5:1: b: unknown field$/),
       ]),
     );
   });
@@ -327,7 +327,7 @@ describe('an invalid configuration', () => {
     change({ extra: 1 });
     await eventually(async () =>
       expect((await readReadyz(service.admin)).components.files?.['config']).toEqual([
-        'extra: unknown field',
+        expect.stringMatching(/config\.yaml:4:1: extra: unknown field$/),
       ]),
     );
     change(good);

@@ -37,7 +37,7 @@ test('check-config escapes control and format characters in its errors', async (
     APPROOV_BASE64_SECRET: SECRET,
   });
   expect(code).toBe(2);
-  expect(stderr).toBe('approov-ext-authz: a\\u202eb\\u009b\\u2028: unknown field\n');
+  expect(stderr).toMatch(/^approov-ext-authz: \/\S+:1:1: a\\u202eb\\u009b\\u2028: unknown field\n$/);
 });
 
 describe('check-config of a good configuration', () => {
@@ -48,7 +48,7 @@ describe('check-config of a good configuration', () => {
     const fromEnvironment = await checkConfig(undefined, { APPROOV_BASE64_SECRET: secret });
     expect(fromEnvironment).toMatchObject({
       code: 0,
-      stderr: `warning: APPROOV_BASE64_SECRET: ${warned}\n`,
+      stderr: `warning: APPROOV_BASE64_SECRET: ${warned}\nok: 1 key, 1 policy (default enforces), 0 routes\n`,
     });
     const fromFiles = await checkConfig(
       stringify({
@@ -67,6 +67,7 @@ describe('check-config of a good configuration', () => {
     expect(fromFiles.stderr.split('\n')).toEqual([
       `warning: keys[0].secretFile: ${warned}`,
       `warning: decryptionKeys[0].secretFile: ${warned.replace('base64', 'hex')}`,
+      'ok: 1 key, 1 decryption key, 1 policy (default enforces), 0 routes',
       '',
     ]);
     for (const { stdout, stderr } of [fromEnvironment, fromFiles]) {
@@ -82,7 +83,7 @@ describe('check-config of a good configuration', () => {
     }));
     expect(await checkConfig(stringify({ keys }))).toMatchObject({
       code: 0,
-      stderr: `warning: keys: a, b are the same key (fingerprint ${fingerprint(SECRET_BYTES)})\n`,
+      stderr: `warning: keys: a, b are the same key (fingerprint ${fingerprint(SECRET_BYTES)})\nok: 3 keys, 1 policy (default enforces), 0 routes\n`,
     });
   });
 
@@ -91,7 +92,7 @@ describe('check-config of a good configuration', () => {
     const lines = stderr.trimEnd().split('\n');
     expect(code).toBe(2);
     expect(lines).toHaveLength(21);
-    expect(lines[0]).toMatch(/line 1, column \d+: not valid YAML: /);
+    expect(lines[0]).toMatch(/config\.yaml:1:\d+: not valid YAML: /);
     expect(lines.at(-1)).toMatch(/configuration: \d+ more problems$/);
   });
 
@@ -110,7 +111,10 @@ describe('check-config of a good configuration', () => {
 
   test('prints the default of every field that is not set', async () => {
     const finished = await checkConfig(undefined, { APPROOV_BASE64_SECRET: SECRET });
-    expect(finished).toMatchObject({ code: 0, stderr: '' });
+    expect(finished).toMatchObject({
+      code: 0,
+      stderr: 'ok: 1 key, 1 policy (default enforces), 0 routes\n',
+    });
     expect(parse(finished.stdout)).toMatchObject({
       listen: { grpc: '0.0.0.0:9001', admin: '127.0.0.1:9002', unixSocketMode: '0660' },
       keys: [{ id: 'env', fingerprint: fingerprint(SECRET_BYTES), algorithms: ['HS256'] }],
@@ -174,6 +178,7 @@ describe('check-config of a good configuration', () => {
     expect(stderr.trimEnd().split('\n')).toEqual([
       'warning: keys[0].jwksFile: keys[0] has an unsupported crv BP-256; it is skipped',
       'warning: keys[0].jwksFile: keys[2] (kid "enc") is not for signatures: use enc; it is skipped',
+      'ok: 1 key, 1 policy (default enforces), 0 routes',
     ]);
     for (const text of [good.jwk.x, encrypting.n]) expect(stdout + stderr).not.toContain(text);
   });
@@ -219,6 +224,7 @@ routes: [{pathPrefix: /public, policy: off}, {pathPrefix: /orders, policy: stric
     expect(stderr.trimEnd().split('\n')).toEqual([
       'warning: routes[1].policy: strict is stricter than the default policy open: a request that an upstream ' +
         'routes here though its path does not match escapes it; make the strictest policy the default',
+      'ok: 1 key, 4 policies (open observes), 3 routes',
     ]);
   });
 
@@ -259,7 +265,7 @@ other: 1
     const lines = finished.stderr
       .trimEnd()
       .split('\n')
-      .map((line) => line.replace('approov-ext-authz: ', ''));
+      .map((line) => line.replace(/^approov-ext-authz: \/\S+\/config\.yaml:\d+:\d+: /, ''));
     expect(lines.map((line) => line.slice(0, line.indexOf(': '))).sort()).toEqual([
       'denied.status',
       'keys[0].secretFile',
@@ -285,11 +291,12 @@ other: 1
       { APPROOV_BASE64_SECRET: SECRET },
     );
     expect(finished).toMatchObject({ code: 2, stdout: '' });
-    expect(finished.stderr.replaceAll('approov-ext-authz: ', '').trimEnd().split('\n')).toEqual([
-      'other: unknown field',
-      'listen.tls: /no.crt: no such file',
-      'listen.tls: /no.key: no such file',
-      'listen.tls: /no.ca: no such file',
+    const lines = finished.stderr.trimEnd().split('\n');
+    expect(lines.map((line) => line.replace(/^approov-ext-authz: \/\S+\/config\.yaml:/, ''))).toEqual([
+      '2:1: other: unknown field',
+      '1:15: listen.tls: /no.crt: no such file',
+      '1:15: listen.tls: /no.key: no such file',
+      '1:15: listen.tls: /no.ca: no such file',
     ]);
   });
 });

@@ -1,4 +1,5 @@
 /** Tests that `healthcheck` reaches the service wherever it listens, and exits with 0 or 1 only. */
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -57,6 +58,16 @@ describe('healthcheck exits 0 without output for a service', () => {
   test('on a TCP address', async () => {
     expect(await healthcheck((await start('127.0.0.1:0')).grpc)).toEqual(quiet);
   });
+
+  test.runIf(spawnSync('script', ['--version']).status === 0)(
+    'and on a terminal says so (needs script)',
+    async () => {
+      const { grpc } = await start('127.0.0.1:0');
+      const command = `APPROOV_GRPC_LISTEN=${grpc} ${process.execPath} dist/cli.js healthcheck`;
+      const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8' });
+      expect(stdout.trim()).toBe(`serving on ${grpc}`);
+    },
+  );
 
   test('on the wildcard address', async () => {
     const { grpc } = await start('0.0.0.0:0');

@@ -1,5 +1,5 @@
 /** Tests which claims `mint` signs, and with which key. */
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -138,6 +138,16 @@ describe('mint rejects', () => {
     [['--claim', 'deep={"a":[-1e999]}'], '--claim: number out of range'],
   ])('%j', async (args, message) => {
     await expect(run(args)).rejects.toThrow(new UsageError(message));
+  });
+
+  test('a configuration with public keys only', async () => {
+    const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    writeFileSync(join(folder, 'public.pem'), publicKey.export({ type: 'spki', format: 'pem' }));
+    const config = join(folder, 'public.yaml');
+    writeFileSync(config, `keys: [{id: a, pemFile: ${folder}/public.pem, algorithms: [RS256]}]`);
+    await expect(run([], { APPROOV_CONFIG: config })).rejects.toThrow(
+      'no key to sign with: only a shared secret',
+    );
   });
 
   test('a configuration without a key', async () => {

@@ -56,7 +56,7 @@ describe.each([
       'status: must be a status that Envoy knows: 400-417, 421-424, 426, 428, 429, 431 or 500-508',
     ],
     ['{contentType: ""}', 'contentType: must be a media type'],
-    ['{text: a}', 'text: unknown field'],
+    ['{text: a}', 'text: unknown field; known: status, body, contentType, exposeReason, headers'],
   ])('must not be %s', (denied, expected) => {
     const { problems } = parse(around(denied));
     expect(problems.map(({ path, message }) => `${path}: ${message}`)).toEqual([`${place}.${expected}`]);

@@ -37,13 +37,17 @@ describe('parseListen', () => {
   });
 
   it.each([
-    ['listen: {grpc: 9001}', {}, ['listen.grpc: expected a text, received a number: quote it']],
+    [
+      'listen: {grpc: 9001}',
+      {},
+      ['listen.grpc: must be a text, but without quotes it is a number: quote it'],
+    ],
     [
       'listen: {other: 1}',
       { APPROOV_GRPC_LISTEN: '9001' },
       [
         'listen.grpc: must be host:port, [v6]:port or unix:/path (set by APPROOV_GRPC_LISTEN)',
-        'listen.other: unknown field',
+        'listen.other: unknown field; known: grpc, admin, unixSocketMode, tls',
       ],
     ],
     ['listen: [', {}, ['line 1, column 10: not valid YAML: bad indent']],

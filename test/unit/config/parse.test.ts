@@ -145,12 +145,14 @@ describe('without a file', () => {
     {
       name: 'no secret',
       env: {},
-      expected: 'keys: no key: set APPROOV_BASE64_SECRET, APPROOV_BASE64_SECRET_FILE, or keys in the file',
+      expected:
+        'keys: no key: set APPROOV_BASE64_SECRET or APPROOV_BASE64_SECRET_FILE, or keys in the file; the Approov CLI prints the secret: approov secret -get base64',
     },
     {
       name: 'an empty secret',
       env: { APPROOV_BASE64_SECRET: '' },
-      expected: 'keys: no key: set APPROOV_BASE64_SECRET, APPROOV_BASE64_SECRET_FILE, or keys in the file',
+      expected:
+        'keys: no key: set APPROOV_BASE64_SECRET or APPROOV_BASE64_SECRET_FILE, or keys in the file; the Approov CLI prints the secret: approov secret -get base64',
     },
     {
       name: 'a blank secret',
@@ -176,7 +178,7 @@ describe('without a file', () => {
       name: 'a mode that is none',
       env: { ...ENV, APPROOV_MODE: 'on' },
       expected:
-        'policies.default.mode: expected one of "off"|"observe"|"limit"|"enforce" (set by APPROOV_MODE)',
+        'policies.default.mode: "on" is not a mode (off, observe, limit, enforce) (set by APPROOV_MODE)',
     },
     {
       name: 'a bound header that is not a header name',
@@ -197,7 +199,7 @@ describe('without a file', () => {
       name: 'a log level that is none',
       env: { ...ENV, LOG_LEVEL: 'loud' },
       expected:
-        'log.level: expected one of "trace"|"debug"|"info"|"warn"|"error"|"fatal"|"silent" (set by LOG_LEVEL)',
+        'log.level: "loud" is not a log level (trace, debug, info, warn, error, fatal, silent) (set by LOG_LEVEL)',
     },
   ])('$name is an error', ({ env, expected }) => {
     expect(problemsOf(undefined, env)).toEqual([expected]);

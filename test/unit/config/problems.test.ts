@@ -14,7 +14,7 @@ function problemsOf(text: string, env: Env = ENV): string[] {
   return problems.map(({ path, message }) => `${path}: ${message}`);
 }
 
-const MODES = 'expected one of "off"|"observe"|"limit"|"enforce"';
+const MODES = 'is not a mode (off, observe, limit, enforce)';
 const SOCKET_MODE = 'must be a text of octal digits in quotes, such as "0660"';
 const NAME = 'must be 1 to 32 of a-z, 0-9 and -';
 const HEADER = 'must be a header name';
@@ -27,14 +27,14 @@ const HEX_SECRET = SECRET_BYTES.toString('hex');
 describe('a field outside keys', () => {
   it.each([
     ['extra: 1', 'extra: unknown field'],
-    ['listen: {grcp: "a:1"}', 'listen.grcp: unknown field'],
-    ['listen: {grpc: 9001}', 'listen.grpc: expected a text, received a number: quote it'],
+    ['listen: {grcp: "a:1"}', 'listen.grcp: unknown field; did you mean grpc?'],
+    ['listen: {grpc: 9001}', 'listen.grpc: must be a text, but without quotes it is a number: quote it'],
     ['listen: {grpc: "unix:authz.sock"}', 'listen.grpc: must be host:port, [v6]:port or unix:/path'],
     ['listen: {admin: "unix:/a.sock"}', 'listen.admin: must be host:port or [v6]:port'],
     ['listen: {unixSocketMode: 0660}', `listen.unixSocketMode: ${SOCKET_MODE}`],
     ['listen: {unixSocketMode: "0888"}', `listen.unixSocketMode: ${SOCKET_MODE}`],
     ['listen: {tls: {certFile: /c}}', 'listen.tls.keyFile: is required'],
-    ['listen: []', 'listen: expected object, received array'],
+    ['listen: []', 'listen: must be a mapping, not a list; for example listen: {grpc: "0.0.0.0:9001"}'],
     ['defaultPolicy: nope\npolicies: {open: {}}', 'defaultPolicy: unknown policy; known: open'],
     [
       'policies: {unknown: {}}',
@@ -42,10 +42,24 @@ describe('a field outside keys', () => {
     ],
     ['policies: {Strict: {}}', `policies.Strict: the name ${NAME}`],
     [`policies: {${LONG}: {}}`, `policies.${LONG}: the name ${NAME}`],
-    ['policies: {default: 5}', 'policies.default: expected object, received number'],
+    ['policies: {default: 5}', 'policies.default: must be a mapping, not 5; for example {mode: observe}'],
     ['policies: {default: {modus: off}}', 'policies.default.modus: unknown field'],
-    ['policies: {default: {mode: on}}', `policies.default.mode: ${MODES}`],
-    ['policies: {default: {mode: false}}', `policies.default.mode: ${MODES}`],
+    ['policies: {default: {mode: on}}', `policies.default.mode: "on" ${MODES}`],
+    ['policies: {default: {mode: false}}', `policies.default.mode: false ${MODES}`],
+    [
+      'policies: {default: {mode: observer}}',
+      'policies.default.mode: "observer" is not a mode; did you mean "observe"? (off, observe, limit, enforce)',
+    ],
+    [
+      'policies: {default: observe}',
+      'policies.default: must be a mapping, not "observe"; for example {mode: observe}',
+    ],
+    [
+      'routes: [/a]',
+      'routes[0]: must be a mapping, not "/a"; for example - {pathPrefix: /healthz, policy: open}',
+    ],
+    ['policy: {default: {}}', 'policy: unknown field; did you mean policies?'],
+    ['routes: [{policy: defualt}]', 'routes[0].policy: unknown policy; did you mean default? known: default'],
     ['policies: {default: {tokenHeader: Approov Token}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenHeader: ":path"}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenHeader: ""}}', `policies.default.tokenHeader: ${HEADER}`],
@@ -66,12 +80,12 @@ describe('a field outside keys', () => {
     ['policies: {default: {tokenPrefix: "é"}}', 'policies.default.tokenPrefix: must be ASCII'],
     [
       'policies: {default: {binding: authorization}}',
-      'policies.default.binding: expected object, received string',
+      'policies.default.binding: must be a mapping, not "authorization"; for example binding: {headers: [authorization]}',
     ],
     ['policies: {default: {binding: {}}}', 'policies.default.binding.headers: is required'],
     [
       'policies: {default: {binding: {headers: []}}}',
-      'policies.default.binding.headers: Too small: expected array to have >=1 items',
+      'policies.default.binding.headers: must have at least 1 item',
     ],
     ['policies: {default: {binding: {headers: [a b]}}}', `policies.default.binding.headers[0]: ${HEADER}`],
     [
@@ -88,7 +102,7 @@ describe('a field outside keys', () => {
     ],
     [
       'policies: {default: {binding: {headers: [a], when: always}}}',
-      'policies.default.binding.when: expected one of "if-present"|"required"',
+      'policies.default.binding.when: "always" is not a value of when (if-present, required)',
     ],
     [
       'policies: {default: {binding: {headers: [a, Approov-Token]}}}',
@@ -108,27 +122,24 @@ describe('a field outside keys', () => {
     ],
     [
       'policies: {default: {clockToleranceSeconds: 301}}',
-      'policies.default.clockToleranceSeconds: Too big: expected number to be <=300',
+      'policies.default.clockToleranceSeconds: must be at most 300',
     ],
     [
       'policies: {default: {clockToleranceSeconds: -1}}',
-      'policies.default.clockToleranceSeconds: Too small: expected number to be >=0',
+      'policies.default.clockToleranceSeconds: must be at least 0',
     ],
     [
       'policies: {default: {allowCorsPreflight: yes}}',
-      'policies.default.allowCorsPreflight: expected boolean, received string',
+      'policies.default.allowCorsPreflight: must be true or false, not "yes"',
     ],
-    [
-      'policies: {default: {forwardToken: 1}}',
-      'policies.default.forwardToken: expected boolean, received number',
-    ],
+    ['policies: {default: {forwardToken: 1}}', 'policies.default.forwardToken: must be true or false, not 1'],
     [
       'policies: {default: {forwardClaims: [pay]}}',
-      'policies.default.forwardClaims[0]: expected one of "did"|"ip"|"arc"|"iss"|"aud"|"sub"',
+      'policies.default.forwardClaims[0]: "pay" is not a claim that can be forwarded (did, ip, arc, iss, aud, sub)',
     ],
     ['routes: [{}]', 'routes[0].policy: is required'],
     ['routes: [{policy: nope}]', 'routes[0].policy: unknown policy; known: default'],
-    ['routes: [{policy: default, path: /a}]', 'routes[0].path: unknown field'],
+    ['routes: [{policy: default, path: /a}]', 'routes[0].path: unknown field; did you mean pathPrefix?'],
     ['routes: [{policy: default, host: "a b"}]', `routes[0].host: ${HOST}`],
     ['routes: [{policy: default, host: "*"}]', `routes[0].host: ${HOST}`],
     ['routes: [{policy: default, host: "a.*.com"}]', `routes[0].host: ${HOST}`],
@@ -184,36 +195,30 @@ describe('a field outside keys', () => {
       'routes: [{policy: default, methods: [get]}]',
       'routes[0].methods[0]: must be a method in upper case, as clients send it',
     ],
-    [
-      'routes: [{policy: default, methods: []}]',
-      'routes[0].methods: Too small: expected array to have >=1 items',
-    ],
+    ['routes: [{policy: default, methods: []}]', 'routes[0].methods: must have at least 1 item'],
     ['denied: {status: 200}', `denied.status: ${STATUS}`],
     ['denied: {status: 418}', `denied.status: ${STATUS}`],
     ['denied: {status: 509}', `denied.status: ${STATUS}`],
-    ['denied: {body: {}}', 'denied.body: expected string, received object'],
-    ['denied: {body: true}', 'denied.body: expected a text, received a boolean: quote it'],
+    ['denied: {body: {}}', 'denied.body: must be a text, not a mapping'],
+    ['denied: {body: true}', 'denied.body: must be a text, but without quotes it is true or false: quote it'],
     [
       'denied: {headers: {retry-after: 30}}',
-      'denied.headers.retry-after: expected a text, received a number: quote it',
+      'denied.headers.retry-after: must be a text, but without quotes it is a number: quote it',
     ],
-    ['defaultPolicy: 1', 'defaultPolicy: expected a text, received a number: quote it'],
+    ['defaultPolicy: 1', 'defaultPolicy: must be a text, but without quotes it is a number: quote it'],
     ['extra:', 'extra: unknown field'],
-    ['routs:\n  # - {policy: default}', 'routs: unknown field'],
+    ['routs:\n  # - {policy: default}', 'routs: unknown field; did you mean routes?'],
     ['policies: {default: {modus: }}', 'policies.default.modus: unknown field'],
     ['denied: {contentType: ""}', 'denied.contentType: must be a media type'],
     ['denied: {contentType: "a\\r\\nb"}', 'denied.contentType: must be a media type'],
-    ['denied: {exposeReason: 1}', 'denied.exposeReason: expected boolean, received number'],
-    ['log: {checks: some}', 'log.checks: expected one of "none"|"failures"|"all"'],
-    ['tokenCache: {maxEntries: -1}', 'tokenCache.maxEntries: Too small: expected number to be >=0'],
-    ['drain: {delaySeconds: -1}', 'drain.delaySeconds: Too small: expected number to be >=0'],
-    ['drain: {timeoutSeconds: 20s}', 'drain.timeoutSeconds: expected number, received string'],
-    [
-      'connection: {maxConcurrentStreams: 0}',
-      'connection.maxConcurrentStreams: Too small: expected number to be >=1',
-    ],
-    ['limits: {messageBytes: 1}', 'limits.messageBytes: Too small: expected number to be >=1024'],
-    ['limits: {connections: 0}', 'limits.connections: Too small: expected number to be >=1'],
+    ['denied: {exposeReason: 1}', 'denied.exposeReason: must be true or false, not 1'],
+    ['log: {checks: some}', 'log.checks: "some" is not a value of checks (none, failures, all)'],
+    ['tokenCache: {maxEntries: -1}', 'tokenCache.maxEntries: must be at least 0'],
+    ['drain: {delaySeconds: -1}', 'drain.delaySeconds: must be at least 0'],
+    ['drain: {timeoutSeconds: 20s}', 'drain.timeoutSeconds: must be a number, not "20s"'],
+    ['connection: {maxConcurrentStreams: 0}', 'connection.maxConcurrentStreams: must be at least 1'],
+    ['limits: {messageBytes: 1}', 'limits.messageBytes: must be at least 1024'],
+    ['limits: {connections: 0}', 'limits.connections: must be at least 1'],
     ['workers: many', 'workers: must be a whole number from 1, or auto'],
   ])('%s is refused', (text, expected) => {
     expect(problemsOf(text)).toEqual([expected]);
@@ -240,15 +245,27 @@ describe('a configuration file', () => {
 
 describe('keys', () => {
   it.each([
-    ['keys: 5', 'keys: expected array, received number'],
+    [
+      'keys: 5',
+      'keys: must be a list, not 5; for example keys: [{id: current, secretFile: /run/secrets/approov/current}]',
+    ],
     [
       'keys: [{id: a, secretFile: /a, kid: 0001}]',
-      'keys[0].kid: expected a text, received a number: quote it',
+      'keys[0].kid: must be a text, but without quotes it is a number: quote it',
     ],
-    ['keys: [{id: 2026, secretFile: /a}]', 'keys[0].id: expected a text, received a number: quote it'],
-    ['keys: {}', 'keys: expected array, received object'],
+    [
+      'keys: [{id: 2026, secretFile: /a}]',
+      'keys[0].id: must be a text, but without quotes it is a number: quote it',
+    ],
+    [
+      'keys: {}',
+      'keys: must be a list, not a mapping; for example keys: [{id: current, secretFile: /run/secrets/approov/current}]',
+    ],
     ['keys: []', 'keys: must name at least one key'],
-    ['keys: [current]', 'keys[0]: expected object, received string'],
+    [
+      'keys: [current]',
+      'keys[0]: must be a mapping, not "current"; for example - {id: current, secretFile: /run/secrets/approov/current}',
+    ],
     ['keys: [{secretFile: /a}]', 'keys[0].id: is required'],
     ['keys: [{id: a}]', `keys[0]: ${ONE_SOURCE}`],
     ['keys: [{id: a, secretFile: /a, pemFile: /b}]', `keys[0]: ${ONE_SOURCE}`],
@@ -271,25 +288,22 @@ describe('keys', () => {
       'keys: [{id: a, jwksFile: /a, kid: k}]',
       'keys[0].kid: does not go with a JWK Set, whose keys declare their own',
     ],
-    [
-      'keys: [{id: a, secretFile: /a, hosts: []}]',
-      'keys[0].hosts: Too small: expected array to have >=1 items',
-    ],
+    ['keys: [{id: a, secretFile: /a, hosts: []}]', 'keys[0].hosts: must have at least 1 item'],
     ['keys: [{id: a, secretFile: /a, hosts: ["a b"]}]', `keys[0].hosts[0]: ${HOST}`],
     ['keys: [{id: A, secretFile: /a}]', `keys[0].id: ${NAME}`],
     [`keys: [{id: ${LONG}, secretFile: /a}]`, `keys[0].id: ${NAME}`],
     ['keys: [{id: a, secretFile: ""}]', 'keys[0].secretFile: must not be empty'],
     ['keys: [{id: a, secretFile: /a, kid: ""}]', 'keys[0].kid: must not be empty'],
-    ['keys: [{id: a, secretFile: /a, kid: 5}]', 'keys[0].kid: expected a text, received a number: quote it'],
     [
-      'keys: [{id: a, secretFile: /a, algorithms: []}]',
-      'keys[0].algorithms: Too small: expected array to have >=1 items',
+      'keys: [{id: a, secretFile: /a, kid: 5}]',
+      'keys[0].kid: must be a text, but without quotes it is a number: quote it',
     ],
+    ['keys: [{id: a, secretFile: /a, algorithms: []}]', 'keys[0].algorithms: must have at least 1 item'],
     [
       'keys: [{id: a, secretFile: /a, algorithms: [none]}]',
-      `keys[0].algorithms[0]: expected one of ${[...ALGORITHM_NAMES, 'Ed25519'].map((name) => `"${name}"`).join('|')}`,
+      `keys[0].algorithms[0]: "none" is not a signing algorithm (${[...ALGORITHM_NAMES, 'Ed25519'].join(', ')})`,
     ],
-    ['keys: [{id: a, secretFile: /a, secret: x}]', 'keys[0].secret: unknown field'],
+    ['keys: [{id: a, secretFile: /a, secret: x}]', 'keys[0].secret: unknown field; did you mean secretFile?'],
     ['keys: [{id: a, secretFile: /a}, {id: a, secretFile: /b}]', 'keys[1].id: is taken by keys[0]'],
   ])('%s is refused', (text, expected) => {
     expect(problemsOf(text, {})).toEqual([expected]);
@@ -332,7 +346,10 @@ describe('keys at a URL', () => {
 
 describe('decryption keys', () => {
   it.each([
-    ['decryptionKeys: {}', 'decryptionKeys: expected array, received object'],
+    [
+      'decryptionKeys: {}',
+      'decryptionKeys: must be a list, not a mapping; for example decryptionKeys: [{id: current, secretFile: /run/secrets/approov/decryption}]',
+    ],
     ['decryptionKeys: [{id: a}]', 'decryptionKeys[0]: must have exactly one of secretFile, privateKeyFile'],
     [
       'decryptionKeys: [{id: a, secretFile: /a, privateKeyFile: /b}]',
@@ -433,7 +450,9 @@ describe('a merge key', () => {
   });
 
   it('does not allow fields that would be unknown in its place', () => {
-    expect(problemsOf('log: &log {level: info}\ndrain: {<<: *log}')).toEqual(['drain.level: unknown field']);
+    expect(problemsOf('log: &log {level: info}\ndrain: {<<: *log}')).toEqual([
+      'drain.level: unknown field; known: delaySeconds, timeoutSeconds',
+    ]);
   });
 });
 
@@ -476,11 +495,55 @@ describe('a value from the environment', () => {
   });
 });
 
+describe('a misspelt variable', () => {
+  it.each([
+    ['APPROOV_MOD', 'APPROOV_MODE'],
+    ['APPROOV_MOED', 'APPROOV_MODE'],
+    ['APROOV_MODE', 'APPROOV_MODE'],
+    ['approov_mode', 'APPROOV_MODE'],
+    ['APPROOV_CONFIGS', 'APPROOV_CONFIG'],
+    ['APPROOV_BASE64_SECRT', 'APPROOV_BASE64_SECRET'],
+    ['APPROOV_BASE_64_SECRETS', 'APPROOV_BASE64_SECRET'],
+    ['APPROOV_BASE64_SECRET_FLIE', 'APPROOV_BASE64_SECRET_FILE'],
+    ['APPROOV_GPRC_LISTN', 'APPROOV_GRPC_LISTEN'],
+    ['APPROOV_ADMIN_LISTENER', 'APPROOV_ADMIN_LISTEN'],
+    ['APPROOV_BINDING_HEADERS', 'APPROOV_BINDING_HEADER'],
+  ])('is refused, and its value is not quoted: %s', (variable, meant) => {
+    expect(problemsOf('', { ...ENV, [variable]: 'planted' })).toEqual([
+      `${variable}: unknown variable; did you mean ${meant}?`,
+    ]);
+  });
+
+  it.each(['a: b: c', 'other: 1'])('is reported together with what is wrong with the file: %s', (text) => {
+    expect(problemsOf(text, { ...ENV, APPROOV_MOD: 'off' })).toHaveLength(2);
+  });
+
+  it.each([
+    'APPROOV_ROLE',
+    'APPROOV_MODE_PORT',
+    'APPROOV_CONFIG_PORT_9001_TCP',
+    'APPROOV_MODE_SERVICE_HOST',
+    'APPROOV_EXT_AUTHZ_SERVICE_HOST',
+    'APPROOV_EXT_AUTHZ_PORT_9001_TCP_ADDR',
+    'APPROOV_MODAL_X',
+    'APPROOV_MANAGEMENT_TOKEN',
+    'APPROOV_NODES',
+    'LOG_LEVELS',
+    'MODE',
+  ])('is told from a variable of another program: %s', (variable) => {
+    expect(parseConfig('', { ...ENV, [variable]: 'x' }).problems).toEqual([]);
+  });
+
+  it('is ignored if it is empty, as any variable', () => {
+    expect(parseConfig('', { ...ENV, APPROOV_MOD: '' }).problems).toEqual([]);
+  });
+});
+
 describe('a reference to a policy', () => {
   it('must name an existing policy, even if a variable sets a field of it', () => {
     expect(
       problemsOf('defaultPolicy: strcit\npolicies: {strict: {}}', { ...ENV, APPROOV_MODE: 'observe' }),
-    ).toEqual(['defaultPolicy: unknown policy; known: strict']);
+    ).toEqual(['defaultPolicy: unknown policy; did you mean strict? known: strict']);
   });
 
   it.each(['__proto__', 'constructor'])('does not resolve %s, which every JavaScript object has', (name) => {
@@ -568,6 +631,9 @@ log: {level: loud}
     { name: 'the name of a header', text: `denied: {headers: {"${SECRET}": ""}}`, env: ENV },
     { name: 'in hex, the name of a field', text: `"${HEX_SECRET}": /a`, env: ENV },
     { name: 'too short, the name of a field', text: `"${SECRET.slice(0, 32)}": /a`, env: ENV },
+    { name: 'where a list belongs', text: `routes: ${SECRET}`, env: ENV },
+    { name: 'where a choice belongs', text: `log: {checks: ${SECRET}}`, env: ENV },
+    { name: 'short, where a mapping belongs', text: `policies: ${SECRET.slice(0, 32)}`, env: ENV },
   ])('never contain a secret that is $name', ({ text, env }) => {
     const messages = problemsOf(text, env).join('\n');
     expect(messages).not.toBe('');

@@ -87,8 +87,8 @@ describe('loadConfig', () => {
       'extra: unknown field',
       `keys[0].secretFile: ${at('a')}: no such file`,
       `keys[1].secretFile: ${at('b')}: the secret decodes to 1 bytes; at least 32 are needed for HS256`,
-      'log.checks: expected one of "none"|"failures"|"all"',
-      'policies.default.mode: expected one of "off"|"observe"|"limit"|"enforce" (set by APPROOV_MODE)',
+      'log.checks: "some" is not a value of checks (none, failures, all)',
+      'policies.default.mode: "on" is not a mode (off, observe, limit, enforce) (set by APPROOV_MODE)',
     ]);
   });
 
@@ -297,7 +297,16 @@ describe('a requested poll', () => {
     const files = await openConfigStore(writeConfig(['a']), {});
     writeConfig(['a', 'b'], 'policies: {default: {mode: off}}');
     expect(await files.poll(true)).toEqual([
-      { source: 'config', problems: [{ path: 'keys[1].secretFile', message: `${at('b')}: no such file` }] },
+      {
+        source: 'config',
+        problems: [
+          {
+            place: expect.stringMatching(/config\.yaml:1:\d+$/),
+            path: 'keys[1].secretFile',
+            message: `${at('b')}: no such file`,
+          },
+        ],
+      },
     ]);
     expect(files.current().config.policyTable.defaultPolicy.mode).toBe('enforce');
     write('b', OTHER_SECRET);

@@ -1,0 +1,159 @@
+/** Words the schema's errors for people who write YAML: in place of zod's messages, which use JavaScript's terms. */
+import type * as z from 'zod';
+import { looksLikeSecret } from '../approov/secret.ts';
+import { nearest } from './nearest.ts';
+
+type RawIssue = z.core.$ZodRawIssue;
+
+/** A locale for zod, for every schema without a message of its own. */
+export function issueMessage(issue: RawIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return typeMessage(issue.expected, issue.input, issue.path ?? []);
+    case 'invalid_value':
+      return valueMessage(issue.values.map(String), issue.input, issue.path ?? []);
+    case 'too_small':
+      if (issue.origin === 'array')
+        return `must have at least ${issue.minimum} ${plural(issue.minimum, 'item')}`;
+      return `must be at least ${issue.minimum}`;
+    case 'too_big':
+      return `must be at most ${issue.maximum}`;
+    case 'unrecognized_keys':
+      return knownFields(issue.inst).join(FIELD_SEPARATOR);
+    default:
+      return 'is not valid';
+  }
+}
+
+const FIELD_SEPARATOR = ' ';
+
+/** A longer list helps less than the documentation. */
+const MAX_LISTED = 6;
+
+/** @param message of an error about an unknown field: the known ones. */
+export function unknownField(name: string, message: string): string {
+  const known = message.split(FIELD_SEPARATOR).filter(Boolean);
+  // Such as `policy` for `policies`, or `secret` for `secretFile`.
+  const longer = known.find((field) => name.length > 3 && field.startsWith(name.slice(0, -1)));
+  const meant = nearest(name, known) ?? longer;
+  if (meant !== undefined && meant !== name) return `unknown field; did you mean ${meant}?`;
+  return known.length > MAX_LISTED ? 'unknown field' : `unknown field; known: ${known.join(', ')}`;
+}
+
+function knownFields(schema: unknown): readonly string[] {
+  const { shape = {} } = (schema as { _zod?: { def?: { shape?: object } } })._zod?.def ?? {};
+  return Object.keys(shape);
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a mapping',
+  record: 'a mapping',
+};
+
+function typeMessage(expected: string, input: unknown, path: readonly PropertyKey[]): string {
+  if (input === undefined) return 'is required';
+  const type = TYPES[expected] ?? expected;
+  // YAML reads 0001 as the number 1.
+  if (expected === 'string' && (typeof input === 'number' || typeof input === 'boolean'))
+    return `must be a text, but without quotes it is ${typeof input === 'number' ? 'a number' : 'true or false'}: quote it`;
+  const example = exampleOf(expected, input, path);
+  const but = input === null ? ' but is empty' : ` not ${describeValue(input)}`;
+  return `must be ${type},${but}${example === undefined ? '' : `; for example ${example}`}`;
+}
+
+function describeValue(input: unknown): string {
+  if (input === null) return 'null';
+  if (Array.isArray(input)) return 'a list';
+  if (typeof input === 'object') return 'a mapping';
+  if (typeof input === 'string') return quoted(input) ?? 'a text';
+  return Number.isFinite(input) || typeof input === 'boolean' ? String(input) : 'this';
+}
+
+/** Longer texts are not quoted: no value with a fixed set of choices is that long, and a secret is longer. */
+const MAX_QUOTED = 24;
+
+/** `undefined` if the value may be a secret. */
+function quoted(value: string): string | undefined {
+  return value.length <= MAX_QUOTED && !looksLikeSecret(value) ? JSON.stringify(value) : undefined;
+}
+
+const NOUNS: Readonly<Record<string, string>> = {
+  mode: 'a mode',
+  level: 'a log level',
+  algorithms: 'a signing algorithm',
+  keyManagementAlgorithms: 'a key management algorithm',
+  contentEncryptionAlgorithms: 'a content encryption algorithm',
+  forwardClaims: 'a claim that can be forwarded',
+};
+
+function valueMessage(values: readonly string[], input: unknown, path: readonly PropertyKey[]): string {
+  if (input === undefined) return 'is required';
+  const field = fieldOf(path);
+  const value = describeValue(input);
+  const meant = typeof input === 'string' ? nearest(input, values) : undefined;
+  const suggestion = meant === undefined ? '' : `; did you mean ${JSON.stringify(meant)}?`;
+  return `${value === 'a text' ? 'this' : value} is not ${NOUNS[field] ?? `a value of ${field}`}${suggestion} (${values.join(', ')})`;
+}
+
+function fieldOf(path: readonly PropertyKey[]): string {
+  return String(path.findLast((part) => typeof part === 'string') ?? 'this field');
+}
+
+/** By the name of the field, or of the list or mapping that it is in. */
+const LIST_EXAMPLES: Readonly<Record<string, string>> = {
+  keys: '[{id: current, secretFile: /run/secrets/approov/current}]',
+  decryptionKeys: '[{id: current, secretFile: /run/secrets/approov/decryption}]',
+  routes: '[{pathPrefix: /healthz, policy: open}]',
+  headers: '[authorization]',
+  hosts: '[api.example.com]',
+  methods: '[GET, POST]',
+  algorithms: '[HS256]',
+  forwardClaims: '[did]',
+};
+const MAPPING_EXAMPLES: Readonly<Record<string, string>> = {
+  policies: '{default: {mode: observe}}',
+  binding: '{headers: [authorization]}',
+  denied: '{status: 403}',
+  headers: '{retry-after: "30"}',
+  listen: '{grpc: "0.0.0.0:9001"}',
+  tls: '{certFile: /etc/tls/tls.crt, keyFile: /etc/tls/tls.key}',
+  log: '{level: info}',
+  drain: '{delaySeconds: 5}',
+  tokenCache: '{maxEntries: 10000}',
+  connection: '{maxAgeSeconds: 600}',
+  limits: '{connections: 10000}',
+};
+const ITEM_EXAMPLES: Readonly<Record<string, string>> = {
+  keys: '{id: current, secretFile: /run/secrets/approov/current}',
+  decryptionKeys: '{id: current, secretFile: /run/secrets/approov/decryption}',
+  routes: '{pathPrefix: /healthz, policy: open}',
+  policies: '{mode: observe}',
+};
+
+function exampleOf(expected: string, input: unknown, path: readonly PropertyKey[]): string | undefined {
+  const field = String(path.at(-1));
+  const parent = String(path.at(-2));
+  if (expected === 'array') {
+    const example = LIST_EXAMPLES[field];
+    return example && `${field}: ${example}`;
+  }
+  if (expected !== 'object' && expected !== 'record') return undefined;
+  // The list that was meant: `routes: [/a]`; or the policy: `default: observe`.
+  if (Object.hasOwn(ITEM_EXAMPLES, parent)) {
+    const example = ITEM_EXAMPLES[parent];
+    return typeof path.at(-1) === 'number' ? `- ${example}` : example;
+  }
+  if (field === 'binding' && typeof input === 'string' && /^[a-z-]{1,24}$/i.test(input))
+    return `binding: {headers: [${input}]}`;
+  const example = MAPPING_EXAMPLES[field];
+  return example && `${field}: ${example}`;
+}
+
+function plural(count: number | bigint, noun: string): string {
+  return Number(count) === 1 ? noun : `${noun}s`;
+}

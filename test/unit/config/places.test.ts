@@ -1,0 +1,63 @@
+/** Tests that a problem is reported with the line and column where it is. */
+import { expect, it } from 'vitest';
+import { formatProblem } from '../../../src/config/config.ts';
+import { parseConfig } from '../../../src/config/parse.ts';
+import { placeProblems } from '../../../src/config/places.ts';
+import { SECRET } from '../../support/token.ts';
+
+const TEXT = `# a comment
+keys:
+  - {id: A, secretFile: /a}
+policies:
+  default:
+    mode: observer
+    bindings: null
+  "${SECRET}": &shared
+    mode: off
+  other: *shared
+  broken:
+    binding: {when: always}
+denied:
+  headers: {x.y: ""}
+routes:
+  - policy: none
+`;
+
+function placesOf(text: string, env = {}): string[] {
+  return placeProblems('c.yaml', text, parseConfig(text, env).problems).map(
+    ({ place = '', path }) => `${place} ${path}`,
+  );
+}
+
+it('a problem is placed at the value, at an unknown field, or at what a field is missing from', () => {
+  expect(placesOf(TEXT)).toEqual(
+    expect.arrayContaining([
+      'c.yaml:3:10 keys[0].id',
+      'c.yaml:6:11 policies.default.mode',
+      'c.yaml:7:5 policies.default.bindings',
+      'c.yaml:8:3 policies.[hidden: it looks like a secret]',
+      'c.yaml:12:5 policies.broken.binding.headers',
+      'c.yaml:12:21 policies.broken.binding.when',
+      'c.yaml:14:18 denied.headers.x.y',
+      'c.yaml:16:13 routes[0].policy',
+    ]),
+  );
+});
+
+it('a syntax error has its place only once', () => {
+  const [problem] = placeProblems('c.yaml', 'a:\n b: c: d', parseConfig('a:\n b: c: d', {}).problems);
+  expect(problem && formatProblem(problem)).toMatch(/^c\.yaml:2:5: not valid YAML: /);
+});
+
+it('a problem of a variable, or of a field that is nowhere, has no place', () => {
+  expect(placesOf('log: {level: info}', { LOG_LEVEL: 'loud', APPROOV_MOD: 'off' })).toEqual([
+    ' APPROOV_MOD',
+    ' log.level',
+    ' keys',
+  ]);
+});
+
+it('of very many problems only the first are placed', () => {
+  const text = Array.from({ length: 1000 }, (_, index) => `x${index}: 1`).join('\n');
+  expect(placesOf(text).filter((place) => place.startsWith('c.yaml'))).toHaveLength(50);
+});
