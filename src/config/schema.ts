@@ -95,7 +95,11 @@ const ROUTE = z.strictObject({
     .array(
       z
         .string()
-        .regex(/^(?!(any|all|\*)$)/i, { message: 'is not a method: omit methods to match all', abort: true })
+        // Not a pattern: Helm's schema validator (RE2) has no lookahead.
+        .refine((method) => !/^(any|all|\*)$/i.test(method), {
+          error: 'is not a method: omit methods to match all',
+          abort: true,
+        })
         .regex(/^[A-Z][A-Z0-9_-]*$/, 'must be a method in upper case, as clients send it'),
     )
     .min(1)
