@@ -43,7 +43,7 @@ export async function readTextFile(file: string): Promise<FileText> {
   };
 }
 
-/** The real path, if symbolic links lead to it; `undefined` otherwise, or if there is no file. */
+/** The real path, if the path is a symbolic link; otherwise, or if the file does not exist, `undefined`. */
 export async function linkTarget(file: string): Promise<string | undefined> {
   try {
     const target = await realpath(file);

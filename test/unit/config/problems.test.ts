@@ -530,7 +530,7 @@ describe('a misspelt variable', () => {
     'APPROOV_NODES',
     'LOG_LEVELS',
     'MODE',
-  ])('is told from a variable of another program: %s', (variable) => {
+  ])('is distinguished from a variable of another program: %s', (variable) => {
     expect(parseConfig('', { ...ENV, [variable]: 'x' }).problems).toEqual([]);
   });
 
