@@ -84,22 +84,27 @@ function trackOpenCall(
   call: ServerCall,
   { maxMetadataBytes, messageTimeout, otherCalls }: InterceptorOptions,
 ): ServerInterceptingCall {
+  let slot: number | undefined;
+  const clearTimeoutOnce = (): void => {
+    if (slot !== undefined) messageTimeout.clear(slot);
+    slot = undefined;
+  };
   return new ServerInterceptingCall(call, {
     start: (next) =>
       next({
         onReceiveMetadata(metadata, receive) {
           if (rejectByHeaders(call, metadata, maxMetadataBytes)) return;
           otherCalls.add(call);
-          messageTimeout.start(call);
+          slot = messageTimeout.start(call);
           receive(metadata);
         },
         onReceiveMessage(message, receive) {
-          messageTimeout.clear(call);
+          clearTimeoutOnce();
           receive(message);
         },
         onCancel() {
           otherCalls.delete(call);
-          messageTimeout.clear(call);
+          clearTimeoutOnce();
         },
       }),
   });
@@ -114,6 +119,8 @@ class TrackedCheckCall extends ServerInterceptingCall implements Listener {
   readonly #options: InterceptorOptions;
   #handler: Listener | undefined;
   #onEnded: (() => void) | undefined;
+  /** Of the message timeout; -1 while the call is not waiting for its message. */
+  #slot = -1;
   #isMessageComplete = false;
   #isAnswered = false;
 
@@ -133,13 +140,19 @@ class TrackedCheckCall extends ServerInterceptingCall implements Listener {
   onReceiveMetadata(metadata: Parameters<Listener['onReceiveMetadata']>[0]): void {
     this.#onEnded = this.#options.onStarted();
     if (rejectByHeaders(this.#call, metadata, this.#options.maxMetadataBytes)) return;
-    this.#options.messageTimeout.start(this.#call);
+    this.#slot = this.#options.messageTimeout.start(this.#call);
     this.#handler?.onReceiveMetadata(metadata);
+  }
+
+  #clearMessageTimeout(): void {
+    if (this.#slot < 0) return;
+    this.#options.messageTimeout.clear(this.#slot);
+    this.#slot = -1;
   }
 
   onReceiveMessage(message: unknown): void {
     this.#isMessageComplete = true;
-    this.#options.messageTimeout.clear(this.#call);
+    this.#clearMessageTimeout();
     this.#handler?.onReceiveMessage(message);
   }
 
@@ -150,7 +163,7 @@ class TrackedCheckCall extends ServerInterceptingCall implements Listener {
   /** grpc-js calls this at the end of every call, cancelled or not. */
   onCancel(): void {
     this.#onEnded?.();
-    if (!this.#isMessageComplete) this.#options.messageTimeout.clear(this.#call);
+    this.#clearMessageTimeout();
     if (!this.#isAnswered) this.#options.onAbandoned(this.#isPastDeadline() ? 'deadline' : 'cancelled');
     this.#handler?.onCancel();
   }

@@ -9,10 +9,11 @@ test('a call ends between 5 and 6 seconds after its headers, unless its message 
   const ended: string[] = [];
   const timeout = createMessageTimeout<string>((call) => void ended.push(call));
   timeout.start('incomplete');
-  timeout.start('complete');
+  const complete = timeout.start('complete');
   vi.advanceTimersByTime(1000);
-  timeout.start('later');
-  timeout.clear('complete');
+  timeout.clear(complete);
+  // In the slot of the call that is complete.
+  expect(timeout.start('later')).toBe(complete);
   vi.advanceTimersByTime(4999);
   expect(ended).toEqual([]);
   vi.advanceTimersByTime(1);
