@@ -8,7 +8,7 @@ import { stringify } from 'yaml';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
 import { collect, spawnCli } from '../support/process.ts';
 import { freshToken, SECRET } from '../support/token.ts';
-import { childrenOf, isAlive, readyWorkers } from '../support/workers.ts';
+import { isAlive, readyWorkers, spawnedWorkersOf } from '../support/workers.ts';
 
 const scratch = createScratch('worker-channel');
 beforeEach(() => {
@@ -35,9 +35,9 @@ async function startSuspended() {
   const config = stringify({ ...CONFIG, listen: { grpc: '127.0.0.1:0', admin: '127.0.0.1:0' } });
   const primary = spawnCli(['serve', '--config', scratch.write('config.yaml', config)]);
   const [worker = 0] = await vi.waitFor(() => {
-    const children = childrenOf(primary.pid);
-    expect(children).toHaveLength(1);
-    return children;
+    const workers = spawnedWorkersOf(primary.pid);
+    expect(workers).toHaveLength(1);
+    return workers;
   }, PATIENCE);
   process.kill(worker, 'SIGSTOP');
   onTestFinished(() => {
