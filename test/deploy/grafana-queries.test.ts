@@ -49,7 +49,11 @@ beforeAll(async () => {
   // As in the rules, but over seconds.
   writeFileSync(rulesFile, readFileSync(RULES, 'utf8').replaceAll('offset 5m', 'offset 5s'));
   prometheus = await startPrometheus(
-    { 'approov-ext-authz': [service.admin], envoy: [envoy.admin] },
+    {
+      'approov-ext-authz': { targets: [service.admin] },
+      // Only Envoy has the label, so the variable must match with and without it.
+      envoy: { targets: [envoy.admin], labels: { cluster: 'eu' } },
+    },
     rulesFile,
   );
   // A rate counts only what is added after the first scrape.
@@ -258,10 +262,11 @@ describe.skipIf(noPrometheus !== '')(`in a real Prometheus${noPrometheus}`, () =
     });
   });
 
-  test('the row “Envoy” shows only the instances selected, whatever job and namespace are', async () => {
+  test('the row “Envoy” shows only the instances and clusters selected, whatever job and namespace are', async () => {
     for (const title of ENVOY_PANELS) {
       const chosen = { job: 'approov-ext-authz', namespace: 'approov' };
       expect(await shown(panelOf(title), { ...chosen, instance: envoy.admin }), title).not.toEqual({});
+      expect(await shown(panelOf(title), { ...chosen, cluster: 'eu' }), title).not.toEqual({});
       expect(await shown(panelOf(title), { ...chosen, instance: service.admin }), title).toEqual({});
     }
   });

@@ -60,6 +60,12 @@ describe('rules.yaml', () => {
     expect(unknown).toEqual([]);
   });
 
+  test('keeps clusters and namespaces apart in every grouping', () => {
+    const groupings = rules.flatMap(({ expr }) => expr.match(/\b(by|on) \([^)]+\)/g) ?? []);
+    expect(groupings.length).toBeGreaterThan(50);
+    expect(groupings.filter((grouping) => !grouping.includes('(cluster, namespace, job'))).toEqual([]);
+  });
+
   test.each(alerts)('$alert has a severity and a description, and links to its runbook section', (rule) => {
     expect(['critical', 'warning', 'info']).toContain(rule.labels?.['severity']);
     expect(Object.keys(rule.annotations ?? {}).sort()).toEqual(['description', 'runbook_url', 'summary']);
@@ -158,7 +164,7 @@ describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${no
     writeFileSync(keylessConfig, KEYLESS_CONFIG);
     keyless = await startServe({}, ['--config', keylessConfig]);
     prometheus = await startPrometheus(
-      { 'approov-ext-authz': [service.admin, keyless.admin], envoy: [envoy.admin] },
+      { 'approov-ext-authz': { targets: [service.admin, keyless.admin] }, envoy: { targets: [envoy.admin] } },
       RULES,
     );
   });

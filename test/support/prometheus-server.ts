@@ -26,14 +26,16 @@ export interface RunningPrometheus {
   stop(): Promise<void>;
 }
 
-/** Starts Prometheus with prometheus.yaml, but with local targets by job, other rules, and intervals of a second. */
-export async function startPrometheus(
-  targets: Readonly<Record<string, readonly string[]>>,
-  rulesFile: string,
-): Promise<RunningPrometheus> {
+/** The targets of a job, by its name. */
+export type Jobs = Readonly<
+  Record<string, { readonly targets: readonly string[]; readonly labels?: Readonly<Record<string, string>> }>
+>;
+
+/** Starts Prometheus with prometheus.yaml, but with local targets, other rules, and intervals of a second. */
+export async function startPrometheus(jobs: Jobs, rulesFile: string): Promise<RunningPrometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'prometheus-'));
   const configFile = join(folder, 'prometheus.yaml');
-  writeFileSync(configFile, stringify(relocatedConfig(targets, rulesFile)));
+  writeFileSync(configFile, stringify(relocatedConfig(jobs, rulesFile)));
   const prometheus = startTool('prometheus', [
     `--config.file=${configFile}`,
     `--storage.tsdb.path=${join(folder, 'storage')}`,
@@ -76,7 +78,7 @@ export async function startPrometheus(
   };
 }
 
-function relocatedConfig(targets: Readonly<Record<string, readonly string[]>>, rulesFile: string): unknown {
+function relocatedConfig(jobs: Jobs, rulesFile: string): unknown {
   const sample = parse(readFileSync(`${PROMETHEUS_FOLDER}prometheus.yaml`, 'utf8')) as {
     scrape_configs: { job_name: string; dns_sd_configs?: unknown; static_configs?: unknown }[];
   };
@@ -86,7 +88,7 @@ function relocatedConfig(targets: Readonly<Record<string, readonly string[]>>, r
     rule_files: [rulesFile],
     scrape_configs: sample.scrape_configs.map(({ dns_sd_configs, static_configs, ...job }) => ({
       ...job,
-      static_configs: [{ targets: targets[job.job_name] }],
+      static_configs: [jobs[job.job_name]],
     })),
   };
 }
