@@ -236,6 +236,16 @@ describe.skipIf(noPrometheus !== '')(`in a real Prometheus${noPrometheus}`, () =
     expect(titles.filter((title) => !(title in expected))).toEqual(ENVOY_PANELS);
   });
 
+  test('the query of docs/metrics.md gives the same shares as the dashboard', async () => {
+    const page = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
+    const [, expr = ''] = /```promql\n(.*?)```/s.exec(page) ?? [];
+    const shares = (await prometheus.query(expr)).map(({ metric, value }) => [
+      metric['policy'],
+      Number(value[1]),
+    ]);
+    expect(Object.fromEntries(shares)).toEqual({ trial: close(3 / 4), search: close(1 / 2) });
+  });
+
   test('the row “Envoy” shows what Envoy got from the service, and what it did not get', async () => {
     const ok = `${envoy.admin}: ok`;
     const denied = `${envoy.admin}: denied`;

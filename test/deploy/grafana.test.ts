@@ -146,6 +146,21 @@ describe('dashboard.json', () => {
     expect([...new Set(linked)].sort()).toEqual(alerts.sort());
   });
 
+  test('has the panels that the runbook names', () => {
+    const runbook = readFileSync(join(DOCS, 'runbook.md'), 'utf8');
+    const named = [...runbook.matchAll(/\b[Dd]ashboard(?:'s|,)\s“([^”]+)”/g)].map(([, title]) => title);
+    expect(named.length).toBeGreaterThan(5);
+    const titles = charts.map(({ title }) => title);
+    expect(named.filter((title) => !titles.includes(String(title)))).toEqual([]);
+  });
+
+  test('has the rows that docs/metrics.md explains', () => {
+    const [, section = ''] = readFileSync(join(DOCS, 'metrics.md'), 'utf8').split('\n## Dashboard\n');
+    const explained = [...section.matchAll(/^\| ([A-Z][^|]*) \| [A-Z]/gm)].map(([, title]) => title);
+    const rows = dashboard.panels.filter(({ type }) => type === 'row');
+    expect(explained).toEqual(rows.map(({ title }) => title));
+  });
+
   test('links to pages of docs/', () => {
     const urls = [...dashboard.links, ...charts.flatMap(({ links = [] }) => links)].map(({ url }) => url);
     for (const url of urls) {
@@ -153,6 +168,12 @@ describe('dashboard.json', () => {
       expect(readFileSync(join(DOCS, page ?? url), 'utf8')).toMatch(/^# /);
     }
     expect(dashboard.links.map(({ title }) => title)).toEqual(['Runbook', 'Reasons', 'Metrics']);
+  });
+
+  test('has the base URL of its links that the runbook replaces', () => {
+    const docs = variables.find(({ name }) => name === 'docs');
+    expect(docs).toMatchObject({ type: 'constant', hide: 2, skipUrlSync: true });
+    expect(readFileSync(join(DOCS, 'runbook.md'), 'utf8')).toContain(`'s|${docs?.query}|https://`);
   });
 
   test('uses the selected data source in every panel', () => {

@@ -75,6 +75,7 @@ export interface Panel {
 export interface Variable {
   readonly name: string;
   readonly type: string;
+  readonly query: unknown;
   readonly definition?: string;
   readonly regex?: string;
 }
