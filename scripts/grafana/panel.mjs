@@ -41,15 +41,15 @@ export function heightOf({ kind, queries }) {
  * @param {GridPos} gridPos
  */
 export function panel(sketch, id, gridPos) {
-  const { kind, title, description, unit, queries, pages = [], alerts = [] } = sketch;
+  const { kind, title, description, queries, pages = [], alerts = [] } = sketch;
   const frame = { id, type: kind, title, description, gridPos };
-  if (kind === 'alertlist') return { ...frame, options: optionsOf(kind, unit) };
+  if (kind === 'alertlist') return { ...frame, options: optionsOf(sketch) };
   return {
     ...frame,
     datasource: DATASOURCE,
     links: [...pages.map(linkToPage), ...alerts.map(linkToAlert)],
     fieldConfig: fieldConfigOf(sketch),
-    options: optionsOf(kind, unit),
+    options: optionsOf(sketch),
     ...(kind === 'table' ? { transformations: [withoutTime()] } : {}),
     targets: queries.map(({ expr, legend }, index) => ({
       refId: String.fromCharCode('A'.charCodeAt(0) + index),
@@ -103,11 +103,8 @@ function lines(isStacked, hasThresholds) {
   };
 }
 
-/**
- * @param {Kind} kind
- * @param {string | undefined} unit
- */
-function optionsOf(kind, unit) {
+/** @param {PanelSketch} sketch */
+function optionsOf({ kind, unit, queries }) {
   switch (kind) {
     case 'timeseries':
       return {
@@ -121,7 +118,8 @@ function optionsOf(kind, unit) {
         justifyMode: 'auto',
         orientation: 'auto',
         reduceOptions: { calcs: ['lastNotNull'], fields: '', values: false },
-        textMode: 'auto',
+        // In mode auto, a single number has no name: which policy, or which key?
+        textMode: queries.some(({ legend }) => legend !== undefined) ? 'value_and_name' : 'value',
         wideLayout: true,
       };
     case 'heatmap':

@@ -133,6 +133,18 @@ describe('dashboard.json', () => {
     expect(silent.map(({ title }) => title)).toEqual([]);
   });
 
+  test('names the policy, key or source next to each number, even if there is only one', () => {
+    const named = charts.filter(
+      ({ type, targets: all = [] }) => type === 'stat' && all[0]?.legendFormat !== '__auto',
+    );
+    expect(named.map(({ title, options }) => [title, options?.['textMode']])).toEqual([
+      ['Would be refused if enforced now', 'value_and_name'],
+      ['Would be refused per second', 'value_and_name'],
+      ['Time since last use', 'value_and_name'],
+      ['Time since the last successful load', 'value_and_name'],
+    ]);
+  });
+
   test('links each alert to its section of the runbook from a panel', () => {
     const linked = charts.flatMap(({ links = [] }) =>
       links.flatMap(({ title, url }) => {
@@ -148,8 +160,11 @@ describe('dashboard.json', () => {
 
   test('has the panels that the runbook names', () => {
     const runbook = readFileSync(join(DOCS, 'runbook.md'), 'utf8');
-    const named = [...runbook.matchAll(/\b[Dd]ashboard(?:'s|,)\s“([^”]+)”/g)].map(([, title]) => title);
-    expect(named.length).toBeGreaterThan(5);
+    const paragraphs = runbook
+      .split('\n\n')
+      .filter((text) => /^\*\*Diagnosis\.\*\* (The d|D)ashboard/.test(text));
+    const named = paragraphs.flatMap((text) => [...text.matchAll(/“([^”]+)”/g)].map(([, title]) => title));
+    expect(named.length).toBeGreaterThan(10);
     const titles = charts.map(({ title }) => title);
     expect(named.filter((title) => !titles.includes(String(title)))).toEqual([]);
   });

@@ -65,6 +65,7 @@ export interface Panel {
   readonly datasource?: { readonly type: string; readonly uid: string };
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
   readonly links?: readonly Link[];
+  readonly options?: Readonly<Record<string, unknown>>;
   readonly fieldConfig?: { readonly defaults: { readonly noValue?: string } };
   readonly targets?: readonly Target[];
   /** Of a row. */
