@@ -77,6 +77,8 @@ function fieldConfigOf({ kind, unit, isStacked = false, colors = {}, limits, noV
       // A graph of small values would otherwise not start at 0.
       ...(kind === 'timeseries' && unit !== 's' ? { min: 0 } : {}),
       ...(noValue === undefined ? {} : { noValue }),
+      // increase() extrapolates, so a count is seldom whole.
+      ...(kind === 'stat' && unit === 'short' ? { decimals: 0 } : {}),
       custom: kind === 'timeseries' ? lines(isStacked, limits !== undefined) : {},
       thresholds: { mode: 'absolute', steps },
     },

@@ -68,7 +68,7 @@ export const ROWS_OF_OUTCOME = [
         kind: 'stat',
         title: 'Would be refused if enforced now',
         description:
-          'One number for each policy in mode observe or limit: of the requests that it checked in the last 5 minutes, the share with verdict unverified. These are the requests that the same policy refuses in mode enforce. Skipped checks do not count. Policies that already enforce, or are off, are not listed.',
+          'One number for each policy in mode observe or limit: of the requests that it checked in the last 5 minutes, the share with verdict unverified, which mode enforce denies. Skipped checks do not count. Policies that already enforce, or are off, are not listed.',
         unit: 'percentunit',
         width: 8,
         limits: { warn: 0.02, alarm: 0.1 },
@@ -91,7 +91,7 @@ export const ROWS_OF_OUTCOME = [
         kind: 'alertlist',
         title: 'Alerts',
         description:
-          'Firing and pending alerts whose name contains “Approov”, from every data source whose alert rules Grafana may read. The variables above do not filter this list. The details of an alert link to its section of the runbook.',
+          'Firing and pending alerts whose name contains “Approov”, from every data source whose alert rules Grafana may read. The variables above do not filter this list. The details of an alert have a link to the runbook, if its rule was loaded with a base URL.',
         width: 10,
         queries: [],
       },
