@@ -27,6 +27,7 @@ const SLOWEST = [
   'process/hostile-peers',
   'process/cli-streams',
   'deploy/prometheus',
+  'deploy/grafana-queries',
   'process/reload',
 ];
 
