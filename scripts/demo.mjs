@@ -16,7 +16,7 @@ import {
   titleLine,
 } from './demo/screen.mjs';
 import { DEFAULT_PORT, DemoError, startStack } from './demo/stack.mjs';
-import { CHAPTERS, editRow, FIRST_MODE } from './demo/story.mjs';
+import { CHAPTERS, editRow, FIRST_MODE, NEXT } from './demo/story.mjs';
 import { changeMode, outcomeOf, readChecks } from './demo/traffic.mjs';
 import { EnvoyError } from './envoy.mjs';
 
@@ -38,7 +38,7 @@ async function runChapters(stack) {
   const result = { answers: 0, unexpected: /** @type {string[]} */ ([]) };
   /** @type {(row: Parameters<typeof isExpected>[0], outcome: import('./demo/screen.mjs').Outcome, how: string[]) => void} */
   const report = (row, outcome, how) => {
-    print(...resultLines(row, outcome, paint), ...how.map((line) => paint('cyan', line)));
+    print(...resultLines(row, outcome, paint), ...how.map((line) => paint('dim', line)));
     result.answers++;
     if (!isExpected(row, outcome)) result.unexpected.push(row.words);
   };
@@ -63,20 +63,10 @@ async function runChapters(stack) {
 async function printEvidence(stack) {
   const line = stack.service.logLines.find((text) => text.includes('"invalid_token_signature"'));
   print('', `${paint('bold', 'LOG')} says why the token of the tampered app was denied`);
-  print(...(line === undefined ? ['    (no line)'] : logLines(line)));
+  print(...(line === undefined ? ['    (no line)'] : logLines(line, paint)));
   print('', `${paint('bold', 'METRICS')} count every check: approov_checks_total`);
   print(...tableLines([['mode', 'action', 'reason', 'checks'], ...(await readChecks(stack))], paint));
 }
-
-const NEXT = [
-  '',
-  'Next: keep it running, to paste the curl lines',
-  '    npm run demo -- --keep',
-  'make a secret to try with (README.md shows how to save that of your account)',
-  '    (umask 077; openssl rand -base64 48 >secret.txt)',
-  'run the service with it; Ctrl-C ends it',
-  '    APPROOV_BASE64_SECRET_FILE=secret.txt APPROOV_MODE=observe node dist/cli.js',
-];
 
 /** @param {Stack} stack */
 async function keepRunning({ service, envoy, folder }) {
@@ -136,8 +126,10 @@ async function main() {
       paint('red', `${unexpected.length} of ${answers} answers not as expected: ${unexpected.join('; ')}`),
     );
   if (keep) await keepRunning(stack);
-  if (unexpected.length === 0) print(...NEXT);
-  return unexpected.length === 0 ? 0 : 1;
+  if (unexpected.length > 0) return 1;
+  print('', paint('bold', 'NEXT'));
+  for (const [words, command] of NEXT) print(`  ${words}`, `    ${paint('cyan', command)}`);
+  return 0;
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));

@@ -88,9 +88,9 @@ export function curlLines({ method, path = '/orders', headers = [] }, { port, fo
   );
 }
 
-/** @param {string} word has no single quote. */
+/** @param {string} word */
 function quote(word) {
-  return /^[\w@%:/.,-]+$/.test(word) ? word : `'${word}'`;
+  return /^[\w@%:/.,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /**
@@ -115,14 +115,18 @@ export function wrap(parts, separator, width) {
 /**
  * A line of the service's log, unchanged but for the line breaks.
  * @param {string} line JSON
+ * @param {Paint} paint
  * @returns {string[]}
  */
-export function logLines(line) {
+export function logLines(line, paint) {
   const members = Object.entries(JSON.parse(line)).map(
     ([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`,
   );
   const parts = members.map((member, index) => (index < members.length - 1 ? `${member},` : `${member}}`));
-  return wrap(parts, '', COLUMNS - 5).map((text, index) => `    ${index === 0 ? '{' : ' '}${text}`);
+  return wrap(parts, '', COLUMNS - 5).map((text, index) => {
+    const painted = text.replace(/"reason":"\w+"/, (reason) => paint('red', reason));
+    return `    ${index === 0 ? '{' : ' '}${painted}`;
+  });
 }
 
 /**

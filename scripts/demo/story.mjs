@@ -136,3 +136,19 @@ export function editRow(edit, before) {
     how: `mode: ${before} -> ${edit}`,
   };
 }
+
+/**
+ * What to do after the demo, with a command for bash and zsh.
+ * @type {readonly (readonly [words: string, command: string])[]}
+ */
+export const NEXT = [
+  ['Keep it running, to paste the curl commands:', 'npm run demo -- --keep'],
+  [
+    "Make a secret to try with (README.md: how to save your account's):",
+    '(umask 077; openssl rand -base64 48 >secret.txt)',
+  ],
+  [
+    'Run the service with it; Ctrl-C ends it:',
+    'APPROOV_BASE64_SECRET_FILE=secret.txt APPROOV_MODE=observe node dist/cli.js',
+  ],
+];
