@@ -62,7 +62,7 @@ async function runChapters(stack) {
 /** @param {Stack} stack */
 async function printEvidence(stack) {
   const line = stack.service.logLines.find((text) => text.includes('"invalid_token_signature"'));
-  print('', `${paint('bold', 'LOG')} says why the token of the tampered app was denied`);
+  print('', `${paint('bold', 'LOG')} says why the token of the tampered app was denied (docs/reasons.md)`);
   print(...(line === undefined ? ['    (no line)'] : logLines(line, paint)));
   print('', `${paint('bold', 'METRICS')} count every check: approov_checks_total`);
   print(...tableLines([['mode', 'action', 'reason', 'checks'], ...(await readChecks(stack))], paint));

@@ -32,7 +32,9 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 /** The answers come faster than anyone can read, so each line waits for the reader of the one before. */
 const PACE = [
   { pattern: /^ {2}✓/, seconds: 0.5 },
-  { pattern: /^([A-Z]{3}|All)/, seconds: 1 },
+  // After the log line and the table.
+  { pattern: /^(METRICS|All)/, seconds: 3 },
+  { pattern: /^[A-Z]{3}/, seconds: 1 },
 ];
 /** Longer waits are cut to this. */
 const MAX_WAIT_SECONDS = 1.5;

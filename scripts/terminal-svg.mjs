@@ -17,20 +17,46 @@ const CLASSES = new Map([
   ['36', 'cyan'],
 ]);
 
-const STYLE = `
-svg { --paper: #ffffff; --ink: #1f2328; --edge: #d1d9e0; --dim: #59636e; --red: #cf222e; --green: #1a7f37; --yellow: #8a5c00; --cyan: #0969da; }
-@media (prefers-color-scheme: dark) {
-  svg { --paper: #0d1117; --ink: #e6edf3; --edge: #3d444d; --dim: #9198a1; --red: #ff7b72; --green: #3fb950; --yellow: #d29922; --cyan: #79c0ff; }
+const PALETTES = {
+  light: {
+    paper: '#ffffff',
+    edge: '#d1d9e0',
+    text: '#1f2328',
+    dim: '#59636e',
+    red: '#cf222e',
+    green: '#1a7f37',
+    yellow: '#8a5c00',
+    cyan: '#0969da',
+  },
+  dark: {
+    paper: '#0d1117',
+    edge: '#3d444d',
+    text: '#e6edf3',
+    dim: '#9198a1',
+    red: '#ff7b72',
+    green: '#3fb950',
+    yellow: '#d29922',
+    cyan: '#79c0ff',
+  },
+};
+
+/** @param {keyof typeof PALETTES} name */
+function colours(name) {
+  const { paper, edge, text, ...rest } = PALETTES[name];
+  const fills = Object.entries(rest).map(([style, colour]) => `.${style} { fill: ${colour}; }`);
+  return [
+    `.paper { fill: ${paper}; }`,
+    `.edge { stroke: ${edge}; }`,
+    `text { fill: ${text}; }`,
+    ...fills,
+  ].join(' ');
 }
-.paper { fill: var(--paper); }
-.edge { stroke: var(--edge); }
-text { font: ${FONT_SIZE}px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace; fill: var(--ink); }
+
+const STYLE = `
+text { font: ${FONT_SIZE}px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace; }
 .bold { font-weight: bold; }
-.dim { fill: var(--dim); }
-.red { fill: var(--red); }
-.green { fill: var(--green); }
-.yellow { fill: var(--yellow); }
-.cyan { fill: var(--cyan); }`;
+${colours('light')}
+@media (prefers-color-scheme: dark) { ${colours('dark')} }`;
 
 /** @typedef {{ text: string, seconds: number }} TimedLine a line with its SGR codes, and when it appears */
 
