@@ -149,8 +149,23 @@ async function startService(env, configFile) {
 async function writeHeaderFiles(env, configFile, folder) {
   await Promise.all(
     Object.entries(TOKENS).map(async ([name, args]) => {
-      const { stdout } = await run(process.execPath, [CLI, 'mint', '--config', configFile, ...args], { env });
-      writeFileSync(join(folder, name), `approov-token: ${stdout.trim()}\n`, { mode: 0o600 });
+      const token = await mint(env, ['--config', configFile, ...args]);
+      writeFileSync(join(folder, name), `approov-token: ${token}\n`, { mode: 0o600 });
     }),
   );
+}
+
+/**
+ * @param {NodeJS.ProcessEnv} env
+ * @param {readonly string[]} args
+ * @returns {Promise<string>}
+ */
+async function mint(env, args) {
+  try {
+    const { stdout } = await run(process.execPath, [CLI, 'mint', ...args], { env });
+    return stdout.trim();
+  } catch (error) {
+    const { stderr } = /** @type {Error & { stderr?: string }} */ (error);
+    throw new DemoError(`cannot mint a token: ${stderr?.split('\n')[0]}`);
+  }
 }
