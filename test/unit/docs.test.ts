@@ -188,6 +188,18 @@ test('docs/README.md links to every page of docs/', () => {
   expect(pages.filter((page) => !linked.includes(page))).toEqual([]);
 });
 
+test('docs/runbook.md leads from its first line to docs/troubleshooting.md', () => {
+  const [, firstLine] = read('docs/runbook.md').split('\n\n');
+  expect(firstLine).toContain('](troubleshooting.md)');
+});
+
+test('docs/troubleshooting.md says what to do about every reason of an unverified request', () => {
+  const page = read('docs/troubleshooting.md');
+  const reasons = Object.entries(REASONS).filter(([, { verdict }]) => verdict === 'unverified');
+  expect(reasons.length).toBeGreaterThan(10);
+  expect(reasons.map(([reason]) => reason).filter((reason) => !page.includes(`\`${reason}\``))).toEqual([]);
+});
+
 test.each(['README.md', 'CONTRIBUTING.md', 'docs/architecture.md'])(
   'the paths that %s mentions exist',
   (page) => {
