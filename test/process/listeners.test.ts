@@ -12,6 +12,7 @@ import { type Certificate, createCa, issueCertificate } from '../support/certifi
 import { createScratch } from '../support/checked-service.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
 import { type Finished, type RunningService, runCli, startServe } from '../support/process.ts';
+import { PREFACE, SETTINGS } from '../support/raw-http2.ts';
 import { freshToken, OTHER_SECRET, SECRET } from '../support/token.ts';
 
 const scratch = createScratch('listeners');
@@ -182,6 +183,8 @@ describe('a renewed certificate', () => {
         return metadataOf(answer)['approov_reason'];
       };
       const idle = await openTls(grpc);
+      // Without these it would be closed after 5 s.
+      idle.write(Buffer.concat([PREFACE, SETTINGS]));
       expect(await ask()).toBe('ok');
       renew();
       await vi.waitFor(async () => expect(await servedName(grpc)).toBe('second'), PATIENCE);
