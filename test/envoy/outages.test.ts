@@ -111,7 +111,7 @@ test('a check of a service that hangs ends with the timeout', async () => {
 
 /** Health checks and outlier detection act only a second later: the first checks after a fault rely on retries. */
 function retriesAlone(sample: Sample): void {
-  setTimeouts(sample, { check: 20, oneTry: 1 });
+  setTimeouts(sample, { check: 20, oneTry: 3 });
   sample.document.deleteIn(['static_resources', 'clusters', 0, 'health_checks']);
   sample.document.deleteIn(['static_resources', 'clusters', 0, 'outlier_detection']);
 }

@@ -36,7 +36,7 @@ const MEMORY_BOUND = 128 * MIB;
 /** RFC 9113 §7. */
 const REFUSED_STREAM = 7;
 const CANCEL = 8;
-const PATIENCE = { timeout: 20_000, interval: 20 };
+const PATIENCE = { timeout: 60_000, interval: 20 };
 
 const folder = mkdtempSync(join(tmpdir(), 'back-pressure-'));
 let service: RunningService;

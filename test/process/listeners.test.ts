@@ -25,7 +25,7 @@ const envoy = issueCertificate(scratch.folder, 'envoy', ca);
 const stranger = issueCertificate(scratch.folder, 'stranger', otherCa);
 afterAll(() => scratch.remove());
 
-const PATIENCE = { timeout: 20_000, interval: 50 };
+const PATIENCE = { timeout: 60_000, interval: 50 };
 const ENV = { APPROOV_BASE64_SECRET: SECRET };
 const HAS_IPV6 = Object.values(networkInterfaces()).some((list) =>
   list?.some(({ address }) => address === '::1'),

@@ -9,7 +9,7 @@ import { createCheckClient, type RequestJson, requestWith } from '../support/grp
 import { type RunningService, startPretty, startServe } from '../support/process.ts';
 import { freshToken, mintToken, OTHER_SECRET, SECRET } from '../support/token.ts';
 
-const PATIENCE = { timeout: 20_000, interval: 20 };
+const PATIENCE = { timeout: 60_000, interval: 20 };
 
 const fingerprint = (secret: string): string =>
   createHash('sha256').update(Buffer.from(secret, 'base64')).digest('hex').slice(0, 12);

@@ -16,7 +16,7 @@ import { freshToken, SECRET } from '../support/token.ts';
 const folder = mkdtempSync(join(tmpdir(), 'service-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const PATIENCE = { timeout: 20_000, interval: 20 };
+const PATIENCE = { timeout: 60_000, interval: 20 };
 /** Longer than any test: a service that waits for it fails the test. */
 const LONG = 3600;
 

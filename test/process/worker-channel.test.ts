@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterAll(() => scratch.remove());
 
-const PATIENCE = { timeout: 25_000, interval: 20 };
+const PATIENCE = { timeout: 60_000, interval: 20 };
 const CONFIG = {
   keys: [{ id: 'current', secretFile: scratch.path('secret') }],
   workers: 3,
