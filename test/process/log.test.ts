@@ -9,6 +9,8 @@ import { createCheckClient, type RequestJson, requestWith } from '../support/grp
 import { type RunningService, startPretty, startServe } from '../support/process.ts';
 import { freshToken, mintToken, OTHER_SECRET, SECRET } from '../support/token.ts';
 
+const PATIENCE = { timeout: 60_000, interval: 20 };
+
 const fingerprint = (secret: string): string =>
   createHash('sha256').update(Buffer.from(secret, 'base64')).digest('hex').slice(0, 12);
 
@@ -54,7 +56,7 @@ test('a check line has its level, time, SDK status, trace id and how long the to
     const checks = running.logLines().filter(({ reason }) => reason !== undefined);
     expect(checks).toHaveLength(3);
     return checks;
-  });
+  }, PATIENCE);
   expect(lines).toMatchObject([
     { level: 'info', reason: 'token_expired', approov_trace_id: 'T-1' },
     { level: 'info', reason: 'token_not_yet_valid' },
@@ -115,7 +117,7 @@ log: {checks: all}`,
         ],
       },
     ]);
-  });
+  }, PATIENCE);
 });
 
 describe('a log for people', () => {
@@ -130,7 +132,7 @@ describe('a log for people', () => {
     const client = createCheckClient(running.grpc);
     await client.check(requestWith({ 'user-agent': NASTY }));
     client.close();
-    await vi.waitFor(() => expect(running.output()).toContain('missing_approov_token'));
+    await vi.waitFor(() => expect(running.output()).toContain('missing_approov_token'), PATIENCE);
     await running.kill();
     const line =
       running
