@@ -24,7 +24,7 @@ export function layOutStatus(status: Status, options: LayoutOptions): readonly s
     ...stateRows(status, options).flatMap((row) => layOutState(row, paint)),
     '',
     title('Policies'),
-    ...policyRows(policies, paint),
+    ...policyRows(policies),
     ...(status.default_policy === null ? [] : [`  default policy: ${status.default_policy}`]),
     '',
     title('Keys'),
@@ -65,7 +65,7 @@ function stateRows(status: Status, { admin, nowSeconds }: LayoutOptions): readon
       : { name: 'keys', text: `${loaded}, not loaded: ${missing.join(', ')}`, style: 'red' },
     failing.length === 0
       ? { name: 'sources', text: 'ok' }
-      : { name: 'sources', text: `last good state in use: ${failing.join(', ')}`, style: 'red' },
+      : { name: 'sources', text: `failing: ${failing.join(', ')}`, style: 'red' },
     ...workerRows(Object.values(workers), restarts),
     ...(listener === null
       ? [{ name: 'gRPC', text: 'not shown: /config answers loopback clients only' }]
@@ -103,7 +103,7 @@ function certificateRows(
   return [{ name, text, style: left < EXPIRES_SOON_SECONDS ? 'yellow' : undefined }];
 }
 
-function policyRows(policies: readonly PolicyStatus[], paint: Paint): readonly string[] {
+function policyRows(policies: readonly PolicyStatus[]): readonly string[] {
   return formatTable(
     ['policy', 'mode', '>checks', '>verified', '>unverified'],
     policies.map(({ name, mode, verified, unverified, skipped }) => {
@@ -111,7 +111,6 @@ function policyRows(policies: readonly PolicyStatus[], paint: Paint): readonly s
       const shares = [verified, unverified].map((count) => formatShare(count, total));
       return [name, mode, formatCount(total), ...shares];
     }),
-    paint,
   );
 }
 
@@ -126,7 +125,6 @@ function keyRows(keys: readonly KeyStatus[], { nowSeconds, paint }: LayoutOption
         ...others.map((other) => ['', other, '', '']),
       ];
     }),
-    paint,
   );
 }
 
@@ -150,7 +148,6 @@ function checkRows(checks: ChecksStatus, paint: Paint): readonly string[] {
         row('skipped', skipped),
         ...Object.entries(actions).map(([action, count]) => row(`action ${action}`, count)),
       ],
-      paint,
     ),
   ];
 }
@@ -168,7 +165,6 @@ function reloadRows(
         formatCount(successes),
         formatCount(failures),
       ]),
-      paint,
     ),
     ...reloads.flatMap(({ source, problems }) =>
       problems.flatMap((problem) =>

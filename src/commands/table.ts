@@ -1,6 +1,5 @@
 /** Formats tables for a terminal. */
 import { stripVTControlCharacters } from 'node:util';
-import type { Paint } from './terminal.ts';
 
 /**
  * Columns as wide as their widest cell, two spaces apart, indented by two.
@@ -9,10 +8,9 @@ import type { Paint } from './terminal.ts';
 export function formatTable(
   headings: readonly string[],
   rows: readonly (readonly string[])[],
-  paint: Paint,
 ): readonly string[] {
   const names = headings.map((heading) => heading.replace(/^>/, ''));
-  const all = [names.map((name) => paint('dim', name)), ...rows];
+  const all = [names, ...rows];
   const widths = names.map((_, column) => Math.max(...all.map((row) => widthOf(row[column]))));
   return all.map((row) =>
     row

@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 import type { Io } from './command.ts';
 
-export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red';
+export type Style = 'bold' | 'green' | 'yellow' | 'red';
 
 /** Text in a style, or as it is where colours are not shown. */
 export type Paint = (style: Style, text: string) => string;

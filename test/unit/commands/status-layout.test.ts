@@ -120,7 +120,7 @@ describe('the state of a service', () => {
       '  ready        no',
       '  process      draining',
       '  keys         2 loaded, not loaded: away',
-      '  sources      last good state in use: config, keys',
+      '  sources      failing: config, keys',
       '  gRPC         0.0.0.0:9001',
       '  admin        127.0.0.1:9002',
     ]);
