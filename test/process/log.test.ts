@@ -84,8 +84,8 @@ test('the start-up line has version, addresses, file, policies with modes and ke
   });
 });
 
-test('a reload line says which modes, settings and keys changed', async () => {
-  const running = await start('policies: {default: {mode: observe}}');
+test('a reload line says which modes, settings and keys changed, and a line of level debug which files', async () => {
+  const running = await start('policies: {default: {mode: observe}}\nlog: {level: debug}');
   write('next', OTHER_SECRET);
   write('current', OTHER_SECRET);
   write(
@@ -104,6 +104,7 @@ log: {checks: all}`,
           'policy default: observe -> enforce',
           'policy default: clockToleranceSeconds changed',
           'policy open: added, off',
+          'log.level: debug -> info',
           'log.checks: failures -> all',
         ],
       },
@@ -116,6 +117,14 @@ log: {checks: all}`,
       },
     ]);
   });
+  expect(running.logLines()).toContainEqual(
+    expect.objectContaining({
+      level: 'debug',
+      msg: 'poll found changed files',
+      files: [at('config.yaml'), at('current')],
+      sources: ['config', 'keys'],
+    }),
+  );
 });
 
 describe('a log for people', () => {
