@@ -61,6 +61,12 @@ export function createLog(options: LogOptions) {
   let hiddenHeaders: ReadonlySet<string> = new Set();
   let configuredTable: PolicyTable | undefined;
 
+  /** Not limited in number: the level asks for every check. */
+  function logSteps(record: CheckRecord): void {
+    const steps = describeSteps(record, configuredTable);
+    logger.debug({ ...checkFields(record, hiddenHeaders), ...steps }, 'check steps');
+  }
+
   return {
     // Looked up on each call: pino replaces these methods when the level changes.
     debug: (fields: object, message: string) => logger.debug(fields, message),
@@ -94,10 +100,7 @@ export function createLog(options: LogOptions) {
     /** Writes the line of a check, if `log.checks` and the level ask for one, and at level debug one with its steps. */
     checkDone(record: CheckRecord): void {
       const { decision } = record;
-      if (isDebug) {
-        const steps = describeSteps(record, configuredTable);
-        logger.debug({ ...checkFields(record, hiddenHeaders), ...steps }, 'check steps');
-      }
+      if (isDebug) logSteps(record);
       const isFailure = decision.verdict === 'unverified';
       if (checks === 'none' || (checks === 'failures' && !isFailure)) return;
       const level = levelOf(decision.reason);
