@@ -7,6 +7,7 @@ import { type Command, EXIT } from './command.ts';
 import { connectOptions, dialAddress, getPage, readListen } from './running-service.ts';
 
 const TIMEOUT_MS = 2000;
+const NO_RESPONSE = `no response within ${TIMEOUT_MS} ms`;
 
 export const healthcheck: Command = {
   help: [],
@@ -37,8 +38,8 @@ export const healthcheck: Command = {
 type ServingStatus = 'SERVING' | 'NOT_SERVING';
 
 function describe(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return code ?? message;
+  const { code, message, name } = error as NodeJS.ErrnoException;
+  return name === 'AbortError' ? NO_RESPONSE : (code ?? message);
 }
 
 async function queryReadyz(address: ListenAddress): Promise<ServingStatus> {
@@ -65,10 +66,7 @@ function queryHealth(address: ListenAddress, isTls: boolean): Promise<ServingSta
             connectTls({ ...target, ALPNProtocols: ['h2'], rejectUnauthorized: false })
           : connectSocket(target),
     });
-    const timer = setTimeout(
-      () => session.destroy(new Error(`no response within ${TIMEOUT_MS} ms`)),
-      TIMEOUT_MS,
-    );
+    const timer = setTimeout(() => session.destroy(new Error(NO_RESPONSE)), TIMEOUT_MS);
     const end = (settle: () => void): void => {
       clearTimeout(timer);
       session.close();

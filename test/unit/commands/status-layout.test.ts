@@ -1,4 +1,5 @@
 /** Tests how `status` lays out what it found. */
+import { readFileSync } from 'node:fs';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { Status } from '../../../src/commands/status-facts.ts';
@@ -220,4 +221,38 @@ test('colours mark what needs attention, and take no room', () => {
   expect(lines).toContain('  ready        \u001b[31mno\u001b[39m');
   expect(lines.map(stripVTControlCharacters)).toEqual(layOut(LONGEST));
   expect(layOut().join('')).not.toContain('\u001b');
+});
+
+test('the example in docs/commands.md is what status prints', () => {
+  const page = readFileSync(new URL('../../../docs/commands.md', import.meta.url), 'utf8');
+  const [, example] = /approov-ext-authz status\n(approov-ext-authz .*?)```/s.exec(page) ?? [];
+  const current = { id: 'current', fingerprint: '0304b17bc894', verifications: 11_802, last_used_at: ago(3) };
+  const next = { id: 'next', fingerprint: '538f92ff6841', verifications: 0, last_used_at: null };
+  const lines = layOut({
+    version: '0.1.0',
+    node: '24.14.0',
+    policies: [
+      { name: 'default', mode: 'observe', verified: 11_704, unverified: 300, skipped: 0 },
+      { name: 'open', mode: 'off', verified: 0, unverified: 0, skipped: 310 },
+    ],
+    keys: [current, next].map(({ fingerprint, ...key }) => ({
+      ...key,
+      loaded: true,
+      fingerprints: [fingerprint],
+    })),
+    checks: {
+      total: 12_314,
+      in_flight: 1,
+      verified: 11_704,
+      unverified: 300,
+      skipped: 310,
+      reasons: { missing_approov_token: 202, token_expired: 98 },
+      actions: { allow: 12_314, limit: 0, deny: 0 },
+    },
+    reloads: [
+      { source: 'config', last_success_at: ago(7200), successes: 1, failures: 0, problems: [] },
+      { source: 'keys', last_success_at: ago(11_520), successes: 0, failures: 0, problems: [] },
+    ],
+  });
+  expect(example).toBe(`${lines.join('\n')}\n`);
 });
