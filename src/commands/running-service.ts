@@ -37,7 +37,7 @@ export function connectOptions(address: ListenAddress) {
   return address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly body: string;
 }

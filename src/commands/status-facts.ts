@@ -8,8 +8,8 @@ import { labelsOf, parseExposition, type Sample, sumOf } from '../telemetry/expo
 export interface AdminPages {
   readonly metrics: string;
   readonly readyz: string;
-  /** `undefined`: not shown to this client. */
-  readonly config: string | undefined;
+  /** Anything but a configuration: it is not shown to this client. */
+  readonly config: string;
 }
 
 /** As printed by `--json`. */
@@ -138,8 +138,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-function readConfig(text: string | undefined): z.infer<typeof CONFIG> | undefined {
-  if (text === undefined) return undefined;
+function readConfig(text: string): z.infer<typeof CONFIG> | undefined {
   const problems: Problem[] = [];
   return CONFIG.safeParse(readYaml(text, problems)).data;
 }

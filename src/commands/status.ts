@@ -3,7 +3,7 @@ import { connect } from 'node:tls';
 import { type ListenAddress, parseAddress, printableAddress } from '../config/address.ts';
 import { escapeAll } from '../telemetry/printable.ts';
 import { type Command, EXIT } from './command.ts';
-import { type Answer, connectOptions, dialAddress, getPage, readListen } from './running-service.ts';
+import { connectOptions, dialAddress, getPage, readListen } from './running-service.ts';
 import { type AdminPages, collectStatus, type Status } from './status-facts.ts';
 import { layOutStatus } from './status-layout.ts';
 import { paintFor } from './terminal.ts';
@@ -43,11 +43,10 @@ type Asked =
 
 async function askPages(admin: ListenAddress): Promise<Asked> {
   const signal = AbortSignal.timeout(TIMEOUT_SECONDS * 1000);
-  const ask = (path: string): Promise<Answer> => getPage(admin, path, signal);
+  const ask = async (path: string): Promise<string> => (await getPage(admin, path, signal)).body;
   try {
     const [metrics, readyz, config] = await Promise.all([ask('/metrics'), ask('/readyz'), ask('/config')]);
-    const shown = config.status === 200 ? config.body : undefined;
-    return { kind: 'answered', pages: { metrics: metrics.body, readyz: readyz.body, config: shown } };
+    return { kind: 'answered', pages: { metrics, readyz, config } };
   } catch (error) {
     return { kind: 'failed', problem: describe(error as NodeJS.ErrnoException, admin) };
   }

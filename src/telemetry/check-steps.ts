@@ -67,8 +67,8 @@ function claimsStep({ facts: { claims } }: Decision): object | undefined {
       iss: claim(claims.iss),
       aud: claim(claims.aud),
       expected_issuer: claims.expectedIssuer ?? undefined,
-      // With `audience: host`, the host is the client's.
-      expected_audience: claims.expectedAudience?.map(clip),
+      // With `audience: host`, the host is the client's, but a valid one.
+      expected_audience: claims.expectedAudience ?? undefined,
     }
   );
 }

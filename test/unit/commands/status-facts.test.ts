@@ -105,10 +105,18 @@ test('the status has the facts of all three pages', () => {
   });
 });
 
+test('the most frequent reasons come first', () => {
+  expect(Object.keys(collectStatus(PAGES, NOW)?.checks.reasons ?? {})).toEqual([
+    'invalid_token_signature',
+    'token_expired',
+    'unknown_policy',
+  ]);
+});
+
 test('a service that is starting has a status, without what it does not know yet', () => {
   const readyz = JSON.stringify({ status: 'not ready', components: { process: 'starting' } });
   const metrics = 'approov_build_info{version="1.2.3"} 1\n';
-  expect(collectStatus({ metrics, readyz, config: undefined }, NOW)).toMatchObject({
+  expect(collectStatus({ metrics, readyz, config: '' }, NOW)).toMatchObject({
     ready: false,
     process: 'starting',
     started_at: null,
@@ -130,9 +138,12 @@ test.each([
   expect(collectStatus(pages, NOW)).toBeUndefined();
 });
 
-test.each(['not: [yaml', 'a: 1'])('a configuration page that reads %j is as if not shown', (config) => {
-  expect(collectStatus({ ...PAGES, config }, NOW)?.listener).toBeNull();
-});
+test.each(['loopback clients only\n', 'not: [yaml', 'a: 1'])(
+  'a configuration page that reads %j is as if not shown',
+  (config) => {
+    expect(collectStatus({ ...PAGES, config }, NOW)?.listener).toBeNull();
+  },
+);
 
 test('a time that no calendar has is as if unknown', () => {
   const metrics = METRICS.replace(

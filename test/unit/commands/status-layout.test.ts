@@ -217,9 +217,11 @@ test('the longest names and counts fit into 80 columns', () => {
 });
 
 test('colours mark what needs attention, and take no room', () => {
-  const lines = layOut(LONGEST, true);
+  const away = { id: 'away', loaded: false, fingerprints: [], verifications: 0, last_used_at: null };
+  const changes = { ready: false, keys: [away, ...STATUS.keys] };
+  const lines = layOut(changes, true);
   expect(lines).toContain('  ready        \u001b[31mno\u001b[39m');
-  expect(lines.map(stripVTControlCharacters)).toEqual(layOut(LONGEST));
+  expect(lines.map(stripVTControlCharacters)).toEqual(layOut(changes));
   expect(layOut().join('')).not.toContain('\u001b');
 });
 

@@ -138,10 +138,15 @@ test('a message that does not decode has no facts', () => {
 
 test('a claim of another type is JSON, and long text is cut', () => {
   const claims = { exp: NOW + 60, iss: { name: 'x'.repeat(400) }, aud: 'y'.repeat(400), nbf: null };
-  const at = { path: '/strict', headers: { 'approov-token': mintToken({ ...claims, nbf: undefined }) } };
-  expect(stepsOf(at)).toMatchObject({
+  const token = mintToken({ ...claims, nbf: undefined });
+  expect(stepsOf({ path: '/strict', headers: { 'approov-token': token } })).toMatchObject({
     stopped_by: 'claims',
-    steps: { claims: { iss: `{"name":"${'x'.repeat(247)}`, aud: 'y'.repeat(256) } },
+    steps: {
+      claims: {
+        iss: `{"name":"${'x'.repeat(247)}`,
+        aud: 'y'.repeat(256),
+      },
+    },
   });
   expect(stepsOf({ headers: { 'approov-token': mintToken(claims) } })).toMatchObject({
     stopped_by: 'lifetime',
