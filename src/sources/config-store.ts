@@ -74,7 +74,7 @@ export async function openConfigStore(
     changedFiles: () => changedFiles,
     async poll(areComplete) {
       const reader = new FileReader({ files, usedDigests: state.digests, areComplete });
-      changedFiles = await findChangedFiles(state.digests, reader);
+      changedFiles = await reader.changedFiles();
       if (changedFiles.length === 0) return [];
       const before = state;
       try {
@@ -226,16 +226,4 @@ function contentOf(source: ReloadSource, state: State): string {
     .filter(([, resource]) => resource.source === source)
     .map(([identity, { digest }]) => identity + digest)
     .join();
-}
-
-/** By content, not by time stamps: a symlink swap, a rename and an edit in place all look the same then. */
-async function findChangedFiles(
-  digests: ReadonlyMap<string, string>,
-  reader: FileReader,
-): Promise<readonly string[]> {
-  const changed: string[] = [];
-  for (const [file, digest] of digests) {
-    if (digestOf((await reader.read(file)).text) !== digest) changed.push(file);
-  }
-  return changed;
 }
