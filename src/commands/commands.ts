@@ -26,6 +26,11 @@ export const COMMANDS: CommandTable = new Map([
     'check whether the running service is serving',
     async () => (await import('./healthcheck.ts')).healthcheck,
   ),
+  entry(
+    'status',
+    'show what a running service does: policies, keys, checks by outcome, reloads',
+    async () => (await import('./status.ts')).status,
+  ),
   entry('completion', 'print a completion script for bash, zsh or fish', async () =>
     (await import('./completion.ts')).completion(COMMANDS),
   ),

@@ -133,6 +133,14 @@ describe('healthcheck exits 1 with one line for', () => {
     expectOneLine(finished);
   });
 
+  test('an admin port that never answers, which is asked under mTLS', async () => {
+    const admin = await startPeer(() => {});
+    const tls = 'tls: {certFile: a, keyFile: b, clientCaFile: c}';
+    writeFileSync(join(folder, 'mtls.yaml'), `listen: {admin: "${admin}", ${tls}}`);
+    const finished = await runCli(['healthcheck', '--config', join(folder, 'mtls.yaml')], ENV);
+    expect(finished).toEqual({ code: 1, stdout: '', stderr: `${admin}: no response within 2000 ms\n` });
+  });
+
   test('a missing configuration file', async () => {
     const finished = await runCli(['healthcheck', '--config', join(folder, 'none.yaml')], ENV);
     expect(finished.code).toBe(1);

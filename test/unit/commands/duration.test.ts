@@ -1,6 +1,6 @@
-/** Tests the parsing of durations on the command line. */
-import { expect, test } from 'vitest';
-import { parseDurationSeconds } from '../../../src/commands/duration.ts';
+/** Tests durations: those that people write on the command line, and those that they read. */
+import { describe, expect, test } from 'vitest';
+import { formatDuration, parseDurationSeconds } from '../../../src/commands/duration.ts';
 
 test.each<[text: string, seconds: number]>([
   ['90', 90],
@@ -37,4 +37,20 @@ test.each([
   '9'.repeat(400),
 ])('%j is not a duration', (text) => {
   expect(parseDurationSeconds(text)).toBeUndefined();
+});
+
+describe('a duration for people', () => {
+  test.each([
+    [0, '0 s'],
+    [-5, '0 s'],
+    [59.9, '59 s'],
+    [60, '1 min'],
+    [725, '12 min 5 s'],
+    [3600, '1 h'],
+    [3659, '1 h'],
+    [11_520, '3 h 12 min'],
+    [86_400 * 40 + 3600 * 5, '40 d 5 h'],
+  ])('of %d seconds is %j', (seconds, text) => {
+    expect(formatDuration(seconds)).toBe(text);
+  });
 });
