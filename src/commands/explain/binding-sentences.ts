@@ -17,7 +17,10 @@ export function bindingSentences(facts: BindingFacts): readonly string[] {
     headers.map(({ name }) => name),
     'and',
   );
-  if (matches) return [`\`pay\` is the hash of ${names}: ${hash_in_token}`];
+  if (matches) {
+    const how = hash_in_token === hash_of_headers ? '' : ', though in base64url or without padding';
+    return [`\`pay\` is the hash of ${names}${how}: ${hash_in_token}`];
+  }
   const unusable = headers.filter(({ state }) => state !== 'present');
   return [
     `\`pay\` has the hash ${hash_in_token}`,

@@ -29,9 +29,10 @@ type KeyProblem =
   | 'no_key_for_alg';
 
 export interface KeyFacts {
-  readonly encrypted: boolean;
+  /** Of the header of an encrypted token. */
+  readonly encryption: { readonly alg: unknown; readonly enc: unknown; readonly kid: unknown } | null;
+  /** Of the header of the signed token, if it is known: not of one that was inside an encrypted token and verified. */
   readonly alg: unknown;
-  readonly enc: unknown;
   readonly kid: unknown;
   /** `null`: some key may verify the token. */
   readonly problem: KeyProblem | null;
@@ -51,13 +52,17 @@ export function keyFacts(
   const { presentedToken, facts } = decision;
   const describe = describeFor(readHost(host) ?? '');
   const { header, parsed } = presentedToken ?? {};
-  const { alg, kid, keys = [] } = facts.key ?? {};
+  const { keys = [] } = facts.key ?? {};
+  const isEncrypted = parsed?.kind === 'jwe';
+  const problem = decision.step === 'key' ? findProblem(decision) : null;
+  const isInnerKnown = !isEncrypted || (problem !== 'not_decrypted' && decision.verifiedToken === undefined);
   return {
-    encrypted: parsed?.kind === 'jwe',
-    alg: clipAll(alg),
-    enc: clipAll(header?.['enc']),
-    kid: clipAll(kid),
-    problem: decision.step === 'key' ? findProblem(decision) : null,
+    encryption: isEncrypted
+      ? { alg: clipAll(header?.['alg']), enc: clipAll(header?.['enc']), kid: clipAll(header?.['kid']) }
+      : null,
+    alg: isInnerKnown ? clipAll(facts.key?.alg) : undefined,
+    kid: isInnerKnown ? clipAll(facts.key?.kid) : undefined,
+    problem,
     keys: (decision.verifiedToken === undefined ? keys : verifyingKeys(decision, keyset.keys)).map(describe),
     configured_keys: keyset.keys.map(describe),
     keys_not_loaded: keyset.missing.map(({ id }) => id),

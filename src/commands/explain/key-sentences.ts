@@ -5,22 +5,29 @@ import { bare, list, quote } from './values.ts';
 type Described = KeyFacts['keys'][number];
 
 export function keySentences(facts: KeyFacts): readonly string[] {
-  const { encrypted, alg, enc, kid, problem, foreign } = facts;
-  const header = [
-    `alg ${bare(alg)}`,
-    ...(encrypted ? [`enc ${bare(enc)}`] : []),
-    kid === undefined ? 'no kid' : `kid ${quote(kid)}`,
-  ].join(', ');
+  const { encryption, alg, problem, foreign } = facts;
+  const header = encryption !== null && alg === undefined ? [] : [headerText(facts)];
   return [
-    ...(problem === null ? [`${header}: ${candidates(facts)}`] : [header, ...PROBLEMS[problem](facts)]),
-    ...(problem === null ? [] : foreignSentences(foreign)),
+    ...(encryption === null ? [] : [`encrypted: ${headerText(encryption)}, enc ${bare(encryption.enc)}`]),
+    ...(encryption === null || problem === 'not_decrypted' ? [] : ['decrypted']),
+    ...(problem === null
+      ? joined([...header, ...candidates(facts)])
+      : [...header, ...PROBLEMS[problem](facts), ...foreignSentences(foreign)]),
   ];
 }
 
-function candidates({ encrypted, keys }: KeyFacts): string {
-  if (encrypted && keys.length === 0) return 'decrypted';
+function headerText({ alg, kid }: Pick<KeyFacts, 'alg' | 'kid'>): string {
+  return `alg ${bare(alg)}, ${kid === undefined ? 'no kid' : `kid ${quote(kid)}`}`;
+}
+
+function joined(parts: readonly string[]): readonly string[] {
+  return parts.length === 0 ? [] : [parts.join(': ')];
+}
+
+function candidates({ keys }: KeyFacts): readonly string[] {
   const ids = [...new Set(keys.map(({ id }) => id))];
-  return `${ids.length === 1 ? 'key' : 'keys'} ${list(ids, 'and')} may verify it`;
+  if (ids.length === 0) return [];
+  return [`${ids.length === 1 ? 'key' : 'keys'} ${list(ids, 'and')} may verify it`];
 }
 
 const PROBLEMS: Readonly<Record<NonNullable<KeyFacts['problem']>, (facts: KeyFacts) => readonly string[]>> = {
@@ -80,17 +87,21 @@ export function signatureSentences(facts: SignatureFacts): readonly string[] {
 
 /** A failed attestation and a forgery look the same, so neither is claimed. */
 function causeSentences(facts: SignatureFacts): readonly string[] {
-  const { length_problem, key_warnings, foreign, unverified_arc } = facts;
+  const { length_problem, key_warnings, foreign, unverified_arc, encrypted } = facts;
   if (length_problem !== null) return [length_problem];
   if (foreign.length > 0) return foreignSentences(foreign);
   return [
     ...key_warnings,
     'Two causes look alike: the app failed attestation (Approov signs such a token so that it does not verify), or the token was signed with a key that is not configured here: the secret here is wrong, or the token is forged.',
     'To see which, give it to `approov token -check`. If that accepts it, the key here is wrong: compare its fingerprint with that of the account’s (`base64 -d FILE | sha256sum | cut -c1-12`). If not, the app failed attestation, or the token is forged.',
-    unverified_arc === undefined
-      ? 'It has no `arc` claim that could be looked up in Approov.'
-      : `Its ARC ${quote(unverified_arc)} (not verified) says why: look it up in Approov.`,
+    ...(encrypted ? [] : [arcSentence(unverified_arc)]),
   ];
+}
+
+function arcSentence(arc: unknown): string {
+  return arc === undefined
+    ? 'It has no `arc` claim that could be looked up in Approov.'
+    : `Its ARC ${quote(arc)} (not verified) says why: look it up in Approov.`;
 }
 
 function foreignSentences(foreign: readonly string[]): readonly string[] {

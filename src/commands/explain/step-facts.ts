@@ -42,6 +42,7 @@ export interface ClaimsFacts {
   readonly audience_matches: boolean;
 }
 
+/** A new step needs a row here, in {@link GATHER} and in the sentences: it does not compile without. */
 export interface FactsByStep {
   readonly policy: PolicyFacts;
   readonly token: TokenFacts;

@@ -69,7 +69,11 @@ function missingToken({ token }: Facts): string {
 }
 
 function malformed({ token, key, signature }: Facts): string {
-  if (signature !== undefined) return 'the payload of the token is not a JSON object';
+  if (signature !== undefined) {
+    return signature.verified_by === null
+      ? 'the encrypted token does not contain a signed token'
+      : 'the payload of the token is not a JSON object';
+  }
   if (key !== undefined) return 'the token is cut off: it has no signature';
   const { slips = [], well_formed_without, defect } = token?.token ?? {};
   if (well_formed_without === true)

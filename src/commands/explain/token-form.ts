@@ -21,8 +21,8 @@ type Slip = keyof typeof REPAIRS;
 const REPAIRS = {
   quotes: (text) => text.replace(/^["'`]+|["'`]+$/g, ''),
   brackets: (text) => text.replace(/^<(.*)>$/s, '$1'),
-  prefix: (text) => text.replace(/^[A-Za-z][A-Za-z-]*:?[ \t]+(?=\S)/, ''),
   url_encoding: decodeUrl,
+  prefix: (text) => text.replace(/^[A-Za-z][A-Za-z-]*:?[ \t]+(?=\S)/, ''),
   white_space: (text) => text.replace(/\s+/g, ''),
   base64: (text) =>
     text

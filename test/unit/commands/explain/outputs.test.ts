@@ -1,6 +1,7 @@
 /** Tests the whole output of `explain` for each thing that it can see, against the files in expected/. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CompactEncrypt } from 'jose';
 import { afterAll, describe, expect, it } from 'vitest';
 import { payClaim } from '../../../../src/approov/token-binding.ts';
 import { REASON_NAMES } from '../../../../src/authz/reason.ts';
@@ -31,6 +32,25 @@ writeFileSync(
   - {id: us, kid: us-1, secretFile: ${explainer.folder}/secret}
 `,
 );
+
+const ENCRYPTED = join(explainer.folder, 'encrypted.yaml');
+writeFileSync(
+  ENCRYPTED,
+  `keys: [{id: current, secretFile: ${explainer.folder}/secret}]
+decryptionKeys:
+  - id: envelope
+    secretFile: ${explainer.folder}/secret
+    keyManagementAlgorithms: [dir]
+    contentEncryptionAlgorithms: [A256CBC-HS512]
+`,
+);
+
+/** The initialization vector is random, but the length is not. */
+function encrypt(token: string, key: Buffer = SECRET_BYTES): Promise<string> {
+  return new CompactEncrypt(Buffer.from(token))
+    .setProtectedHeader({ alg: 'dir', enc: 'A256CBC-HS512' })
+    .encrypt(key);
+}
 
 /** By the name of the file. */
 const CASES: Readonly<Record<string, readonly string[]>> = {
@@ -118,6 +138,14 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
   'binding-other-order': withToken(
     bound(SESSION, BEARER),
     ...['--policy=bound', '--header', `authorization: ${BEARER}`, '--header', `x-session: ${SESSION}`],
+  ),
+  'encrypted-ok': ['--config', ENCRYPTED, ...withToken(await encrypt(TOKEN))],
+  'encrypted-forged': ['--config', ENCRYPTED, ...withToken(await encrypt(FORGED))],
+  'encrypted-other-key': ['--config', ENCRYPTED, ...withToken(await encrypt(TOKEN, OTHER_SECRET_BYTES))],
+  'encrypted-malformed': ['--config', ENCRYPTED, ...withToken(await encrypt('x'))],
+  'ok-bound-base64url': withToken(
+    mintToken({ ...CLAIMS, pay: Buffer.from(payClaim([BEARER]), 'base64').toString('base64url') }),
+    ...['--path=/v2/x', '--header', `Authorization: ${BEARER}`],
   ),
   internal_error: ['--config', REMOTE, ...withToken(TOKEN)],
   hostile: withToken(
