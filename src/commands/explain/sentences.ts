@@ -35,9 +35,11 @@ function policySentences(facts: PolicyFacts): readonly string[] {
     const advice = did_you_mean === null ? '' : `; did you mean ${did_you_mean}?`;
     return [`the policy that was named is not configured${advice} (${known_policies.join(', ')})`];
   }
-  const selected = candidates.filter((candidate) => candidate.policy === policy).map(sourceText);
+  const sources = candidates
+    .filter((candidate) => candidate.policy === policy)
+    .map(({ selected }) => sourceText(selected, candidates.length === 1));
   return [
-    `${policy} (mode ${mode}), ${list([...new Set(selected)], 'and')}`,
+    `${policy} (mode ${mode}): ${list([...new Set(sources)], 'and')}`,
     ...ambiguitySentences(facts),
     ...(skipped === 'policy_off' ? ['mode off: no token is asked for'] : []),
     ...(skipped === 'cors_preflight'
@@ -46,14 +48,17 @@ function policySentences(facts: PolicyFacts): readonly string[] {
   ];
 }
 
-function sourceText({ selected }: PolicyFacts['candidates'][number]): string {
+function sourceText(
+  selected: PolicyFacts['candidates'][number]['selected'],
+  isOnlyCandidate: boolean,
+): string {
   switch (selected.by) {
     case 'name':
       return 'named with --policy, as Envoy would';
     case 'route':
-      return `by route ${selected.number} (${selected.matches})`;
+      return `route ${selected.number} (${selected.matches})`;
     case 'default':
-      return 'by default, as no route matches';
+      return isOnlyCandidate ? 'the default, as no route matches' : 'the default';
   }
 }
 
