@@ -96,11 +96,11 @@ function labelled(label: string, text: string, paint: Paint): readonly string[] 
   return [first.trimStart().replace(`${label}:`, () => paint('bold', `${label}:`)), ...more];
 }
 
-/** Breaks at spaces, and words that are longer than a line anywhere. Escapes first: escapes take columns. */
+/** Breaks between words, and words that are longer than a line anywhere. Escapes first: escapes take columns. */
 function wrap(text: string, width: number): readonly string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of escapeUnprintable(text).split(' ')) {
+  for (const word of wordsOf(escapeUnprintable(text))) {
     const next = line === '' ? word : `${line} ${word}`;
     if (next.length <= width) {
       line = next;
@@ -114,4 +114,19 @@ function wrap(text: string, width: number): readonly string[] {
     }
   }
   return [...lines, line];
+}
+
+/** A command in backticks that is not longer counts as one word, so that it can be copied. */
+const MAX_COMMAND = 50;
+
+function wordsOf(text: string): readonly string[] {
+  const words: string[] = [];
+  for (const part of text.split(' ')) {
+    const last = words.at(-1);
+    const isInCommand =
+      last !== undefined && last.length + part.length < MAX_COMMAND && last.split('`').length % 2 === 0;
+    if (isInCommand) words[words.length - 1] = `${last} ${part}`;
+    else words.push(part);
+  }
+  return words;
 }

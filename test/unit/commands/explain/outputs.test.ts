@@ -1,4 +1,7 @@
-/** Tests the whole output of `explain` for each thing that it can see, against the files in expected/. */
+/**
+ * Tests the whole output of `explain` for each thing that it can see, against the files in expected/. To write them
+ * after a change, run vitest with `--update=all`, and read the difference.
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CompactEncrypt } from 'jose';
