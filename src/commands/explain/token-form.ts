@@ -81,7 +81,7 @@ function isOverlong(text: string): boolean {
 export const CUT_OFF = 'it is cut off';
 
 function findDefect(text: string): string {
-  if (isOverlong(text)) return `it has ${text.length} characters; the most allowed is ${MAX_TOKEN_BYTES}`;
+  if (isOverlong(text)) return `it has ${text.length} characters, and at most ${MAX_TOKEN_BYTES} are allowed`;
   if (text.includes('...') || text.includes('\u00e2\u0080\u00a6'))
     return 'it is shortened with dots, as in a log';
   if (text.startsWith('{'))

@@ -10,7 +10,7 @@ export function tokenSentences(facts: TokenFacts): readonly string[] {
     ...(sdk_status === null ? [] : statusSentences(sdk_status, token !== null)),
     ...(found_in.length === 0
       ? []
-      : [`a token stands in ${list(found_in, 'and')}, which this policy does not read (tokenHeader)`]),
+      : [`a token is in ${list(found_in, 'and')} instead, which this policy does not read (tokenHeader)`]),
   ];
 }
 
@@ -30,7 +30,7 @@ const WITHOUT: Readonly<Record<Exclude<TokenFacts['state'], 'token'>, string>> =
   empty: 'empty',
   status_word: 'a status word in place of a token',
   several: 'more than one token; none is used',
-  json: 'JSON, such as the loggable form that SDKs log, which is not a token; its commas read as those between two',
+  json: 'JSON, such as the loggable form that SDKs log, which is not a token; its commas look like those between two tokens',
 };
 
 function withoutToken({ header, state, occurrences }: TokenFacts): string {
