@@ -10,20 +10,17 @@ export function parseDurationSeconds(text: string): number | undefined {
 }
 
 const UNITS = [
-  ['d', 86_400],
-  ['h', 3600],
-  ['min', 60],
-  ['s', 1],
+  { name: 'd', seconds: 86_400 },
+  { name: 'h', seconds: 3600 },
+  { name: 'min', seconds: 60 },
+  { name: 's', seconds: 1 },
 ] as const;
 
-/** At most two units, the rest cut off: `3 d 4 h`, `12 min 5 s`, `0 s`. */
+/** In its two largest units: `2 h 0 min`. Under a minute with one decimal at most: `4.5 s`; `0 s` if it is negative. */
 export function formatDuration(seconds: number): string {
-  const whole = Math.max(0, Math.trunc(seconds));
-  const first = UNITS.findIndex(([, unit]) => whole >= unit);
-  const parts = UNITS.slice(first, first + 2).map(([name, unit], index) => {
-    const rest = index === 0 ? whole : whole % (UNITS[first]?.[1] ?? 1);
-    return { name, count: Math.floor(rest / unit) };
-  });
-  const shown = parts.filter(({ count }) => count > 0).map(({ name, count }) => `${count} ${name}`);
-  return shown.length === 0 ? '0 s' : shown.join(' ');
+  const index = UNITS.findIndex((unit) => seconds >= unit.seconds);
+  const [unit, next] = index === -1 ? [] : UNITS.slice(index);
+  if (unit === undefined || next === undefined) return `${Math.round(Math.max(0, seconds) * 10) / 10} s`;
+  const whole = Math.floor(seconds / unit.seconds);
+  return `${whole} ${unit.name} ${Math.floor((seconds % unit.seconds) / next.seconds)} ${next.name}`;
 }

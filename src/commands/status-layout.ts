@@ -3,6 +3,7 @@ import { formatDuration } from './duration.ts';
 import type { ChecksStatus, KeyStatus, PolicyStatus, ReloadStatus, Status } from './status-facts.ts';
 import { formatTable } from './table.ts';
 import type { Paint, Style } from './terminal.ts';
+import { wrap } from './wrap.ts';
 
 const WIDTH = 80;
 
@@ -19,7 +20,7 @@ export function layOutStatus(status: Status, options: LayoutOptions): readonly s
   const title = (text: string): string => paint('bold', text);
   return [
     title(`approov-ext-authz ${version}`) +
-      (uptime === null ? '' : `, up ${formatDuration(uptime)}`) +
+      (uptime === null ? '' : `, up ${formatDuration(Math.trunc(uptime))}`) +
       (node === null ? '' : `, Node ${node}`),
     ...stateRows(status, options).flatMap((row) => layOutState(row, paint)),
     '',
@@ -191,17 +192,5 @@ function formatShare(count: number, total: number): string {
 }
 
 function formatAgo(time: string | null, nowSeconds: number): string {
-  return time === null ? 'never' : `${formatDuration(nowSeconds - Date.parse(time) / 1000)} ago`;
-}
-
-/** Breaks at spaces; a longer word has a line of its own. */
-function wrap(text: string, width: number): readonly string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    const longer = line === '' ? word : `${line} ${word}`;
-    if (line !== '' && longer.length > width) lines.push(line);
-    line = line !== '' && longer.length > width ? word : longer;
-  }
-  return [...lines, line];
+  return time === null ? 'never' : `${formatDuration(Math.trunc(nowSeconds - Date.parse(time) / 1000))} ago`;
 }

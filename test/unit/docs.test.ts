@@ -133,6 +133,30 @@ test('docs/commands.md lists every command', () => {
   expect([...documented].sort()).toEqual(commands.sort());
 });
 
+describe('docs/commands.md', () => {
+  const expected = (name: string): string => read(`test/unit/commands/explain/expected/${name}.txt`);
+
+  test('shows what explain prints', () => {
+    const [, example] = /```text\n(.*?)```/s.exec(sectionOf('docs/commands.md', 'explain')) ?? [];
+    expect(example).toBe(expected('binding-without-bearer'));
+  });
+
+  test('describes every field of explain --json', () => {
+    const section = sectionOf('docs/commands.md', 'explain');
+    const { token, ...explanation } = JSON.parse(expected('json'));
+    const fields = [...Object.keys(token), ...namesIn(explanation)];
+    expect(fields.length).toBeGreaterThan(50);
+    expect(fields.filter((name) => !section.includes(`\`${name}\``))).toEqual([]);
+  });
+});
+
+/** The names of all members in a JSON value. */
+function namesIn(value: unknown): readonly string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const names = Array.isArray(value) ? [] : Object.keys(value);
+  return [...names, ...Object.values(value).flatMap(namesIn)];
+}
+
 describe('docs/architecture.md', () => {
   test('lists the layers of src/', () => {
     const layers = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).map((entry) =>

@@ -41,15 +41,17 @@ test.each([
 
 describe('a duration for people', () => {
   test.each([
-    [0, '0 s'],
     [-5, '0 s'],
-    [59.9, '59 s'],
-    [60, '1 min'],
-    [725, '12 min 5 s'],
-    [3600, '1 h'],
-    [3659, '1 h'],
-    [11_520, '3 h 12 min'],
-    [86_400 * 40 + 3600 * 5, '40 d 5 h'],
+    [0, '0 s'],
+    [0.04, '0 s'],
+    [4.56, '4.6 s'],
+    [59, '59 s'],
+    [60, '1 min 0 s'],
+    [303.9, '5 min 3 s'],
+    [7200, '2 h 0 min'],
+    [86_399, '23 h 59 min'],
+    [86_400, '1 d 0 h'],
+    [20 * 86_400 + 3 * 3600, '20 d 3 h'],
   ])('of %d seconds is %j', (seconds, text) => {
     expect(formatDuration(seconds)).toBe(text);
   });

@@ -97,7 +97,7 @@ Checks since start: 12,004 (2 in flight)
 
 Reloads
   source     last loaded  reloads  failures
-  config         2 h ago        1         0
+  config   2 h 0 min ago        1         0
   keys    3 h 11 min ago        0         0`);
 });
 
@@ -143,8 +143,8 @@ describe('the state of a service', () => {
   });
 
   test.each([
-    ['in 40 days', ago(-40 * 86_400), 'expires in 40 d, on 2033-06-27 03:33 UTC'],
-    ['in an hour', ago(-3600), 'expires in 1 h, on 2033-05-18 04:33 UTC'],
+    ['in 40 days', ago(-40 * 86_400), 'expires in 40 d 0 h, on 2033-06-27 03:33 UTC'],
+    ['in an hour', ago(-3600), 'expires in 1 h 0 min, on 2033-05-18 04:33 UTC'],
     ['that has expired', ago(60), 'expired on 2033-05-18 03:32 UTC'],
     ['that cannot be read', null, 'cannot be read'],
   ])('with a certificate %s', (_name, expiry, text) => {
@@ -176,8 +176,8 @@ test('the problems of a reload are below the table, wrapped', () => {
     { source: 'config', last_success_at: ago(60), successes: 0, failures: 1, problems: [problem] },
   ];
   expect(section('Reloads', { reloads })).toEqual([
-    '  source  last loaded  reloads  failures',
-    '  config    1 min ago        0         1',
+    '  source    last loaded  reloads  failures',
+    '  config  1 min 0 s ago        0         1',
     '  config: config.yaml:4:11: policies.default.mode: "observer" is not a mode;',
     '    did you mean "observe"? (off, observe, limit, enforce)',
   ]);
