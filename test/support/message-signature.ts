@@ -12,6 +12,7 @@ import {
 } from '../../src/approov/message-signature/verify-message-signature.ts';
 import { Secret } from '../../src/approov/secret.ts';
 import { generateKeyPair } from './key-pair.ts';
+import { type RequestFields, signedRequest } from './signed-request.ts';
 
 export const INSTALL_KEY = generateKeyPair('ec', { namedCurve: 'P-256' });
 export const ACCOUNT_SECRET = randomBytes(32);
@@ -89,10 +90,12 @@ export function outcomeOf(result: MessageSignatureResult): string {
   return failure.reason;
 }
 
+export type Line = readonly [identifier: string, value: string];
+
 interface Signing {
   readonly label?: 'install' | 'account';
   /** The lines of the signature base but for the last: component identifier and value. */
-  readonly lines: readonly (readonly [identifier: string, value: string])[];
+  readonly lines: readonly Line[];
   /** With the leading semicolon. */
   readonly parameters?: string;
   readonly encode?: (signature: Buffer) => string;
@@ -108,6 +111,16 @@ export function byteSequence(bytes: Buffer): string {
   return `:${bytes.toString('base64')}:`;
 }
 
+/** The headers of several signatures, as SDKs that make both send them. */
+export function joinSignatures(
+  ...signatures: readonly Readonly<Record<'signature-input' | 'signature', string>>[]
+): { readonly 'signature-input': string; readonly signature: string } {
+  return {
+    'signature-input': signatures.map((each) => each['signature-input']).join(', '),
+    signature: signatures.map(({ signature }) => signature).join(', '),
+  };
+}
+
 /** The two headers of a signature over these lines. */
 export function signLines({
   label = 'install',
@@ -121,4 +134,31 @@ export function signLines({
     'signature-input': `${label}=${input}`,
     signature: `${label}=${encode(SIGNERS[label](base))}`,
   };
+}
+
+/** A signed request in the default form. */
+export const LINES: readonly Line[] = [
+  ['"@method"', 'GET'],
+  ['"@target-uri"', 'https://api.example.com/v1/shapes'],
+  ['"approov-token"', 'token'],
+];
+
+export interface SignedCase extends Circumstances {
+  readonly label?: 'install' | 'account';
+  readonly lines?: readonly Line[];
+  readonly parameters?: string;
+  readonly request?: RequestFields;
+}
+
+/** The outcome of a request with one signature. */
+export function decideSigned({
+  label = 'install',
+  lines = LINES,
+  parameters,
+  request = {},
+  ...circumstances
+}: SignedCase): string {
+  const signature = signLines(parameters === undefined ? { label, lines } : { label, lines, parameters });
+  const headers = { 'approov-token': 'token', ...signature, ...request.headers };
+  return outcomeOf(verifyRequest(signedRequest({ ...request, headers }), circumstances));
 }
