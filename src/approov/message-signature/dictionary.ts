@@ -104,7 +104,8 @@ function trimBlanks(text: string): string {
  * The bytes of a member: a byte sequence, or base64 in a string, as okhttp 3.5.2 to 3.5.7 send it; `undefined` for
  * anything else.
  */
-export function bytesOf({ value: [value] }: Member): Buffer | undefined {
-  if (value instanceof ArrayBuffer) return Buffer.from(value);
-  return typeof value === 'string' ? decodeBase64(value) : undefined;
+export function bytesOf({ text, value: [value] }: Member): Buffer | undefined {
+  if (typeof value === 'string') return decodeBase64(value);
+  // Decoded again: the library ignores spare bits, with which several texts have the same bytes.
+  return value instanceof ArrayBuffer ? decodeBase64(text.slice(1, text.indexOf(':', 1))) : undefined;
 }

@@ -46,7 +46,8 @@ export class InstallKeys {
 
 function importKey(ipk: string): InstallKey | undefined {
   const der = decodeBase64(ipk);
-  if (der === undefined) return undefined;
+  // OpenSSL ignores what follows the key, which would give one key several identities.
+  if (der === undefined || der[1] !== der.length - 2) return undefined;
   const key = createOrUndefined(der);
   if (key?.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
     return undefined;
