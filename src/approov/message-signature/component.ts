@@ -1,6 +1,7 @@
 /** Reads component identifiers (RFC 9421 §2) and computes the values of components from a request. */
 import type { Item } from 'structured-headers';
 import { combineFieldValues } from './field-component.ts';
+import { parameterValue } from './query-parameters.ts';
 import type { SignedRequest } from './signed-request.ts';
 import { sentPath, type Target, type TargetReading } from './target.ts';
 
@@ -29,7 +30,11 @@ const DERIVED: ReadonlyMap<string, Derive> = new Map<string, Derive>([
   ['@request-target', ({ target }) => sentPath(target)],
   ['@path', ({ target, reading }) => reading.path(target)],
   ['@query', ({ target, reading }) => reading.query(target)],
-  ['@query-param', queryParameterValue],
+  [
+    '@query-param',
+    ({ target, reading }, { queryParameter = '' }) =>
+      parameterValue(target.queryParameters(), queryParameter, reading.hasDecodedParameters),
+  ],
 ]);
 
 /** A field name in lower case (RFC 9110 §5.1, RFC 9421 §2.1). */
@@ -67,27 +72,4 @@ export function componentValue(component: Component, context: ComponentContext):
 
 function encodeUtf8(text: string | undefined): string | undefined {
   return text === undefined || !/[^ -~]/.test(text) ? text : Buffer.from(text).toString('latin1');
-}
-
-/** RFC 9421 §2.2.8: only of a parameter that occurs once. */
-function queryParameterValue(
-  { target, reading }: ComponentContext,
-  { queryParameter }: Component,
-): string | undefined {
-  const matching = [...new URLSearchParams(target.query)].filter(
-    ([name]) => name === queryParameter || encodeFormComponent(name) === queryParameter,
-  );
-  const [[, value] = [], another] = matching;
-  if (value === undefined || another !== undefined) return undefined;
-  if (!reading.hasDecodedParameters) return encodeFormComponent(value);
-  // Or `a%2520b` decoded would read like `a b` encoded.
-  return value.includes('%') ? undefined : value;
-}
-
-/** The application/x-www-form-urlencoded percent-encode set of the URL standard. */
-function encodeFormComponent(text: string): string {
-  return encodeURIComponent(text).replace(
-    /[!'()~]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
 }

@@ -10,9 +10,14 @@ export interface InstallKey {
   verify(base: string, signature: Buffer): boolean;
 }
 
-/** One is 91 bytes, in base64 124 characters. */
-const MAX_IPK_LENGTH = 256;
+/** SubjectPublicKeyInfo (RFC 5480 §2) of an uncompressed point of P-256, up to its coordinates. */
+const PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
+const COORDINATE_BYTES = 32;
+const SPKI_BYTES = PREFIX.length + 2 * COORDINATE_BYTES;
+/** In base64. */
+const MAX_IPK_LENGTH = 4 * Math.ceil(SPKI_BYTES / 3);
 
+/** About 5 MB. */
 const DEFAULT_MAX_ENTRIES = 1000;
 
 export class InstallKeys {
@@ -46,12 +51,10 @@ export class InstallKeys {
 
 function importKey(ipk: string): InstallKey | undefined {
   const der = decodeBase64(ipk);
-  // OpenSSL ignores what follows the key, which would give one key several identities.
-  if (der === undefined || der[1] !== der.length - 2) return undefined;
-  const key = createOrUndefined(der);
-  if (key?.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') {
-    return undefined;
-  }
+  // Strictly, as OpenSSL ignores what follows the key, which would give one key several identities.
+  if (der?.length !== SPKI_BYTES || !der.subarray(0, PREFIX.length).equals(PREFIX)) return undefined;
+  const key = createOrUndefined(der.subarray(PREFIX.length));
+  if (key === undefined) return undefined;
   // RFC 9421 signs with r‖s, not with the DER that node:crypto expects.
   const options = { key, dsaEncoding: 'ieee-p1363' } as const;
   return {
@@ -61,9 +64,12 @@ function importKey(ipk: string): InstallKey | undefined {
   };
 }
 
-function createOrUndefined(der: Buffer): KeyObject | undefined {
+/** From a JWK, which takes half the time of DER. `undefined` if the point is not on the curve. */
+function createOrUndefined(coordinates: Buffer): KeyObject | undefined {
+  const x = coordinates.toString('base64url', 0, COORDINATE_BYTES);
+  const y = coordinates.toString('base64url', COORDINATE_BYTES);
   try {
-    return createPublicKey({ key: der, format: 'der', type: 'spki' });
+    return createPublicKey({ key: { kty: 'EC', crv: 'P-256', x, y }, format: 'jwk' });
   } catch {
     return undefined;
   }

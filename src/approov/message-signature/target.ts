@@ -1,4 +1,5 @@
 /** Lists how the SDKs read the target of a request (RFC 9421 §2.2): the derived components in which they differ. */
+import { parseQueryParameters, type QueryParameters } from './query-parameters.ts';
 import { pathWithoutQuery, queryOf, type SignedRequest } from './signed-request.ts';
 
 /** The target in the forms that the readings take their components from. */
@@ -15,6 +16,8 @@ export interface Target {
   /** Without query. */
   readonly path: string;
   readonly query: string | undefined;
+  /** Parsed when first needed, and once. */
+  readonly queryParameters: () => QueryParameters;
 }
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: '80', https: '443' };
@@ -25,6 +28,8 @@ export function targetOf({ scheme, authority, path }: SignedRequest): Target {
   const lowerCase = authority.toLowerCase();
   const [, host = lowerCase, sentPort = ''] = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(lowerCase) ?? [];
   const port = sentPort === '' ? defaultPort : sentPort;
+  const query = queryOf(path);
+  let queryParameters: QueryParameters | undefined;
   return {
     scheme: lowerScheme,
     authority,
@@ -32,7 +37,11 @@ export function targetOf({ scheme, authority, path }: SignedRequest): Target {
     normalAuthority: port === defaultPort ? host : `${host}:${port}`,
     authorityWithPort: port === '' ? host : `${host}:${port}`,
     path: pathWithoutQuery(path),
-    query: queryOf(path),
+    query,
+    queryParameters: () => {
+      queryParameters ??= parseQueryParameters(query);
+      return queryParameters;
+    },
   };
 }
 

@@ -105,6 +105,7 @@ describe('the parser of structured fields', () => {
     ['a=1\u0000', 'malformed'],
     // A display string (RFC 9651) may end in a backslash, a string (RFC 8941) may not.
     ['a=%"\\", b="', 'malformed'],
+    ['a=%"\\", b=%"\\"', 'malformed'],
     ['a, b, c', 'too_many_members'],
   ])('rejects %j as %s', (text, problem) => {
     expect(parseDictionary(text, { bytes: 100, members: 2 })).toEqual({ kind: 'invalid', problem });

@@ -112,6 +112,9 @@ describe('a signature base', () => {
       'this%20is%20a%20big%0Amultiline%20value',
     ],
     ['"@query-param";name="bar"', { path: '/p?bar=with+plus+whitespace' }, 'with%20plus%20whitespace'],
+    ['"@query-param";name="a b"', { path: '/p?a%20b=1' }, '1'],
+    ['"@query-param";name="a"', { path: '/p?%61=1' }, '1'],
+    ['"@query-param";name="a"', { path: `/p?a=(~!%27*)` }, '%28%7E%21%27*%29'],
     [
       '"@query-param";name="fa%C3%A7ade%22%3A%20"',
       { path: '/p?fa%C3%A7ade%22%3A%20=something' },
@@ -126,6 +129,10 @@ describe('a signature base', () => {
     ['"@query-param";name="a"', { path: '/p' }],
     ['"@query-param";name="a"', { path: '/p?b=1' }],
     ['"@query-param";name="a"', { path: '/p?a=1&a=2' }],
+    ['"@query-param";name="a"', { path: '/p?a=1&b=1&%61=1&b=2' }],
+    // Of the parameter whose name is `a b`, not `a%20b`.
+    ['"@query-param";name="a%20b"', { path: '/p?a%2520b=1' }],
+    ['"@query-param";name="a"', { path: `/p?a=1&b=${'1'.repeat(4096)}` }],
     ['"@method"', { method: 'GET\n"x": y' }],
   ])('does not exist for %s of %j', (identifier, fields) => {
     expect(bases(`(${identifier});created=1`, fields)).toEqual({});
