@@ -4,6 +4,11 @@ import { decodeBase64 } from '../base64.ts';
 import { combineFieldValues } from './field-component.ts';
 import type { SignedRequest } from './signed-request.ts';
 
+declare global {
+  /** A type of the DOM that the types of structured-headers name; this project is compiled without the DOM. */
+  type BufferSource = ArrayBufferView | ArrayBuffer;
+}
+
 export interface Member {
   /** What follows `key=`, as received. */
   readonly text: string;

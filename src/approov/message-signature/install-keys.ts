@@ -14,8 +14,6 @@ export interface InstallKey {
 const PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex');
 const COORDINATE_BYTES = 32;
 const SPKI_BYTES = PREFIX.length + 2 * COORDINATE_BYTES;
-/** In base64. */
-const MAX_IPK_LENGTH = 4 * Math.ceil(SPKI_BYTES / 3);
 
 /** About 5 MB. */
 const DEFAULT_MAX_ENTRIES = 1000;
@@ -35,7 +33,7 @@ export class InstallKeys {
 
   /** `undefined` if the claim is not a P-256 key in base64 DER. */
   get(ipk: unknown): InstallKey | undefined {
-    if (typeof ipk !== 'string' || ipk.length > MAX_IPK_LENGTH) return undefined;
+    if (typeof ipk !== 'string') return undefined;
     const known = this.#keys.get(ipk);
     const key = known ?? importKey(ipk);
     if (key === undefined) return undefined;
