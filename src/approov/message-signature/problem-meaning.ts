@@ -17,7 +17,8 @@ export const PROBLEM_MEANINGS = {
   wrong_algorithm: '`alg` is not the algorithm of this kind of signature',
   wrong_form: 'the signature does not have the form or the length that its algorithm gives it',
   no_key: 'the token names no usable key: no `ipk` with a P-256 key, or no account key with its `mskid`',
-  missing_component: 'the request does not have every covered component',
+  missing_component:
+    'the request does not have every covered component, or its host or path is not that of a URL',
   not_verified: 'the key did not sign this request: it was changed, or was signed by another key',
   too_many_verifications: 'the check reached its limit of public-key verifications',
   created_in_the_future: '`created` is in the future: compare the clocks',

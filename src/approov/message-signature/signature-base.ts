@@ -13,6 +13,7 @@ export interface SignatureBase {
 /** Each base that differs from those before it; none if the request does not have every component. */
 export function* signatureBases(input: SignatureInput, request: SignedRequest): Generator<SignatureBase> {
   const target = targetOf(request);
+  if (target === undefined) return;
   const seen = new Set<string>();
   for (const reading of TARGET_READING_NAMES) {
     const text = buildBase(input, { request, target, reading: TARGET_READINGS[reading] });
@@ -40,9 +41,10 @@ function buildBase(
 export function absentComponents({ components }: SignatureInput, request: SignedRequest): readonly string[] {
   const target = targetOf(request);
   const isPresent = (component: Component): boolean =>
-    TARGET_READING_NAMES.some(
-      (reading) =>
-        componentValue(component, { request, target, reading: TARGET_READINGS[reading] }) !== undefined,
-    );
+    target !== undefined &&
+    TARGET_READING_NAMES.some((name) => {
+      const reading = TARGET_READINGS[name];
+      return componentValue(component, { request, target, reading }) !== undefined;
+    });
   return components.filter((component) => !isPresent(component)).map(({ identifier }) => identifier);
 }

@@ -22,11 +22,15 @@ export interface Target {
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: '80', https: '443' };
 
-export function targetOf({ scheme, authority, path }: SignedRequest): Target {
+/** Host and port, without what delimits the parts of a URL. */
+const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^\s:/?#@[\]\\]+)(?::(\d*))?$/;
+
+/** `undefined` if host and path are not those of a URL: joined, they could read like those of another one. */
+export function targetOf({ scheme, authority, path }: SignedRequest): Target | undefined {
+  const [, host, sentPort = ''] = AUTHORITY.exec(authority.toLowerCase()) ?? [];
+  if (host === undefined || !path.startsWith('/')) return undefined;
   const lowerScheme = scheme.toLowerCase();
   const defaultPort = DEFAULT_PORTS[lowerScheme] ?? '';
-  const lowerCase = authority.toLowerCase();
-  const [, host = lowerCase, sentPort = ''] = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(lowerCase) ?? [];
   const port = sentPort === '' ? defaultPort : sentPort;
   const query = queryOf(path);
   let queryParameters: QueryParameters | undefined;
@@ -62,7 +66,7 @@ const RFC = {
   because: 'as RFC 9421 has it, and Approov for Android 3.8, Unity and MAUI',
   targetUri: (target) => `${target.scheme}://${target.authority}${sentPath(target)}`,
   authority: (target) => target.normalAuthority,
-  path: ({ path }) => path || '/',
+  path: ({ path }) => path,
   query: ({ query = '' }) => `?${query}`,
   hasDecodedParameters: false,
 } as const satisfies TargetReading;

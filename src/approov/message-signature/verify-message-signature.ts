@@ -97,7 +97,7 @@ function checkVerified(
   const digest = checkContentDigest(inputs, options, request);
   if (digest.kind === 'failed') return failed({ reason: digest.reason }, signatures);
   const [first, ...others] = signatures;
-  if (first === undefined) return NOT_DEMANDED;
+  if (first === undefined) throw new Error('no signature was verified');
   return { kind: 'verified', signatures: [first, ...others], contentDigest: digest.check };
 }
 

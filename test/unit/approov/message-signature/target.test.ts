@@ -10,6 +10,7 @@ import { type RequestFields, signedRequest } from '../../../support/signed-reque
 /** `@target-uri`, `@authority`, `@path` and `@query` by reading. */
 function readTarget(fields: RequestFields): Readonly<Record<string, readonly (string | undefined)[]>> {
   const target = targetOf(signedRequest(fields));
+  if (target === undefined) throw new Error('not the target of a URL');
   return Object.fromEntries(
     TARGET_READING_NAMES.map((name) => {
       const { targetUri, authority, path, query } = TARGET_READINGS[name];
@@ -51,7 +52,6 @@ describe('the target of a request', () => {
     ['api.example.com:', 'api.example.com', 'api.example.com', 'api.example.com:443'],
     ['[2001:DB8::1]:8443', '[2001:db8::1]:8443', '[2001:db8::1]', '[2001:db8::1]:8443'],
     ['[2001:db8::1]', '[2001:db8::1]', '[2001:db8::1]', '[2001:db8::1]:443'],
-    ['', '', '', ':443'],
   ])('at %s has the authority %s, for okhttp %s, with a port %s', (authority, rfc, okhttp, explicit) => {
     const readings = readTarget({ authority });
     expect(readings['rfc9421']?.[1]).toBe(rfc);
@@ -59,6 +59,27 @@ describe('the target of a request', () => {
     expect(readings['explicitPort']?.[1]).toBe(explicit);
     expect(readings['rfc9421']?.[0]).toBe(`https://${authority}/v1/shapes`);
     expect(readings['normalised']?.[0]).toBe(`https://${rfc}/v1/shapes`);
+  });
+
+  it.each([
+    ['api.example.com/v1', '/shapes'],
+    ['api.example.com?q', '/'],
+    ['api.example.com#q', '/'],
+    ['user@api.example.com', '/'],
+    ['api.example.com\\', '/'],
+    ['api.example.com:80:80', '/'],
+    ['api.example.com:https', '/'],
+    ['[::1', '/'],
+    ['[::1]x', '/'],
+    ['[/]', '/'],
+    ['a b', '/'],
+    ['', '/'],
+    ['api.example.com', ''],
+    ['api.example.com', '*'],
+    ['api.example.com', '?q'],
+    ['api.example.c', 'om/v1'],
+  ])('at %s with the path %s is not that of a URL', (authority, path) => {
+    expect(targetOf(signedRequest({ authority, path }))).toBeUndefined();
   });
 
   it('has port 80 by default under http', () => {
