@@ -1,6 +1,13 @@
 /** Tests the parsing of structured fields with the vectors of the HTTP working group, and what we add to the library. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { DisplayString, parseItem, parseList, Token } from 'structured-headers';
+import fc from 'fast-check';
+import {
+  DisplayString,
+  parseItem,
+  parseList,
+  parseDictionary as parseWhole,
+  Token,
+} from 'structured-headers';
 import { describe, expect, it } from 'vitest';
 import {
   bytesOf,
@@ -36,8 +43,12 @@ const PARSERS = {
 
 /** The value as the vectors write it; `undefined` if it does not parse. */
 function parse({ header_type, raw }: Vector): unknown {
+  return valueOrNone(() => PARSERS[header_type](raw.join(', ')));
+}
+
+function valueOrNone(parser: () => unknown): unknown {
   try {
-    return asInVectors(PARSERS[header_type](raw.join(', ')));
+    return asInVectors(parser());
   } catch {
     return undefined;
   }
@@ -88,6 +99,28 @@ describe('the parser of structured fields', () => {
       ['c', 'd=":,:"'],
       ['e', ':AAA=:'],
     ]);
+  });
+
+  it('reads the members that the library reads in the whole text', () => {
+    const character = fc.constantFrom(...'ab=,;() \t"\\:?1-.*'.split(''));
+    const member = fc.stringMatching(
+      /^[a-d](?:=(?:1|"[ab,;"\\]{0,4}"|:AA==:|\("a" "b,"\)|\?1|x))?(?:;[ab](?:="[,"]")?)?$/,
+    );
+    const text = fc.oneof(
+      fc.array(member, { maxLength: 4 }).map((members) => members.join(', ')),
+      fc.array(fc.oneof(member, character), { maxLength: 12 }).map((parts) => parts.join('')),
+    );
+    fc.assert(
+      fc.property(text, (each) => {
+        const ours = parseDictionary(each, LIMITS);
+        if (ours.kind === 'invalid' && ours.problem === 'duplicate_key') return;
+        // A field value has no white space around it.
+        const whole = valueOrNone(() => parseWhole(each.trim()));
+        const members = ours.kind === 'dictionary' ? [...ours.members] : undefined;
+        expect(members?.map(([key, { value }]) => [key, asInVectors(value)])).toEqual(whole);
+      }),
+      { numRuns: 3000 },
+    );
   });
 
   it.each([

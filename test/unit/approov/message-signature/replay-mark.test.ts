@@ -6,7 +6,9 @@ import {
   type Circumstances,
   CREATED,
   joinSignatures,
+  KEYS,
   LINES,
+  MSKID,
   OPTIONS,
   signLines,
   verifyRequest,
@@ -67,6 +69,14 @@ describe('the mark of a signature', () => {
     expect(markOf(joinSignatures(account, install), { options: alone })).toEqual(
       markOf(account, { options: alone }),
     );
+  });
+
+  it('is another for another key, even if that makes the same signature', () => {
+    const keys = { ...KEYS, accountKey: () => KEYS.accountKey(MSKID) };
+    const headers = signLines({ label: 'account', lines: LINES });
+    const options = { install: 'off', account: 'required' } as const;
+    const [one, other] = ['a', 'b'].map((mskid) => markOf(headers, { keys, options, claims: { mskid } }).key);
+    expect(one).not.toBe(other);
   });
 
   it.each([
