@@ -1,7 +1,10 @@
 /** Computes the value of an HTTP field as a component of a signature base (RFC 9421 §2.1). */
 import { trimOws } from '../field-value.ts';
 
-/** All occurrences in one line, one character per byte; `undefined` if there is none, or one has a stray CR or LF. */
+/**
+ * All occurrences in one line, one character per byte; `undefined` if there is none, or CR LF stands for anything but a
+ * folding. A CR or LF alone is left in.
+ */
 export function combineFieldValues(values: readonly Buffer[]): string | undefined {
   if (values.length === 0) return undefined;
   const lines: string[] = [];
@@ -22,6 +25,5 @@ function unfold(value: Buffer): string | undefined {
   if (!value.includes(CR) && !value.includes(LF)) return text;
   const [first = '', ...folded] = text.split('\r\n');
   if (folded.some((line) => !/^[ \t]/.test(line))) return undefined;
-  const unfolded = [first, ...folded].map((line) => trimOws(Buffer.from(line, 'latin1')).toString('latin1'));
-  return unfolded.some((line) => /[\r\n]/.test(line)) ? undefined : unfolded.join(' ');
+  return [first, ...folded].map((line) => trimOws(Buffer.from(line, 'latin1')).toString('latin1')).join(' ');
 }

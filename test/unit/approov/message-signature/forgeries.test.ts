@@ -291,6 +291,12 @@ describe('an ipk', () => {
   const pem = createPublicKey(INSTALL_KEY.privateKey).export({ type: 'spki', format: 'pem' }).toString();
   const offCurve = Buffer.from(CLAIMS.ipk, 'base64');
   offCurve[offCurve.length - 1] = (offCurve.at(-1) ?? 0) ^ 1;
+  /** With another byte in the encoding before the point. */
+  const changedAt = (index: number): string => {
+    const der = Buffer.from(CLAIMS.ipk, 'base64');
+    der[index] = (der[index] ?? 0) ^ 2;
+    return der.toString('base64');
+  };
 
   it.each([
     ['P-384', ipkOf(generateKeyPair('ec', { namedCurve: 'P-384' }).publicKey)],
@@ -298,6 +304,9 @@ describe('an ipk', () => {
     ['Ed25519', ipkOf(generateKeyPair('ed25519').publicKey)],
     ['RSA', ipkOf(generateKeyPair('rsa', { modulusLength: 2048 }).publicKey)],
     ['a point off the curve', offCurve.toString('base64')],
+    ['of another curve by its name', changedAt(22)],
+    ['a hybrid point', changedAt(26)],
+    ['not a sequence', changedAt(0)],
     ['PEM', pem],
     ['a private key', INSTALL_KEY.privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64')],
     [
