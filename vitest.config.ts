@@ -15,30 +15,33 @@ const SENSITIVE = [
   'test/envoy/demo.test.ts',
 ];
 
+/** For all other files, so that those can start first and run beside them. */
+const LOW_PRIORITY = ['test/support/low-priority.ts'];
+
 /** It replaces a module, which lasts as long as the process. */
 const MOCKING = ['test/unit/authz/path-cost.test.ts'];
 
+/** Most files wait most of the time: for a poll of files, a drain, a timeout. */
 const WORKERS = 4 * availableParallelism();
 
 /** Started in this order: what waits longest comes first, and unit tests fill the idle CPU behind it. */
 const FOLDERS = ['test/envoy/', 'test/process/', 'test/deploy/', 'test/unit/'];
 const SLOWEST = [
-  'envoy/restarts',
-  'envoy/connections',
-  'process/rotation',
-  'process/listeners',
-  'process/workers',
-  'process/hostile-peers',
-  'process/cli-streams',
-  'deploy/prometheus',
-  'deploy/grafana-queries',
-  'process/reload',
+  ...SENSITIVE,
+  'test/process/rotation.test.ts',
+  'test/process/listeners.test.ts',
+  'test/process/workers.test.ts',
+  'test/process/hostile-peers.test.ts',
+  'test/process/cli-streams.test.ts',
+  'test/deploy/prometheus.test.ts',
+  'test/deploy/grafana-queries.test.ts',
+  'test/process/reload.test.ts',
 ];
 
 class SlowestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification): number => {
-      const slow = SLOWEST.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
+      const slow = SLOWEST.findIndex((name) => moduleId.endsWith(`/${name}`));
       if (slow >= 0) return slow - SLOWEST.length;
       return FOLDERS.findIndex((folder) => moduleId.includes(folder));
     };
@@ -56,33 +59,20 @@ export default defineConfig({
     // Spies and stubs of one file must not reach the next in the same process.
     restoreMocks: true,
     unstubEnvs: true,
+    maxWorkers: WORKERS,
     projects: [
+      { extends: true, test: { name: 'sensitive', include: SENSITIVE } },
+      { extends: true, test: { name: 'mocking', include: MOCKING, setupFiles: LOW_PRIORITY } },
       {
         extends: true,
         test: {
-          name: 'first',
-          include: SENSITIVE,
-          // Drains mostly wait, so that two at once still leave CPU idle.
-          maxWorkers: 2,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'parallel',
+          name: 'shared',
           include: FOLDERS.map((folder) => `${folder}**/*.test.ts`),
           exclude: [...SENSITIVE, ...MOCKING],
           // One process runs many files: a process of its own would cost each about half a CPU second.
           isolate: false,
-          // Most files wait most of the time: for a poll of files, a drain, a timeout.
-          maxWorkers: WORKERS,
-          sequence: { groupOrder: 1 },
+          setupFiles: LOW_PRIORITY,
         },
-      },
-      {
-        extends: true,
-        test: { name: 'mocking', include: MOCKING, maxWorkers: WORKERS, sequence: { groupOrder: 1 } },
       },
     ],
   },

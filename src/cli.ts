@@ -19,8 +19,18 @@ const MAX_FLUSH_MS = 1000;
 let isServiceMode = false;
 let usageErrorCode: number = EXIT.usage;
 
+/** Alone, they are answered without loading a command. */
+const PROGRAM_OPTIONS: ReadonlyMap<string, () => string> = new Map([
+  ['-h', programHelp],
+  ['--help', programHelp],
+  ['-v', () => VERSION],
+  ['--version', () => VERSION],
+]);
+
 async function main(args: readonly string[]): Promise<number> {
   const [first = DEFAULT_COMMAND, ...rest] = args;
+  const text = rest.length === 0 ? PROGRAM_OPTIONS.get(first) : undefined;
+  if (text !== undefined) return print(text());
   if (first === 'help') return printHelp(rest);
   const [name, options] = first.startsWith('-') ? [DEFAULT_COMMAND, args] : [first, rest];
   const entry = commandNamed(name);
