@@ -26,6 +26,11 @@ export const COMMANDS: CommandTable = new Map([
     'check whether the running service is serving',
     async () => (await import('./healthcheck.ts')).healthcheck,
   ),
+  entry(
+    'config-schema',
+    'print the JSON Schema of the configuration file, for editors',
+    async () => (await import('./config-schema.ts')).configSchema,
+  ),
   entry('completion', 'print a completion script for bash, zsh or fish', async () =>
     (await import('./completion.ts')).completion(COMMANDS),
   ),
@@ -42,8 +47,8 @@ export function programHelp(): string {
     '',
     `usage: ${PROGRAM} [command] [options]`,
     '',
-    ...Array.from(COMMANDS, ([name, { summary }]) => `  ${name.padEnd(13)} ${summary}`),
-    `  ${'help'.padEnd(13)} show this help, or with the name of a command its help`,
+    ...Array.from(COMMANDS, ([name, { summary }]) => `  ${name.padEnd(14)} ${summary}`),
+    `  ${'help'.padEnd(14)} show this help, or with the name of a command its help`,
     '',
     '  --config FILE   configuration file (or APPROOV_CONFIG); without one, only environment variables are read',
     '  -h, --help      show this help, or the help of a command',

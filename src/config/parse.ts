@@ -17,7 +17,8 @@ import {
 import { ENV_KEY_ID, hasEnvKey, readDecryptionKeys, readKeys } from './keys.ts';
 import { TLS, type TlsSettings } from './listen.ts';
 import { nearest } from './nearest.ts';
-import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './schema.ts';
+import type { PolicySettings } from './policy-schema.ts';
+import { DEFAULT_POLICY, FILE, OPTIONAL_SECTIONS, type Settings } from './schema.ts';
 import { printableName, shapeProblems } from './shape-problems.ts';
 import { readYaml } from './yaml.ts';
 
@@ -77,14 +78,6 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
     problems: problems.map((problem) => withOrigin(problem, origins)),
   };
 }
-
-const OPTIONAL_SECTIONS = [
-  ...Object.keys(FILE.shape),
-  'listen.tls',
-  'denied.headers',
-  'policies.*.denied',
-  'policies.*.denied.headers',
-];
 
 /** `undefined` if it is missing or invalid. */
 function readTls({ listen }: RawObject): TlsSettings | undefined {

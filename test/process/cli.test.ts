@@ -107,7 +107,10 @@ describe('--help and --version', () => {
 
 describe('bad usage is exit 2', () => {
   test.each<[args: string[], message: string]>([
-    [['frobnicate'], 'no such command; known: serve, check-config, explain, mint, healthcheck, completion'],
+    [
+      ['frobnicate'],
+      'no such command; known: serve, check-config, explain, mint, healthcheck, config-schema, completion',
+    ],
     [['toString'], 'no such command; known: '],
     [['chek-config'], 'no such command: chek-config; did you mean check-config?'],
     [['hlep'], 'no such command: hlep; did you mean help?'],
