@@ -33,6 +33,8 @@ const MAX_LISTED = 6;
 /** @param message of an error about an unknown field: the known ones. */
 export function unknownField(name: string, message: string): string {
   const known = message.split(FIELD_SEPARATOR).filter(Boolean);
+  const missing = missingSpace(name);
+  if (missing !== undefined) return `unknown field; ${missing}`;
   // Such as `policy` for `policies`, or `secret` for `secretFile`.
   const longer = known.find((field) => name.length > 3 && field.startsWith(name.slice(0, -1)));
   const meant = nearest(name, known) ?? longer;
@@ -61,9 +63,18 @@ function typeMessage(expected: string, input: unknown, path: readonly PropertyKe
   // YAML reads 0001 as the number 1.
   if (expected === 'string' && (typeof input === 'number' || typeof input === 'boolean'))
     return `must be a text, but without quotes it is ${typeof input === 'number' ? 'a number' : 'true or false'}: quote it`;
+  const missing = typeof input === 'string' ? missingSpace(input) : undefined;
+  if (missing !== undefined && (expected === 'object' || expected === 'record'))
+    return `must be ${type}; ${missing}`;
   const example = exampleOf(expected, input, path);
   const but = input === null ? ' but is empty' : ` not ${describeValue(input)}`;
   return `must be ${type},${but}${example === undefined ? '' : `; for example ${example}`}`;
+}
+
+/** YAML reads `mode:off` as a text. */
+export function missingSpace(text: string): string | undefined {
+  const name = /^([A-Za-z]{1,24}:)[^\s/]/.exec(text)?.[1];
+  return name === undefined ? undefined : `a space is missing after "${name}"`;
 }
 
 function describeValue(input: unknown): string {

@@ -2,7 +2,7 @@
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import type { Problem } from './config.ts';
 import { printableName } from './shape-problems.ts';
-import { MAX_YAML_BYTES } from './yaml.ts';
+import { MAX_YAML_BYTES, WHOLE_FILE } from './yaml.ts';
 
 /** More are not read, and each takes a walk through the file. */
 const MAX_PLACED = 50;
@@ -12,7 +12,11 @@ const MAX_PLACED = 50;
  * @param text of the file.
  */
 export function placeProblems(file: string, text: string, problems: readonly Problem[]): readonly Problem[] {
-  if (problems.length === 0 || Buffer.byteLength(text) > MAX_YAML_BYTES) return problems;
+  if (problems.length === 0) return problems;
+  if (Buffer.byteLength(text) > MAX_YAML_BYTES)
+    return problems.map((problem) =>
+      problem.path === WHOLE_FILE ? { ...problem, place: file, path: '' } : problem,
+    );
   const lines = new LineCounter();
   const document = parseDocument(text, {
     prettyErrors: false,

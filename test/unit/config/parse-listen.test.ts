@@ -50,7 +50,7 @@ describe('parseListen', () => {
         'listen.other: unknown field; known: grpc, admin, unixSocketMode, tls',
       ],
     ],
-    ['listen: [', {}, ['line 1, column 10: not valid YAML: bad indent']],
+    ['listen: [', {}, ['line 1, column 9: not valid YAML: "[" is not closed; add "]"']],
   ])('reports the problems of %s with %j', (text, env, expected) => {
     expect([...problemsOf(parseListen(text, env))].sort()).toEqual(expected);
   });

@@ -380,46 +380,66 @@ describe('decryption keys', () => {
   });
 });
 
+const NO_ANCHOR =
+  'not valid YAML: a text that begins with "*" needs quotes; without them, it refers to an anchor, and there is none of that name';
+const EXPANSION =
+  'not valid YAML: the aliases ("*") refer to themselves, or expand to too many values; write them out';
+const MERGE = 'not valid YAML: a merge key ("<<") takes an alias of a mapping, such as "<<: *shared"';
+
 describe('text that is not a valid YAML mapping', () => {
   it.each([
-    { name: 'no YAML', text: 'a: b: c', expected: 'line 1, column 4: not valid YAML: block as implicit key' },
+    {
+      name: 'no YAML',
+      text: 'a: b: c',
+      expected: 'line 1, column 4: not valid YAML: a text with a colon and a space needs quotes',
+    },
     {
       name: 'a field given twice',
       text: 'log: {}\nlog: {}',
-      expected: 'line 2, column 1: not valid YAML: duplicate key',
+      expected: 'line 2, column 1: not valid YAML: log is given twice, first in line 1; keep one',
     },
     {
       name: 'a name given twice, of which one looks like a number',
       text: 'policies: {1: {}, "1": {mode: off}}',
-      expected: 'line 1, column 19: not valid YAML: duplicate key',
+      expected: 'line 1, column 19: not valid YAML: 1 is given twice, first in line 1; keep one',
     },
     {
       name: 'a name that is a list',
       text: '[log]: {}',
-      expected: 'line 1, column 1: not valid YAML: non string key',
+      expected: 'line 1, column 1: not valid YAML: the name of a field must be a text',
     },
     {
       name: 'a tab where blanks belong',
       text: 'log:\n\tlevel: info',
-      expected: 'line 2, column 1: not valid YAML: tab as indent',
+      expected: 'line 2, column 1: not valid YAML: a tab is used for indentation; use spaces',
     },
     {
       name: 'brackets that are left open',
       text: 'listen: {tls: {certFile: [',
-      expected: 'line 1, column 27: not valid YAML: bad indent',
+      expected: 'line 1, column 26: not valid YAML: "[" is not closed; add "]"',
     },
     {
       name: 'two documents',
       text: 'log: {}\n---\nlog: {}',
-      expected: 'line 2, column 1: not valid YAML: multiple docs',
+      expected: 'line 2, column 1: not valid YAML: a second document begins here; the file has one',
     },
     {
       name: 'an alias of nothing',
       text: 'log: *nothing',
-      expected: 'line 1: not valid YAML: an alias or a merge key cannot be resolved',
+      expected: `line 1, column 6: ${NO_ANCHOR}`,
     },
-    { name: 'a list', text: '- log', expected: 'line 1: must be a mapping of fields' },
-    { name: 'a word', text: 'log', expected: 'line 1: must be a mapping of fields' },
+    {
+      name: 'a list',
+      text: '- log',
+      expected:
+        'line 1: must be a mapping of fields, not a list; for example policies: {default: {mode: observe}}',
+    },
+    {
+      name: 'a word',
+      text: 'log',
+      expected:
+        'line 1: must be a mapping of fields, not a single value; for example policies: {default: {mode: observe}}',
+    },
   ])('is refused: $name', ({ text, expected }) => {
     expect(problemsOf(text)).toEqual([expected]);
   });
@@ -430,13 +450,17 @@ describe('text that is not a valid YAML mapping', () => {
       return `${name}: &${name} [${`*${before},`.repeat(9)}]`;
     });
     const text = ['a: &a [1]', ...levels].join('\n');
-    expect(problemsOf(text)).toEqual(['line 1: not valid YAML: an alias or a merge key cannot be resolved']);
+    expect(problemsOf(text)).toEqual([`line 2, column 8: ${EXPANSION}`]);
   });
 });
 
 describe('a merge key', () => {
-  it.each(['log: {<<: 5}', 'log: {<<: *nothing}', 'log: &log {<<: *log}'])('is refused: %s', (text) => {
-    expect(problemsOf(text)).toEqual(['line 1: not valid YAML: an alias or a merge key cannot be resolved']);
+  it.each([
+    ['log: {<<: 5}', `line 1, column 7: ${MERGE}`],
+    ['log: {<<: *nothing}', `line 1, column 11: ${NO_ANCHOR}`],
+    ['log: &log {<<: *log}', `line 1, column 16: ${EXPANSION}`],
+  ])('is refused: %s', (text, expected) => {
+    expect(problemsOf(text)).toEqual([expected]);
   });
 
   it('does not exhaust memory with merges of merges', () => {
@@ -444,9 +468,7 @@ describe('a merge key', () => {
       const before = 'abcdefgh'.charAt(index);
       return `${name}: &${name} {<<: [${Array(9).fill(`*${before}`).join(', ')}]}`;
     });
-    expect(problemsOf(['a: &a {x: 1}', ...levels].join('\n'))).toEqual([
-      'line 1: not valid YAML: an alias or a merge key cannot be resolved',
-    ]);
+    expect(problemsOf(['a: &a {x: 1}', ...levels].join('\n'))).toEqual([`line 2, column 13: ${EXPANSION}`]);
   });
 
   it('does not allow fields that would be unknown in its place', () => {
