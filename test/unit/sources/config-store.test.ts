@@ -201,9 +201,10 @@ describe('a requested poll', () => {
     { name: 'empty', change: () => write('a', ''), message: () => `${at('a')}: the secret is empty` },
   ])('keeps a secret whose file is $name, reports it once, and loads the next good one', async (given) => {
     write('a', SECRET);
-    const files = await openConfigStore(writeConfig(['a']), {});
+    const file = writeConfig(['a']);
+    const files = await openConfigStore(file, {});
     given.change();
-    const problem = { path: 'keys[0].secretFile', message: given.message() };
+    const problem = { place: `${file}:1:28`, path: 'keys[0].secretFile', message: given.message() };
     expect(await files.poll(true)).toEqual([{ source: 'keys', problems: [problem] }]);
     expect(await files.poll(true)).toEqual([]);
     expect(files.currentProblems().get('keys')).toEqual([problem]);
