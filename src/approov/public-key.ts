@@ -98,7 +98,7 @@ function readJwkList(text: string): readonly unknown[] {
     throw new KeyError(`is not JSON${fault === undefined ? '' : `: ${fault.message}`}`, fault);
   }
   const list: unknown = (set as { keys?: unknown } | null)?.keys;
-  if (!Array.isArray(list)) throw new KeyError('is not a JWK Set: an object with a list of keys');
+  if (!Array.isArray(list)) throw new KeyError('is not a JWK Set, such as {"keys": […]}');
   return list;
 }
 

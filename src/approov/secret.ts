@@ -35,7 +35,8 @@ export class Secret {
     this.fingerprint = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
     const encoding = encodingOf(bytes.toString('latin1').trim());
     this.warning =
-      encoding && `the secret decodes to text that is itself ${encoding}: it was probably encoded twice`;
+      encoding &&
+      `the secret decodes to text that is itself ${encoding}: it was probably encoded twice; decode it once`;
   }
 
   /**

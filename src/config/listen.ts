@@ -1,6 +1,6 @@
 /** Schema of `listen` in the configuration file. */
 import * as z from 'zod';
-import { type ListenAddress, parseAddress } from './address.ts';
+import { type ListenAddress, parseAddress, printableAddress } from './address.ts';
 
 export const filePath = z.string().min(1, 'must not be empty');
 
@@ -48,9 +48,10 @@ export const LISTEN = z
       examples: [{ certFile: '/etc/tls/tls.crt', keyFile: '/etc/tls/tls.key' }],
     }),
   })
-  .refine(({ grpc, admin }) => !isSameAddress(grpc, admin), {
-    path: ['admin'],
-    error: 'must not be the address of listen.grpc',
+  .superRefine(({ grpc, admin }, context) => {
+    if (!isSameAddress(grpc, admin)) return;
+    const message = `${printableAddress(admin)} overlaps listen.grpc (${printableAddress(grpc)}); give each a port of its own`;
+    context.addIssue({ code: 'custom', path: ['admin'], message });
   });
 
 /** Whether the second cannot be bound after the first; a wildcard address includes the others of its family. */
@@ -64,14 +65,24 @@ function isSameAddress(one: ListenAddress, other: ListenAddress): boolean {
   );
 }
 
+const MAX_PORT = 65_535;
+
 export type ListenSettings = z.infer<typeof LISTEN>;
 export type TlsSettings = z.infer<typeof TLS>;
 
 function addressOf(kinds: readonly ListenAddress['kind'][], message: string) {
-  return z.string().transform((value, context): ListenAddress => {
+  const messageFor = (value: string): string => {
+    if (/^:?\d{1,5}$/.test(value)) return withExample(value.replace(':', ''));
+    const isPortTooLarge = Number(/:(\d+)$/.exec(value)?.[1]) > MAX_PORT;
+    return isPortTooLarge ? `${message}; a port is at most ${MAX_PORT}` : message;
+  };
+  const withExample = (port: number | string): string => `${message}; for example 0.0.0.0:${port}`;
+  const error = ({ input }: { readonly input?: unknown }): string | undefined =>
+    typeof input === 'number' ? `${input} ${withExample(input)}` : undefined;
+  return z.string({ error }).transform((value, context): ListenAddress => {
     const address = parseAddress(value);
     if (address !== undefined && kinds.includes(address.kind)) return address;
-    context.addIssue({ code: 'custom', message });
+    context.addIssue({ code: 'custom', message: messageFor(value) });
     return z.NEVER;
   });
 }

@@ -29,7 +29,7 @@ export function placeProblems(file: string, text: string, problems: readonly Pro
     // A syntax error has its place as its path.
     const syntax = /^line (\d+)(?:, column (\d+))?$/.exec(problem.path);
     if (syntax !== null) return { ...problem, place: `${file}:${syntax[1]}:${syntax[2] ?? 1}`, path: '' };
-    if (index >= MAX_PLACED || /\(set by [A-Z_]+\)$/.test(problem.message)) return problem;
+    if (index >= MAX_PLACED) return problem;
     const offset = offsetOf(document.contents, problem);
     if (offset === undefined) return problem;
     const { line, col } = lines.linePos(offset);

@@ -120,8 +120,8 @@ describe('bad usage is exit 2', () => {
     [['serve', '-x'], 'no such option: -x'],
     [['explain', '--tokn=x'], 'no such option: --tokn; did you mean --token?'],
     [['explain', 'x'], 'unexpected argument; give a token with --token TOKEN, or pipe it in with --token -'],
-    [['check-config', '--config'], "'--config <value>' argument missing"],
-    [['mint', '--invalid=yes'], "'--invalid' does not take an argument"],
+    [['check-config', '--config'], '--config: needs a value'],
+    [['mint', '--invalid=yes'], '--invalid: takes no value'],
     [['explain', '--token', '-x'], '--token'],
     [['explain', '--header', 'no colon'], '--header'],
     [['explain', '--at', 'yesterday'], '--at'],
@@ -219,11 +219,15 @@ routes: [{policy: gone}]
       { APPROOV_BASE64_SECRET_FILE: '/etc/passwd/x' },
       'APPROOV_BASE64_SECRET_FILE: /etc/passwd/x: a part of the path is not a directory',
     ],
-    ['a bad mode', { APPROOV_BASE64_SECRET: SECRET, APPROOV_MODE: 'strict' }, 'policies.default.mode: '],
+    [
+      'a bad mode',
+      { APPROOV_BASE64_SECRET: SECRET, APPROOV_MODE: 'strict' },
+      'APPROOV_MODE: "strict" is not a mode',
+    ],
     [
       'a bad address',
       { APPROOV_BASE64_SECRET: SECRET, APPROOV_GRPC_LISTEN: '9001' },
-      'listen.grpc: must be host:port, [v6]:port or unix:/path (set by APPROOV_GRPC_LISTEN)',
+      'APPROOV_GRPC_LISTEN: "9001" must be host:port, [v6]:port or unix:/path',
     ],
     [
       'a missing configuration file',

@@ -52,7 +52,8 @@ describe('check-config of a good configuration', () => {
   test('warns about secrets that were encoded twice, from variables and files, and does not print them', async () => {
     const twice = (text: string): string => Buffer.from(text).toString('base64');
     const secret = twice(SECRET);
-    const warned = 'the secret decodes to text that is itself base64: it was probably encoded twice';
+    const warned =
+      'the secret decodes to text that is itself base64: it was probably encoded twice; decode it once';
     const fromEnvironment = await checkConfig(undefined, { APPROOV_BASE64_SECRET: secret });
     expect(fromEnvironment).toMatchObject({
       code: 0,

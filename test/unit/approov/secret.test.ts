@@ -151,7 +151,7 @@ describe('a secret that was probably encoded twice', () => {
     },
   ])('is accepted with a warning that reveals nothing of it: $name', ({ text, what }) => {
     expect(Secret.parse(text).warning).toBe(
-      `the secret decodes to text that is itself ${what}: it was probably encoded twice`,
+      `the secret decodes to text that is itself ${what}: it was probably encoded twice; decode it once`,
     );
   });
 

@@ -40,13 +40,13 @@ describe('parseListen', () => {
     [
       'listen: {grpc: 9001}',
       {},
-      ['listen.grpc: must be a text, but without quotes it is a number: quote it'],
+      ['listen.grpc: 9001 must be host:port, [v6]:port or unix:/path; for example 0.0.0.0:9001'],
     ],
     [
       'listen: {other: 1}',
       { APPROOV_GRPC_LISTEN: '9001' },
       [
-        'listen.grpc: must be host:port, [v6]:port or unix:/path (set by APPROOV_GRPC_LISTEN)',
+        'APPROOV_GRPC_LISTEN: "9001" must be host:port, [v6]:port or unix:/path; for example 0.0.0.0:9001',
         'listen.other: unknown field; known: grpc, admin, unixSocketMode, tls',
       ],
     ],

@@ -88,7 +88,7 @@ describe('loadConfig', () => {
       `keys[0].secretFile: ${at('a')}: no such file`,
       `keys[1].secretFile: ${at('b')}: the secret decodes to 1 bytes; at least 32 are needed for HS256`,
       'log.checks: "some" is not a value of checks (none, failures, all)',
-      'policies.default.mode: "on" is not a mode (off, observe, limit, enforce) (set by APPROOV_MODE)',
+      'APPROOV_MODE: "on" is not a mode (off, observe, limit, enforce)',
     ]);
   });
 

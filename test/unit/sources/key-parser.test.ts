@@ -163,7 +163,7 @@ describe('a JWK Set', () => {
       text: '{',
       expected: 'is not JSON: a name in double quotes or "}" is missing here',
     },
-    { name: 'a list', text: '[]', expected: 'is not a JWK Set: an object with a list of keys' },
+    { name: 'a list', text: '[]', expected: 'is not a JWK Set, such as {"keys": […]}' },
     { name: 'empty', text: jwks(), expected: 'holds no key that may verify a token' },
     {
       name: 'a secret',
