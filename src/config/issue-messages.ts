@@ -116,7 +116,7 @@ function valueMessage(values: readonly string[], input: unknown, path: readonly 
   const meant = typeof input === 'string' ? nearest(input, values) : undefined;
   const suggestion =
     input === false && values.includes('off')
-      ? '; did you mean "off"? Other programs read it as false without quotes'
+      ? '; did you mean "off", which YAML 1.1 reads as false without quotes?'
       : meant === undefined
         ? ''
         : `; did you mean ${JSON.stringify(meant)}?`;

@@ -166,15 +166,15 @@ routes: [{policy: gone}]
     expect(finished).toMatchObject({ code: 2, stdout: '' });
     const paths = errorsOf(finished).map((line) => {
       const [place = '', path = ''] = line.split(': ');
-      if (place === 'log.level') return place;
+      if (place === 'LOG_LEVEL') return place;
       expect(place).toMatch(/config\.yaml:\d:\d+$/);
       return path;
     });
     const expected = [
+      'LOG_LEVEL',
       'keys[0].id',
       'keys[1].secretFile',
       'listen.grpc',
-      'log.level',
       'policies.default.extra',
       'policies.default.mode',
       'routes[0].policy',

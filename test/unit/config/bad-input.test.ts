@@ -21,7 +21,7 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
   [
     'a mode that another program unquoted',
     { config: 'policies:\n  default:\n    mode: false' },
-    'config.yaml:3:11: policies.default.mode: false is not a mode; did you mean "off"? Other programs read it as false without quotes (off, observe, limit, enforce)',
+    'config.yaml:3:11: policies.default.mode: false is not a mode; did you mean "off", which YAML 1.1 reads as false without quotes? (off, observe, limit, enforce)',
   ],
   [
     'an empty mode',

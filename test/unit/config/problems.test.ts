@@ -56,7 +56,7 @@ describe('a field outside keys', () => {
     ['policies: {default: {mode: on}}', `policies.default.mode: "on" ${MODES}`],
     [
       'policies: {default: {mode: false}}',
-      'policies.default.mode: false is not a mode; did you mean "off"? Other programs read it as false without quotes (off, observe, limit, enforce)',
+      'policies.default.mode: false is not a mode; did you mean "off", which YAML 1.1 reads as false without quotes? (off, observe, limit, enforce)',
     ],
     [
       'policies: {default: {mode: observer}}',
