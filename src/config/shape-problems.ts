@@ -47,7 +47,8 @@ const SECRET_CHARACTERS = 43;
 
 /** Hides a name that looks like a secret put in the wrong place. */
 export function printableName(name: string): string {
-  const isHidden = name.length >= SECRET_CHARACTERS || looksLikeSecret(name);
+  // A URL may have a password in it.
+  const isHidden = name.length >= SECRET_CHARACTERS || looksLikeSecret(name) || /:\/\/.*@/.test(name);
   if (isHidden) return '[hidden: it looks like a secret]';
   return name === '' ? '""' : name;
 }

@@ -1,6 +1,7 @@
 /** Tests the exact lines that each bad configuration file is reported with. */
 import { afterAll, expect, it } from 'vitest';
 import { errorsOf, FOREIGN_WORDS, type Input, removeFiles } from '../../support/bad-input.ts';
+import { SECRET } from '../../support/token.ts';
 
 afterAll(removeFiles);
 
@@ -371,4 +372,28 @@ it('none of at least 70 inputs is reported in words of JavaScript', () => {
   const lines = CASES.flatMap(([, , ...expected]) => expected);
   expect(lines.length).toBeGreaterThanOrEqual(CASES.length);
   expect(lines.filter((line) => FOREIGN_WORDS.test(line))).toEqual([]);
+});
+
+it.each([
+  (value: string) => `policies: {default: {mode: ${value}}}`,
+  (value: string) => `policies: {default: {tokenHeader: ${value}=}}`,
+  (value: string) => `policies: {default: {forwardToken: ${value}}}`,
+  (value: string) => `policies: {default: {binding: ${value}}}`,
+  (value: string) => `policies: {default: {mode:${value}}}`,
+  (value: string) => `routes: [{policy: ${value}}]`,
+  (value: string) => `routes: [{pathPrefix: ${value}, policy: default}]`,
+  (value: string) => `defaultPolicy: ${value}`,
+  (value: string) => `listen: {grpc: ${value}}`,
+  (value: string) => `log: {level: ${value}}`,
+  (value: string) => `workers: ${value}`,
+  (value: string) => `decryptionKeys: [{id: ${value}, secretFile: secret}]`,
+])('a secret or a URL with a password is never quoted, such as in case %#', async (config) => {
+  for (const [value, part] of [
+    [SECRET, SECRET.slice(0, 12)],
+    ['"https://me:pass@a.com"', 'pass'],
+  ] as const) {
+    const lines = await errorsOf({ config: config(value) });
+    expect(lines.length).toBeGreaterThan(0);
+    expect(lines.join('\n')).not.toContain(part);
+  }
 });
