@@ -84,11 +84,11 @@ describe('loadConfig', () => {
     write('b', 'QQ==');
     const file = writeConfig(['a', 'b'], 'log: {checks: some}\nextra: 1');
     expect((await problemsOf(file, { APPROOV_MODE: 'on' })).sort()).toEqual([
+      'APPROOV_MODE: "on" is not a mode (off, observe, limit, enforce)',
       'extra: unknown field',
       `keys[0].secretFile: ${at('a')}: no such file`,
       `keys[1].secretFile: ${at('b')}: the secret decodes to 1 bytes; at least 32 are needed for HS256`,
       'log.checks: "some" is not a value of checks (none, failures, all)',
-      'APPROOV_MODE: "on" is not a mode (off, observe, limit, enforce)',
     ]);
   });
 
