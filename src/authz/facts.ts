@@ -15,6 +15,8 @@ interface KeyFacts {
   readonly keyIds: readonly string[];
   /** The algorithms that these keys allow; of a verified token, its own. */
   readonly algorithms: readonly Algorithm[];
+  /** Those of `keyIds`; of a verified token, none: only the id of its key is kept. */
+  readonly keys: readonly VerificationKey[];
 }
 
 /** Of the token, as sent; a claim may have any type. */
@@ -76,6 +78,7 @@ export class Facts {
       kid,
       keyIds: [tokenResult.token.keyId],
       algorithms: algorithm === undefined ? [] : [algorithm],
+      keys: [],
     };
   }
 
@@ -127,10 +130,11 @@ export class Facts {
   }
 }
 
-function describeKeys(keys: readonly VerificationKey[]): Pick<KeyFacts, 'keyIds' | 'algorithms'> {
+function describeKeys(keys: readonly VerificationKey[]): Pick<KeyFacts, 'keyIds' | 'algorithms' | 'keys'> {
   return {
     keyIds: keys.map(({ id }) => id),
     algorithms: [...new Set(keys.flatMap(({ algorithms }) => algorithms))],
+    keys,
   };
 }
 

@@ -13,6 +13,8 @@ export interface Io {
   readonly out: (text: string) => void;
   /** Whether a person reads stdout. */
   readonly isTerminal: boolean;
+  /** Whether stdout is a terminal that shows colours; `NO_COLOR` turns them off. */
+  readonly hasColors: boolean;
   /** Writes a line to stderr, with unprintable characters escaped. */
   readonly err: (text: string) => void;
   /** @throws {UsageError} there is more than a token could be. */

@@ -27,6 +27,11 @@ export const COMMANDS: CommandTable = new Map([
     async () => (await import('./healthcheck.ts')).healthcheck,
   ),
   entry(
+    'status',
+    'show what a running service does: policies, keys, checks by outcome, reloads',
+    async () => (await import('./status.ts')).status,
+  ),
+  entry(
     'config-schema',
     'print the JSON Schema of the configuration file, for editors',
     async () => (await import('./config-schema.ts')).configSchema,

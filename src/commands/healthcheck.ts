@@ -2,15 +2,12 @@
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { formatAddress, type ListenAddress, printableAddress } from '../config/address.ts';
-import { ConfigError } from '../config/config.ts';
-import type { ListenSettings } from '../config/listen.ts';
-import { parseListen } from '../config/parse-listen.ts';
-import { placeProblems } from '../config/places.ts';
-import { readTextFile } from '../sources/text-file.ts';
-import { type Command, configFile, EXIT, type Io, type Options } from './command.ts';
+import { type ListenAddress, printableAddress } from '../config/address.ts';
+import { type Command, EXIT } from './command.ts';
+import { connectOptions, dialAddress, getPage, readListen } from './running-service.ts';
 
 const TIMEOUT_MS = 2000;
+const NO_RESPONSE = `no response within ${TIMEOUT_MS} ms`;
 
 export const healthcheck: Command = {
   help: [],
@@ -38,38 +35,16 @@ export const healthcheck: Command = {
   },
 };
 
-/** @throws {ConfigError} the file cannot be read, or its `listen` section is invalid. */
-async function readListen(options: Options, io: Io): Promise<ListenSettings> {
-  const file = configFile(options, io);
-  const text = file === undefined ? undefined : await readTextFile(file);
-  if (text?.kind === 'unreadable') {
-    throw new ConfigError([{ path: 'configuration file', message: text.problem }]);
-  }
-  const parsed = parseListen(text?.text, io.env);
-  if (parsed.kind === 'invalid')
-    throw new ConfigError(placeProblems(file ?? '', text?.text ?? '', parsed.problems));
-  return parsed.listen;
-}
-
 type ServingStatus = 'SERVING' | 'NOT_SERVING';
 
 function describe(error: unknown): string {
-  const { code, message, cause } = error as NodeJS.ErrnoException & { cause?: NodeJS.ErrnoException };
-  return cause?.code ?? code ?? message;
+  const { code, message, name } = error as NodeJS.ErrnoException;
+  return name === 'AbortError' ? NO_RESPONSE : (code ?? message);
 }
 
 async function queryReadyz(address: ListenAddress): Promise<ServingStatus> {
-  const response = await fetch(`http://${formatAddress(address)}/readyz`, {
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  });
-  return response.ok ? 'SERVING' : 'NOT_SERVING';
-}
-
-/** The address to connect to for a listen address: loopback for the wildcard addresses. */
-function dialAddress(address: ListenAddress): ListenAddress {
-  if (address.kind === 'unix') return address;
-  const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
-  return { ...address, host: loopback[address.host] ?? address.host };
+  const { status } = await getPage(address, '/readyz', AbortSignal.timeout(TIMEOUT_MS));
+  return status === 200 ? 'SERVING' : 'NOT_SERVING';
 }
 
 /** An empty HealthCheckRequest, which means the whole server, after the 5-byte gRPC prefix of flag and length. */
@@ -83,8 +58,7 @@ const SERVING = Buffer.from([0, 0, 0, 0, 2, 0x08, 0x01]);
  */
 function queryHealth(address: ListenAddress, isTls: boolean): Promise<ServingStatus> {
   return new Promise((resolve, reject) => {
-    const target =
-      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
+    const target = connectOptions(address);
     const session = connectHttp2(isTls ? 'https://localhost' : 'http://localhost', {
       createConnection: () =>
         isTls
@@ -92,10 +66,7 @@ function queryHealth(address: ListenAddress, isTls: boolean): Promise<ServingSta
             connectTls({ ...target, ALPNProtocols: ['h2'], rejectUnauthorized: false })
           : connectSocket(target),
     });
-    const timer = setTimeout(
-      () => session.destroy(new Error(`no response within ${TIMEOUT_MS} ms`)),
-      TIMEOUT_MS,
-    );
+    const timer = setTimeout(() => session.destroy(new Error(NO_RESPONSE)), TIMEOUT_MS);
     const end = (settle: () => void): void => {
       clearTimeout(timer);
       session.close();

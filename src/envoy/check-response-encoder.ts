@@ -9,9 +9,10 @@ import {
   VERDICT_HEADER,
 } from '../authz/result-header.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
-import { bytesField, stringField, varintField } from './wire.ts';
+import { appendBytesField, bytesField, stringField, varintField } from './wire.ts';
 
 const NO_ALIASES: ReadonlySet<string> = new Set();
+const NO_CLAIMS: ReadonlyMap<string, string> = new Map();
 
 /**
  * Encodes the response to a check. The RPC status is always OK: Envoy treats an RPC error as a failed check.
@@ -28,11 +29,9 @@ export function encodeCheckResponse(
   const response =
     claims.size + aliases.size === 0 ? fixed.response : encodeResponse(decision, denied, claims, aliases);
   const did = decision.verdict === 'verified' ? decision.verifiedToken?.claims['did'] : undefined;
-  const metadata =
-    typeof did === 'string' && did !== ''
-      ? bytesField(4, fixed.metadata, metadataEntry('approov_did', did))
-      : bytesField(4, fixed.metadata);
-  return Buffer.concat([response, metadata]);
+  return typeof did === 'string' && did !== ''
+    ? appendBytesField(response, 4, fixed.metadata, entryOf(DID_KEY, did))
+    : appendBytesField(response, 4, fixed.metadata);
 }
 
 /** The parts of a response that do not depend on the token's claims. */
@@ -57,7 +56,7 @@ function fixedParts(decision: Decision, denied: DeniedResponse): FixedParts {
   const byOutcome = getOrAdd(getOrAdd(fixedPartsOf, denied, newWeakMap), policy ?? NO_POLICY, newMap);
   const outcome = `${mode} ${reason} ${verifiedToken?.keyId ?? ''}`;
   return getOrAdd(byOutcome, outcome, () => ({
-    response: encodeResponse(decision, denied, new Map(), NO_ALIASES),
+    response: encodeResponse(decision, denied, NO_CLAIMS, NO_ALIASES),
     metadata: Buffer.concat(metadataEntries(decision)),
   }));
 }
@@ -122,9 +121,9 @@ function okResponse(
 
 /** The claims that the policy forwards and the token has, by header name. */
 function forwardedClaims({ verdict, policy, verifiedToken }: Decision): ReadonlyMap<string, string> {
+  if (verdict !== 'verified' || policy === undefined || policy.forwardClaims.length === 0) return NO_CLAIMS;
   const forwarded = new Map<string, string>();
-  if (verdict !== 'verified') return forwarded;
-  for (const claim of policy?.forwardClaims ?? []) {
+  for (const claim of policy.forwardClaims) {
     const value = verifiedToken?.claims[claim];
     if (typeof value === 'string' && FORWARDABLE_VALUE.test(value)) forwarded.set(claimHeader(claim), value);
   }
@@ -172,5 +171,12 @@ function metadataEntries({ verdict, action, reason, policy, mode, verifiedToken 
 }
 
 function metadataEntry(key: string, value: string): Buffer {
-  return bytesField(1, stringField(1, key), bytesField(2, stringField(3, value)));
+  return entryOf(stringField(1, key), value);
+}
+
+const DID_KEY = stringField(1, 'approov_did');
+
+/** @param key encoded as the entry's first field. */
+function entryOf(key: Buffer, value: string): Buffer {
+  return bytesField(1, key, bytesField(2, stringField(3, value)));
 }

@@ -205,22 +205,34 @@ export function varintField(fieldNumber: number, value: number): Buffer {
   return field;
 }
 
+const NOTHING = Buffer.alloc(0);
+
 /** A string, bytes or message field; a message as its encoded fields. */
 export function bytesField(fieldNumber: number, ...content: readonly Buffer[]): Buffer {
-  let length = 0;
-  for (const part of content) length += part.length;
-  const tag = lengthDelimited(fieldNumber);
-  const field = Buffer.allocUnsafe(varintLength(tag) + varintLength(length) + length);
-  let position = writeVarint(field, writeVarint(field, 0, tag), length);
-  for (const part of content) {
-    field.set(part, position);
-    position += part.length;
-  }
-  return field;
+  return appendBytesField(NOTHING, fieldNumber, ...content);
 }
 
 export function stringField(fieldNumber: number, text: string): Buffer {
   return bytesField(fieldNumber, Buffer.from(text));
+}
+
+/** As {@link bytesField}, behind bytes that are already encoded. Saves a copy of the field. */
+export function appendBytesField(
+  encoded: Buffer,
+  fieldNumber: number,
+  ...content: readonly Buffer[]
+): Buffer {
+  let length = 0;
+  for (const part of content) length += part.length;
+  const tag = lengthDelimited(fieldNumber);
+  const message = Buffer.allocUnsafe(encoded.length + varintLength(tag) + varintLength(length) + length);
+  message.set(encoded);
+  let position = writeVarint(message, writeVarint(message, encoded.length, tag), length);
+  for (const part of content) {
+    message.set(part, position);
+    position += part.length;
+  }
+  return message;
 }
 
 function varintLength(value: number): number {

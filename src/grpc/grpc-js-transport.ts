@@ -5,10 +5,10 @@ import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { createHttp2Listener, KEEPALIVE } from '../net/http2-listener.ts';
-import { createCallInterceptor, endIncompleteCall, type ServerCall } from './call-interceptor.ts';
-import { createCheckHandler } from './check-handler.ts';
+import { createCallInterceptor } from './call-interceptor.ts';
 import { createMessageTimeout } from './message-timeout.ts';
 import { fixDescriptors } from './reflection.ts';
+import { endIncompleteCall, type ServerCall } from './server-call.ts';
 import { createTrafficLimits } from './traffic-limits.ts';
 import {
   AUTHORIZATION_SERVICE,
@@ -35,7 +35,7 @@ export const createGrpcJsTransport: CreateTransport = (options) => {
     ...channelOptions(options),
     interceptors: [createCallInterceptor({ ...options, traffic, messageTimeout, otherCalls })],
   });
-  const health = addServices(server, options);
+  const health = addServices(server);
 
   // grpc-js is given accepted connections instead of an address: connection limits, TLS and socket mode are ours.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -94,12 +94,13 @@ function channelOptions({
   };
 }
 
-function addServices(server: Server, { check }: TransportOptions): HealthImplementation {
+function addServices(server: Server): HealthImplementation {
   const definition = loadSync('envoy/service/auth/v3/external_auth.proto', {
     ...LOAD_OPTIONS,
     includeDirs: [PROTO_FOLDER],
   });
-  server.addService(withRawMessages(serviceOf(definition)), { Check: createCheckHandler(check) });
+  // The interceptor answers every check, so that this handler is not called; grpc-js requires one for a known method.
+  server.addService(withRawMessages(serviceOf(definition)), { Check: () => undefined });
   const health = new HealthImplementation({ '': 'NOT_SERVING', [AUTHORIZATION_SERVICE]: 'NOT_SERVING' });
   health.addToServer(server);
   const described = { ...definition, ...loadSync(healthProto, LOAD_OPTIONS) };

@@ -80,6 +80,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
   async function poll(isRequested: boolean): Promise<void> {
     const before = configStore.current();
     const outcomes = await configStore.poll(isRequested);
+    logPoll(configStore.changedFiles(), outcomes, log);
     if (outcomes.length === 0) return;
     reloader.apply(configStore.current());
     const changes = describeChanges(before, configStore.current());
@@ -158,6 +159,12 @@ function createTransport(
     maxMetadataBytes: limits.grpcMetadataBytes,
     tls,
   });
+}
+
+/** No outcome: the files may be half-written. What changed in them is in the lines that follow. */
+function logPoll(files: readonly string[], outcomes: readonly ReloadOutcome[], log: Log): void {
+  if (files.length === 0) return;
+  log.debug({ files, sources: outcomes.map(({ source }) => source) }, 'poll found changed files');
 }
 
 function recordOutcome(

@@ -64,6 +64,7 @@ async function startSingle(configStore: ConfigStore, log: Log, metrics: Metrics)
   return {
     reload,
     async stop() {
+      logHint(log, configStore, STOP_HINT);
       await stop();
       await admin.close();
       await logStopped(log);
@@ -96,6 +97,7 @@ async function startPrimary(configStore: ConfigStore, log: Log, count: number): 
     },
     async stop() {
       poller.stop();
+      logHint(log, configStore, STOP_HINT);
       await workers.stop(drainMs(configStore));
       await admin.close();
       await logStopped(log);
@@ -181,16 +183,27 @@ function drainMs(configStore: ConfigStore): number {
   return (delaySeconds + timeoutSeconds) * 1000;
 }
 
-/** What to do next, for a service started on a terminal. */
-const HINT =
-  'no checks yet; test it with approov-ext-authz healthcheck; Ctrl-C drains and stops, twice stops at once';
+const DEFAULT_ADMIN = '127.0.0.1:9002';
+
+const STOP_HINT = 'Ctrl-C again stops at once';
+
+/** What to do next, for a person at a terminal. */
+function logHint(log: Log, configStore: ConfigStore, hint: string): void {
+  const { format } = configStore.current().config.settings.log;
+  if (process.stdout.isTTY && format !== 'json') log.info({}, hint);
+}
 
 function logServing(log: Log, configStore: ConfigStore, grpc: ListenAddress, admin: ListenAddress): void {
   const loaded = configStore.current();
   const addresses = { grpc: formatAddress(grpc), admin: formatAddress(admin) };
   const summary = summarizeConfig(loaded);
   log.info({ version: VERSION, ...addresses, config_file: configStore.file, ...summary }, 'serving');
-  if (process.stdout.isTTY && loaded.config.settings.log.format !== 'json') log.info({}, HINT);
+  const variable = addresses.admin === DEFAULT_ADMIN ? '' : `APPROOV_ADMIN_LISTEN=${addresses.admin} `;
+  logHint(
+    log,
+    configStore,
+    `no checks yet; in another terminal: ${variable}approov-ext-authz status; Ctrl-C drains and stops`,
+  );
 }
 
 async function logStopped(log: Log): Promise<void> {

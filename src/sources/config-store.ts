@@ -36,6 +36,8 @@ export interface ConfigStore {
   currentProblems(): ReadonlyMap<ReloadSource, readonly Problem[]>;
   /** Adds to problems of the current configuration where in the file they are. */
   place(problems: readonly Problem[]): readonly Problem[];
+  /** The files whose content was not what is in use when the last poll read them; it may be half-written. */
+  changedFiles(): readonly string[];
   /**
    * Reads every file, and loads what changed, is valid and is not half-written.
    * @param areComplete the operator says that no file is half-written (SIGHUP).
@@ -66,14 +68,17 @@ export async function openConfigStore(
     new FileReader({ files, usedDigests: new Map(), areComplete: true }),
     undefined,
   );
+  let changedFiles: readonly string[] = [];
   return {
     file,
     current: () => state.loaded,
     currentProblems: () => state.problems,
     place: (problems) => placeIn(file, state.configText, problems),
+    changedFiles: () => changedFiles,
     async poll(areComplete) {
       const reader = new FileReader({ files, usedDigests: state.digests, areComplete });
-      if (await isUnchanged(state.digests, reader)) return [];
+      changedFiles = await reader.changedFiles();
+      if (changedFiles.length === 0) return [];
       const before = state;
       try {
         state = await load(file, env, reader, before);
@@ -236,12 +241,4 @@ function contentOf(source: ReloadSource, state: State): string {
     .filter(([, resource]) => resource.source === source)
     .map(([identity, { digest }]) => identity + digest)
     .join();
-}
-
-/** By content, not by time stamps: a symlink swap, a rename and an edit in place all look the same then. */
-async function isUnchanged(digests: ReadonlyMap<string, string>, reader: FileReader): Promise<boolean> {
-  for (const [file, digest] of digests) {
-    if (digestOf((await reader.read(file)).text) !== digest) return false;
-  }
-  return true;
 }

@@ -45,6 +45,18 @@ export class FileReader {
     return { text, isIncomplete };
   }
 
+  /**
+   * The files in use whose content changed. By content, not by time stamps: a symlink swap, a rename and an edit in place
+   * all look the same then.
+   */
+  async changedFiles(): Promise<readonly string[]> {
+    const changed: string[] = [];
+    for (const [file, digest] of this.#options.usedDigests) {
+      if (digestOf((await this.read(file)).text) !== digest) changed.push(file);
+    }
+    return changed;
+  }
+
   /** The digest of each file that was read; of an incomplete one, that of its last use. */
   get digests(): ReadonlyMap<string, string> {
     return this.#digests;

@@ -1,5 +1,5 @@
 /** Formats log lines: as JSON, or for a person at a terminal. */
-import { escapeUnprintable } from './printable.ts';
+import { escapeAll, escapeUnprintable } from './printable.ts';
 
 /** Takes a line of JSON as pino writes it, and returns what goes to stdout. */
 export type LineFormat = (line: string) => string;
@@ -35,14 +35,4 @@ export async function loadLineFormat(
   });
   // Escaped before it is formatted, as colours are control characters too.
   return (line) => pretty(escapeAll(JSON.parse(line)));
-}
-
-/** Escapes every string in a JSON value, including member names. */
-function escapeAll(value: unknown): unknown {
-  if (typeof value === 'string') return escapeUnprintable(value);
-  if (Array.isArray(value)) return value.map(escapeAll);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, member]) => [escapeUnprintable(name), escapeAll(member)]),
-  );
 }

@@ -8,6 +8,7 @@ import type { PolicyTable } from '../authz/policy.ts';
 import type { Reason } from '../authz/reason.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
 import type { CheckRecord } from './check-observer.ts';
+import { describeSteps } from './check-steps.ts';
 import { formatJson, type LineFormat } from './line-format.ts';
 import { LineLimiter } from './line-limiter.ts';
 import { clip } from './printable.ts';
@@ -56,11 +57,19 @@ export function createLog(options: LogOptions) {
     logger[levelOf(reason)]({ reason, suppressed: count }, 'check log lines suppressed');
   });
   let { checks } = settings;
+  let isDebug = logger.isLevelEnabled('debug');
   let hiddenHeaders: ReadonlySet<string> = new Set();
   let configuredTable: PolicyTable | undefined;
 
+  /** Not limited in number: the level asks for every check. */
+  function logSteps(record: CheckRecord): void {
+    const steps = describeSteps(record, configuredTable);
+    logger.debug({ ...checkFields(record, hiddenHeaders), ...steps }, 'check steps');
+  }
+
   return {
     // Looked up on each call: pino replaces these methods when the level changes.
+    debug: (fields: object, message: string) => logger.debug(fields, message),
     info: (fields: object, message: string) => logger.info(fields, message),
     warn: (fields: object, message: string) => logger.warn(fields, message),
     error: (fields: object, message: string) => logger.error(fields, message),
@@ -78,6 +87,7 @@ export function createLog(options: LogOptions) {
     /** Sets the level, hides the headers of tokens and bindings, and warns about new policies that do not enforce. */
     configure(table: PolicyTable, next: LogSettings): void {
       logger.level = next.level;
+      isDebug = logger.isLevelEnabled('debug');
       checks = next.checks;
       hiddenHeaders = sensitiveHeaders(table);
       if (table === configuredTable) return;
@@ -87,21 +97,16 @@ export function createLog(options: LogOptions) {
       }
     },
 
-    /** Writes the line of a check, if `log.checks` and the level ask for one. */
-    checkDone({ request, decision, traceparent }: CheckRecord): void {
+    /** Writes the line of a check, if `log.checks` and the level ask for one, and at level debug one with its steps. */
+    checkDone(record: CheckRecord): void {
+      const { decision } = record;
+      if (isDebug) logSteps(record);
       const isFailure = decision.verdict === 'unverified';
       if (checks === 'none' || (checks === 'failures' && !isFailure)) return;
       const level = levelOf(decision.reason);
       // A line below the level does not count as suppressed.
       if (!logger.isLevelEnabled(level) || !limiter.allows(decision.reason)) return;
-      logger[level](
-        {
-          ...decisionFields(decision),
-          ...requestFields(request, hiddenHeaders),
-          trace_id: traceId(traceparent),
-        },
-        isFailure ? 'check failed' : 'check passed',
-      );
+      logger[level](checkFields(record, hiddenHeaders), isFailure ? 'check failed' : 'check passed');
     },
 
     /** Reports suppressed lines and flushes; gives up after 1 s if the reader of stdout has stalled. */
@@ -146,6 +151,17 @@ async function flush(stdout: ReturnType<typeof openStdout>): Promise<void> {
   await Promise.race([closed, sleep(MAX_FLUSH_MS)]);
   // Otherwise pino would flush synchronously at exit, and block on a stalled reader.
   stdout.destroy();
+}
+
+function checkFields(
+  { request, decision, traceparent }: CheckRecord,
+  hiddenHeaders: ReadonlySet<string>,
+): Record<string, unknown> {
+  return {
+    ...decisionFields(decision),
+    ...requestFields(request, hiddenHeaders),
+    trace_id: traceId(traceparent),
+  };
 }
 
 function decisionFields(decision: Decision): Record<string, unknown> {

@@ -21,6 +21,16 @@ function escapeCharacter(character: string): string {
     .join('');
 }
 
+/** Escapes every string in a JSON value, including member names. */
+export function escapeAll(value: unknown): unknown {
+  if (typeof value === 'string') return escapeUnprintable(value);
+  if (Array.isArray(value)) return value.map(escapeAll);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [escapeUnprintable(name), escapeAll(member)]),
+  );
+}
+
 /** Cuts text that a client sent to 256 characters. */
 export function clip(text: string): string {
   return text.slice(0, MAX_CLIENT_TEXT);

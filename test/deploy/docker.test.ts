@@ -106,6 +106,11 @@ describe('the compose files', () => {
     },
   );
 
+  test('give no container a terminal, on which the log would not be JSON', () => {
+    for (const service of [...Object.values(services), ...Object.values(ratelimitServices)])
+      expect(service).not.toHaveProperty('tty');
+  });
+
   test('publish ports on this machine only', () => {
     const ports = Object.values(services).flatMap((service) => service.ports ?? []);
     expect(ports).toHaveLength(3);

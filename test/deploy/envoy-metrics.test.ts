@@ -8,6 +8,7 @@ import {
   documentedEnvoyNames,
   namesPicked,
   parseExposition,
+  queriesOf,
   readDashboard,
   readRules,
   selectorsIn,
@@ -126,8 +127,8 @@ test('the runbook lists only metrics that one of the two Envoys has', () => {
 });
 
 test('the patterns of the dashboard match metrics of both Envoys', () => {
-  const patterns = readDashboard()
-    .panels.flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => selectorsIn(expr)))
+  const patterns = queriesOf(readDashboard())
+    .flatMap(selectorsIn)
     .filter(({ name }) => name === undefined);
   expect(patterns.length).toBeGreaterThan(0);
   for (const pattern of patterns) {

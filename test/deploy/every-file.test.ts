@@ -57,7 +57,7 @@ const READ_BY: Readonly<Record<string, readonly [test: string, words: string]>> 
     'notes = await namespace.install(',
   ],
 
-  'prometheus/prometheus.yaml': ['deploy/prometheus.test.ts', "prometheus.yaml`, 'utf8')"],
+  'prometheus/prometheus.yaml': ['deploy/prometheus.test.ts', "'check', 'config', "],
   'prometheus/rules.yaml': ['deploy/prometheus.test.ts', "'check', 'rules', '--lint=all'"],
   'prometheus/*.test.yaml': ['deploy/prometheus.test.ts', "'test', 'rules', ...RULE_TESTS"],
   'grafana/dashboard.json': ['deploy/grafana.test.ts', 'readDashboard()'],

@@ -1,18 +1,25 @@
-/** Tests `npm run demo`: its output, that it keeps its secret private, and that it cleans up. */
-import { type ChildProcess, spawn } from 'node:child_process';
+/** Tests `npm run demo`: its output, that its commands work, that it keeps its secret private, and that it cleans up. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CHAPTERS } from '../../scripts/demo/story.mjs';
 import { findEnvoy } from '../../scripts/envoy.mjs';
 import { eventually } from '../support/envoy.ts';
 
-const DEMO = fileURLToPath(new URL('../../scripts/demo.mjs', import.meta.url));
+const run = promisify(execFile);
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 function startDemo(args: readonly string[], env: Readonly<Record<string, string>>) {
-  const child = spawn(process.execPath, [DEMO, ...args], {
+  const child = spawn(process.execPath, ['scripts/demo.mjs', ...args], {
+    cwd: ROOT,
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -22,16 +29,22 @@ function startDemo(args: readonly string[], env: Readonly<Record<string, string>
   return { child, output: () => output, ended };
 }
 
+/** Runs commands as someone pastes them, at the root of the clone. */
+async function paste(commands: string): Promise<string> {
+  const { stdout } = await run('bash', ['-c', commands], { cwd: ROOT });
+  return stdout;
+}
+
 describe('the demo with --keep', () => {
-  /** The folder of its temporary files. */
-  const folder = mkdtempSync(join(tmpdir(), 'demo-'));
+  /** The folder of Envoy's temporary files. */
+  const temporary = mkdtempSync(join(tmpdir(), 'demo-'));
   let child: ChildProcess;
   let ended: Promise<number | null>;
   let output: () => string;
 
   beforeAll(async () => {
-    const env = { TMPDIR: folder, ENVOY_BIN: await findEnvoy() };
-    ({ child, ended, output } = startDemo(['--keep'], env));
+    const env = { TMPDIR: temporary, ENVOY_BIN: await findEnvoy() };
+    ({ child, ended, output } = startDemo(['--keep', '--port', '0'], env));
     await eventually(
       () => output().includes("service's log follows") || child.exitCode !== null || undefined,
       110,
@@ -41,71 +54,99 @@ describe('the demo with --keep', () => {
     // Not SIGKILL, which would leave its child processes running.
     child?.kill('SIGINT');
     await ended;
-    rmSync(folder, { recursive: true });
+    rmSync(temporary, { recursive: true });
   });
 
   /** The first group of a pattern's first match. */
   const printed = (pattern: RegExp): string => pattern.exec(output())?.[1] ?? `nothing like ${pattern}`;
+  const folder = (): string => join(ROOT, printed(/ in (\S+)\/config\.yaml/));
 
-  /** Retries after a 503, which Envoy answers when a check exceeds the timeout of the sample. */
-  const statusOf = (url: string, headers: Readonly<Record<string, string>> = {}): Promise<number> =>
-    eventually(async () => {
-      const { status } = await fetch(url, { headers });
-      return status === 503 ? undefined : status;
+  test('gets the expected answer to every request', () => {
+    const rows = CHAPTERS.flatMap((chapter) => [...(chapter.edit ? ['the edit'] : []), ...chapter.rows]);
+    expect(rows).toHaveLength(21);
+    expect(output()).toContain('\nAll 21 answers as expected, in ');
+    expect(output().match(/^ {2}✓ /gm)).toHaveLength(21);
+    expect(output()).not.toContain('✗');
+  });
+
+  test('goes from observe to limit to enforce without a restart', () => {
+    const modes = [...output().matchAll(/^ {4}mode: (\w+ -> \w+) in .*, no restart$/gm)];
+    expect(modes.map(([, change]) => change)).toEqual(['observe -> limit', 'limit -> enforce']);
+    const checks = [...output().matchAll(/^ {4}(\w+) +(\w+) +missing_approov_token +(\d+)$/gm)];
+    expect(checks.map(([, ...cells]) => cells)).toEqual([
+      ['observe', 'allow', '2'],
+      ['limit', 'limit', '31'],
+      ['enforce', 'deny', '4'],
+    ]);
+  });
+
+  test('prints at most 80 columns, and no colours unless on a terminal', () => {
+    const [screen = ''] = output().split("The service's log follows");
+    expect(screen.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    expect(screen).not.toContain('\u001b');
+  });
+
+  test('prints the log line of the forged token, unchanged but for line breaks', () => {
+    const [, block = ''] = /^LOG .*\n((?: {4}.*\n)+)/m.exec(output()) ?? [];
+    const line = block.replaceAll(/^ +|\n/gm, '');
+    expect(JSON.parse(line)).toMatchObject({
+      reason: 'invalid_token_signature',
+      would_deny: true,
+      alg: 'HS256',
     });
-
-  test('gets the expected outcome in every row', () => {
-    expect(output()).toContain('\nAll as expected.\n');
-    expect(output().match(/^(ok|NOT) .*$/gm)).toHaveLength(15);
-    expect(output()).not.toMatch(/^NOT/m);
+    expect(output()).not.toContain(readFileSync(join(folder(), 'forged'), 'utf8').split('.')[2]?.trim());
   });
 
-  test('names each reason, and shows the metrics that increased', () => {
-    for (const reason of ['token_expired', 'invalid_token_signature', 'binding_mismatch', 'cors_preflight']) {
-      expect(output()).toMatch(new RegExp(`^ok .* ${reason}$`, 'm'));
-      expect(output()).toMatch(new RegExp(`\\+[1-9]\\d* +approov_checks_total\\{.*reason="${reason}"\\}`));
-    }
-  });
-
-  test('prints curl lines whose tokens work', async () => {
-    const lines = output().matchAll(/^ {2}curl -i (\S+)((?: -H '[^']+')*)$/gm);
-    const statuses = await Promise.all(
-      Array.from(lines, async ([, url = '', headers = '']) => {
-        const pairs = Array.from(headers.matchAll(/'([^:]+): ([^']+)'/g), ([, name = '', value = '']) => [
-          name,
-          value,
-        ]);
-        return statusOf(url, Object.fromEntries(pairs));
-      }),
+  test('prints curl commands that get the answers printed above them', async () => {
+    const [, enforcing = ''] = output().split('\nENFORCE');
+    const rows = [...enforcing.matchAll(/^ {2}✓ .{29} {2}(\d+) .*\n((?: {4,6}.*\n)+)/gm)].filter(
+      ([, , how = '']) => how.includes('curl -i'),
     );
-    expect(statuses.slice(0, -1)).toEqual([401, 200, 401, 200]);
-    // The last one is to the limited route, whose token bucket refills.
-    expect([200, 429]).toContain(statuses.at(-1));
-    expect((await fetch(printed(/curl (http:\S+\/metrics)/))).status).toBe(200);
+    expect(rows).toHaveLength(13);
+    // On a busy machine Envoy answers 503 if a check exceeds the timeout of the sample.
+    const curl = `curl() { command curl --silent --retry 5 --output /dev/null --write-out '%{http_code} ' "$@"; }`;
+    const statuses = await paste([curl, ...rows.map(([, , how]) => how)].join('\n'));
+    expect(statuses.trim().split(' ')).toEqual(rows.map(([, expected]) => expected));
   });
 
-  test('keeps the secret in a file that only its owner can read, and prints it nowhere', () => {
-    const file = printed(/APPROOV_BASE64_SECRET_FILE=(\S+)/);
-    expect(statSync(file).mode & 0o777).toBe(0o600);
-    const secret = readFileSync(file, 'utf8');
+  test('prints an explain command that gives the reason for the denial', async () => {
+    const command = printed(/^ {4}(APPROOV_BASE64_SECRET_FILE=\S+ node dist\/cli\.js explain \\\n.*)$/m);
+    expect(await paste(`${command}; true`)).toMatch(/token[ _]expired/);
+  });
+
+  test('keeps the secret and the tokens in files that only their owner can read', () => {
+    expect(readdirSync(folder()).sort()).toEqual([
+      'alice',
+      'config.yaml',
+      'expired',
+      'forged',
+      'secret',
+      'valid',
+    ]);
+    expect(statSync(folder()).mode & 0o777).toBe(0o700);
+    const secret = readFileSync(join(folder(), 'secret'), 'utf8');
     expect(Buffer.from(secret, 'base64')).toHaveLength(64);
     expect(output()).not.toContain(secret);
   });
 
   test('stops everything it started and deletes its files on Ctrl-C', async () => {
-    const url = printed(/curl -i (\S+)\/orders$/m);
+    const files = folder();
+    const addresses = ['127.0.0.1:\\d+/orders', '127.0.0.1:\\d+/metrics', '127.0.0.1:\\d+/stats'].map(
+      (address) => `http://${printed(new RegExp(`(${address})`))}`,
+    );
     const servicePid = Number(printed(/"pid":(\d+)/));
-    expect(await statusOf(url)).toBe(401);
+    for (const url of addresses) expect((await fetch(url)).status).toBeGreaterThanOrEqual(200);
     expect(process.kill(servicePid, 0)).toBe(true);
 
     child.kill('SIGINT');
     expect(await ended).toBe(130);
-    await eventually(() =>
-      fetch(url).then(
-        () => undefined,
-        () => true,
-      ),
-    );
+    for (const url of addresses)
+      await eventually(() =>
+        fetch(url).then(
+          () => undefined,
+          () => true,
+        ),
+      );
     await eventually(() => {
       try {
         process.kill(servicePid, 0);
@@ -114,12 +155,33 @@ describe('the demo with --keep', () => {
         return true;
       }
     });
-    expect(readdirSync(folder)).toEqual([]);
+    expect(readdirSync(temporary)).toEqual([]);
+    expect(existsSync(files)).toBe(false);
   });
 });
 
-test('the demo fails with one line when there is no Envoy', async () => {
-  const { ended, output } = startDemo([], { ENVOY_BIN: '/nowhere/envoy' });
-  expect(await ended).toBe(1);
-  expect(output()).toBe('demo: ENVOY_BIN: /nowhere/envoy is not an executable file\n');
+describe('the demo fails with one line', () => {
+  test('when there is no Envoy', async () => {
+    const { ended, output } = startDemo([], { ENVOY_BIN: '/nowhere/envoy' });
+    expect(await ended).toBe(1);
+    expect(output()).toBe('demo: ENVOY_BIN: /nowhere/envoy is not an executable file\n');
+  });
+
+  test('when its port is in use', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const { ended, output } = startDemo(['--port', `${port}`], { ENVOY_BIN: process.execPath });
+    expect(await ended).toBe(1);
+    server.close();
+    expect(output()).toBe(
+      `demo: port ${port} is in use; stop what uses it, or choose another: npm run demo -- --port 10080\n`,
+    );
+  });
+
+  test('when an option is wrong', async () => {
+    const { ended, output } = startDemo(['--port', '99999'], {});
+    expect(await ended).toBe(1);
+    expect(output()).toBe('demo: --port 99999: not a port (usage: npm run demo -- [--keep] [--port N])\n');
+  });
 });

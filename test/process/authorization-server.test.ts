@@ -18,6 +18,7 @@ import { freshToken, SECRET } from '../support/token.ts';
 const SERVICE = 'envoy.service.auth.v3.Authorization';
 const CHECK = `/${SERVICE}/Check`;
 const MESSAGE_BYTES = 100_000;
+const PATIENCE = { timeout: 60_000, interval: 20 };
 
 const folder = mkdtempSync(join(tmpdir(), 'server-'));
 const socket = join(folder, 'authz.sock');
@@ -267,7 +268,7 @@ describe('a call', () => {
     const metadata = new Metadata();
     metadata.set('grpc-timeout', '1n');
     expect((await callCheck(Buffer.alloc(0), {}, metadata)).code).toBe(status.DEADLINE_EXCEEDED);
-    await vi.waitFor(async () => expect(await metric(name)).toBe(before + 1), 10_000);
+    await vi.waitFor(async () => expect(await metric(name)).toBe(before + 1), PATIENCE);
   });
 
   test('whose deadline passes before its message arrives is counted as abandoned by deadline', async () => {
@@ -278,7 +279,7 @@ describe('a call', () => {
     const [headers] = await once(call, 'response');
     expect(headers).toMatchObject({ 'grpc-status': String(status.DEADLINE_EXCEEDED) });
     await vi
-      .waitFor(async () => expect(await metric(name)).toBe(before + 1), 10_000)
+      .waitFor(async () => expect(await metric(name)).toBe(before + 1), PATIENCE)
       .finally(() => session.destroy());
   });
 
@@ -291,16 +292,16 @@ describe('a call', () => {
     await new Promise<void>((resolve) => session.ping(() => resolve()));
     call.close(constants.NGHTTP2_CANCEL);
     await vi
-      .waitFor(async () => expect(await metric(name)).toBe(before + 1), 10_000)
+      .waitFor(async () => expect(await metric(name)).toBe(before + 1), PATIENCE)
       .finally(() => session.destroy());
   });
 
   test('whose connection closes before its answer is sent is no longer counted as in flight', async () => {
     const session = connectHttp2(`http://${service.grpc}`, { settings: { initialWindowSize: 0 } });
     openCall(session).end(FRAMED_EMPTY_MESSAGE);
-    await vi.waitFor(async () => expect(await metric('approov_checks_in_flight')).toBe(1), 10_000);
+    await vi.waitFor(async () => expect(await metric('approov_checks_in_flight')).toBe(1), PATIENCE);
     session.destroy();
-    await vi.waitFor(async () => expect(await metric('approov_checks_in_flight')).toBe(0), 10_000);
+    await vi.waitFor(async () => expect(await metric('approov_checks_in_flight')).toBe(0), PATIENCE);
   });
 
   test('to an unknown method is UNIMPLEMENTED, and one that is not gRPC gets status 415', async () => {
@@ -361,7 +362,7 @@ describe('a connection', () => {
     );
     await Promise.all(peers.map((peer) => once(peer, 'connect')));
     await expectServing();
-    await vi.waitFor(() => expect(peers.some(({ closed }) => closed)).toBe(true), 10_000);
+    await vi.waitFor(() => expect(peers.some(({ closed }) => closed)).toBe(true), PATIENCE);
     for (const peer of peers) peer.destroy();
   });
 });

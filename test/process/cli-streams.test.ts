@@ -12,7 +12,7 @@ import { SECRET } from '../support/token.ts';
 import { readyWorkers } from '../support/workers.ts';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
-const PATIENCE = { timeout: 30_000, interval: 50 };
+const PATIENCE = { timeout: 60_000, interval: 50 };
 /** Their log lines exceed the capacity of a pipe (64 KiB on Linux). */
 const CHECKS = 200;
 

@@ -109,7 +109,7 @@ describe('bad usage is exit 2', () => {
   test.each<[args: string[], message: string]>([
     [
       ['frobnicate'],
-      'no such command; known: serve, check-config, explain, mint, healthcheck, config-schema, completion',
+      'no such command; known: serve, check-config, explain, mint, healthcheck, status, config-schema, completion',
     ],
     [['toString'], 'no such command; known: '],
     [['chek-config'], 'no such command: chek-config; did you mean check-config?'],

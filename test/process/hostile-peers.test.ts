@@ -28,7 +28,7 @@ const THOUSAND = 1000;
 const FLOOD = 20 * THOUSAND;
 /** Far above what an attack costs, and far below what it would cost if all its bytes were kept. */
 const MEMORY_BOUND = 128 * 2 ** 20;
-const PATIENCE = { timeout: 20_000, interval: 20 };
+const PATIENCE = { timeout: 60_000, interval: 20 };
 
 const folder = mkdtempSync(join(tmpdir(), 'hostile-'));
 const config = join(folder, 'config.yaml');

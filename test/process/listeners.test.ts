@@ -12,6 +12,7 @@ import { type Certificate, createCa, issueCertificate } from '../support/certifi
 import { createScratch } from '../support/checked-service.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
 import { type Finished, type RunningService, runCli, startServe } from '../support/process.ts';
+import { PREFACE, SETTINGS } from '../support/raw-http2.ts';
 import { freshToken, OTHER_SECRET, SECRET } from '../support/token.ts';
 
 const scratch = createScratch('listeners');
@@ -24,7 +25,7 @@ const envoy = issueCertificate(scratch.folder, 'envoy', ca);
 const stranger = issueCertificate(scratch.folder, 'stranger', otherCa);
 afterAll(() => scratch.remove());
 
-const PATIENCE = { timeout: 20_000, interval: 50 };
+const PATIENCE = { timeout: 60_000, interval: 50 };
 const ENV = { APPROOV_BASE64_SECRET: SECRET };
 const HAS_IPV6 = Object.values(networkInterfaces()).some((list) =>
   list?.some(({ address }) => address === '::1'),
@@ -189,6 +190,8 @@ describe('a renewed certificate', () => {
         return metadataOf(answer)['approov_reason'];
       };
       const idle = await openTls(grpc);
+      // Without these it would be closed after 5 s.
+      idle.write(Buffer.concat([PREFACE, SETTINGS]));
       expect(await ask()).toBe('ok');
       renew();
       await vi.waitFor(async () => expect(await servedName(grpc)).toBe('second'), PATIENCE);

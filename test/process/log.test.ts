@@ -9,6 +9,8 @@ import { createCheckClient, type RequestJson, requestWith } from '../support/grp
 import { type RunningService, startPretty, startServe } from '../support/process.ts';
 import { freshToken, mintToken, OTHER_SECRET, SECRET } from '../support/token.ts';
 
+const PATIENCE = { timeout: 60_000, interval: 20 };
+
 const fingerprint = (secret: string): string =>
   createHash('sha256').update(Buffer.from(secret, 'base64')).digest('hex').slice(0, 12);
 
@@ -54,7 +56,7 @@ test('a check line has its level, time, SDK status, trace id and how long the to
     const checks = running.logLines().filter(({ reason }) => reason !== undefined);
     expect(checks).toHaveLength(3);
     return checks;
-  });
+  }, PATIENCE);
   expect(lines).toMatchObject([
     { level: 'info', reason: 'token_expired', approov_trace_id: 'T-1' },
     { level: 'info', reason: 'token_not_yet_valid' },
@@ -84,8 +86,8 @@ test('the start-up line has version, addresses, file, policies with modes and ke
   });
 });
 
-test('a reload line says which modes, settings and keys changed', async () => {
-  const running = await start('policies: {default: {mode: observe}}');
+test('a reload line says which modes, settings and keys changed, and a line of level debug which files', async () => {
+  const running = await start('policies: {default: {mode: observe}}\nlog: {level: debug}');
   write('next', OTHER_SECRET);
   write('current', OTHER_SECRET);
   write(
@@ -104,6 +106,7 @@ log: {checks: all}`,
           'policy default: observe -> enforce',
           'policy default: clockToleranceSeconds changed',
           'policy open: added, off',
+          'log.level: debug -> info',
           'log.checks: failures -> all',
         ],
       },
@@ -115,7 +118,15 @@ log: {checks: all}`,
         ],
       },
     ]);
-  });
+  }, PATIENCE);
+  expect(running.logLines()).toContainEqual(
+    expect.objectContaining({
+      level: 'debug',
+      msg: 'poll found changed files',
+      files: [at('config.yaml'), at('current')],
+      sources: ['config', 'keys'],
+    }),
+  );
 });
 
 describe('a log for people', () => {
@@ -130,14 +141,14 @@ describe('a log for people', () => {
     const client = createCheckClient(running.grpc);
     await client.check(requestWith({ 'user-agent': NASTY }));
     client.close();
-    await vi.waitFor(() => expect(running.output()).toContain('missing_approov_token'));
+    await vi.waitFor(() => expect(running.output()).toContain('missing_approov_token'), PATIENCE);
     await running.kill();
     const line =
       running
         .output()
         .split('\n')
         .find((each) => each.includes('check failed')) ?? '';
-    expect(running.output().match(/no checks yet; .* Ctrl-C/g)).toHaveLength(1);
+    expect(running.output().match(/no checks yet; in another terminal: /g)).toHaveLength(1);
     expect(line).toContain('\u001b[32mINFO\u001b[39m');
     expect(line).toContain(`"user_agent":"${ESCAPED}"`);
     expect(withoutText(running.output()).replaceAll('\u001b', '')).toBe('');
@@ -152,6 +163,26 @@ describe('a log for people', () => {
     await running.kill();
     expect(running.output()).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: serving \{"version":/m);
     expect(withoutText(running.output())).toBe('');
+  });
+
+  test('says what to do next, at start and at the first Ctrl-C', async () => {
+    write('config.yaml', `keys: [{id: current, secretFile: ${at('current')}}]\n`);
+    const running = await startPretty(['--config', at('config.yaml')], {
+      env: { NO_COLOR: '1' },
+      isTerminal: true,
+    });
+    await vi.waitFor(() => expect(running.output()).toContain('no checks yet'), PATIENCE);
+    const { grpc, admin } = JSON.parse(/serving (\{.*\})/.exec(running.output())?.[1] ?? '');
+    expect(grpc).toBe(running.grpc);
+    expect(running.output()).toContain(
+      `no checks yet; in another terminal: APPROOV_ADMIN_LISTEN=${admin} approov-ext-authz status; Ctrl-C drains and stops`,
+    );
+    const CTRL_C = '\u0003';
+    running.type(CTRL_C);
+    await vi.waitFor(() => expect(running.output()).toContain('Ctrl-C again stops at once'), PATIENCE);
+    running.type(CTRL_C);
+    expect(await running.ended).toBe(1);
+    expect(running.output()).not.toContain('stopped');
   });
 
   test('is written to a pipe under format: pretty, without colour', async () => {

@@ -12,7 +12,7 @@ const secretFile = scratch.write('secret', SECRET);
 const keys = [{ id: 'current', secretFile }];
 afterAll(() => scratch.remove());
 
-const PATIENCE = { timeout: 20_000, interval: 50 };
+const PATIENCE = { timeout: 60_000, interval: 50 };
 
 let service: CheckedService;
 beforeEach(() => {

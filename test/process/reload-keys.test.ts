@@ -13,7 +13,7 @@ import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } fr
 const scratch = createScratch('reload');
 afterAll(() => scratch.remove());
 
-const PATIENCE = { timeout: 20_000, interval: 50 };
+const PATIENCE = { timeout: 60_000, interval: 50 };
 const OLD = { secret: SECRET_BYTES };
 const NEW = { secret: OTHER_SECRET_BYTES };
 

@@ -22,7 +22,7 @@ const SECRET_FILE = join(folder, 'secret');
 writeFileSync(SECRET_FILE, SECRET);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const PATIENCE = { timeout: 20_000, interval: 50 };
+const PATIENCE = { timeout: 60_000, interval: 50 };
 
 const a = createKeyPair('a');
 const b = createKeyPair('b');
@@ -171,8 +171,7 @@ test('SIGHUP fetches a URL at once; a key that was removed verifies nothing, eve
 
 test('SIGHUP reaches every worker: each fetches the URL', async () => {
   await start({ more: { workers: 2 } });
-  const asked = (times: number) =>
-    vi.waitFor(() => expect(host.requests).toHaveLength(times), { timeout: 25_000, interval: 50 });
+  const asked = (times: number) => vi.waitFor(() => expect(host.requests).toHaveLength(times), PATIENCE);
   await asked(2);
   // A worker whose first fetch is still running would not start another.
   await readyWorkers(service);

@@ -18,6 +18,8 @@ import { type Finished, type RunningService, runCli, startPretty, startServe } f
 import { CHECK_PATH, EMPTY_MESSAGE } from '../support/raw-http2.ts';
 import { base64url, freshToken, mintToken } from '../support/token.ts';
 
+const PATIENCE = { timeout: 60_000, interval: 20 };
+
 const SECRET_BYTES = randomBytes(64);
 const OTHER_BYTES = randomBytes(64);
 const BEARER = `Bearer ${randomBytes(24).toString('hex')}`;
@@ -210,7 +212,7 @@ describe('a running service', () => {
   test('leaks nothing in its log, on stdout or on stderr', async () => {
     await vi.waitFor(
       () => expect(service.logLines().filter(({ reason }) => reason === 'internal_error')).not.toEqual([]),
-      10_000,
+      PATIENCE,
     );
     expect(service.logLines().length).toBeGreaterThan(40);
     expect(leaksIn(service.output())).toEqual([]);
@@ -258,7 +260,7 @@ test('a log for people leaks nothing', async () => {
   const client = createCheckClient(running.grpc);
   await checkAll(client);
   client.close();
-  await vi.waitFor(() => expect(running.output()).toContain('internal_error'), 10_000);
+  await vi.waitFor(() => expect(running.output()).toContain('internal_error'), PATIENCE);
   await running.kill();
   expect(running.output().match(/check (failed|passed)/g)?.length).toBeGreaterThan(40);
   expect(leaksIn(running.output())).toEqual([]);

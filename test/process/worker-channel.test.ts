@@ -8,7 +8,7 @@ import { stringify } from 'yaml';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
 import { collect, spawnCli } from '../support/process.ts';
 import { freshToken, SECRET } from '../support/token.ts';
-import { isAlive, readyWorkers, spawnedWorkersOf } from '../support/workers.ts';
+import { isAlive, readyWorkers, suspendedChildrenOf } from '../support/workers.ts';
 
 const scratch = createScratch('worker-channel');
 beforeEach(() => {
@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterAll(() => scratch.remove());
 
-const PATIENCE = { timeout: 25_000, interval: 20 };
+const PATIENCE = { timeout: 60_000, interval: 20 };
 const CONFIG = {
   keys: [{ id: 'current', secretFile: scratch.path('secret') }],
   workers: 3,
@@ -30,16 +30,23 @@ async function start(): Promise<CheckedService> {
   return service;
 }
 
+/**
+ * Run by Node before the program: a worker suspends itself. A test that sent the signal might come too late, when the
+ * worker already listens, or too early, between fork and exec, where a suspended child holds up its parent.
+ */
+const SUSPEND_WORKERS = `import cluster from 'node:cluster'; if (cluster.isWorker) process.kill(process.pid, 'SIGSTOP');`;
+
 /** A primary whose first worker is suspended before it listens. */
 async function startSuspended() {
   const config = stringify({ ...CONFIG, listen: { grpc: '127.0.0.1:0', admin: '127.0.0.1:0' } });
-  const primary = spawnCli(['serve', '--config', scratch.write('config.yaml', config)]);
+  const primary = spawnCli(['serve', '--config', scratch.write('config.yaml', config)], {
+    NODE_OPTIONS: `--import=data:text/javascript;base64,${Buffer.from(SUSPEND_WORKERS).toString('base64')}`,
+  });
   const [worker = 0] = await vi.waitFor(() => {
-    const workers = spawnedWorkersOf(primary.pid);
+    const workers = suspendedChildrenOf(primary.pid);
     expect(workers).toHaveLength(1);
     return workers;
   }, PATIENCE);
-  process.kill(worker, 'SIGSTOP');
   onTestFinished(() => {
     primary.kill('SIGKILL');
     if (isAlive(worker)) process.kill(worker, 'SIGCONT');

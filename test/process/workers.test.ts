@@ -18,7 +18,7 @@ const secretFile = scratch.path('secret');
 const keys = [{ id: 'current', secretFile }];
 afterAll(() => scratch.remove());
 
-const PATIENCE = { timeout: 25_000, interval: 100 };
+const PATIENCE = { timeout: 60_000, interval: 100 };
 
 let service: CheckedService | undefined;
 let clients: CheckClient[] = [];

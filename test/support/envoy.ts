@@ -77,8 +77,8 @@ export interface Addresses {
 }
 
 /**
- * Runs envoy.yaml with other addresses, or a variant of it. The timeouts of a check are raised: on a machine busy with
- * other tests a check may take longer, which is not what these tests are about.
+ * Runs envoy.yaml with other addresses, or a variant of it. The timeouts of a check and of connecting to the service are
+ * raised: on a machine busy with other tests both may take longer, which is not what these tests are about.
  */
 export function startSample(
   addresses: Addresses,
@@ -86,6 +86,7 @@ export function startSample(
 ): Promise<RunningEnvoy> {
   const sample = readEnvoySample();
   setTimeouts(sample, { check: 20, oneTry: 5 });
+  sample.document.setIn(['static_resources', 'clusters', 0, 'connect_timeout'], '5s');
   change(sample);
   return startEnvoy(
     relocate(sample.document.toJS(), {

@@ -71,7 +71,7 @@ export function createCheckClient(
         CHECK.responseDeserialize,
         message,
         metadata,
-        { deadline: Date.now() + 10_000 },
+        { deadline: Date.now() + 30_000 },
         (error: ServiceError | null, response?: object) =>
           error === null ? resolve(response as ResponseJson) : reject(error),
       );

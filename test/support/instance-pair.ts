@@ -60,14 +60,13 @@ export async function startPair(config: string, change?: (sample: Sample) => voi
 
 /**
  * After a stall of the machine, the load sends what is overdue at once: more than the retry budget covers, and later than
- * connections and health checks may take. Like the timeouts of a check, these limits are not what the tests are about.
+ * health checks may take. Like the timeouts of a check, these limits are not what the tests are about.
  */
 function allowForBusyMachine({ document }: Sample): void {
   const cluster = ['static_resources', 'clusters', 0];
   const budget = [...cluster, 'circuit_breakers', 'thresholds', 0, 'retry_budget', 'min_retry_concurrency'];
   const limits: readonly [path: readonly (string | number)[], sample: unknown, here: unknown][] = [
     [budget, 20, 4096],
-    [[...cluster, 'connect_timeout'], '0.1s', '5s'],
     [[...cluster, 'health_checks', 0, 'timeout'], '1s', '5s'],
   ];
   for (const [path, sample, here] of limits) {

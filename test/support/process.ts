@@ -88,28 +88,35 @@ export async function startServe(
   };
 }
 
+interface PrettyService extends Pick<RunningService, 'grpc' | 'output' | 'kill' | 'ended'> {
+  /** Types on the terminal. */
+  type(keys: string): void;
+}
+
 /** Starts `serve` with a log for people, on a terminal or on a pipe, and waits until it serves. */
 export async function startPretty(
   args: readonly string[],
   { env = {}, isTerminal = false }: { env?: Readonly<Record<string, string>>; isTerminal?: boolean } = {},
-): Promise<Pick<RunningService, 'grpc' | 'output' | 'kill'>> {
+): Promise<PrettyService> {
   const addresses = { APPROOV_GRPC_LISTEN: '127.0.0.1:0', APPROOV_ADMIN_LISTEN: '127.0.0.1:0' };
   const child = isTerminal
     ? spawnOnTerminal(['serve', ...args], { ...addresses, ...env })
     : spawnCli(['serve', ...args], { ...addresses, ...env });
   const stdout = collect(child.stdout);
   const stderr = collect(child.stderr);
-  const ended = once(child, 'close');
+  const ended = once(child, 'close').then(([code]) => code as number | null);
   const grpc = await new Promise<string>((resolve, reject) => {
     child.stdout?.on('data', () => {
       const address = /serving.*"grpc":"([^"]+)"/.exec(stdout())?.[1];
       if (address !== undefined) resolve(address);
     });
-    void ended.then(([code]) => reject(new Error(`serve exited with ${code}: ${stdout()}${stderr()}`)));
+    void ended.then((code) => reject(new Error(`serve exited with ${code}: ${stdout()}${stderr()}`)));
   });
   return {
     grpc,
     output: () => stdout() + stderr(),
+    ended,
+    type: (keys) => void child.stdin?.write(keys),
     async kill() {
       child.kill('SIGTERM');
       await ended;

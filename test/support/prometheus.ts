@@ -16,7 +16,7 @@ const RUNBOOK = fileURLToPath(new URL('../../docs/runbook.md', import.meta.url))
 const DASHBOARD = fileURLToPath(new URL('../../deploy/grafana/dashboard.json', import.meta.url));
 
 /** Labels that Prometheus adds to what it scrapes. */
-const TARGET_LABELS = ['job', 'instance', 'namespace'];
+const TARGET_LABELS = ['cluster', 'job', 'instance', 'namespace'];
 
 const SOURCE = 'a release of Prometheus, or the package prometheus of Debian or Homebrew';
 export const PROMTOOL: Requirement = {
@@ -47,7 +47,14 @@ export function readRules(): Rule[] {
 export interface Target {
   readonly refId: string;
   readonly expr: string;
+  /** A template with {{label}}, or `__auto`. */
+  readonly legendFormat: string;
   readonly datasource: { readonly type: string; readonly uid: string };
+}
+
+export interface Link {
+  readonly title: string;
+  readonly url: string;
 }
 
 export interface Panel {
@@ -57,26 +64,61 @@ export interface Panel {
   readonly description?: string;
   readonly datasource?: { readonly type: string; readonly uid: string };
   readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
+  readonly links?: readonly Link[];
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly fieldConfig?: { readonly defaults: { readonly noValue?: string } };
   readonly targets?: readonly Target[];
+  /** Of a row. */
+  readonly collapsed?: boolean;
+  readonly panels?: readonly Panel[];
+}
+
+export interface Variable {
+  readonly name: string;
+  readonly type: string;
+  readonly query: unknown;
+  readonly definition?: string;
+  readonly regex?: string;
+}
+
+export interface Annotation {
+  readonly name: string;
+  readonly datasource: { readonly type: string; readonly uid: string };
+  readonly builtIn?: number;
+  readonly target?: { readonly expr: string };
+  readonly titleFormat?: string;
+  readonly textFormat?: string;
+  readonly tagKeys?: string;
 }
 
 export interface Dashboard {
+  readonly links: readonly Link[];
   readonly panels: readonly Panel[];
-  readonly templating: {
-    readonly list: readonly { readonly name: string; readonly type: string; readonly definition?: string }[];
-  };
+  readonly templating: { readonly list: readonly Variable[] };
+  readonly annotations: { readonly list: readonly Annotation[] };
 }
 
 export function readDashboard(): Dashboard {
   return JSON.parse(readFileSync(DASHBOARD, 'utf8')) as Dashboard;
 }
 
-/** A dashboard expression as Prometheus receives it when every variable is set to all. */
-export function withoutVariables(expr: string): string {
+/** Every panel but the rows, those in collapsed rows included. */
+export function chartsOf({ panels }: Dashboard): Panel[] {
+  return panels
+    .flatMap(({ panels: inRow = [], ...panel }) => [panel, ...inRow])
+    .filter(({ type }) => type !== 'row');
+}
+
+export function queriesOf(dashboard: Dashboard): string[] {
+  return chartsOf(dashboard).flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+}
+
+/** A dashboard expression as Prometheus receives it, with the variables given and the others set to all. */
+export function withoutVariables(expr: string, chosen: Readonly<Record<string, string>> = {}): string {
   return expr
-    .replaceAll('$__rate_interval', '1m')
+    .replaceAll('$__rate_interval', chosen['__rate_interval'] ?? '1m')
     .replaceAll('$__range', '6h')
-    .replaceAll(/\$(namespace|job|instance|policy)\b/g, '.*');
+    .replaceAll(/\$(cluster|namespace|job|instance|policy)\b/g, (_, name: string) => chosen[name] ?? '.*');
 }
 
 /** The text of each section of the runbook, by heading. */
@@ -188,7 +230,8 @@ export function unknownIn(
     const labels = selector.name === undefined ? undefined : known.exposition.get(selector.name);
     if (labels !== undefined) return unknownLabels(selector, labels);
     const isKnown =
-      selector.name === 'up' || namesPicked(selector, [...known.envoy, ...known.recorded]).length > 0;
+      ['up', 'ALERTS'].includes(selector.name ?? '') ||
+      namesPicked(selector, [...known.envoy, ...known.recorded]).length > 0;
     return isKnown ? [] : [`no metric ${shown}`];
   });
 }

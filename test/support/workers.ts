@@ -4,7 +4,7 @@ import { expect, vi } from 'vitest';
 import { readReadyz } from './admin-pages.ts';
 import type { RunningService } from './process.ts';
 
-const PATIENCE = { timeout: 25_000, interval: 100 };
+const PATIENCE = { timeout: 60_000, interval: 100 };
 
 /** Waits until this number of workers is ready, and returns their pids. */
 export async function readyWorkers(running: Pick<RunningService, 'admin'>, count = 2): Promise<number[]> {
@@ -30,12 +30,9 @@ function childrenOf(pid: number | undefined): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 }
 
-/**
- * The pids of the workers that have been spawned. A child appears in the process list before it executes Node, and until
- * then it holds up its parent in `fork`: a test that suspends it there suspends both.
- */
-export function spawnedWorkersOf(pid: number | undefined): number[] {
+/** The pids of the running children of a process that are suspended. */
+export function suspendedChildrenOf(pid: number | undefined): number[] {
   return childrenOf(pid).filter((child) =>
-    readFileSync(`/proc/${child}/environ`, 'utf8').includes('NODE_UNIQUE_ID='),
+    /^State:\s+T/m.test(readFileSync(`/proc/${child}/status`, 'utf8')),
   );
 }

@@ -138,6 +138,30 @@ test('docs/commands.md lists every command', () => {
   expect([...documented].sort()).toEqual(commands.sort());
 });
 
+describe('docs/commands.md', () => {
+  const expected = (name: string): string => read(`test/unit/commands/explain/expected/${name}.txt`);
+
+  test('shows what explain prints', () => {
+    const [, example] = /```text\n(.*?)```/s.exec(sectionOf('docs/commands.md', 'explain')) ?? [];
+    expect(example).toBe(expected('binding-without-bearer'));
+  });
+
+  test('describes every field of explain --json', () => {
+    const section = sectionOf('docs/commands.md', 'explain');
+    const { token, ...explanation } = JSON.parse(expected('json'));
+    const fields = [...Object.keys(token), ...namesIn(explanation)];
+    expect(fields.length).toBeGreaterThan(50);
+    expect(fields.filter((name) => !section.includes(`\`${name}\``))).toEqual([]);
+  });
+});
+
+/** The names of all members in a JSON value. */
+function namesIn(value: unknown): readonly string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const names = Array.isArray(value) ? [] : Object.keys(value);
+  return [...names, ...Object.values(value).flatMap(namesIn)];
+}
+
 describe('docs/architecture.md', () => {
   test('lists the layers of src/', () => {
     const layers = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).map((entry) =>
@@ -191,6 +215,18 @@ test('docs/README.md links to every page of docs/', () => {
   const pages = PAGES.filter((page) => page.startsWith('docs/') && page !== 'docs/README.md');
   expect(pages.length).toBeGreaterThan(10);
   expect(pages.filter((page) => !linked.includes(page))).toEqual([]);
+});
+
+test('docs/runbook.md leads from its first line to docs/troubleshooting.md', () => {
+  const [, firstLine] = read('docs/runbook.md').split('\n\n');
+  expect(firstLine).toContain('](troubleshooting.md)');
+});
+
+test('docs/troubleshooting.md says what to do about every reason of an unverified request', () => {
+  const page = read('docs/troubleshooting.md');
+  const reasons = Object.entries(REASONS).filter(([, { verdict }]) => verdict === 'unverified');
+  expect(reasons.length).toBeGreaterThan(10);
+  expect(reasons.map(([reason]) => reason).filter((reason) => !page.includes(`\`${reason}\``))).toEqual([]);
 });
 
 test.each(['README.md', 'CONTRIBUTING.md', 'docs/architecture.md'])(

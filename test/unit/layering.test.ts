@@ -18,7 +18,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   ),
   layer(
     'commands/',
-    'server/ telemetry/ sources/ config/ authz/ approov/ version.ts node:crypto node:http2 node:net node:tls node:util',
+    'server/ telemetry/ sources/ config/ authz/ approov/ version.ts zod node:crypto node:events node:http node:http2 node:net node:tls node:util',
     'each command uses what it needs, and none of them is the process',
   ),
   layer(
@@ -57,7 +57,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   layer('authz/', 'approov/', 'a decision follows from request, policies and token alone'),
   layer(
     'approov/',
-    'jose node:buffer node:crypto node:util',
+    'jose structured-headers node:buffer node:crypto node:util',
     'a token is verified by its bytes and cryptography alone',
   ),
   layer('version.ts', 'node:fs', 'it reads the version from package.json'),

@@ -9,6 +9,8 @@ import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { type Finished, type RunningService, runCli, startServe } from '../../support/process.ts';
 import { SECRET } from '../../support/token.ts';
 
+const PATIENCE = { timeout: 60_000, interval: 20 };
+
 const folder = mkdtempSync(join(tmpdir(), 'healthcheck-'));
 const services: RunningService[] = [];
 const servers: Server[] = [];
@@ -114,7 +116,7 @@ describe('healthcheck exits 1 with one line for', () => {
     writeFileSync(join(folder, 'config.yaml'), 'drain: {delaySeconds: 3600}');
     const service = await start('127.0.0.1:0', ['--config', join(folder, 'config.yaml')]);
     service.signal('SIGTERM');
-    await vi.waitFor(async () => expect((await healthcheck(service.grpc)).code).toBe(1), 20_000);
+    await vi.waitFor(async () => expect((await healthcheck(service.grpc)).code).toBe(1), PATIENCE);
     const finished = await healthcheck(service.grpc);
     expect(finished.stderr).toContain('NOT_SERVING');
     expectOneLine(finished);
@@ -129,6 +131,14 @@ describe('healthcheck exits 1 with one line for', () => {
     const finished = await healthcheck(await startPeer(onConnection));
     expect(finished.code).toBe(1);
     expectOneLine(finished);
+  });
+
+  test('an admin port that never answers, which is asked under mTLS', async () => {
+    const admin = await startPeer(() => {});
+    const tls = 'tls: {certFile: a, keyFile: b, clientCaFile: c}';
+    writeFileSync(join(folder, 'mtls.yaml'), `listen: {admin: "${admin}", ${tls}}`);
+    const finished = await runCli(['healthcheck', '--config', join(folder, 'mtls.yaml')], ENV);
+    expect(finished).toEqual({ code: 1, stdout: '', stderr: `${admin}: no response within 2000 ms\n` });
   });
 
   test('a missing configuration file', async () => {

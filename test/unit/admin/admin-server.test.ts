@@ -11,7 +11,7 @@ import { type AdminPages, type AdminServer, createAdminServer } from '../../../s
 import type { ListenAddress } from '../../../src/config/address.ts';
 
 /** Well below Node's default timeouts for incomplete requests. */
-const PATIENCE = { timeout: 20_000, interval: 20 };
+const PATIENCE = { timeout: 60_000, interval: 20 };
 const LOOPBACK: ListenAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 };
 
 let server: AdminServer | undefined;

@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { decide } from '../../../src/authz/decide.ts';
 import type { Facts } from '../../../src/authz/facts.ts';
 import { choosePolicies, type Policy } from '../../../src/authz/policy.ts';
-import { checkRequest, NOW, policy, policyTable, type RequestFields, verify } from '../../support/check.ts';
+import {
+  checkRequest,
+  KEYSET,
+  NOW,
+  policy,
+  policyTable,
+  type RequestFields,
+  verify,
+} from '../../support/check.ts';
 import { mintToken, OTHER_SECRET_BYTES } from '../../support/token.ts';
 
 const CLAIMS = { exp: NOW + 300, nbf: NOW - 5, iss: 'acme', aud: 'api.example.com', pay: 'x' };
@@ -62,7 +70,7 @@ describe('the facts of a check', () => {
     });
     const { key, lifetime, claims, binding } = facts;
     expect({ key, lifetime, claims, binding }).toEqual({
-      key: { alg: 'HS256', kid: 'k', keyIds: ['current'], algorithms: ['HS256'] },
+      key: { alg: 'HS256', kid: 'k', keyIds: ['current'], algorithms: ['HS256'], keys: [] },
       lifetime: { exp: NOW + 300, nbf: NOW - 5, nowSeconds: NOW, clockToleranceSeconds: 9 },
       claims: {
         iss: 'acme',
@@ -82,7 +90,8 @@ describe('the facts of a check', () => {
 
   it('name the keys tried and the algorithms that they allow', () => {
     const { key } = factsOf(mintToken(CLAIMS, { header: { alg: 'HS512', kid: 'k' } }));
-    expect(key).toEqual({ alg: 'HS512', kid: 'k', keyIds: ['current'], algorithms: ['HS256'] });
+    const { keys } = KEYSET;
+    expect(key).toEqual({ alg: 'HS512', kid: 'k', keyIds: ['current'], algorithms: ['HS256'], keys });
   });
 
   it('name the bound headers that are absent or present', () => {

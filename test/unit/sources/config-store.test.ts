@@ -407,6 +407,22 @@ describe('a poll by the timer', () => {
     expect([modeOf(files), files.current().config.policyTable.routes.length]).toEqual(['limit', 1]);
   });
 
+  it('names the files that changed, also while it waits for them to be complete', async () => {
+    write('a', SECRET);
+    const file = writeConfig(['a']);
+    const files = await openConfigStore(file, {}, clock);
+    expect(await pollAfter(1500, files)).toEqual([]);
+    expect(files.changedFiles()).toEqual([]);
+    write('a', OTHER_SECRET);
+    writeConfig(['a'], STRICT);
+    expect(await pollAfter(1500, files)).toEqual([]);
+    expect(files.changedFiles()).toEqual([file, at('a')]);
+    expect(await pollAfter(1500, files)).toHaveLength(2);
+    expect(files.changedFiles()).toEqual([file, at('a')]);
+    expect(await pollAfter(1500, files)).toEqual([]);
+    expect(files.changedFiles()).toEqual([]);
+  });
+
   it('does not report a half-written file, nor one that is missing for a moment', async () => {
     write('a', SECRET);
     const file = writeConfig(['a']);

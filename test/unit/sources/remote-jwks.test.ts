@@ -16,7 +16,7 @@ const folder = mkdtempSync(join(tmpdir(), 'jwks-url-'));
 const certificate = issueCertificate(folder, 'localhost', createCa(folder, 'ca'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const PATIENCE = { timeout: 20_000, interval: 10 };
+const PATIENCE = { timeout: 60_000, interval: 10 };
 /** Time for an unwanted request to arrive; shorter than until a retry. */
 const LONG_ENOUGH_MS = 300;
 

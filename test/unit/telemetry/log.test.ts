@@ -308,6 +308,75 @@ describe('log.checks', () => {
   });
 });
 
+describe('at level debug', () => {
+  const token = mintToken({ exp: NOW + 300, pay: 'x' });
+  const fine = checkRequest({ headers: { 'approov-token': token, 'x-request-id': 'r-1' } });
+
+  test('every check has a line with its steps, whatever log.checks says', () => {
+    const { log: checkLog, lines } = start('none', 'debug');
+    checkLog.configure(policyTable(policy()), { level: 'debug', checks: 'none' });
+    for (let count = 0; count < 25; count++)
+      checkLog.checkDone(record(fine, judge(fine), count === 24 ? TRACEPARENT : undefined));
+    expect(lines).toHaveLength(25);
+    expect(lines[24]).toMatchObject({
+      level: 'debug',
+      msg: 'check steps',
+      reason: 'ok',
+      policy: 'default',
+      action: 'allow',
+      key_id: 'current',
+      'x-request-id': 'r-1',
+      trace_id: '4bf92f3577b34da6a3ce929d0e0e4736',
+      steps: { policy: { chosen_by: 'default' }, token: { form: 'jws' }, key: { key_ids: ['current'] } },
+    });
+  });
+
+  test('a failed check has its line of level info too', () => {
+    const { log: checkLog, lines } = start('failures', 'debug');
+    const missing = checkRequest();
+    checkLog.checkDone(record(missing, judge(missing)));
+    expect(lines).toMatchObject([
+      { level: 'debug', msg: 'check steps', stopped_by: 'token' },
+      { level: 'info', msg: 'check failed' },
+    ]);
+  });
+
+  test('the steps are logged once a new configuration has the level', () => {
+    const { log: checkLog, lines } = start('none');
+    checkLog.checkDone(record(fine, judge(fine)));
+    checkLog.configure(policyTable(policy()), { level: 'debug', checks: 'none' });
+    checkLog.checkDone(record(fine, judge(fine)));
+    expect(lines.map(({ msg }) => msg)).toEqual(['check steps']);
+  });
+
+  test('the steps contain no token and no bound header', () => {
+    const headers = { 'approov-token': token, authorization: 'Bearer planted', 'user-agent': 'planted too' };
+    const request = checkRequest({ path: '/p?planted#planted', headers });
+    const { log: checkLog, lines } = start('none', 'debug');
+    checkLog.configure(policyTable(BOUND), { level: 'debug', checks: 'none' });
+    checkLog.checkDone(record(request, judge(request, BOUND)));
+    expect(lines).toMatchObject([
+      {
+        steps: { binding: { has_pay: true, headers: { authorization: 'present', 'user-agent': 'present' } } },
+      },
+    ]);
+    const text = JSON.stringify(lines);
+    for (const planted of ['planted', token, ...token.split('.')]) expect(text).not.toContain(planted);
+  });
+
+  test('a check does not read the facts of its steps once the level is info again', () => {
+    const { log: checkLog } = start('failures', 'debug');
+    checkLog.configure(policyTable(policy()), { level: 'info', checks: 'failures' });
+    const decision = judge(fine);
+    const untouched = new Proxy(decision.facts, {
+      get(_target, name) {
+        throw new Error(`read ${String(name)}`);
+      },
+    });
+    checkLog.checkDone(record(fine, { ...decision, facts: untouched }));
+  });
+});
+
 describe('the rate limit', () => {
   const missing = checkRequest();
   const duplicate = checkRequest({ headers: { 'approov-token': ['a', 'b'] } });

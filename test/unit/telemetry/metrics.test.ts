@@ -14,6 +14,8 @@ import { type CheckClient, createCheckClient, requestWith } from '../../support/
 import { type RunningService, startServe } from '../../support/process.ts';
 import { freshToken, mintToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET } from '../../support/token.ts';
 
+const PATIENCE = { timeout: 60_000, interval: 20 };
+
 type Series = ReadonlyMap<string, number>;
 
 /** The value of each series of an exposition, by name and labels. */
@@ -286,8 +288,8 @@ routes: [{pathPrefix: /limited, policy: limited}]
       service
         .logLines()
         .filter(({ reason, msg }) => reason === 'duplicate_approov_token' && msg === 'check failed').length;
-    await vi.waitFor(() => expect(written() + Number(suppressed())).toBe(200), 10_000);
-    await vi.waitFor(async () => expect((await rises())[name]).toBe(suppressed()), 10_000);
+    await vi.waitFor(() => expect(written() + Number(suppressed())).toBe(200), PATIENCE);
+    await vi.waitFor(async () => expect((await rises())[name]).toBe(suppressed()), PATIENCE);
     expect(suppressed()).toBeGreaterThan(0);
   });
 
@@ -300,9 +302,9 @@ routes: [{pathPrefix: /limited, policy: limited}]
       te: 'trailers',
     };
     for (let count = 0; count < 3; count++) session.request(headers).end(Buffer.alloc(5));
-    await vi.waitFor(async () => expect((await scrape()).get('approov_checks_in_flight')).toBe(3), 10_000);
+    await vi.waitFor(async () => expect((await scrape()).get('approov_checks_in_flight')).toBe(3), PATIENCE);
     session.settings({ initialWindowSize: 65_535 });
-    await vi.waitFor(async () => expect((await scrape()).get('approov_checks_in_flight')).toBe(0), 10_000);
+    await vi.waitFor(async () => expect((await scrape()).get('approov_checks_in_flight')).toBe(0), PATIENCE);
     session.close();
   });
 

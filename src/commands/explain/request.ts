@@ -1,0 +1,56 @@
+/** Reads the request to explain from the command line. */
+import type { CheckRequest } from '../../authz/check-request.ts';
+import { choosePolicies, type PolicyTable } from '../../authz/policy.ts';
+import { type Io, type Options, UsageError } from '../command.ts';
+
+/** Without the token of `--token`, whose header depends on the policy. */
+export function readRequest(options: Options): CheckRequest {
+  const headers = new Map<string, Buffer[]>();
+  for (const line of options.texts('header')) {
+    const colon = line.indexOf(':');
+    if (colon < 1) throw new UsageError("--header: must be 'name: value'");
+    addHeader(headers, line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+  }
+  return {
+    method: options.text('method') ?? 'GET',
+    path: options.text('path') ?? '/',
+    host: options.text('host') ?? '',
+    headers,
+    resultHeaderAliases: new Set(),
+    policyName: options.text('policy'),
+    sourceAddress: '',
+  };
+}
+
+/** Adds the token in the token header of each policy that applies to the request. */
+export function withToken(
+  request: CheckRequest,
+  table: PolicyTable,
+  token: string | undefined,
+): CheckRequest {
+  if (token === undefined) return request;
+  const headers = new Map([...request.headers].map(([name, values]) => [name, [...values]]));
+  const names = new Set(choosePolicies(request, table).policies.map((policy) => policy.tokenHeader));
+  for (const name of names) addHeader(headers, name, token);
+  return { ...request, headers };
+}
+
+function addHeader(headers: Map<string, Buffer[]>, name: string, value: string): void {
+  headers.set(name, [...(headers.get(name) ?? []), Buffer.from(value)]);
+}
+
+export async function readToken(options: Options, io: Io): Promise<string | undefined> {
+  const token = options.text('token');
+  return token === '-' ? (await io.readStdin()).trim() : token;
+}
+
+/** The time of the decision; `isGiven`: by `--at`. */
+export function readTime(options: Options, io: Io): { readonly seconds: number; readonly isGiven: boolean } {
+  const text = options.text('at');
+  if (text === undefined) return { seconds: io.nowSeconds(), isGiven: false };
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Date.parse(text) / 1000;
+  if (!Number.isFinite(seconds)) {
+    throw new UsageError('--at: must be a time such as 2026-01-31T12:00:00Z, or seconds since the epoch');
+  }
+  return { seconds, isGiven: true };
+}

@@ -1,0 +1,63 @@
+/** Finds the running service: the addresses in its configuration, and what its admin pages answer. */
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { formatAddress, type ListenAddress } from '../config/address.ts';
+import { ConfigError } from '../config/config.ts';
+import type { ListenSettings } from '../config/listen.ts';
+import { parseListen } from '../config/parse-listen.ts';
+import { placeProblems } from '../config/places.ts';
+import { readTextFile } from '../sources/text-file.ts';
+import { configFile, type Io, type Options } from './command.ts';
+
+/** More than `/metrics` with many policies and keys. */
+const MAX_PAGE_BYTES = 16 * 2 ** 20;
+
+/** @throws {ConfigError} the file cannot be read, or its `listen` section is invalid. */
+export async function readListen(options: Options, io: Io): Promise<ListenSettings> {
+  const file = configFile(options, io);
+  const text = file === undefined ? undefined : await readTextFile(file);
+  if (text?.kind === 'unreadable') {
+    throw new ConfigError([{ path: 'configuration file', message: text.problem }]);
+  }
+  const parsed = parseListen(text?.text, io.env);
+  if (parsed.kind === 'invalid')
+    throw new ConfigError(placeProblems(file ?? '', text?.text ?? '', parsed.problems));
+  return parsed.listen;
+}
+
+/** The address to connect to for a listen address: loopback for the wildcard addresses. */
+export function dialAddress(address: ListenAddress): ListenAddress {
+  if (address.kind === 'unix') return address;
+  const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+  return { ...address, host: loopback[address.host] ?? address.host };
+}
+
+/** The arguments of `connect` in node:net and node:tls. */
+export function connectOptions(address: ListenAddress) {
+  return address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/**
+ * Asks for an admin page. Not with `fetch`, which refuses some ports that a listener may have, such as 6000.
+ * Rejects with the error of the connection, or an `AbortError`.
+ */
+export async function getPage(admin: ListenAddress, path: string, signal: AbortSignal): Promise<Answer> {
+  const headers = { host: formatAddress(admin) };
+  const request = get({ ...connectOptions(admin), path, headers, agent: false, signal });
+  // A later error is reported by the response.
+  request.on('error', () => undefined);
+  const [response] = (await once(request, 'response', { signal })) as [IncomingMessage];
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_PAGE_BYTES) throw new Error(`${path} has more than ${MAX_PAGE_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return { status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() };
+}

@@ -1,0 +1,96 @@
+/** Shows what a person wants to know of a running service, from its admin pages. */
+import { connect } from 'node:tls';
+import { type ListenAddress, parseAddress, printableAddress } from '../config/address.ts';
+import { escapeAll } from '../telemetry/printable.ts';
+import { type Command, EXIT } from './command.ts';
+import { connectOptions, dialAddress, getPage, readListen } from './running-service.ts';
+import { type AdminPages, collectStatus, type Status } from './status-facts.ts';
+import { layOutStatus } from './status-layout.ts';
+import { paintFor } from './terminal.ts';
+
+/** Longer than a service with workers waits for their metrics. */
+const TIMEOUT_SECONDS = 3;
+
+export const status: Command = {
+  help: [
+    'asks the admin address of the configuration (listen.admin or APPROOV_ADMIN_LISTEN)',
+    '--json   print JSON',
+  ],
+  options: { json: { type: 'boolean' } },
+  async run(options, io) {
+    const listen = await readListen(options, io);
+    const admin = dialAddress(listen.admin);
+    const asked = await askPages(admin);
+    const collected = asked.kind === 'answered' ? collectStatus(asked.pages, io.nowSeconds()) : undefined;
+    if (collected === undefined) {
+      io.err(asked.kind === 'failed' ? asked.problem : notOurs(admin));
+      return EXIT.failure;
+    }
+    // Escaped before it is painted, as colours are control characters too.
+    const found = escapeAll(await withCertificate(collected)) as Status;
+    const address = printableAddress(admin);
+    const lines = options.flag('json')
+      ? [JSON.stringify({ admin: address, ...found }, null, 2)]
+      : layOutStatus(found, { admin: address, nowSeconds: io.nowSeconds(), paint: paintFor(io) });
+    io.out(lines.join('\n'));
+    return EXIT.ok;
+  },
+};
+
+type Asked =
+  | { readonly kind: 'answered'; readonly pages: AdminPages }
+  | { readonly kind: 'failed'; readonly problem: string };
+
+async function askPages(admin: ListenAddress): Promise<Asked> {
+  const signal = AbortSignal.timeout(TIMEOUT_SECONDS * 1000);
+  const ask = async (path: string): Promise<string> => (await getPage(admin, path, signal)).body;
+  try {
+    const [metrics, readyz, config] = await Promise.all([ask('/metrics'), ask('/readyz'), ask('/config')]);
+    return { kind: 'answered', pages: { metrics, readyz, config } };
+  } catch (error) {
+    return { kind: 'failed', problem: describe(error as NodeJS.ErrnoException, admin) };
+  }
+}
+
+function describe({ name, code }: NodeJS.ErrnoException, admin: ListenAddress): string {
+  const address = printableAddress(admin);
+  const advice = 'is the service running? (its admin address: listen.admin or APPROOV_ADMIN_LISTEN)';
+  if (code === 'ECONNREFUSED') return `connection refused at ${address}: ${advice}`;
+  if (name === 'AbortError' || name === 'TimeoutError')
+    return `no answer from ${address} within ${TIMEOUT_SECONDS} s: ${advice}`;
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `cannot resolve the host of ${address}: ${advice}`;
+  // Not HTTP, or not to the end.
+  return `${notOurs(admin)} (${code ?? name})`;
+}
+
+function notOurs(admin: ListenAddress): string {
+  return `${printableAddress(admin)} does not answer like the admin port of approov-ext-authz: check listen.admin or APPROOV_ADMIN_LISTEN`;
+}
+
+/** The service shows its listener only to clients on its own machine, so the listener can be reached from here. */
+async function withCertificate(found: Status): Promise<Status> {
+  const { listener } = found;
+  const address = listener?.tls === true ? parseAddress(listener.grpc) : undefined;
+  if (listener === null || address === undefined) return found;
+  const certificate_expires_at = await certificateExpiry(dialAddress(address));
+  return { ...found, listener: { ...listener, certificate_expires_at } };
+}
+
+/** `null` if the handshake fails before the certificate is there. */
+function certificateExpiry(grpc: ListenAddress): Promise<string | null> {
+  return new Promise((resolve) => {
+    const end = (expiry: string | null): void => {
+      socket.destroy();
+      resolve(expiry);
+    };
+    // Not verified: an expired or private certificate is shown all the same.
+    const socket = connect({ ...connectOptions(grpc), ALPNProtocols: ['h2'], rejectUnauthorized: false });
+    socket.setTimeout(TIMEOUT_SECONDS * 1000, () => end(null));
+    socket.once('error', () => end(null));
+    socket.once('close', () => end(null));
+    socket.once('secureConnect', () => {
+      const expiry = new Date(socket.getPeerX509Certificate()?.validTo ?? '');
+      end(Number.isNaN(expiry.getTime()) ? null : expiry.toISOString());
+    });
+  });
+}

@@ -1,0 +1,159 @@
+/** Checks docs/recipes.md: the service accepts each configuration and decides as its table says, and Envoy accepts the snippets. */
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { validateConfig } from '../../scripts/envoy.mjs';
+import type { Decision } from '../../src/authz/decide.ts';
+import { evaluate } from '../../src/authz/evaluate.ts';
+import { TokenVerifier } from '../../src/authz/token-verifier.ts';
+import { checkConfig } from '../../src/commands/check-config.ts';
+import { type Io, Options } from '../../src/commands/command.ts';
+import type { KeyConfig } from '../../src/config/config.ts';
+import { loadConfig } from '../../src/sources/config-store.ts';
+import { fetchKeyset } from '../../src/sources/key-store.ts';
+import { checkRequest, NOW } from '../support/check.ts';
+import { EXT_AUTHZ, readEnvoySample } from '../support/envoy.ts';
+import { codeBlocksOf, readPage, sectionsOf, tableRows } from '../support/markdown.ts';
+import { mintToken, OTHER_SECRET_BYTES } from '../support/token.ts';
+
+const RECIPES = [...sectionsOf(readPage('docs/recipes.md'))];
+const FOLDER = mkdtempSync(join(tmpdir(), 'approov-recipes-'));
+afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
+
+/** A secret for each file name that a recipe uses. */
+function secretOf(file: string): Buffer {
+  return Buffer.alloc(64, `secret of ${basename(file)} `);
+}
+
+/** Writes the service's configuration, the first YAML block of a recipe, with its secrets in files of the test. */
+function writeConfig(name: string, section: string): string {
+  const folder = join(FOLDER, name.replaceAll(/\W+/g, '-'));
+  mkdirSync(folder);
+  const [yaml = ''] = codeBlocksOf(section)
+    .filter(({ language }) => language === 'yaml')
+    .map(({ text }) => text);
+  for (const [, file = ''] of yaml.matchAll(/\/run\/secrets\/approov\/([\w-]+)/g))
+    writeFileSync(join(folder, file), secretOf(file).toString('base64'));
+  const config = join(folder, 'config.yaml');
+  writeFileSync(config, yaml.replaceAll('/run/secrets/approov/', `${folder}/`));
+  return config;
+}
+
+/** Runs `check-config`, and returns what it writes to stderr. */
+async function checkConfigOf(file: string): Promise<readonly string[]> {
+  const errors: string[] = [];
+  const io = { env: {}, out: () => undefined, err: (line: string) => errors.push(line) };
+  const code = await checkConfig.run(new Options(['--config', file], {}), io as unknown as Io);
+  return [`exit ${code}`, ...errors];
+}
+
+const CLAIMS = { iss: 'example.approov.io', aud: 'api.example.com' };
+
+/** The token of a table cell such as "valid, of `eu`, bound to `Bearer abc`"; `undefined` for "none". */
+function tokenOf(cell: string, keys: readonly KeyConfig[]): string | undefined {
+  if (cell.startsWith('none')) return undefined;
+  const keyId = /of `([\w-]+)`/.exec(cell)?.[1];
+  const key = keys.find(({ id }) => keyId === undefined || id === keyId);
+  const bound = /bound to `([^`]+)`/.exec(cell)?.[1];
+  const claims = {
+    exp: cell.startsWith('expired') ? NOW - 1 : NOW + 300,
+    ...(bound === undefined ? {} : { pay: createHash('sha256').update(bound).digest('base64') }),
+    ...(cell.includes('`iss`') ? CLAIMS : {}),
+  };
+  const kid = cell.includes('without `kid`') ? undefined : key?.kid;
+  return mintToken(claims, {
+    header: kid === undefined ? {} : { kid },
+    secret: cell.startsWith('forged') ? OTHER_SECRET_BYTES : secretOf(key?.id ?? ''),
+  });
+}
+
+/** The headers that a cell names after "with", such as "with `origin: https://app.example.com`". */
+function headersOf(cell: string): Record<string, string> {
+  const [, named = ''] = /, with (.*)/.exec(cell) ?? [];
+  return Object.fromEntries(
+    [...named.matchAll(/`([\w-]+): ([^`]+)`/g)].map(([, name = '', value = '']) => [name, value]),
+  );
+}
+
+const OUTCOMES = { allow: 'allowed', limit: 'limited', deny: '401' };
+
+function outcomeOf({ action, reason }: Decision): string {
+  return `${OUTCOMES[action]}, \`${reason}\``;
+}
+
+describe.each(RECIPES)('the recipe "%s"', (name, section) => {
+  const config = writeConfig(name, section);
+
+  test('is a configuration that check-config accepts without a warning', async () => {
+    expect(await checkConfigOf(config)).toEqual(['exit 0', expect.stringMatching(/^ok: /)]);
+  });
+
+  test('decides requests as its table says', async () => {
+    const rows = tableRows(section, 'request');
+    expect(rows.length).toBeGreaterThan(1);
+    const { config: loaded, keys } = await loadConfig(config, {});
+    const { keyset } = await fetchKeyset(keys, loaded.proxy);
+    const verifier = new TokenVerifier({ keyset, decryptionKeys: [], tokenCacheEntries: 0 });
+    const outcomes: string[][] = [];
+    for (const [request = '', tokenCell = ''] of rows) {
+      const [, method = '', host = '', path = ''] = /`([A-Z]+) ([^/]+)(\/[^`]*)`/.exec(request) ?? [];
+      const token = tokenOf(tokenCell, loaded.keys);
+      const decision = await evaluate(
+        checkRequest({
+          method,
+          host,
+          path,
+          policyName: /policy `([\w-]+)`/.exec(request)?.[1],
+          headers: { ...headersOf(tokenCell), ...(token === undefined ? {} : { 'approov-token': token }) },
+        }),
+        { policyTable: loaded.policyTable, verifier },
+        () => NOW,
+      );
+      outcomes.push([request, tokenCell, outcomeOf(decision)]);
+    }
+    expect(outcomes).toEqual(rows);
+  });
+});
+
+/** Puts a snippet into envoy.yaml, where its first line, a comment, says. */
+const PLACES: Readonly<
+  Record<string, (sample: ReturnType<typeof readEnvoySample>, snippet: unknown) => void>
+> = {
+  '# virtual_hosts, under route_config': ({ document, connectionManager }, snippet) =>
+    connectionManager.setIn(['route_config', 'virtual_hosts'], document.createNode(snippet)),
+  '# routes of the virtual host': ({ document, connectionManager }, snippet) =>
+    connectionManager.setIn(['route_config', 'virtual_hosts', 0, 'routes'], document.createNode(snippet)),
+  '# http_filters, before envoy.filters.http.ext_authz': (sample, snippet) => {
+    for (const filter of snippet as unknown[]) sample.addHttpFilterFirst(filter);
+  },
+  '# in typed_config of envoy.filters.http.ext_authz': ({ document, httpFilter }, snippet) => {
+    for (const [field, value] of Object.entries(snippet as object))
+      httpFilter(EXT_AUTHZ).set(field, document.createNode(value));
+  },
+};
+
+describe('the snippets for Envoy in docs/recipes.md', () => {
+  const recipes = RECIPES.map(
+    ([name, section]) => [name, codeBlocksOf(section).filter(({ text }) => text.startsWith('# '))] as const,
+  ).filter(([, snippets]) => snippets.length > 0);
+
+  test('say where they belong', () => {
+    const places = recipes.flatMap(([, snippets]) => snippets.map(({ text }) => text.split('\n', 1)[0]));
+    expect(places.length).toBeGreaterThan(7);
+    expect(places.filter((place = '') => PLACES[place] === undefined)).toEqual([]);
+  });
+
+  test.each(recipes)('are valid in envoy.yaml: "%s"', async (name, snippets) => {
+    const sample = readEnvoySample();
+    for (const { text } of snippets) PLACES[text.split('\n', 1)[0] ?? '']?.(sample, parse(text));
+    const jwks = join(FOLDER, 'jwks.json');
+    const key = { kty: 'oct', alg: 'HS256', k: secretOf('current').toString('base64url') };
+    writeFileSync(jwks, JSON.stringify({ keys: [key] }));
+    const file = join(FOLDER, `${name.replaceAll(/\W+/g, '-')}.envoy.yaml`);
+    writeFileSync(file, sample.document.toString().replaceAll('/etc/envoy/approov-jwks.json', jwks));
+    expect(await validateConfig(file)).toBeUndefined();
+  });
+});
