@@ -71,12 +71,14 @@ export type ListenSettings = z.infer<typeof LISTEN>;
 export type TlsSettings = z.infer<typeof TLS>;
 
 function addressOf(kinds: readonly ListenAddress['kind'][], message: string) {
+  // The admin pages are for the same machine, unless somebody decides otherwise.
+  const host = kinds.includes('unix') ? '0.0.0.0' : '127.0.0.1';
   const messageFor = (value: string): string => {
     if (/^:?\d{1,5}$/.test(value)) return withExample(value.replace(':', ''));
     const isPortTooLarge = Number(/:(\d+)$/.exec(value)?.[1]) > MAX_PORT;
     return isPortTooLarge ? `${message}; a port is at most ${MAX_PORT}` : message;
   };
-  const withExample = (port: number | string): string => `${message}; for example 0.0.0.0:${port}`;
+  const withExample = (port: number | string): string => `${message}; for example ${host}:${port}`;
   const error = ({ input }: { readonly input?: unknown }): string | undefined =>
     typeof input === 'number' ? `${input} ${withExample(input)}` : undefined;
   return z.string({ error }).transform((value, context): ListenAddress => {
