@@ -1,6 +1,7 @@
 /** Parses the public keys of a keyset from PEM and JWK Sets, and verifies signatures with them. */
 import { constants, createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { ALGORITHM_NAMES, type Algorithm, algorithmRow, parseAlgorithm } from './algorithm.ts';
+import { findJsonFault } from './json-syntax.ts';
 import { KeyError } from './key-error.ts';
 
 /** RFC 7518 §3.3. */
@@ -93,10 +94,11 @@ function readJwkList(text: string): readonly unknown[] {
   try {
     set = JSON.parse(text);
   } catch {
-    throw new KeyError('is not JSON');
+    const fault = findJsonFault(text);
+    throw new KeyError(`is not JSON${fault === undefined ? '' : `: ${fault.message}`}`, fault);
   }
   const list: unknown = (set as { keys?: unknown } | null)?.keys;
-  if (!Array.isArray(list)) throw new KeyError('is not a JWK Set: an object with a list of keys');
+  if (!Array.isArray(list)) throw new KeyError('is not a JWK Set, such as {"keys": […]}');
   return list;
 }
 

@@ -35,7 +35,8 @@ export class Secret {
     this.fingerprint = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
     const encoding = encodingOf(bytes.toString('latin1').trim());
     this.warning =
-      encoding && `the secret decodes to text that is itself ${encoding}: it was probably encoded twice`;
+      encoding &&
+      `the secret decodes to text that is itself ${encoding}: it was probably encoded twice; decode it once`;
   }
 
   /**
@@ -48,7 +49,7 @@ export class Secret {
     const bytes = decodeBase64(trimmed);
     if (bytes === undefined) {
       throw new KeyError(
-        `the secret (${trimmed.length} characters) is neither base64 nor base64url${hintAt(trimmed)}`,
+        `the secret (${trimmed.length} characters) is neither base64 nor base64url${hintAt(trimmed, rule)}`,
       );
     }
     const problem = rule(bytes.length);
@@ -96,9 +97,20 @@ function encodingOf(text: string): 'hex' | 'base64' | undefined {
 }
 
 /** Explains the most common mistakes. */
-function hintAt(text: string): string {
+function hintAt(text: string, rule: LengthRule): string {
+  const line = onlySecretLine(text.split(/\r?\n/), rule);
+  if (line !== undefined) return `; line ${line} alone is a secret: remove the other lines`;
   if (/\s/.test(text)) return '; it has white space inside: give the secret alone, on one line';
   return /^["']/.test(text) ? '; it stands in quotes: give it without them' : '';
+}
+
+/** The Approov CLI prints a note above the secret. */
+function onlySecretLine(lines: readonly string[], rule: LengthRule): number | undefined {
+  const candidates = lines.flatMap((line, index) => {
+    const bytes = decodeBase64(line.trim());
+    return bytes !== undefined && rule(bytes.length) === undefined ? [index + 1] : [];
+  });
+  return candidates.length === 1 ? candidates[0] : undefined;
 }
 
 /**

@@ -1,9 +1,9 @@
 /** Prints the configuration that `serve` would run with, and its warnings. */
 import type { Mode } from '../authz/verdict.ts';
-import type { Config } from '../config/config.ts';
+import { type Config, formatProblem } from '../config/config.ts';
 import { formatConfig } from '../config/format-config.ts';
 import { findWarnings } from '../config/warnings.ts';
-import { loadConfig } from '../sources/config-store.ts';
+import { openConfigStore } from '../sources/config-store.ts';
 import { keyWarnings } from '../sources/key-store.ts';
 import { decryptionWarnings } from '../sources/loaded-config.ts';
 import { type Command, configFile, EXIT } from './command.ts';
@@ -12,12 +12,12 @@ export const checkConfig: Command = {
   help: [],
   options: {},
   async run(options, io) {
-    const loaded = await loadConfig(configFile(options, io), io.env);
+    const store = await openConfigStore(configFile(options, io), io.env);
+    const loaded = store.current();
     const { config, keys, decryptionKeys } = loaded;
     io.out(formatConfig(config, keys, decryptionKeys).trimEnd());
-    const configWarnings = findWarnings(config).map(({ path, message }) => `${path}: ${message}`);
-    for (const warning of [...configWarnings, ...keyWarnings(keys), ...decryptionWarnings(loaded)])
-      io.err(`warning: ${warning}`);
+    const warnings = [...findWarnings(config), ...keyWarnings(keys), ...decryptionWarnings(loaded)];
+    for (const warning of store.place(warnings)) io.err(`warning: ${formatProblem(warning)}`);
     // Not to stdout, which is YAML.
     io.err(`ok: ${summarize(config)}`);
     return EXIT.ok;

@@ -125,8 +125,10 @@ function describeParseError(
     return `unexpected argument; ${argumentAdvice ?? 'only options are accepted'}`;
   if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION')
     return unknownOption(/'(--?[^']*)'/.exec(message)?.[1] ?? '', options);
-  // Node's first sentence only: the rest is advice about positional arguments, which no command takes.
-  return message.split(/\. |\n/, 1)[0] ?? '';
+  const option = /'(?:-\w, )?(--[\w-]+)/.exec(message)?.[1] ?? 'an option';
+  if (message.includes('ambiguous'))
+    return `${option}: needs a value; write ${option}=VALUE if it begins with -`;
+  return message.includes('does not take') ? `${option}: takes no value` : `${option}: needs a value`;
 }
 
 /** Quotes the option only if it looks like one: a token may begin with `-` too. */

@@ -31,6 +31,11 @@ export const COMMANDS: CommandTable = new Map([
     'show what a running service does: policies, keys, checks by outcome, reloads',
     async () => (await import('./status.ts')).status,
   ),
+  entry(
+    'config-schema',
+    'print the JSON Schema of the configuration file, for editors',
+    async () => (await import('./config-schema.ts')).configSchema,
+  ),
   entry('completion', 'print a completion script for bash, zsh or fish', async () =>
     (await import('./completion.ts')).completion(COMMANDS),
   ),
@@ -47,8 +52,8 @@ export function programHelp(): string {
     '',
     `usage: ${PROGRAM} [command] [options]`,
     '',
-    ...Array.from(COMMANDS, ([name, { summary }]) => `  ${name.padEnd(13)} ${summary}`),
-    `  ${'help'.padEnd(13)} show this help, or with the name of a command its help`,
+    ...Array.from(COMMANDS, ([name, { summary }]) => `  ${name.padEnd(14)} ${summary}`),
+    `  ${'help'.padEnd(14)} show this help, or with the name of a command its help`,
     '',
     '  --config FILE   configuration file (or APPROOV_CONFIG); without one, only environment variables are read',
     '  -h, --help      show this help, or the help of a command',

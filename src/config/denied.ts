@@ -65,11 +65,23 @@ const FIELDS = {
     .refine(
       (status) => DENIED_STATUSES.has(status),
       'must be a status that Envoy knows: 400-417, 421-424, 426, 428, 429, 431 or 500-508',
-    ),
-  body: z.string(),
-  contentType: z.string().regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, 'must be a media type'),
-  exposeReason: z.boolean(),
-  headers,
+    )
+    .meta({
+      description: 'HTTP status of a denied request: one of the error statuses that Envoy knows.',
+      enum: [...DENIED_STATUSES],
+    }),
+  body: z.string().describe('Body of a denied response.'),
+  contentType: z
+    .string()
+    .regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, 'must be a media type')
+    .describe('Media type of the body.'),
+  exposeReason: z
+    .boolean()
+    .describe('Whether the client is sent the reason, in the response header `x-approov-reason`.'),
+  headers: headers.meta({
+    description: 'Further headers of a denied response; not those that the service or the connection sets.',
+    examples: [{ 'retry-after': '30' }],
+  }),
 };
 
 export const DENIED = z.strictObject({

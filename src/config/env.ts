@@ -130,11 +130,11 @@ export function applyOverrides(
   return origins;
 }
 
-/** Adds to a problem which variable caused it. */
+/** Names the variable that caused a problem in place of the field that it sets. */
 export function withOrigin(problem: Problem, origins: ReadonlyMap<string, string>): Problem {
   for (const [path, variable] of origins) {
     if (problem.path === path || problem.path.startsWith(`${path}.`)) {
-      return { path: problem.path, message: `${problem.message} (set by ${variable})` };
+      return { ...problem, path: variable };
     }
   }
   return problem;

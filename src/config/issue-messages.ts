@@ -33,6 +33,8 @@ const MAX_LISTED = 6;
 /** @param message of an error about an unknown field: the known ones. */
 export function unknownField(name: string, message: string): string {
   const known = message.split(FIELD_SEPARATOR).filter(Boolean);
+  const missing = missingSpace(name);
+  if (missing !== undefined) return `unknown field; ${missing}`;
   // Such as `policy` for `policies`, or `secret` for `secretFile`.
   const longer = known.find((field) => name.length > 3 && field.startsWith(name.slice(0, -1)));
   const meant = nearest(name, known) ?? longer;
@@ -56,14 +58,26 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 function typeMessage(expected: string, input: unknown, path: readonly PropertyKey[]): string {
-  if (input === undefined) return 'is required';
+  if (input === undefined) {
+    const example = exampleOf(expected, input, path);
+    return `is required${example === undefined ? '' : `; for example ${example}`}`;
+  }
   const type = TYPES[expected] ?? expected;
   // YAML reads 0001 as the number 1.
   if (expected === 'string' && (typeof input === 'number' || typeof input === 'boolean'))
     return `must be a text, but without quotes it is ${typeof input === 'number' ? 'a number' : 'true or false'}: quote it`;
+  const missing = typeof input === 'string' ? missingSpace(input) : undefined;
+  if (missing !== undefined && (expected === 'object' || expected === 'record'))
+    return `must be ${type}; ${missing}`;
   const example = exampleOf(expected, input, path);
   const but = input === null ? ' but is empty' : ` not ${describeValue(input)}`;
   return `must be ${type},${but}${example === undefined ? '' : `; for example ${example}`}`;
+}
+
+/** YAML reads `mode:off` as a text. */
+export function missingSpace(text: string): string | undefined {
+  const name = /^([A-Za-z]{1,24}:)[^\s/]/.exec(text)?.[1];
+  return name === undefined ? undefined : `a space is missing after "${name}"`;
 }
 
 function describeValue(input: unknown): string {
@@ -71,15 +85,18 @@ function describeValue(input: unknown): string {
   if (Array.isArray(input)) return 'a list';
   if (typeof input === 'object') return 'a mapping';
   if (typeof input === 'string') return quoted(input) ?? 'a text';
-  return Number.isFinite(input) || typeof input === 'boolean' ? String(input) : 'this';
+  if (typeof input === 'number' && !Number.isFinite(input)) return Number.isNaN(input) ? '.nan' : '.inf';
+  return typeof input === 'number' || typeof input === 'boolean' ? String(input) : 'this';
 }
 
 /** Longer texts are not quoted: no value with a fixed set of choices is that long, and a secret is longer. */
 const MAX_QUOTED = 24;
 
 /** `undefined` if the value may be a secret. */
-function quoted(value: string): string | undefined {
-  return value.length <= MAX_QUOTED && !looksLikeSecret(value) ? JSON.stringify(value) : undefined;
+export function quoted(value: string): string | undefined {
+  // A URL may have a password or a token in it.
+  const mayBeSecret = value.length > MAX_QUOTED || looksLikeSecret(value) || /:\/\/|@/.test(value);
+  return mayBeSecret ? undefined : JSON.stringify(value);
 }
 
 const NOUNS: Readonly<Record<string, string>> = {
@@ -93,10 +110,16 @@ const NOUNS: Readonly<Record<string, string>> = {
 
 function valueMessage(values: readonly string[], input: unknown, path: readonly PropertyKey[]): string {
   if (input === undefined) return 'is required';
+  if (input === null) return `must not be empty (${values.join(', ')})`;
   const field = fieldOf(path);
   const value = describeValue(input);
   const meant = typeof input === 'string' ? nearest(input, values) : undefined;
-  const suggestion = meant === undefined ? '' : `; did you mean ${JSON.stringify(meant)}?`;
+  const suggestion =
+    input === false && values.includes('off')
+      ? '; did you mean "off", which YAML 1.1 reads as false without quotes?'
+      : meant === undefined
+        ? ''
+        : `; did you mean ${JSON.stringify(meant)}?`;
   return `${value === 'a text' ? 'this' : value} is not ${NOUNS[field] ?? `a value of ${field}`}${suggestion} (${values.join(', ')})`;
 }
 

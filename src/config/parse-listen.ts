@@ -4,7 +4,7 @@ import type { Problem } from './config.ts';
 import { dropEmptySections } from './empty-sections.ts';
 import { applyOverrides, type Env, withOrigin } from './env.ts';
 import { LISTEN, type ListenSettings } from './listen.ts';
-import { shapeProblems } from './shape-problems.ts';
+import { REPORT_INPUT, shapeProblems } from './shape-problems.ts';
 import { readYaml } from './yaml.ts';
 
 export type ParsedListen =
@@ -18,7 +18,7 @@ export function parseListen(text: string | undefined, env: Env): ParsedListen {
   if (content === undefined) return { kind: 'invalid', problems };
   dropEmptySections(content, ['listen', 'listen.tls']);
   const origins = applyOverrides(content, listenVariables(env), '', problems);
-  const listen = z.object({ listen: LISTEN.prefault({}) }).safeParse(content);
+  const listen = z.object({ listen: LISTEN.prefault({}) }).safeParse(content, REPORT_INPUT);
   if (!listen.success) problems.push(...shapeProblems(listen.error));
   if (listen.success && problems.length === 0) return { kind: 'valid', listen: listen.data.listen };
   return { kind: 'invalid', problems: problems.map((problem) => withOrigin(problem, origins)) };

@@ -14,11 +14,13 @@ import {
   readProxy,
   withOrigin,
 } from './env.ts';
+import { quoted } from './issue-messages.ts';
 import { ENV_KEY_ID, hasEnvKey, readDecryptionKeys, readKeys } from './keys.ts';
 import { TLS, type TlsSettings } from './listen.ts';
 import { nearest } from './nearest.ts';
-import { DEFAULT_POLICY, FILE, type PolicySettings, type Settings } from './schema.ts';
-import { printableName, shapeProblems } from './shape-problems.ts';
+import type { PolicySettings } from './policy-schema.ts';
+import { DEFAULT_POLICY, FILE, OPTIONAL_SECTIONS, type Settings } from './schema.ts';
+import { printableName, REPORT_INPUT, shapeProblems } from './shape-problems.ts';
 import { readYaml } from './yaml.ts';
 
 /** With problems there is no `config`, but the keys and TLS files whose description is valid are still listed. */
@@ -47,7 +49,7 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   fillEmptyPolicies(content);
   const origins = applyOverrides(content, env, String(defaultPolicy), problems);
 
-  const file = FILE.safeParse(content);
+  const file = FILE.safeParse(content, REPORT_INPUT);
   // Not pushed: a call with thousands of arguments overflows the stack.
   problems = [
     ...problems,
@@ -78,14 +80,6 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   };
 }
 
-const OPTIONAL_SECTIONS = [
-  ...Object.keys(FILE.shape),
-  'listen.tls',
-  'denied.headers',
-  'policies.*.denied',
-  'policies.*.denied.headers',
-];
-
 /** `undefined` if it is missing or invalid. */
 function readTls({ listen }: RawObject): TlsSettings | undefined {
   return isRawObject(listen) ? TLS.safeParse(listen['tls']).data : undefined;
@@ -111,8 +105,10 @@ const MAX_COMPARED = 200;
 
 /** Finds names of policies that do not exist; in the raw content, so that schema errors do not hide them. */
 function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
+  // Reported by the schema.
+  if (!isRawObject(content['policies'])) return [];
   const problems: Problem[] = [];
-  const names = isRawObject(content['policies']) ? Object.keys(content['policies']) : [];
+  const names = Object.keys(content['policies']);
   const policies = new Set(names);
   const known = names.slice(0, MAX_KNOWN).map(printableName);
   if (policies.size > MAX_KNOWN) known.push('…');
@@ -120,7 +116,9 @@ function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
     if (typeof name !== 'string' || policies.has(name)) return;
     const meant = nearest(name, names.slice(0, MAX_COMPARED));
     const suggestion = meant === undefined ? '' : `did you mean ${printableName(meant)}? `;
-    problems.push({ path, message: `unknown policy; ${suggestion}known: ${known.join(', ') || 'none'}` });
+    const value = quoted(name);
+    const message = `unknown policy${value === undefined ? '' : ` ${value}`}; ${suggestion}known: ${known.join(', ')}`;
+    problems.push({ path, message });
   };
   checkPolicy('defaultPolicy', defaultPolicy);
   rawList(content, 'routes').forEach((route, index) => {

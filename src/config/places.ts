@@ -2,7 +2,7 @@
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import type { Problem } from './config.ts';
 import { printableName } from './shape-problems.ts';
-import { MAX_YAML_BYTES } from './yaml.ts';
+import { MAX_YAML_BYTES, WHOLE_FILE } from './yaml.ts';
 
 /** More are not read, and each takes a walk through the file. */
 const MAX_PLACED = 50;
@@ -12,7 +12,11 @@ const MAX_PLACED = 50;
  * @param text of the file.
  */
 export function placeProblems(file: string, text: string, problems: readonly Problem[]): readonly Problem[] {
-  if (problems.length === 0 || Buffer.byteLength(text) > MAX_YAML_BYTES) return problems;
+  if (problems.length === 0) return problems;
+  if (Buffer.byteLength(text) > MAX_YAML_BYTES)
+    return problems.map((problem) =>
+      problem.path === WHOLE_FILE ? { ...problem, place: file, path: '' } : problem,
+    );
   const lines = new LineCounter();
   const document = parseDocument(text, {
     prettyErrors: false,
@@ -25,7 +29,7 @@ export function placeProblems(file: string, text: string, problems: readonly Pro
     // A syntax error has its place as its path.
     const syntax = /^line (\d+)(?:, column (\d+))?$/.exec(problem.path);
     if (syntax !== null) return { ...problem, place: `${file}:${syntax[1]}:${syntax[2] ?? 1}`, path: '' };
-    if (index >= MAX_PLACED || /\(set by [A-Z_]+\)$/.test(problem.message)) return problem;
+    if (index >= MAX_PLACED) return problem;
     const offset = offsetOf(document.contents, problem);
     if (offset === undefined) return problem;
     const { line, col } = lines.linePos(offset);

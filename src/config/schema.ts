@@ -1,158 +1,156 @@
-/** Schema of the configuration file: the type, range and default of each field. */
+/** Schema of the configuration file: the type, range, default and description of each field. */
 import * as z from 'zod';
-import { isPlainPath } from '../authz/path.ts';
-import { FORWARDABLE_CLAIMS } from '../authz/policy.ts';
-import { MODES, UNKNOWN } from '../authz/verdict.ts';
-import { DENIED, POLICY_DENIED } from './denied.ts';
-import { headerName } from './header-name.ts';
+import { DENIED } from './denied.ts';
 import { DECRYPTION_KEY, KEY } from './key-schema.ts';
 import { LISTEN } from './listen.ts';
-import { host, name, text } from './names.ts';
+import { POLICY, POLICY_NAME, ROUTE } from './policy-schema.ts';
 
 /** The policy of requests that no route matches, unless `defaultPolicy` names another. */
 export const DEFAULT_POLICY = 'default';
 
 const SECONDS_PER_DAY = 86_400;
-const LITERAL = 'must not have *, { or }: it is compared literally';
-/** Nothing expands globs and templates, so they would silently never match. */
-const isLiteral = (value: string): boolean => /^[^*{}]*$/.test(value);
-const literalOrList = z
-  .union(
-    [text.transform((value) => [value]), z.array(text).min(1)],
-    unquoted('must be a text that is not empty, or a list of such'),
-  )
-  .refine((values) => values.every(isLiteral), LITERAL)
-  .nullable()
-  .default(null);
 const seconds = z.number().min(0).max(SECONDS_PER_DAY);
 const count = z.int().min(1).max(0x7fff_ffff);
 
-const POLICY = z
-  .strictObject({
-    mode: z.enum(MODES).default('enforce'),
-    tokenHeader: headerName.default('approov-token'),
-    tokenPrefix: z
-      .string()
-      .regex(/^[\x20-\x7e]*$/, 'must be ASCII')
-      .default(''),
-    binding: z
-      .strictObject({
-        headers: z.array(headerName).min(1).refine(isUnique, 'must not name a header twice'),
-        when: z.enum(['if-present', 'required']).default('if-present'),
-      })
-      .nullable()
-      .default(null),
-    issuer: literalOrList,
-    audience: z
-      .union(
-        [z.literal('host'), text.transform((value) => [value]), z.array(text).min(1)],
-        unquoted('must be host, a text that is not empty, or a list of such'),
-      )
-      .refine((value) => value === 'host' || !value.includes('host'), {
-        message:
-          'must not list host, which is compared literally: for the request’s own host, write audience: host',
-        abort: true,
-      })
-      .refine((value) => value === 'host' || value.every(isLiteral), LITERAL)
-      .nullable()
-      .default(null),
-    clockToleranceSeconds: z.number().min(0).max(300).default(0),
-    allowCorsPreflight: z.boolean().default(true),
-    forwardToken: z.boolean().default(true),
-    forwardClaims: z.array(z.enum(FORWARDABLE_CLAIMS)).default([]),
-    denied: POLICY_DENIED.optional(),
-  })
-  .refine(({ tokenHeader, binding }) => !binding?.headers.includes(tokenHeader), {
-    path: ['binding', 'headers'],
-    error: 'must not name the tokenHeader: no token can be bound to itself',
-  });
-
-const POLICY_NAME = name.refine(
-  (value) => value !== UNKNOWN,
-  'must not be unknown, which metrics call no policy at all',
-);
-
-const ROUTE = z.strictObject({
-  host: host.optional(),
-  pathPrefix: z
-    .string()
-    .regex(/^\//, { message: 'must begin with /', abort: true })
-    .regex(/^[^?]*$/, { message: 'must not hold a query: it is compared without one', abort: true })
-    .refine(isLiteral, {
-      message: `${LITERAL}, and matches every path below it without them`,
-      abort: true,
-    })
-    .regex(/^[\x21-\x7e]*$/, {
-      message: 'would never match: write what is not ASCII, and blanks, percent-encoded as clients do',
-      abort: true,
-    })
-    .refine(
-      isPlainPath,
-      'would never match: a path that upstreams may read in different ways is not compared with any prefix',
-    )
-    .optional(),
-  methods: z
-    .array(
-      z
-        .string()
-        // Not a pattern: Helm's schema validator (RE2) has no lookahead.
-        .refine((method) => !/^(any|all|\*)$/i.test(method), {
-          error: 'is not a method: omit methods to match all',
-          abort: true,
-        })
-        .regex(/^[A-Z][A-Z0-9_-]*$/, 'must be a method in upper case, as clients send it'),
-    )
-    .min(1)
-    .optional(),
-  policy: name,
-});
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 const LOG = z.strictObject({
   level: z
     .string()
     .transform(logLevel)
-    .pipe(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']))
-    .default('info'),
-  checks: z.enum(['none', 'failures', 'all']).default('failures'),
-  format: z.enum(['auto', 'json', 'pretty']).default('auto'),
+    .pipe(z.enum(LEVELS))
+    .default('info')
+    .meta({
+      description:
+        'Least level that is logged, in any case; `warning` is `warn`. Lines of checks are `info` (with `internal_error`: `error`), so a higher level hides them; `debug` adds the steps of every check.',
+      anyOf: [
+        { enum: [...LEVELS, 'warning'] },
+        { pattern: `^(${[...LEVELS, 'warning'].map(inAnyCase).join('|')})$` },
+      ],
+    }),
+  checks: z
+    .enum(['none', 'failures', 'all'])
+    .default('failures')
+    .describe('Which checks are logged, one line each.'),
+  format: z
+    .enum(['auto', 'json', 'pretty'])
+    .default('auto')
+    .describe(
+      '`json`; `pretty` for people: one line of text with the local time; or `auto`: pretty on a terminal, otherwise JSON. A change needs a restart.',
+    ),
 });
 
-const TOKEN_CACHE = z.strictObject({ maxEntries: z.int().min(0).max(10_000_000).default(10_000) });
+const TOKEN_CACHE = z.strictObject({
+  maxEntries: z
+    .int()
+    .min(0)
+    .max(10_000_000)
+    .default(10_000)
+    .describe('How many verified tokens are remembered; 0 for none.'),
+});
 
-const DRAIN = z.strictObject({ delaySeconds: seconds.default(5), timeoutSeconds: seconds.default(20) });
+const DRAIN = z.strictObject({
+  delaySeconds: seconds
+    .default(5)
+    .describe('After SIGTERM: how long new checks are still accepted, while `/readyz` answers 503.'),
+  timeoutSeconds: seconds
+    .default(20)
+    .describe('After that delay: how long checks in progress may take before the service exits.'),
+});
 
 const CONNECTION = z.strictObject({
-  maxAgeSeconds: seconds.default(600),
-  maxConcurrentStreams: count.default(256),
+  maxAgeSeconds: seconds
+    .default(600)
+    .describe(
+      'Age at which a connection is closed by GOAWAY, so that load spreads over new instances; 0 for never. A change needs a restart.',
+    ),
+  maxConcurrentStreams: count
+    .default(256)
+    .describe('Calls at a time per connection. A change needs a restart.'),
 });
 
 const LIMITS = z.strictObject({
-  messageBytes: z.int().min(1024).max(0x7fff_ffff).default(262_144),
-  grpcMetadataBytes: z.int().min(1024).max(65_536).default(65_536),
-  connections: count.default(10_000),
+  messageBytes: z
+    .int()
+    .min(1024)
+    .max(0x7fff_ffff)
+    .default(262_144)
+    .describe(
+      'Size of the largest CheckRequest; keep it above Envoy’s limit on headers plus any body that is sent along. A change needs a restart.',
+    ),
+  grpcMetadataBytes: z
+    .int()
+    .min(1024)
+    .max(65_536)
+    .default(65_536)
+    .describe(
+      'Size of the largest headers of Envoy’s gRPC call, not of the client’s request. A change needs a restart.',
+    ),
+  connections: count
+    .default(10_000)
+    .describe(
+      'Most connections per worker; one more closes the connection that has been idle longest. A change needs a restart.',
+    ),
 });
 
 /** The whole file. References between fields, such as names of policies, are checked in parse.ts. */
 export const FILE = z.strictObject({
-  listen: LISTEN.prefault({}),
-  keys: z.array(KEY).min(1, 'must name at least one key').optional(),
-  decryptionKeys: z.array(DECRYPTION_KEY).default([]),
-  defaultPolicy: z.string().default(DEFAULT_POLICY),
-  policies: z.record(POLICY_NAME, POLICY),
-  routes: z.array(ROUTE).default([]),
-  denied: DENIED.prefault({}),
-  log: LOG.prefault({}),
-  tokenCache: TOKEN_CACHE.prefault({}),
-  drain: DRAIN.prefault({}),
-  connection: CONNECTION.prefault({}),
-  limits: LIMITS.prefault({}),
+  listen: LISTEN.prefault({}).describe('Addresses that the service listens on, and TLS.'),
+  keys: z
+    .array(KEY)
+    .min(1, 'must name at least one key')
+    .optional()
+    .meta({
+      description:
+        'Keys that verify tokens, each from exactly one of `secretFile`, `jwksFile`, `jwksUrl` and `pemFile`. Required, unless the environment sets the secret.',
+      examples: [[{ id: 'current', secretFile: '/run/secrets/approov/current' }]],
+    }),
+  decryptionKeys: z
+    .array(DECRYPTION_KEY)
+    .default([])
+    .meta({
+      description:
+        'Keys that decrypt encrypted tokens (JWE), each from exactly one of `secretFile` and `privateKeyFile`.',
+      examples: [[{ id: 'decryption', secretFile: '/run/secrets/approov/decryption' }]],
+    }),
+  defaultPolicy: z
+    .string()
+    .default(DEFAULT_POLICY)
+    .describe('Name of the policy for requests that no route matches; make it the strictest.'),
+  policies: z.record(POLICY_NAME, POLICY).meta({
+    description:
+      'Policies by name: how a request is checked, and what happens if it is not verified. A name has 1 to 32 of `a-z`, `0-9` and `-`. A missing policy `default` is added, with the default of every field.',
+    examples: [{ default: { mode: 'observe' }, open: { mode: 'off' } }],
+  }),
+  routes: z
+    .array(ROUTE)
+    .default([])
+    .meta({
+      description: 'Chooses a policy by host, path and method. The first route that matches applies.',
+      examples: [[{ host: 'api.example.com', pathPrefix: '/healthz', policy: 'open' }]],
+    }),
+  denied: DENIED.prefault({}).describe('The response that a denied request gets.'),
+  log: LOG.prefault({}).describe('The log on stdout.'),
+  tokenCache: TOKEN_CACHE.prefault({}).describe('Cache of verified tokens, per worker.'),
+  drain: DRAIN.prefault({}).describe('How the service stops.'),
+  connection: CONNECTION.prefault({}).describe('Connections from Envoy.'),
+  limits: LIMITS.prefault({}).describe('Limits on what a client of the gRPC listener may use.'),
   workers: z
     .union([z.literal('auto'), z.int().min(1).max(1024)], 'must be a whole number from 1, or auto')
-    .default(1),
+    .default(1)
+    .describe('Processes that answer checks; `auto` for one per CPU. A change needs a restart.'),
 });
 
+/** Sections that may be empty; `*` stands for any name. */
+export const OPTIONAL_SECTIONS = [
+  ...Object.keys(FILE.shape),
+  'listen.tls',
+  'denied.headers',
+  'policies.*.denied',
+  'policies.*.denied.headers',
+];
+
 export type Settings = z.infer<typeof FILE>;
-export type PolicySettings = z.infer<typeof POLICY>;
 
 /** Ignores case, and accepts `warning`, which other programs use for `warn`. */
 function logLevel(text: string): string {
@@ -160,13 +158,7 @@ function logLevel(text: string): string {
   return level === 'warning' ? 'warn' : level;
 }
 
-/** Hints at quotes where YAML reads an unquoted text as a number. */
-function unquoted(message: string) {
-  const error = ({ input }: { readonly input?: unknown }): string =>
-    [input].flat().some((value) => typeof value === 'number') ? `${message}: quote a number` : message;
-  return { error };
-}
-
-function isUnique(values: readonly string[]): boolean {
-  return new Set(values).size === values.length;
+/** A pattern, since JSON Schema has none that ignores case. */
+function inAnyCase(word: string): string {
+  return word.replaceAll(/./g, (letter) => `[${letter}${letter.toUpperCase()}]`);
 }

@@ -2,10 +2,14 @@
 import * as z from 'zod';
 import { looksLikeSecret } from '../approov/secret.ts';
 import type { Problem } from './config.ts';
-import { issueMessage, unknownField } from './issue-messages.ts';
+import { issueMessage, quoted, unknownField } from './issue-messages.ts';
 
 z.config({ localeError: issueMessage });
 
+/** So that messages can quote the value. */
+export const REPORT_INPUT = { reportInput: true } as const;
+
+/** @param error of a parse with {@link REPORT_INPUT}. */
 export function shapeProblems(error: z.ZodError): Problem[] {
   return error.issues.flatMap((issue) => {
     const path = formatPath(issue.path);
@@ -18,8 +22,16 @@ export function shapeProblems(error: z.ZodError): Problem[] {
     if (issue.code === 'invalid_key') {
       return issue.issues.map(({ message }) => ({ path, message: `the name ${message}` }));
     }
-    return [{ path, message: issue.message }];
+    return [{ path, message: withValue(issue) }];
   });
+}
+
+/** Begins the message with the value, unless the message has it already, or it may be secret. */
+function withValue({ code, input, message }: z.core.$ZodIssue): string {
+  if (code === 'invalid_type' || code === 'invalid_value') return message;
+  const value =
+    typeof input === 'number' ? String(input) : typeof input === 'string' ? quoted(input) : undefined;
+  return value === undefined ? message : `${value} ${message}`;
 }
 
 function formatPath(path: readonly PropertyKey[]): string {
@@ -35,6 +47,8 @@ const SECRET_CHARACTERS = 43;
 
 /** Hides a name that looks like a secret put in the wrong place. */
 export function printableName(name: string): string {
-  const isHidden = name.length >= SECRET_CHARACTERS || looksLikeSecret(name);
-  return isHidden ? '[hidden: it looks like a secret]' : name;
+  // A URL may have a password in it.
+  const isHidden = name.length >= SECRET_CHARACTERS || looksLikeSecret(name) || /:\/\/.*@/.test(name);
+  if (isHidden) return '[hidden: it looks like a secret]';
+  return name === '' ? '""' : name;
 }

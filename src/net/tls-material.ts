@@ -1,5 +1,5 @@
 /** Validates the certificate, private key and client CA of a listener before they are used. */
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 
 export interface TlsMaterial {
@@ -12,39 +12,61 @@ export interface TlsMaterial {
 /** What is wrong with the PEM text. The message quotes none of it. */
 export class TlsError extends Error {
   override readonly name = 'TlsError';
+  /** The text with the problem. */
+  readonly part: keyof TlsMaterial;
+
+  constructor(part: keyof TlsMaterial, message: string) {
+    super(message);
+    this.part = part;
+  }
 }
 
 /** @throws {TlsError} the certificate, key or client CA is not valid PEM, or certificate and key do not match. */
 export function parseTls(cert: string, key: string, clientCa: string | undefined): TlsMaterial {
-  // `createSecureContext` accepts an empty file, which a file being rewritten is for a moment.
-  if (!cert.includes('BEGIN CERTIFICATE')) throw new TlsError('no certificate in PEM');
-  if (!key.includes('PRIVATE KEY')) throw new TlsError('no private key in PEM');
+  const [leaf] = parseCertificates('cert', cert);
+  if (leaf?.checkPrivateKey(parseKey(key)) !== true)
+    throw new TlsError('key', 'the private key is not that of the certificate');
   try {
     createSecureContext({ cert, key });
   } catch (error) {
-    throw new TlsError(
-      `not a certificate and its key in PEM (${(error as NodeJS.ErrnoException).code ?? 'unreadable'})`,
-    );
+    const { code = 'unreadable' } = error as NodeJS.ErrnoException;
+    throw new TlsError('cert', `OpenSSL does not accept the certificate with its key (${code})`);
   }
-  if (clientCa !== undefined) checkCertificates(clientCa, 'the client CA');
+  if (clientCa !== undefined) parseCertificates('clientCa', clientCa);
   return { cert, key, clientCa };
 }
 
 /** @throws {TlsError} the text is not one or more certificates in PEM. */
 export function parseCa(text: string): string {
-  checkCertificates(text, 'the CA');
+  parseCertificates('clientCa', text);
   return text;
 }
 
-/** `createSecureContext` silently skips a CA that it cannot parse, and every client would then be rejected. */
-function checkCertificates(pem: string, name: string): void {
+function parseKey(pem: string): KeyObject {
+  if (!pem.includes('PRIVATE KEY')) throw new TlsError('key', 'no private key in PEM');
+  if (/ENCRYPTED/.test(pem)) throw new TlsError('key', 'the private key is encrypted: decrypt it');
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    throw new TlsError('key', 'the private key cannot be read');
+  }
+}
+
+/**
+ * Each is parsed, since `createSecureContext` silently skips a CA that it cannot parse, and every client would then be
+ * rejected; and it accepts an empty certificate file, which a file being rewritten is for a moment.
+ */
+function parseCertificates(part: 'cert' | 'clientCa', pem: string): readonly X509Certificate[] {
   const begins = pem.split('-----BEGIN CERTIFICATE-----').length - 1;
   const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  if (certificates.length === 0) throw new TlsError(`${name} holds no certificate in PEM`);
-  try {
-    if (certificates.length !== begins) throw new Error('truncated');
-    for (const certificate of certificates) new X509Certificate(certificate);
-  } catch {
-    throw new TlsError(`${name} holds a certificate that cannot be read`);
-  }
+  if (begins === 0) throw new TlsError(part, 'no certificate in PEM');
+  if (certificates.length !== begins) throw new TlsError(part, 'a certificate is cut off');
+  return certificates.map((certificate, index) => {
+    try {
+      return new X509Certificate(certificate);
+    } catch {
+      const which = begins === 1 ? 'a certificate' : `certificate ${index + 1} of ${begins}`;
+      throw new TlsError(part, `${which} cannot be read`);
+    }
+  });
 }

@@ -1,6 +1,7 @@
 /** Applies a reload to a running check server: each part that changed is replaced, and no other. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Checker, CheckRules } from '../checker.ts';
+import { formatProblem, type Problem } from '../config/config.ts';
 import type { Settings } from '../config/schema.ts';
 import type { TlsMaterial } from '../net/tls-material.ts';
 import type { KeyStore } from '../sources/key-store.ts';
@@ -88,9 +89,10 @@ function boundSettings(settings: Settings): Readonly<Record<string, unknown>> {
 }
 
 /** Logs each warning once, and again if it disappears and returns. */
-function createKeyWarnings(log: Pick<Log, 'warn'>): (warnings: readonly string[]) => void {
+function createKeyWarnings(log: Pick<Log, 'warn'>): (problems: readonly Problem[]) => void {
   let logged: readonly string[] = [];
-  return (warnings) => {
+  return (problems) => {
+    const warnings = problems.map(formatProblem);
     for (const warning of warnings) if (!logged.includes(warning)) log.warn({ warning }, 'key warning');
     logged = warnings;
   };

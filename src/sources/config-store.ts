@@ -34,6 +34,8 @@ export interface ConfigStore {
   current(): LoadedConfig;
   /** What is wrong with the files now, while each serves its last good state. */
   currentProblems(): ReadonlyMap<ReloadSource, readonly Problem[]>;
+  /** Adds to problems of the current configuration where in the file they are. */
+  place(problems: readonly Problem[]): readonly Problem[];
   /** The files whose content was not what is in use when the last poll read them; it may be half-written. */
   changedFiles(): readonly string[];
   /**
@@ -71,6 +73,7 @@ export async function openConfigStore(
     file,
     current: () => state.loaded,
     currentProblems: () => state.problems,
+    place: (problems) => placeIn(file, state.configText, problems),
     changedFiles: () => changedFiles,
     async poll(areComplete) {
       const reader = new FileReader({ files, usedDigests: state.digests, areComplete });
@@ -95,6 +98,16 @@ interface State {
   /** Of the files in use, to tell whether any of them changed. */
   readonly digests: ReadonlyMap<string, string>;
   readonly configDigest: string;
+  /** Of the file. */
+  readonly configText: string | undefined;
+}
+
+function placeIn(
+  file: string | undefined,
+  text: string | undefined,
+  problems: readonly Problem[],
+): readonly Problem[] {
+  return file === undefined || text === undefined ? problems : placeProblems(file, text, problems);
 }
 
 async function load(
@@ -106,6 +119,7 @@ async function load(
   const reading = file === undefined ? undefined : await reader.read(file);
   // Even if it is incomplete: the files that it names are read from now on, so that all become stable together.
   const parsed = parseText(reading?.text, env);
+  const text = reading?.text.kind === 'read' ? reading.text.text : undefined;
   const resources = resourcesOf(parsed.keys, parsed.decryptionKeys, parsed.tls);
   const next = await loadResources(resources, reader, before);
   const configProblems = limitProblems([
@@ -113,10 +127,7 @@ async function load(
     ...next.failed,
     ...findUnusedDecryptionKeys(parsed.decryptionKeys, next.loaded),
   ]);
-  const placedProblems =
-    file === undefined || reading === undefined || reading.text.kind === 'unreadable'
-      ? configProblems
-      : placeProblems(file, reading.text.text, configProblems);
+  const placedProblems = placeIn(file, text, configProblems);
   const isIncomplete = reading?.isIncomplete === true || next.isIncomplete;
   if (!isIncomplete && parsed.config !== undefined && configProblems.length === 0) {
     const configDigest = digestOf(reading?.text);
@@ -126,20 +137,21 @@ async function load(
         ? before.loaded.config
         : keepPolicyTable(parsed.config, before?.loaded.config);
     const { digests } = reader;
-    return buildState({ config, configDigest, configProblems: [], resources: next, digests }, before);
+    const parts = { config, configDigest, configText: text, configProblems: [], resources: next, digests };
+    return buildState(file, parts, before);
   }
   if (before === undefined) throw new ConfigError(placedProblems);
-  const { loaded, configDigest } = before;
+  const { loaded, configDigest, configText } = before;
   const { config } = loaded;
   const last = await loadResources(
     resourcesOf(config.keys, config.decryptionKeys, config.settings.listen.tls),
     reader,
     before,
   );
-  const kept = { config, configDigest, resources: last };
+  const kept = { config, configDigest, configText, resources: last };
   return isIncomplete
-    ? buildState({ ...kept, ...retryOnNextPoll(file, reader, before) }, before)
-    : buildState({ ...kept, configProblems: placedProblems, digests: reader.digests }, before);
+    ? buildState(file, { ...kept, ...retryOnNextPoll(file, reader, before) }, before)
+    : buildState(file, { ...kept, configProblems: placedProblems, digests: reader.digests }, before);
 }
 
 /** A bug must not have the same content loaded, and fail, on every poll. */
@@ -184,26 +196,29 @@ function parseText(text: FileText | undefined, env: Env): ParsedConfig {
   return { config: undefined, keys: [], decryptionKeys: [], tls: undefined, problems: [problem] };
 }
 
-interface StateParts extends Pick<State, 'configDigest' | 'digests'> {
+interface StateParts extends Pick<State, 'configDigest' | 'configText' | 'digests'> {
   readonly config: Config;
   readonly configProblems: readonly Problem[];
   readonly resources: LoadedResources;
 }
 
-function buildState(parts: StateParts, before: State | undefined): State {
-  const { config, configProblems, resources, configDigest, digests } = parts;
+function buildState(file: string | undefined, parts: StateParts, before: State | undefined): State {
+  const { config, configProblems, resources, configDigest, configText, digests } = parts;
   const { loaded, stale } = resources;
   return {
     loaded: assembleConfig(config, loaded, before?.loaded),
     problems: new Map(
       RELOAD_SOURCES.map((source) => [
         source,
-        source === 'config' ? configProblems : limitProblems(stale.get(source) ?? []),
+        source === 'config'
+          ? configProblems
+          : placeIn(file, configText, limitProblems(stale.get(source) ?? [])),
       ]),
     ),
     resources: loaded,
     digests,
     configDigest,
+    configText,
   };
 }
 

@@ -13,13 +13,19 @@ import {
 } from './key-parser.ts';
 import type { FileText } from './text-file.ts';
 
+/** A file, and the field of the configuration, or the variable, that names it. */
+interface NamedFile {
+  readonly path: string;
+  readonly file: string;
+  readonly part?: TlsError['part'];
+}
+
 /** A value made of the content of files, such as a key. */
 export interface FileResource<T = unknown> {
   readonly source: ReloadSource;
   /** Its whole description in the configuration: another description is another resource. */
   readonly identity: string;
-  readonly path: string;
-  readonly files: readonly string[];
+  readonly files: readonly NamedFile[];
   /**
    * @param last the last good value; returned again where the content still means the same.
    * @throws {KeyError | TlsError} the content cannot be used.
@@ -60,8 +66,7 @@ export function keyResource(key: KeyConfig): FileResource<ParsedKeys> | undefine
   return {
     source: key.format === 'jwks' ? 'jwks' : 'keys',
     identity: identityOf(key),
-    path: key.path,
-    files: [key.location.file],
+    files: [{ path: key.path, file: key.location.file }],
     parse: ([text = ''], last) => keepSameKeys(parseKeys(key, text), last),
   };
 }
@@ -71,8 +76,7 @@ export function caResource({ location, path }: KeyConfig): FileResource<string> 
   return {
     source: 'tls',
     identity: JSON.stringify({ caFile: location.caFile }),
-    path: path.replace(/jwksUrl$/, 'caFile'),
-    files: [location.caFile],
+    files: [{ path: path.replace(/jwksUrl$/, 'caFile'), file: location.caFile }],
     parse: ([text = '']) => parseCa(text),
   };
 }
@@ -81,8 +85,7 @@ export function decryptionKeyResource(key: DecryptionKeyConfig): FileResource<De
   return {
     source: 'keys',
     identity: identityOf(key),
-    path: key.path,
-    files: [key.file],
+    files: [{ path: key.path, file: key.file }],
     parse: ([text = ''], last) => keepSameDecryptionKey(parseDecryptionKey(key, text), last),
   };
 }
@@ -92,8 +95,13 @@ export function tlsResource(tls: Tls): FileResource<TlsMaterial> | undefined {
   return {
     source: 'tls',
     identity: JSON.stringify(tls),
-    path: 'listen.tls',
-    files: [tls.certFile, tls.keyFile, ...(tls.clientCaFile === undefined ? [] : [tls.clientCaFile])],
+    files: [
+      { path: 'listen.tls.certFile', file: tls.certFile, part: 'cert' },
+      { path: 'listen.tls.keyFile', file: tls.keyFile, part: 'key' },
+      ...(tls.clientCaFile === undefined
+        ? []
+        : [{ path: 'listen.tls.clientCaFile', file: tls.clientCaFile, part: 'clientCa' } as const]),
+    ],
     parse: ([cert = '', key = '', clientCa]) => parseTls(cert, key, clientCa),
   };
 }
@@ -129,7 +137,7 @@ export async function loadResources(
   let isIncomplete = false;
   for (const resource of resources) {
     const last = previous.resources.get(resource.identity);
-    const readings = await Promise.all(resource.files.map((file) => reader.read(file)));
+    const readings = await Promise.all(resource.files.map(({ file }) => reader.read(file)));
     const mayBeHalfWritten = readings.some((reading) => reading.isIncomplete);
     if (mayBeHalfWritten && last === undefined) {
       isIncomplete = true;
@@ -156,10 +164,10 @@ export async function loadResources(
 }
 
 function previousProblems(
-  { source, path }: FileResource,
+  { source, files }: FileResource,
   { problems }: PreviousResources,
 ): readonly Problem[] {
-  return (problems.get(source) ?? []).filter((problem) => problem.path === path);
+  return (problems.get(source) ?? []).filter((problem) => files.some(({ path }) => problem.path === path));
 }
 
 type LoadResult =
@@ -167,15 +175,15 @@ type LoadResult =
   | { readonly kind: 'failed'; readonly problems: readonly Problem[] };
 
 function loadResource(
-  { source, path, files, parse }: FileResource,
+  { source, files, parse }: FileResource,
   texts: readonly FileText[],
   last: LoadedResource | undefined,
 ): LoadResult {
   const contents: string[] = [];
   const problems: Problem[] = [];
-  for (const text of texts) {
+  for (const [index, text] of texts.entries()) {
     if (text.kind === 'read') contents.push(text.text);
-    else problems.push({ path, message: text.problem });
+    else problems.push({ path: files[index]?.path ?? '', message: text.problem });
   }
   if (problems.length > 0) return { kind: 'failed', problems };
   const digest = digestOf(...texts);
@@ -184,6 +192,15 @@ function loadResource(
     return { kind: 'loaded', resource: { source, digest, value: parse(contents, last?.value) } };
   } catch (error) {
     if (!(error instanceof KeyError || error instanceof TlsError)) throw error;
-    return { kind: 'failed', problems: [{ path, message: `${files.join(', ')}: ${error.message}` }] };
+    return { kind: 'failed', problems: [contentProblem(files, error)] };
   }
+}
+
+/** Names the file, and where in it the problem is if that is known. */
+function contentProblem(files: readonly NamedFile[], error: KeyError | TlsError): Problem {
+  const culprit = error instanceof TlsError ? files.find(({ part }) => part === error.part) : undefined;
+  const { path, file } = culprit ?? files[0] ?? { path: '', file: '' };
+  const { line, column } = error instanceof KeyError ? (error.position ?? {}) : {};
+  const place = line === undefined ? file : `${file}:${line}:${column}`;
+  return { path, message: `${place}: ${error.message}` };
 }

@@ -1,6 +1,6 @@
 /** Joins the keys loaded from files and those fetched from URLs into the keyset. */
 import { type Keyset, keysetWarnings } from '../approov/keyset.ts';
-import type { HttpProxy, KeyConfig } from '../config/config.ts';
+import type { HttpProxy, KeyConfig, Problem } from '../config/config.ts';
 import { identityOf } from './file-resource.ts';
 import { describeKey, keepSameKeys, type ParsedKeys, parseKeys } from './key-parser.ts';
 import type { LoadedKey } from './loaded-config.ts';
@@ -24,7 +24,7 @@ export interface KeyStore {
   /** Why the last fetch of a URL failed, by key id. */
   problems(): ReadonlyMap<string, string>;
   /** For the operator; quotes no key. */
-  warnings(): readonly string[];
+  warnings(): readonly Problem[];
   stop(): void;
 }
 
@@ -139,15 +139,18 @@ function joinKeyset(loaded: readonly LoadedKey[], fetched: FetchedKeys): Keyset 
 export function keyWarnings(
   loaded: readonly LoadedKey[],
   fetched: FetchedKeys = () => undefined,
-): readonly string[] {
+): readonly Problem[] {
   const ofKeys = loaded.flatMap((key) =>
-    [...key.warnings, ...(fetched(key)?.warnings ?? [])].map((warning) => `${key.config.path}: ${warning}`),
+    [...key.warnings, ...(fetched(key)?.warnings ?? [])].map((message) => ({
+      path: key.config.path,
+      message,
+    })),
   );
   // Keys with `hosts` are candidates for those only, so one host of each pattern stands for its set of keys.
   const hosts = loaded.flatMap(({ config }) => config.hosts ?? []).map((host) => host.replace(/^\*/, 'any'));
   const keyset = joinKeyset(loaded, fetched);
   const ofKeyset = [...keysetWarnings(keyset, hosts), ...sameKeyWarnings(keyset)];
-  return [...ofKeys, ...ofKeyset.map((warning) => `keys: ${warning}`)];
+  return [...ofKeys, ...ofKeyset.map((message) => ({ path: 'keys', message }))];
 }
 
 /** A rotation in which the new secret is the old one rotates nothing. */

@@ -109,8 +109,8 @@ export function findUnusedDecryptionKeys(
 }
 
 /** For the operator; quotes no key. */
-export function decryptionWarnings({ config, decryptionKeys }: LoadedConfig): readonly string[] {
+export function decryptionWarnings({ config, decryptionKeys }: LoadedConfig): readonly Problem[] {
   return decryptionKeys.flatMap(({ warning }, index) =>
-    warning === undefined ? [] : [`${config.decryptionKeys[index]?.path}: ${warning}`],
+    warning === undefined ? [] : [{ path: config.decryptionKeys[index]?.path ?? '', message: warning }],
   );
 }

@@ -1,7 +1,8 @@
 /** Reads text files, or says in one line why a file cannot be read. */
-import { constants, type FileHandle, open, realpath } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { constants, type FileHandle, open, readdir, realpath } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, resolve } from 'node:path';
 import { looksLikeSecret } from '../approov/secret.ts';
+import { nearest } from '../config/nearest.ts';
 
 export type FileText =
   | { readonly kind: 'read'; readonly text: string }
@@ -9,6 +10,9 @@ export type FileText =
 
 /** Real files have a few thousand bytes. */
 const MAX_BYTES = 1024 * 1024;
+
+/** With how many names in its folder a missing file is compared. */
+const MAX_NAMES = 1000;
 
 const NOT_REGULAR = 'not a regular file';
 const PROBLEMS: Readonly<Record<string, string>> = {
@@ -37,10 +41,18 @@ export async function readTextFile(file: string): Promise<FileText> {
   const result = await read(file);
   if (result.kind === 'read') return result;
   const { problem } = result;
-  return {
-    kind: 'unreadable',
-    problem: looksLikeSecret(file) ? `${problem}; ${HIDDEN_NAME}` : `${file}: ${problem}`,
-  };
+  if (looksLikeSecret(file)) return unreadable(`${problem}; ${HIDDEN_NAME}`);
+  const hint = problem === PROBLEMS['ENOENT'] ? await missingHint(file) : '';
+  return unreadable(`${file}: ${problem}${hint}`);
+}
+
+/** A file of nearly the same name, or where a relative name starts. */
+async function missingHint(file: string): Promise<string> {
+  const names = await readdir(dirname(file)).catch(() => []);
+  const meant = nearest(basename(file), names.slice(0, MAX_NAMES));
+  if (meant !== undefined && !looksLikeSecret(meant))
+    return `; did you mean ${file.slice(0, file.length - basename(file).length)}${meant}?`;
+  return isAbsolute(file) ? '' : ` in ${resolve('.')}`;
 }
 
 /** The real path, if the path is a symbolic link; otherwise, or if the file does not exist, `undefined`. */

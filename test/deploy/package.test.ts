@@ -22,7 +22,7 @@ let packed: readonly string[];
 async function pack(): Promise<{ filename: string; files: { path: string }[] }> {
   const copy = join(folder, 'copy');
   const sources = ['package.json', '.npmrc', '.gitignore', 'tsconfig.json', 'LICENSE', 'README.md'];
-  for (const name of [...sources, 'src', 'proto'])
+  for (const name of [...sources, 'config.schema.json', 'src', 'proto'])
     cpSync(join(ROOT, name), join(copy, name), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
   cpSync(join(ROOT, 'vitest.config.ts'), join(copy, 'dist/stale.js'));
@@ -48,9 +48,10 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the npm package', () => {
-  test('contains the compiled sources, proto, LICENSE and README only', () => {
+  test('contains the compiled sources, proto, config.schema.json, LICENSE and README only', () => {
     const compiled = filesBelow('src').map((path) => path.replace(/^src\/(.*)\.ts$/, 'dist/$1.js'));
-    const expected = [...compiled, ...filesBelow('proto'), 'LICENSE', 'README.md', 'package.json'];
+    const others = ['LICENSE', 'README.md', 'config.schema.json', 'package.json'];
+    const expected = [...compiled, ...filesBelow('proto'), ...others];
     expect(packed).toEqual(expected.sort());
   });
 

@@ -109,7 +109,7 @@ describe('bad usage is exit 2', () => {
   test.each<[args: string[], message: string]>([
     [
       ['frobnicate'],
-      'no such command; known: serve, check-config, explain, mint, healthcheck, status, completion',
+      'no such command; known: serve, check-config, explain, mint, healthcheck, status, config-schema, completion',
     ],
     [['toString'], 'no such command; known: '],
     [['chek-config'], 'no such command: chek-config; did you mean check-config?'],
@@ -120,8 +120,8 @@ describe('bad usage is exit 2', () => {
     [['serve', '-x'], 'no such option: -x'],
     [['explain', '--tokn=x'], 'no such option: --tokn; did you mean --token?'],
     [['explain', 'x'], 'unexpected argument; give a token with --token TOKEN, or pipe it in with --token -'],
-    [['check-config', '--config'], "'--config <value>' argument missing"],
-    [['mint', '--invalid=yes'], "'--invalid' does not take an argument"],
+    [['check-config', '--config'], '--config: needs a value'],
+    [['mint', '--invalid=yes'], '--invalid: takes no value'],
     [['explain', '--token', '-x'], '--token'],
     [['explain', '--header', 'no colon'], '--header'],
     [['explain', '--at', 'yesterday'], '--at'],
@@ -166,15 +166,15 @@ routes: [{policy: gone}]
     expect(finished).toMatchObject({ code: 2, stdout: '' });
     const paths = errorsOf(finished).map((line) => {
       const [place = '', path = ''] = line.split(': ');
-      if (place === 'log.level') return place;
+      if (place === 'LOG_LEVEL') return place;
       expect(place).toMatch(/config\.yaml:\d:\d+$/);
       return path;
     });
     const expected = [
+      'LOG_LEVEL',
       'keys[0].id',
       'keys[1].secretFile',
       'listen.grpc',
-      'log.level',
       'policies.default.extra',
       'policies.default.mode',
       'routes[0].policy',
@@ -219,11 +219,15 @@ routes: [{policy: gone}]
       { APPROOV_BASE64_SECRET_FILE: '/etc/passwd/x' },
       'APPROOV_BASE64_SECRET_FILE: /etc/passwd/x: a part of the path is not a directory',
     ],
-    ['a bad mode', { APPROOV_BASE64_SECRET: SECRET, APPROOV_MODE: 'strict' }, 'policies.default.mode: '],
+    [
+      'a bad mode',
+      { APPROOV_BASE64_SECRET: SECRET, APPROOV_MODE: 'strict' },
+      'APPROOV_MODE: "strict" is not a mode',
+    ],
     [
       'a bad address',
       { APPROOV_BASE64_SECRET: SECRET, APPROOV_GRPC_LISTEN: '9001' },
-      'listen.grpc: must be host:port, [v6]:port or unix:/path (set by APPROOV_GRPC_LISTEN)',
+      'APPROOV_GRPC_LISTEN: "9001" must be host:port, [v6]:port or unix:/path',
     ],
     [
       'a missing configuration file',

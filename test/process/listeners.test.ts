@@ -145,7 +145,12 @@ describe('with TLS', () => {
   });
 
   test.each<[what: string, cert: string, key: string, message: string]>([
-    ['a key of another certificate', first.cert, second.key, 'not a certificate and its key in PEM'],
+    [
+      'a key of another certificate',
+      first.cert,
+      second.key,
+      'the private key is not that of the certificate',
+    ],
     ['an empty certificate', '', first.key, 'no certificate in PEM'],
   ])('%s is an error at startup', async (_what, cert, key, message) => {
     writeFileSync(FILES.certFile, cert);
@@ -153,7 +158,9 @@ describe('with TLS', () => {
     writeFileSync(CONFIG, stringify({ listen: { tls: FILES } }));
     const finished = await runCli(['serve', '--config', CONFIG], ENV);
     expect(finished).toMatchObject({ code: 2, stdout: '' });
-    expect(finished.stderr).toMatch(/^approov-ext-authz: \S+:\d+:\d+: listen\.tls: [^\n]+\n$/);
+    expect(finished.stderr).toMatch(
+      /^approov-ext-authz: \S+:\d+:\d+: listen\.tls\.(?:cert|key)File: [^\n]+\n$/,
+    );
     expect(finished.stderr).toContain(message);
   });
 });
@@ -241,7 +248,7 @@ describe('a renewed certificate', () => {
       const { status, components } = await readReadyz(admin);
       expect([status, components.files?.['tls']]).toEqual([
         200,
-        [`listen.tls: ${FILES.certFile}, ${FILES.keyFile}: no certificate in PEM`],
+        [`${CONFIG}:3:15: listen.tls.certFile: ${FILES.certFile}: no certificate in PEM`],
       ]);
     }, PATIENCE);
     expect(await servedName(grpc)).toBe('first');
@@ -315,7 +322,7 @@ describe('with a client CA', () => {
     signal('SIGHUP');
     await vi.waitFor(async () => {
       expect((await readReadyz(admin)).components.files?.['tls']).toEqual([
-        expect.stringContaining('the client CA holds no certificate in PEM'),
+        expect.stringContaining(`listen.tls.clientCaFile: ${CLIENT_CA.clientCaFile}: no certificate in PEM`),
       ]);
     }, PATIENCE);
     // An emptied file must neither accept every client nor reject every client.

@@ -274,7 +274,7 @@ describe('an invalid configuration', () => {
     [
       'that names an unknown policy',
       () => change({ policies: { default: {} }, defaultPolicy: 'x' }),
-      'defaultPolicy: unknown policy',
+      'defaultPolicy: unknown policy "',
     ],
     [
       'with a new key whose file does not exist',

@@ -52,7 +52,7 @@ test('a secret that was probably encoded twice is warned about once, whether at 
   const warnings = () =>
     service.logLines().flatMap(({ warning }) => (warning === undefined ? [] : [warning]));
   const warning =
-    'secretFile: the secret decodes to text that is itself base64: it was probably encoded twice';
+    'secretFile: the secret decodes to text that is itself base64: it was probably encoded twice; decode it once';
   await start(keys);
   await vi.waitFor(() => expect(warnings()).toEqual([`keys[0].${warning}`]), PATIENCE);
   scratch.write('later', Buffer.from(OTHER_SECRET).toString('base64'));

@@ -232,7 +232,7 @@ describe('fetching a URL', () => {
     await vi.waitFor(async () => {
       const { components } = await readReadyz(service.admin);
       expect(components.files?.['tls']).toEqual([
-        `keys[1].caFile: ${caFile}: the CA holds no certificate in PEM`,
+        expect.stringContaining(`: keys[1].caFile: ${caFile}: no certificate in PEM`),
       ]);
     }, PATIENCE);
     writeFileSync(caFile, first.cert);
@@ -279,7 +279,9 @@ test('unusable members of a set are skipped, and warned about once, when they ap
   await vi.waitFor(async () => {
     const { components } = await readReadyz(service.admin);
     expect(components.files?.['jwks']).toEqual([
-      `keys[1].jwksFile: ${file}: keys[1] is symmetric: secrets belong in a secretFile`,
+      expect.stringContaining(
+        `: keys[1].jwksFile: ${file}: keys[1] is symmetric: secrets belong in a secretFile`,
+      ),
     ]);
   }, PATIENCE);
   expect(await check(await b.sign())).toBe('ok');

@@ -32,6 +32,14 @@ function checkConfig(config?: string, env: Readonly<Record<string, string>> = {}
   );
 }
 
+/** The lines of stderr, with line and column in place of the file too. */
+function placed(stderr: string): string[] {
+  return stderr
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.replace(/\/\S+\/config\.yaml:/, ''));
+}
+
 test('check-config escapes control and format characters in its errors', async () => {
   const { code, stderr } = await checkConfig('"a\u202eb\u009b\u2028": 1\n', {
     APPROOV_BASE64_SECRET: SECRET,
@@ -44,7 +52,8 @@ describe('check-config of a good configuration', () => {
   test('warns about secrets that were encoded twice, from variables and files, and does not print them', async () => {
     const twice = (text: string): string => Buffer.from(text).toString('base64');
     const secret = twice(SECRET);
-    const warned = 'the secret decodes to text that is itself base64: it was probably encoded twice';
+    const warned =
+      'the secret decodes to text that is itself base64: it was probably encoded twice; decode it once';
     const fromEnvironment = await checkConfig(undefined, { APPROOV_BASE64_SECRET: secret });
     expect(fromEnvironment).toMatchObject({
       code: 0,
@@ -64,11 +73,10 @@ describe('check-config of a good configuration', () => {
       }),
     );
     expect(fromFiles.code).toBe(0);
-    expect(fromFiles.stderr.split('\n')).toEqual([
-      `warning: keys[0].secretFile: ${warned}`,
-      `warning: decryptionKeys[0].secretFile: ${warned.replace('base64', 'hex')}`,
+    expect(placed(fromFiles.stderr)).toEqual([
+      `warning: 3:17: keys[0].secretFile: ${warned}`,
+      `warning: 6:17: decryptionKeys[0].secretFile: ${warned.replace('base64', 'hex')}`,
       'ok: 1 key, 1 decryption key, 1 policy (default enforces), 0 routes',
-      '',
     ]);
     for (const { stdout, stderr } of [fromEnvironment, fromFiles]) {
       expect(stdout + stderr).not.toContain(secret.slice(0, 12));
@@ -81,18 +89,20 @@ describe('check-config of a good configuration', () => {
       id,
       secretFile: fileWith(id, id === 'c' ? OTHER_SECRET : SECRET),
     }));
-    expect(await checkConfig(stringify({ keys }))).toMatchObject({
-      code: 0,
-      stderr: `warning: keys: a, b are the same key (fingerprint ${fingerprint(SECRET_BYTES)})\nok: 3 keys, 1 policy (default enforces), 0 routes\n`,
-    });
+    const { code, stderr } = await checkConfig(stringify({ keys }));
+    expect(code).toBe(0);
+    expect(placed(stderr)).toEqual([
+      `warning: 2:3: keys: a, b are the same key (fingerprint ${fingerprint(SECRET_BYTES)})`,
+      'ok: 3 keys, 1 policy (default enforces), 0 routes',
+    ]);
   });
 
   test('prints 20 of many problems, and how many more there are', async () => {
-    const { code, stderr } = await checkConfig(`a: [${','.repeat(1000)}`, { APPROOV_BASE64_SECRET: SECRET });
+    const { code, stderr } = await checkConfig('\ta: 1\n'.repeat(1000), { APPROOV_BASE64_SECRET: SECRET });
     const lines = stderr.trimEnd().split('\n');
     expect(code).toBe(2);
     expect(lines).toHaveLength(21);
-    expect(lines[0]).toMatch(/config\.yaml:1:\d+: not valid YAML: /);
+    expect(lines[0]).toMatch(/config\.yaml:1:1: not valid YAML: a tab is used for indentation; use spaces$/);
     expect(lines.at(-1)).toMatch(/configuration: \d+ more problems$/);
   });
 
@@ -175,9 +185,9 @@ describe('check-config of a good configuration', () => {
     const { code, stdout, stderr } = await checkConfig(`keys: [{id: set, jwksFile: ${file}}]`);
     expect(code).toBe(0);
     expect(parse(stdout)['keys'][0].jwks).toMatchObject([{ kid: 'good', algorithms: ['ES256'] }]);
-    expect(stderr.trimEnd().split('\n')).toEqual([
-      'warning: keys[0].jwksFile: keys[0] has an unsupported crv BP-256; it is skipped',
-      'warning: keys[0].jwksFile: keys[2] (kid "enc") is not for signatures: use enc; it is skipped',
+    expect(placed(stderr)).toEqual([
+      'warning: 1:28: keys[0].jwksFile: keys[0] has an unsupported crv BP-256; it is skipped',
+      'warning: 1:28: keys[0].jwksFile: keys[2] (kid "enc") is not for signatures: use enc; it is skipped',
       'ok: 1 key, 1 policy (default enforces), 0 routes',
     ]);
     for (const text of [good.jwk.x, encrypting.n]) expect(stdout + stderr).not.toContain(text);
@@ -221,8 +231,8 @@ routes: [{pathPrefix: /public, policy: off}, {pathPrefix: /orders, policy: stric
     );
     expect(code).toBe(0);
     expect(parse(stdout)['defaultPolicy']).toBe('open');
-    expect(stderr.trimEnd().split('\n')).toEqual([
-      'warning: routes[1].policy: strict is stricter than the default policy open: a request that an upstream ' +
+    expect(placed(stderr)).toEqual([
+      'warning: 3:76: routes[1].policy: strict is stricter than the default policy open: a request that an upstream ' +
         'routes here though its path does not match escapes it; make the strictest policy the default',
       'ok: 1 key, 4 policies (open observes), 3 routes',
     ]);
@@ -294,9 +304,9 @@ other: 1
     const lines = finished.stderr.trimEnd().split('\n');
     expect(lines.map((line) => line.replace(/^approov-ext-authz: \/\S+\/config\.yaml:/, ''))).toEqual([
       '2:1: other: unknown field',
-      '1:15: listen.tls: /no.crt: no such file',
-      '1:15: listen.tls: /no.key: no such file',
-      '1:15: listen.tls: /no.ca: no such file',
+      '1:26: listen.tls.certFile: /no.crt: no such file',
+      '1:44: listen.tls.keyFile: /no.key: no such file',
+      '1:67: listen.tls.clientCaFile: /no.ca: no such file',
     ]);
   });
 });

@@ -275,7 +275,10 @@ test('an admin address that is malformed is an error of the configuration', asyn
   await expect(run([], asking('9002'))).rejects.toMatchObject({
     name: 'ConfigError',
     problems: [
-      { path: 'listen.admin', message: 'must be host:port or [v6]:port (set by APPROOV_ADMIN_LISTEN)' },
+      {
+        path: 'APPROOV_ADMIN_LISTEN',
+        message: '"9002" must be host:port or [v6]:port; for example 127.0.0.1:9002',
+      },
     ],
   });
 });

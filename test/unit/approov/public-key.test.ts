@@ -505,9 +505,9 @@ describe('a source is rejected that', () => {
   });
 
   it.each([
-    ['is not JSON', '{', 'is not JSON'],
-    ['is null', 'null', 'is not a JWK Set: an object with a list of keys'],
-    ['is a JWK', JSON.stringify(jwkOf('rsa')), 'is not a JWK Set: an object with a list of keys'],
+    ['is not JSON', '{', 'is not JSON: a name in double quotes or "}" is missing here'],
+    ['is null', 'null', 'is not a JWK Set, such as {"keys": […]}'],
+    ['is a JWK', JSON.stringify(jwkOf('rsa')), 'is not a JWK Set, such as {"keys": […]}'],
     [
       'has keys that are not objects',
       '{"keys":[1]}',

@@ -38,7 +38,13 @@ describe('Secret.parse', () => {
       name: 'a note line before it, as the Approov tool prints one',
       text: `note: keep this\n${BASE64}\n`,
       expected:
-        'the secret (60 characters) is neither base64 nor base64url; it has white space inside: give the secret alone, on one line',
+        'the secret (60 characters) is neither base64 nor base64url; line 2 alone is a secret: remove the other lines',
+    },
+    {
+      name: 'two secrets',
+      text: `${BASE64}\n${BASE64}\n`,
+      expected:
+        'the secret (89 characters) is neither base64 nor base64url; it has white space inside: give the secret alone, on one line',
     },
     {
       name: 'quotes around it, as docker keeps those of an env file',
@@ -145,7 +151,7 @@ describe('a secret that was probably encoded twice', () => {
     },
   ])('is accepted with a warning that reveals nothing of it: $name', ({ text, what }) => {
     expect(Secret.parse(text).warning).toBe(
-      `the secret decodes to text that is itself ${what}: it was probably encoded twice`,
+      `the secret decodes to text that is itself ${what}: it was probably encoded twice; decode it once`,
     );
   });
 

@@ -22,13 +22,13 @@ describe.each([
 ])('$place', ({ place, around }) => {
   it.each([
     ['{"a b": x}', `a b: ${NAME}`],
-    ['{"": x}', `: ${NAME}`],
+    ['{"": x}', `"": ${NAME}`],
     ['{":status": x}', `:status: ${NAME}`],
     ['{é: x}', `é: ${NAME}`],
-    ['{retry-after: ""}', `retry-after: ${VALUE}`],
-    ['{retry-after: "a\\r\\nb: c"}', `retry-after: ${VALUE}`],
-    ['{retry-after: " 30"}', `retry-after: ${VALUE}`],
-    ['{retry-after: "ü"}', `retry-after: ${VALUE}`],
+    ['{retry-after: ""}', `retry-after: "" ${VALUE}`],
+    ['{retry-after: "a\\r\\nb: c"}', `retry-after: "a\\r\\nb: c" ${VALUE}`],
+    ['{retry-after: " 30"}', `retry-after: " 30" ${VALUE}`],
+    ['{retry-after: "ü"}', `retry-after: "ü" ${VALUE}`],
     ['{Vary: a, vary: b}', 'vary: must not be given twice'],
     ['{Content-Type: a/b}', 'Content-Type: must not be given here: it is contentType'],
     ['{cache-control: public}', `cache-control: ${OWN}`],
@@ -53,9 +53,9 @@ describe.each([
   it.each([
     [
       '{status: 200}',
-      'status: must be a status that Envoy knows: 400-417, 421-424, 426, 428, 429, 431 or 500-508',
+      'status: 200 must be a status that Envoy knows: 400-417, 421-424, 426, 428, 429, 431 or 500-508',
     ],
-    ['{contentType: ""}', 'contentType: must be a media type'],
+    ['{contentType: ""}', 'contentType: "" must be a media type'],
     ['{text: a}', 'text: unknown field; known: status, body, contentType, exposeReason, headers'],
   ])('must not be %s', (denied, expected) => {
     const { problems } = parse(around(denied));

@@ -89,13 +89,16 @@ describe('withOrigin', () => {
   const origins = new Map([['policies.default.binding', 'APPROOV_BINDING_HEADER']]);
 
   it.each([
-    { path: 'policies.default.binding', expected: 'is wrong (set by APPROOV_BINDING_HEADER)' },
-    { path: 'policies.default.binding.headers[0]', expected: 'is wrong (set by APPROOV_BINDING_HEADER)' },
-    { path: 'policies.default.bindingX', expected: 'is wrong' },
-    { path: 'policies.default', expected: 'is wrong' },
-    { path: 'policies.other.binding', expected: 'is wrong' },
-  ])('turns a problem at $path into: $expected', ({ path, expected }) => {
-    expect(withOrigin({ path, message: 'is wrong' }, origins)).toEqual({ path, message: expected });
+    { path: 'policies.default.binding', expected: 'APPROOV_BINDING_HEADER' },
+    { path: 'policies.default.binding.headers[0]', expected: 'APPROOV_BINDING_HEADER' },
+    { path: 'policies.default.bindingX', expected: 'policies.default.bindingX' },
+    { path: 'policies.default', expected: 'policies.default' },
+    { path: 'policies.other.binding', expected: 'policies.other.binding' },
+  ])('turns a problem at $path into one at $expected', ({ path, expected }) => {
+    expect(withOrigin({ path, message: 'is wrong' }, origins)).toEqual({
+      path: expected,
+      message: 'is wrong',
+    });
   });
 });
 

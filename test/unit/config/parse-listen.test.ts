@@ -40,17 +40,17 @@ describe('parseListen', () => {
     [
       'listen: {grpc: 9001}',
       {},
-      ['listen.grpc: must be a text, but without quotes it is a number: quote it'],
+      ['listen.grpc: 9001 must be host:port, [v6]:port or unix:/path; for example 0.0.0.0:9001'],
     ],
     [
       'listen: {other: 1}',
       { APPROOV_GRPC_LISTEN: '9001' },
       [
-        'listen.grpc: must be host:port, [v6]:port or unix:/path (set by APPROOV_GRPC_LISTEN)',
+        'APPROOV_GRPC_LISTEN: "9001" must be host:port, [v6]:port or unix:/path; for example 0.0.0.0:9001',
         'listen.other: unknown field; known: grpc, admin, unixSocketMode, tls',
       ],
     ],
-    ['listen: [', {}, ['line 1, column 10: not valid YAML: bad indent']],
+    ['listen: [', {}, ['line 1, column 9: not valid YAML: "[" is not closed; add "]"']],
   ])('reports the problems of %s with %j', (text, env, expected) => {
     expect([...problemsOf(parseListen(text, env))].sort()).toEqual(expected);
   });

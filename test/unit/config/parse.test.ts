@@ -177,29 +177,27 @@ describe('without a file', () => {
     {
       name: 'a mode that is none',
       env: { ...ENV, APPROOV_MODE: 'on' },
-      expected:
-        'policies.default.mode: "on" is not a mode (off, observe, limit, enforce) (set by APPROOV_MODE)',
+      expected: 'APPROOV_MODE: "on" is not a mode (off, observe, limit, enforce)',
     },
     {
       name: 'a bound header that is not a header name',
       env: { ...ENV, APPROOV_BINDING_HEADER: 'Authorization:' },
-      expected: 'policies.default.binding.headers[0]: must be a header name (set by APPROOV_BINDING_HEADER)',
+      expected: 'APPROOV_BINDING_HEADER: "Authorization:" must be a header name',
     },
     {
       name: 'an address without port',
       env: { ...ENV, APPROOV_GRPC_LISTEN: 'localhost' },
-      expected: 'listen.grpc: must be host:port, [v6]:port or unix:/path (set by APPROOV_GRPC_LISTEN)',
+      expected: 'APPROOV_GRPC_LISTEN: "localhost" must be host:port, [v6]:port or unix:/path',
     },
     {
       name: 'a socket for the admin pages',
       env: { ...ENV, APPROOV_ADMIN_LISTEN: 'unix:/run/admin.sock' },
-      expected: 'listen.admin: must be host:port or [v6]:port (set by APPROOV_ADMIN_LISTEN)',
+      expected: 'APPROOV_ADMIN_LISTEN: "unix:/run/admin.sock" must be host:port or [v6]:port',
     },
     {
       name: 'a log level that is none',
       env: { ...ENV, LOG_LEVEL: 'loud' },
-      expected:
-        'log.level: "loud" is not a log level (trace, debug, info, warn, error, fatal, silent) (set by LOG_LEVEL)',
+      expected: 'LOG_LEVEL: "loud" is not a log level (trace, debug, info, warn, error, fatal, silent)',
     },
   ])('$name is an error', ({ env, expected }) => {
     expect(problemsOf(undefined, env)).toEqual([expected]);

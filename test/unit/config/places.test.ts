@@ -52,7 +52,7 @@ it('a syntax error has its place only once', () => {
 it('a problem of a variable, or of a field that is nowhere, has no place', () => {
   expect(placesOf('log: {level: info}', { LOG_LEVEL: 'loud', APPROOV_MOD: 'off' })).toEqual([
     ' APPROOV_MOD',
-    ' log.level',
+    ' LOG_LEVEL',
     ' keys',
   ]);
 });

@@ -35,7 +35,12 @@ beforeEach(async () => {
     keyStore: {
       keyset: () => ({ keys: files.current().keys.flatMap(({ keys }) => keys ?? []), missing: [] }),
       replaceKeys: () => calls.push('keys'),
-      warnings: () => files.current().keys.flatMap(({ warnings }) => warnings),
+      warnings: () =>
+        files
+          .current()
+          .keys.flatMap(({ config, warnings }) =>
+            warnings.map((message) => ({ path: config.path, message })),
+          ),
     },
     checker: { replaceRules: () => calls.push('rules') },
     log: {

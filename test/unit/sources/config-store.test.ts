@@ -84,11 +84,11 @@ describe('loadConfig', () => {
     write('b', 'QQ==');
     const file = writeConfig(['a', 'b'], 'log: {checks: some}\nextra: 1');
     expect((await problemsOf(file, { APPROOV_MODE: 'on' })).sort()).toEqual([
+      'APPROOV_MODE: "on" is not a mode (off, observe, limit, enforce)',
       'extra: unknown field',
       `keys[0].secretFile: ${at('a')}: no such file`,
       `keys[1].secretFile: ${at('b')}: the secret decodes to 1 bytes; at least 32 are needed for HS256`,
       'log.checks: "some" is not a value of checks (none, failures, all)',
-      'policies.default.mode: "on" is not a mode (off, observe, limit, enforce) (set by APPROOV_MODE)',
     ]);
   });
 
@@ -201,9 +201,10 @@ describe('a requested poll', () => {
     { name: 'empty', change: () => write('a', ''), message: () => `${at('a')}: the secret is empty` },
   ])('keeps a secret whose file is $name, reports it once, and loads the next good one', async (given) => {
     write('a', SECRET);
-    const files = await openConfigStore(writeConfig(['a']), {});
+    const file = writeConfig(['a']);
+    const files = await openConfigStore(file, {});
     given.change();
-    const problem = { path: 'keys[0].secretFile', message: given.message() };
+    const problem = { place: `${file}:1:28`, path: 'keys[0].secretFile', message: given.message() };
     expect(await files.poll(true)).toEqual([{ source: 'keys', problems: [problem] }]);
     expect(await files.poll(true)).toEqual([]);
     expect(files.currentProblems().get('keys')).toEqual([problem]);

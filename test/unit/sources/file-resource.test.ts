@@ -87,10 +87,17 @@ describe('the resources', () => {
       {},
     );
     const resources = config && resourcesOf(config.keys, config.decryptionKeys, config.settings.listen.tls);
-    expect(resources?.map(({ source, path, files }) => ({ source, path, files }))).toEqual([
-      { source: 'keys', path: 'keys[0].secretFile', files: [file('secret')] },
-      { source: 'keys', path: 'decryptionKeys[0].secretFile', files: [file('other')] },
-      { source: 'tls', path: 'listen.tls', files: ['/a.crt', '/a.key', '/ca.crt'] },
+    expect(
+      resources?.map(({ source, files }) => [source, ...files.map(({ path, file }) => `${path}: ${file}`)]),
+    ).toEqual([
+      ['keys', `keys[0].secretFile: ${file('secret')}`],
+      ['keys', `decryptionKeys[0].secretFile: ${file('other')}`],
+      [
+        'tls',
+        'listen.tls.certFile: /a.crt',
+        'listen.tls.keyFile: /a.key',
+        'listen.tls.clientCaFile: /ca.crt',
+      ],
     ]);
     const fromEnvironment = parseConfig(undefined, { APPROOV_BASE64_SECRET: SECRET }).keys;
     expect(resourcesOf(fromEnvironment, [], undefined)).toEqual([]);
@@ -119,14 +126,15 @@ describe('the resources', () => {
     const at = (caFile: string | undefined) =>
       keyConfig({ format: 'jwks', location: { url: 'https://a.test/', caFile }, path: 'keys[0].jwksUrl' });
     const resource = caResource(at(certFile));
-    expect(resource).toMatchObject({ source: 'tls', path: 'keys[0].caFile', files: [certFile] });
+    expect(resource).toMatchObject({
+      source: 'tls',
+      files: [{ path: 'keys[0].caFile', file: certFile }],
+    });
     expect([caResource(at(undefined)), caResource(keyConfig())]).toEqual([undefined, undefined]);
     const { loaded } = await load(resourcesOf([at(certFile)], [], undefined));
     expect([...loaded.values()].map(({ value }) => value)).toEqual([cert]);
     const { failed } = await load(resourcesOf([at(file('secret'))], [], undefined));
-    expect(failed).toEqual([
-      { path: 'keys[0].caFile', message: `${file('secret')}: the CA holds no certificate in PEM` },
-    ]);
+    expect(failed).toEqual([{ path: 'keys[0].caFile', message: `${file('secret')}: no certificate in PEM` }]);
   });
 
   it('may be a key in a certificate', async () => {
@@ -228,6 +236,16 @@ describe('loadResources', () => {
     expect(failed).toMatchObject([{ message: `${file('secret')}: no such file` }]);
   });
 
+  it('names the line and column of a syntax error in a JWK Set', async () => {
+    write('jwks', '{\n  "keys": [\n    {"kty": "EC"},\n  ]\n}\n');
+    const { failed } = await load([
+      resourceOf(keyConfig({ format: 'jwks', location: { file: file('jwks') } })),
+    ]);
+    expect(failed).toEqual([
+      { path: 'keys[0].secretFile', message: `${file('jwks')}:4:3: is not JSON: a value is missing here` },
+    ]);
+  });
+
   it('drops a resource that is no longer configured', async () => {
     const before = (await load([current, opener])).loaded;
     expect([...(await load([opener], before)).loaded.keys()]).toEqual([opener.identity]);
@@ -257,8 +275,8 @@ describe('loadResources', () => {
     expect(half.loaded.get(resource.identity)?.value).toMatchObject({ cert: one.cert, key: one.key });
     expect(half.stale.get('tls')).toMatchObject([
       {
-        path: 'listen.tls',
-        message: expect.stringContaining(`${file('crt')}, ${file('key')}: not a certificate`),
+        path: 'listen.tls.keyFile',
+        message: `${file('key')}: the private key is not that of the certificate`,
       },
     ]);
     write('key', two.key);

@@ -87,7 +87,7 @@ describe('a secret', () => {
       name: 'a note before the secret',
       text: `note\n${SECRET}`,
       expected:
-        'the secret (93 characters) is neither base64 nor base64url; it has white space inside: give the secret alone, on one line',
+        'the secret (93 characters) is neither base64 nor base64url; line 2 alone is a secret: remove the other lines',
     },
   ])('must not be $name', ({ text, expected }) => {
     expect(messageOf(() => parseKeys(keyConfig(), text))).toBe(expected);
@@ -158,8 +158,12 @@ describe('a JWK Set', () => {
   });
 
   it.each([
-    { name: 'no JSON', text: '{', expected: 'is not JSON' },
-    { name: 'a list', text: '[]', expected: 'is not a JWK Set: an object with a list of keys' },
+    {
+      name: 'no JSON',
+      text: '{',
+      expected: 'is not JSON: a name in double quotes or "}" is missing here',
+    },
+    { name: 'a list', text: '[]', expected: 'is not a JWK Set, such as {"keys": […]}' },
     { name: 'empty', text: jwks(), expected: 'holds no key that may verify a token' },
     {
       name: 'a secret',

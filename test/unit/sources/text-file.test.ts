@@ -89,7 +89,8 @@ describe('readTextFile', () => {
     'Our-Company_Approov-Secret-2024.txt',
     '3f2504e0-4f89-11d3-9a0c-0305e82c3301',
   ])('shows the name %s', async (file) => {
-    expect(await readTextFile(file)).toEqual({ kind: 'unreadable', problem: `${file}: no such file` });
+    const hint = file.startsWith('/') ? '' : ` in ${process.cwd()}`;
+    expect(await readTextFile(file)).toEqual({ kind: 'unreadable', problem: `${file}: no such file${hint}` });
   });
 });
 

@@ -1,0 +1,15 @@
+/** Prints the JSON Schema of the configuration file. */
+import { configJsonSchema } from '../config/json-schema.ts';
+import { type Command, EXIT, PROGRAM } from './command.ts';
+
+export const configSchema: Command = {
+  help: [
+    `for an editor: ${PROGRAM} config-schema > config.schema.json`,
+    'and in the first line of the configuration: # yaml-language-server: $schema=config.schema.json',
+  ],
+  options: {},
+  async run(_options, io) {
+    io.out(JSON.stringify(configJsonSchema(), null, 2));
+    return EXIT.ok;
+  },
+};
