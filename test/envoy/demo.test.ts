@@ -73,11 +73,17 @@ describe('the demo with --keep', () => {
     const modes = [...output().matchAll(/^ {4}mode: (\w+ -> \w+) in .*, no restart$/gm)];
     expect(modes.map(([, change]) => change)).toEqual(['observe -> limit', 'limit -> enforce']);
     const checks = [...output().matchAll(/^ {4}(\w+) +(\w+) +missing_approov_token +(\d+)$/gm)];
-    expect(checks.map(([, ...cells]) => cells)).toEqual([
-      ['observe', 'allow', '2'],
-      ['limit', 'limit', '31'],
-      ['enforce', 'deny', '4'],
+    expect(checks.map(([, mode, action]) => [mode, action])).toEqual([
+      ['observe', 'allow'],
+      ['limit', 'limit'],
+      ['enforce', 'deny'],
     ]);
+    // Envoy asks again if an answer takes longer than its timeout, as on a busy machine, so a request may count twice.
+    const sent = [2, 31, 4];
+    for (const [index, [, , , count]] of checks.entries()) {
+      expect(Number(count)).toBeGreaterThanOrEqual(sent[index] ?? 0);
+      expect(Number(count)).toBeLessThanOrEqual(2 * (sent[index] ?? 0));
+    }
   });
 
   test('prints at most 80 columns, and no colours unless on a terminal', () => {
