@@ -48,6 +48,11 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
     'it loads what the configuration names and keeps the last good state',
   ),
   layer(
+    'replay/',
+    'authz/ redis node:util',
+    'it remembers signatures, here and in a store, and knows neither configuration nor log',
+  ),
+  layer(
     'net/',
     'config/ node:crypto node:fs node:net node:tls',
     'it accepts connections, whatever library serves them',
