@@ -39,7 +39,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   layer('admin/', 'net/ config/ node:http node:net', 'it serves pages that others write'),
   layer(
     'telemetry/',
-    'config/ authz/ approov/ pino pino-pretty prom-client node:crypto node:timers/promises',
+    'replay/ config/ authz/ approov/ pino pino-pretty prom-client node:crypto node:timers/promises',
     'it counts and logs decisions, and shows a token as a fingerprint only',
   ),
   layer(
