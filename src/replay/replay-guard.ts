@@ -63,7 +63,10 @@ export function createReplayGuard(options: ReplayGuardOptions): StoreGuard {
       const { store, settings } = active;
       return store.add(mark).then((shared) => {
         if (shared.kind === 'failed') return fail(settings.onError, shared.failure, shared.problem);
-        return shared.kind === 'fresh' ? FRESH : REPLAYED;
+        if (shared.kind === 'fresh') return FRESH;
+        // A retry of the first request may still come to this process.
+        local.correct(mark.key, shared.firstRequestId);
+        return REPLAYED;
       });
     },
 

@@ -8,7 +8,9 @@ import { KEY_PREFIX } from './store-memory.ts';
 import { keepSession, type Session, type SessionKeeper, type SessionOptions } from './store-session.ts';
 
 export type StoreOutcome =
-  | { readonly kind: 'fresh' | 'replayed' }
+  | { readonly kind: 'fresh' }
+  /** `firstRequestId`: of the request that was recorded. */
+  | { readonly kind: 'replayed'; readonly firstRequestId: string }
   /** `problem`: of an error reply, in a word. */
   | { readonly kind: 'failed'; readonly failure: StoreFailure; readonly problem?: string };
 
@@ -36,7 +38,8 @@ export function openSharedStore({ timeoutMs, ...options }: SharedStoreOptions): 
       const { key, requestId } = mark;
       const ttlMs = ttlMsOf(mark, nowSeconds());
       const recorded = await session.connection.setIfAbsent(KEY_PREFIX + key, recordedId(requestId), ttlMs);
-      if (recorded !== null && !isSameRequest(recorded, requestId)) return { kind: 'replayed' };
+      if (recorded !== null && !isSameRequest(recorded, requestId))
+        return { kind: 'replayed', firstRequestId: recorded };
       return mayBeForgotten(mark, session) ? failed('forgotten') : { kind: 'fresh' };
     } catch (error) {
       // A session that ended meanwhile has taken its commands along.

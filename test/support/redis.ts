@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { eventually } from './cluster.ts';
 import { freePort, type RunningTool, runToolOrThrow, startTool } from './platform-tool.ts';
 import { answers, type Requirement } from './requirement.ts';
 
@@ -38,11 +39,10 @@ export async function startRedis(...options: readonly string[]): Promise<Running
 
   async function start(): Promise<void> {
     server = startTool('redis-server', [...ports, ...memoryOnly, ...options]);
-    const started = server;
-    while (!started.output().includes('Ready to accept connections')) {
+    await eventually('redis-server', async () => {
       if (!server.isRunning()) throw new Error(server.output());
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+      return server.output().includes('Ready to accept connections') ? true : undefined;
+    });
   }
 
   async function kill(): Promise<void> {

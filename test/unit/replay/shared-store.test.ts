@@ -118,7 +118,10 @@ describe('the shared store', () => {
     const { connect } = fakeServer();
     const store = await open(connect);
     await store.add(mark(NOW));
-    expect(await store.add({ ...mark(NOW), requestId: '2' })).toEqual({ kind: 'replayed' });
+    expect(await store.add({ ...mark(NOW), requestId: '2' })).toEqual({
+      kind: 'replayed',
+      firstRequestId: '1',
+    });
   });
 
   test.each([
