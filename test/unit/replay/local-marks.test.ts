@@ -31,6 +31,16 @@ describe('the signatures that a process remembers', () => {
     expect(outcomes).toEqual(['fresh', 'replayed', 'replayed', 'fresh']);
   });
 
+  test('can be corrected to a request that was first elsewhere, if they were recorded at all', () => {
+    const marks = createLocalMarks(1);
+    marks.add(mark('a', '2'), NOW);
+    marks.correct('a', '1');
+    expect([marks.add(mark('a', '1'), NOW), marks.add(mark('a', '2'), NOW)]).toEqual(['fresh', 'replayed']);
+    expect(marks.add(mark('b', '2'), NOW)).toBe('full');
+    marks.correct('b', '1');
+    expect(marks.add(mark('b', '2'), NOW)).toBe('full');
+  });
+
   test('are at most 100,000, and then nothing more is recorded until one expires', () => {
     expect(MAX_MARKS).toBe(100_000);
     const marks = createLocalMarks();
