@@ -72,9 +72,9 @@ function ttlMsOf({ keepUntilSeconds }: ReplayMark, nowSeconds: number): number {
 }
 
 /** Whether the signature may have been used before the memory of the store began. */
-function mayBeForgotten({ createdSeconds, clockToleranceSeconds }: ReplayMark, session: Session): boolean {
+function mayBeForgotten({ createdSeconds, clockToleranceSeconds }: ReplayMark, { memory }: Session): boolean {
   const firstUseSeconds = createdSeconds - clockToleranceSeconds;
-  return !(firstUseSeconds > session.memoryStartSeconds + MAX_CLOCK_DIFFERENCE_SECONDS);
+  return !(firstUseSeconds > memory.startSeconds + MAX_CLOCK_DIFFERENCE_SECONDS);
 }
 
 function beforeDeadline(timeoutMs: number, outcome: Promise<StoreOutcome>): Promise<StoreOutcome> {

@@ -1,6 +1,6 @@
 /** Keeps a connection to a store open: probes it, and connects again when it is lost. */
 import { type Connect, describeError, type StoreConnection, StoreError } from './store-connection.ts';
-import { readMemoryStart } from './store-memory.ts';
+import { readMemory, type StoreMemory } from './store-memory.ts';
 
 export type StoreState =
   | { readonly kind: 'connecting' | 'connected' }
@@ -8,8 +8,8 @@ export type StoreState =
 
 export interface Session {
   readonly connection: StoreConnection;
-  /** What was recorded before may be forgotten. Moves forward when the store was flushed. */
-  memoryStartSeconds: number;
+  /** Replaced when the store was flushed, or has evicted keys. */
+  memory: StoreMemory;
 }
 
 export interface SessionKeeper {
@@ -70,9 +70,9 @@ export function keepSession({ connect, nowSeconds, onState }: SessionOptions): S
     try {
       const connection = await within(ANSWER_TIMEOUT_MS, connect(signal, onLost));
       for (;;) {
-        const memoryStartSeconds = await within(ANSWER_TIMEOUT_MS, readMemoryStart(connection, nowSeconds));
-        if (session === undefined) session = { connection, memoryStartSeconds };
-        else session.memoryStartSeconds = memoryStartSeconds;
+        const memory = await within(ANSWER_TIMEOUT_MS, readMemory(connection, nowSeconds));
+        session ??= { connection, memory };
+        if (session.memory.id !== memory.id) session.memory = memory;
         enter({ kind: 'connected' });
         await sleep(PROBE_INTERVAL_MS, signal);
         signal.throwIfAborted();

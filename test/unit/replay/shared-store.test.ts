@@ -33,12 +33,12 @@ function fakeServer() {
 
 let stores: { close(): void }[] = [];
 
-async function open(connect: Connect) {
+async function open(connect: Connect, nowSeconds = () => NOW) {
   const states: string[] = [];
   const store = openSharedStore({
     connect,
     timeoutMs: 20,
-    nowSeconds: () => NOW,
+    nowSeconds,
     onState: (state) => states.push(describeState(state)),
   });
   stores.push(store);
@@ -144,6 +144,17 @@ describe('the shared store', () => {
     server.values.clear();
     await vi.advanceTimersByTimeAsync(1000);
     expect(await store.add(mark(NOW))).toEqual({ kind: 'failed', failure: 'forgotten' });
+  });
+
+  test('forgets nothing more for the clock of the replica that recorded its start a day ahead', async () => {
+    const { server, connect } = fakeServer();
+    server.values.set('approov:replay:since:0abc:0', String(NOW + 86_400));
+    let now = NOW;
+    const store = await open(connect, () => now);
+    now += 100;
+    await vi.advanceTimersByTimeAsync(1000);
+    expect((await store.add(mark(NOW + 63))).kind).toBe('fresh');
+    expect((await store.add({ ...mark(NOW + 62), key: 'older' })).kind).toBe('failed');
   });
 
   test('disconnects from a server that does not answer a probe, and connects again', async () => {
