@@ -38,6 +38,8 @@ const FAILED: ReplayOutcome = { kind: 'failed' };
 export function createReplayGuard(options: ReplayGuardOptions): StoreGuard {
   const { nowSeconds, onState, onFailure, maxLocalMarks } = options;
   const local = createLocalMarks(maxLocalMarks);
+  /** The active one, one that is to become it, and those that still answer what is in flight. */
+  const stores = new Set<SharedStore>();
   let wanted: StoreSettings | undefined;
   let active: { readonly store: SharedStore; readonly settings: StoreSettings } | undefined;
 
@@ -46,11 +48,16 @@ export function createReplayGuard(options: ReplayGuardOptions): StoreGuard {
     return onError === 'deny' ? FAILED : FRESH;
   }
 
+  function closeStore(store: SharedStore): void {
+    store.close();
+    stores.delete(store);
+  }
+
   function replaceStore(next: typeof active): void {
     const last = active;
     active = next;
     // What is in flight is answered first.
-    if (last !== undefined) setTimeout(() => last.store.close(), last.settings.timeoutMs);
+    if (last !== undefined) setTimeout(closeStore, last.settings.timeoutMs, last.store).unref();
   }
 
   return {
@@ -76,17 +83,18 @@ export function createReplayGuard(options: ReplayGuardOptions): StoreGuard {
       if (settings === undefined) return replaceStore(undefined);
       const { timeoutMs } = settings;
       const store = openSharedStore({ connect: redisConnect(settings), timeoutMs, nowSeconds, onState });
+      stores.add(store);
       await store.attempted;
       if (wanted === settings) replaceStore({ store, settings });
-      else store.close();
+      else closeStore(store);
     },
 
     storeState: () => active && describeState(active.store.state()),
 
     close() {
       wanted = undefined;
-      active?.store.close();
       active = undefined;
+      for (const store of stores) closeStore(store);
     },
   };
 }
