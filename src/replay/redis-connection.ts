@@ -27,12 +27,15 @@ export async function redisProblem(): Promise<string | undefined> {
 
 export function redisConnect(options: RedisOptions): Connect {
   return async (signal, onLost) => {
-    const { createClient } = await import('redis').catch(() => {
+    const { createClient, ConnectionTimeoutError } = await import('redis').catch(() => {
       throw new StoreError(MISSING_PACKAGE);
     });
     signal.throwIfAborted();
     const client = createClient(clientOptions(options));
-    client.on('error', onLost);
+    client.on('error', (error) => {
+      const isTimeout = error instanceof ConnectionTimeoutError;
+      onLost(isTimeout ? new StoreError(`no connection in ${CONNECT_TIMEOUT_MS} ms`) : error);
+    });
     signal.addEventListener('abort', () => client.destroy(), { once: true });
     await client.connect();
     if (signal.aborted) client.destroy();

@@ -1,5 +1,7 @@
 /** Tests how replicas reach a real Redis server: TLS, passwords, failover, and a server that cannot be used. */
+import { once } from 'node:events';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -58,6 +60,15 @@ describe.skipIf(skipped !== '')(`a replica and its Redis server${skipped}`, () =
     }
     const plain = await replicas.replica({ url: url.replace('rediss', 'redis') }, false);
     expect(plain.state()).toMatch(/^disconnected/);
+  });
+
+  test('give up on a server that accepts a connection and does not speak TLS', async () => {
+    const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const replica = await replicas.replica({ url: `rediss://127.0.0.1:${port}` }, false);
+    expect(replica.states).toEqual(['no connection in 1500 ms']);
+    silent.close();
   });
 
   test('need the password of the server, and never show it', async () => {
@@ -123,16 +134,26 @@ describe.skipIf(skipped !== '')(`a replica and its Redis server${skipped}`, () =
     const proxy = await startProxy(primary.port);
     const one = await replicas.replica({ url: proxy.url });
     const other = await replicas.replica({ url: proxy.url });
+    await copy.command('REPLICAOF', '127.0.0.1', String(primary.port));
+    await eventually('a copy of the keys', async () =>
+      (await copy.command('KEYS', '*')).includes('approov:replay:since:') ? true : undefined,
+    );
     replicas.later();
+    const early = replicas.newMark();
+    expect(await one.check(early)).toBe('fresh');
+    await eventually('a copy of the first signature', async () =>
+      (await copy.command('EXISTS', `approov:replay:${early.key}`)).trim() === '1' ? true : undefined,
+    );
+    await copy.command('REPLICAOF', 'NO', 'ONE');
     const mark = replicas.newMark();
     expect(await one.check(mark)).toBe('fresh');
-    await copy.command('SET', 'approov:replay:since:of-another-server:0', '1');
     proxy.failOverTo(copy.port);
     await other.connected();
     await eventually('the end of the old connection', async () =>
       other.states.length >= 3 ? true : undefined,
     );
     expect(await other.check(replayOf(mark))).toBe('failed');
+    expect(await other.check(replayOf(early))).toBe('replayed');
     const late = await replicas.replica({ url: proxy.url });
     expect(await late.check(replayOf(mark, 'late'))).toBe('replayed');
     proxy.close();
@@ -155,7 +176,10 @@ describe.skipIf(skipped !== '')(`a replica and its Redis server${skipped}`, () =
     const absent = `redis://localhost:${await freePort()}`;
     const early = await replicas.replica({ url: absent, onError: 'allow' }, false);
     expect(early.state()).toBe('disconnected (ECONNREFUSED)');
-    expect([await early.check(replicas.newMark()), early.failures]).toEqual(['fresh', ['disconnected']]);
+    const mark = replicas.newMark();
+    // Replays at the same replica are refused even now.
+    expect([await early.check(mark), await early.check(replayOf(mark))]).toEqual(['fresh', 'replayed']);
+    expect(early.failures).toEqual(['disconnected']);
     const server = await start();
     await server.kill();
     const patient = await replicas.replica({ url: server.url }, false);

@@ -90,6 +90,17 @@ describe.skipIf(skipped !== '')(`two replicas with one Redis server${skipped}`, 
     ]);
   });
 
+  test('still refuse replays when the memory of one process is full', async () => {
+    const { url } = redis;
+    const one = await replicas.replica({ url, maxLocalMarks: 10 });
+    replicas.later();
+    const marks = newMarks(100);
+    const replays = marks.map((mark) => replayOf(mark));
+    expect(countOf(await checkAll(one, marks))).toEqual({ fresh: 100 });
+    expect(countOf(await checkAll(one, replays))).toEqual({ replayed: 100 });
+    expect(one.failures).toEqual([]);
+  });
+
   test('keep a signature in the store until a moment after it is not accepted any more', async () => {
     const [one] = await pairWith('deny');
     const mark = replicas.newMark();

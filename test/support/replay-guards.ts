@@ -14,11 +14,18 @@ export function createReplicas() {
   const nowSeconds = (): number => Date.now() / 1000 + ahead;
 
   /** A guard that is connected, unless `waits` is false. */
-  async function replica(settings: Pick<StoreSettings, 'url'> & Partial<StoreSettings>, waits = true) {
+  async function replica(
+    {
+      maxLocalMarks,
+      ...settings
+    }: Pick<StoreSettings, 'url'> & Partial<StoreSettings> & { readonly maxLocalMarks?: number },
+    waits = true,
+  ) {
     const failures: string[] = [];
     const states: string[] = [];
     const guard = createReplayGuard({
       nowSeconds,
+      ...(maxLocalMarks === undefined ? {} : { maxLocalMarks }),
       onFailure: (failure, problem) =>
         failures.push(problem === undefined ? failure : `${failure} ${problem}`),
       onState: (state) => states.push(state.kind === 'disconnected' ? state.problem : state.kind),
