@@ -1,4 +1,4 @@
-/** Compares the ids of requests (`http.id`), by which a retry is told from a replay. */
+/** Compares the ids of requests (`http.id`), which distinguish a retry from a replay. */
 
 /** Envoy's have at most 20 digits. A longer one, which would take memory, counts as none. */
 const MAX_LENGTH = 64;

@@ -63,10 +63,17 @@ export function keepSession({ connect, nowSeconds, onState }: SessionOptions): S
 
   /** Resolves when the connection is lost, with whether it lasted. */
   async function serveOnce(): Promise<boolean> {
-    ending = new AbortController();
-    const { signal } = ending;
-    const onLost = (error: unknown): void => ending.abort(error);
+    const controller = new AbortController();
+    const { signal } = controller;
+    ending = controller;
     let hasLasted = false;
+
+    function onLost(error: unknown): void {
+      // At once, as what is in flight fails now. A connection that was ended before is not the current one.
+      if (!signal.aborted) session = undefined;
+      controller.abort(error);
+    }
+
     try {
       const connection = await within(ANSWER_TIMEOUT_MS, connect(signal, onLost));
       for (;;) {
@@ -83,7 +90,7 @@ export function keepSession({ connect, nowSeconds, onState }: SessionOptions): S
       return hasLasted;
     } finally {
       session = undefined;
-      ending.abort();
+      controller.abort();
     }
   }
 

@@ -184,7 +184,7 @@ describe('the shared store', () => {
     expect(attempts).toBeLessThan(70);
   });
 
-  test('fails what is in flight on a connection that is lost, even if it is answered', async () => {
+  test('fails what is in flight on a connection that is lost', async () => {
     const { server, connect } = fakeServer();
     const store = await open(connect);
     server.set = async () => {
@@ -192,9 +192,22 @@ describe('the shared store', () => {
     };
     const outcome = store.add(mark());
     server.lose(new Error('Socket closed unexpectedly'));
-    expect((await outcome).kind).toBe('failed');
+    expect(await outcome).toEqual({ kind: 'failed', failure: 'disconnected' });
     await vi.advanceTimersByTimeAsync(0);
     expect(describeState(store.state())).toBe('disconnected (connection closed)');
+  });
+
+  test('keeps its connection when the one before reports another error', async () => {
+    const { server, connect } = fakeServer();
+    const store = await open(connect);
+    const { lose } = server;
+    lose(new Error('Socket closed unexpectedly'));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(describeState(store.state())).toBe('connected');
+    lose(new Error('late'));
+    expect(await store.add(mark())).toEqual({ kind: 'fresh' });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(store.states).toEqual(['connected', 'disconnected (connection closed)', 'connected']);
   });
 
   test.each([
