@@ -125,6 +125,6 @@ test('a command that reads endless input ends with one line on stderr', async ()
   expect(await once(child, 'close')).toEqual([2, null]);
   expect([stdout(), stderr()]).toEqual([
     '',
-    'approov-ext-authz: stdin: more than 1048576 bytes (see approov-ext-authz --help)\n',
+    'approov-ext-authz: stdin: more than 1048576 bytes (see approov-ext-authz explain --help)\n',
   ]);
 });

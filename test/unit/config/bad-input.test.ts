@@ -277,8 +277,8 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
   [
     'a key with secret for secretFile',
     { config: 'keys:\n  - {id: a, secret: secret}', env: {} },
-    'config.yaml:2:13: keys[0].secret: unknown field; did you mean secretFile?',
     'config.yaml:2:5: keys[0]: must have exactly one of secretFile, jwksFile, jwksUrl, pemFile',
+    'config.yaml:2:13: keys[0].secret: unknown field; did you mean secretFile?',
   ],
   [
     'a key that is a file name',
