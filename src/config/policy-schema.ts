@@ -127,7 +127,7 @@ export const ROUTE = z.strictObject({
   pathPrefix: z
     .string()
     .regex(/^\//, { message: 'must begin with /', abort: true })
-    .regex(/^[^?]*$/, { message: 'must not hold a query: it is compared without one', abort: true })
+    .regex(/^[^?]*$/, { message: 'must not contain a query: it is compared without one', abort: true })
     .regex(LITERAL_TEXT, {
       message: `${LITERAL}, and matches every path below it without them`,
       abort: true,

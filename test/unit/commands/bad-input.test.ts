@@ -33,7 +33,7 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
   [
     'a secret in quotes',
     { env: { APPROOV_BASE64_SECRET: '"SECRET"' } },
-    'APPROOV_BASE64_SECRET: the secret (90 characters) is neither base64 nor base64url; it stands in quotes: give it without them',
+    'APPROOV_BASE64_SECRET: the secret (90 characters) is neither base64 nor base64url; it is in quotes: remove them',
   ],
   [
     'a secret that is a word',
@@ -63,7 +63,7 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
   [
     'a mode in quotes in the environment',
     { env: { APPROOV_BASE64_SECRET: 'SECRET', APPROOV_MODE: '"observe"' } },
-    'APPROOV_MODE: stands in quotes: give it without them',
+    'APPROOV_MODE: is in quotes: remove them',
   ],
   [
     'a bad header in the environment',

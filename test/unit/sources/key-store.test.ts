@@ -107,7 +107,7 @@ describe('the keyset', () => {
     opened.refetch();
     await vi.waitFor(() => expect(events).toEqual(['success, new', 'failure']), PATIENCE);
     expect(ids(opened)).toEqual(['remote:a']);
-    expect([...opened.problems()]).toEqual([['remote', 'holds no key that may verify a token']]);
+    expect([...opened.problems()]).toEqual([['remote', 'contains no key that may verify a token']]);
     expect([...opened.ages()]).toEqual([['remote', 60]]);
   });
 
