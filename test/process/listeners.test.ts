@@ -11,6 +11,7 @@ import { readMetrics, readReadyz } from '../support/admin-pages.ts';
 import { type Certificate, createCa, issueCertificate } from '../support/certificate.ts';
 import { createScratch } from '../support/checked-service.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { type Finished, type RunningService, runCli, startServe } from '../support/process.ts';
 import { PREFACE, SETTINGS } from '../support/raw-http2.ts';
 import { freshToken, OTHER_SECRET, SECRET } from '../support/token.ts';
@@ -25,7 +26,6 @@ const envoy = issueCertificate(scratch.folder, 'envoy', ca);
 const stranger = issueCertificate(scratch.folder, 'stranger', otherCa);
 afterAll(() => scratch.remove());
 
-const PATIENCE = { timeout: 60_000, interval: 50 };
 const ENV = { APPROOV_BASE64_SECRET: SECRET };
 const HAS_IPV6 = Object.values(networkInterfaces()).some((list) =>
   list?.some(({ address }) => address === '::1'),

@@ -10,6 +10,7 @@ import { startConnectProxy } from '../support/connect-proxy.ts';
 import { type CheckClient, createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
 import { type KeyHost, startKeyHost } from '../support/key-host.ts';
 import { createKeyPair, jwkSet } from '../support/key-pair.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { type RunningService, runCli, startServe } from '../support/process.ts';
 import { freshToken, SECRET } from '../support/token.ts';
 import { readyWorkers } from '../support/workers.ts';
@@ -21,8 +22,6 @@ const CONFIG = join(folder, 'config.yaml');
 const SECRET_FILE = join(folder, 'secret');
 writeFileSync(SECRET_FILE, SECRET);
 afterAll(() => rmSync(folder, { recursive: true }));
-
-const PATIENCE = { timeout: 60_000, interval: 50 };
 
 const a = createKeyPair('a');
 const b = createKeyPair('b');

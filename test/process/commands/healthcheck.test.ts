@@ -6,10 +6,9 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { PATIENCE } from '../../support/patience.ts';
 import { type Finished, type RunningService, runCli, startServe } from '../../support/process.ts';
 import { SECRET } from '../../support/token.ts';
-
-const PATIENCE = { timeout: 60_000, interval: 20 };
 
 const folder = mkdtempSync(join(tmpdir(), 'healthcheck-'));
 const services: RunningService[] = [];

@@ -11,12 +11,12 @@ import { KeyError } from '../../../src/approov/key-error.ts';
 import { createRemoteJwks, type RemoteJwks } from '../../../src/sources/remote-jwks.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { type KeyHost, redirectTo, startKeyHost } from '../../support/key-host.ts';
+import { PATIENCE } from '../../support/patience.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'jwks-url-'));
 const certificate = issueCertificate(folder, 'localhost', createCa(folder, 'ca'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const PATIENCE = { timeout: 60_000, interval: 10 };
 /** Time for an unwanted request to arrive; shorter than until a retry. */
 const LONG_ENOUGH_MS = 300;
 
