@@ -282,7 +282,7 @@ describe('a listener that cannot bind is exit 1, in one line', () => {
     expect(finished.code).toBe(1);
     const field = variable === 'APPROOV_GRPC_LISTEN' ? 'listen.grpc' : 'listen.admin';
     expect(errorsOf(finished)).toEqual([
-      `cannot listen on ${address}: EADDRINUSE, another process or listener uses it; set ${field} or ${variable}`,
+      `cannot listen on ${address}: another process or listener uses it (EADDRINUSE); set ${field} or ${variable}`,
     ]);
   });
 
@@ -292,7 +292,11 @@ describe('a listener that cannot bind is exit 1, in one line', () => {
     started.push(first);
     const finished = await runCli(['serve'], { ...ENV, APPROOV_GRPC_LISTEN: socket });
     expect(finished.code).toBe(1);
-    expect(errorsOf(finished)).toEqual([expect.stringContaining(`cannot listen on ${socket}: EADDRINUSE, `)]);
+    expect(errorsOf(finished)).toEqual([
+      expect.stringContaining(
+        `cannot listen on ${socket}: another process or listener uses it (EADDRINUSE); `,
+      ),
+    ]);
     expect((await runCli(['healthcheck'], { ...ENV, APPROOV_GRPC_LISTEN: socket })).code).toBe(0);
   });
 

@@ -287,7 +287,7 @@ describe('with a client CA', () => {
     await vi.waitFor(async () => expect((await readReadyz(running.admin)).status).toBe(503), PATIENCE);
     expect(await healthcheck(running)).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/: NOT_SERVING\n$/),
+      stderr: expect.stringMatching(/: NOT_SERVING: draining, or no key is loaded\n$/),
     });
   });
 
@@ -371,7 +371,7 @@ describe('a Unix socket', () => {
       expect(finished).toMatchObject({
         code: 1,
         stderr: expect.stringContaining(
-          `approov-ext-authz: cannot listen on ${where}: EADDRINUSE, `,
+          `approov-ext-authz: cannot listen on ${where}: another process or listener uses it (EADDRINUSE); `,
         ) as string,
       });
       expect(finished.stderr).toMatch(/^[^\n]+\n$/);

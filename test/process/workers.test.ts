@@ -379,7 +379,9 @@ describe('a service with workers that cannot start', () => {
     });
     for (const { code, stderr } of [grpc, admin]) {
       expect(code).toBe(1);
-      expect(stderr).toMatch(/^approov-ext-authz: cannot listen on \S+: EADDRINUSE, [^\n]*\n$/);
+      expect(stderr).toMatch(
+        /^approov-ext-authz: cannot listen on \S+: another process or listener uses it \(EADDRINUSE\); [^\n]*\n$/,
+      );
       expect(stderr).toContain(address);
     }
     taken.close();
