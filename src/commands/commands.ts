@@ -9,7 +9,7 @@ export const COMMANDS: CommandTable = new Map([
   entry('serve', 'run the service (default)', async () => (await import('./serve.ts')).serve),
   entry(
     'check-config',
-    'print the configuration that serve would use, or every error in it',
+    'print the configuration that serve would use, or all its errors',
     async () => (await import('./check-config.ts')).checkConfig,
   ),
   entry(
@@ -29,7 +29,7 @@ export const COMMANDS: CommandTable = new Map([
   ),
   entry(
     'status',
-    'show the policies, keys, checks and reloads of the running service',
+    'show policies, keys, checks and reloads of a running service',
     async () => (await import('./status.ts')).status,
   ),
   entry(
