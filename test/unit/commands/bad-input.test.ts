@@ -1,7 +1,8 @@
 /** Tests the exact lines that bad input from the environment or the command line is reported with. */
 import { afterAll, expect, it } from 'vitest';
-import { errorsOf, FOREIGN_WORDS, type Input, removeFiles } from '../../support/bad-input.ts';
+import { createBadInput, FOREIGN_WORDS, type Input } from '../../support/bad-input.ts';
 
+const { errorsOf, removeFiles } = createBadInput();
 afterAll(removeFiles);
 
 const CASES: [name: string, input: Input, ...expected: string[]][] = [

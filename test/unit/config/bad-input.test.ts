@@ -1,8 +1,9 @@
 /** Tests the exact lines that each bad configuration file is reported with. */
 import { afterAll, expect, it } from 'vitest';
-import { errorsOf, FOREIGN_WORDS, type Input, removeFiles } from '../../support/bad-input.ts';
+import { createBadInput, FOREIGN_WORDS, type Input } from '../../support/bad-input.ts';
 import { SECRET } from '../../support/token.ts';
 
+const { errorsOf, removeFiles } = createBadInput();
 afterAll(removeFiles);
 
 const CASES: [name: string, input: Input, ...expected: string[]][] = [
