@@ -101,7 +101,7 @@ function hintAt(text: string, rule: LengthRule): string {
   const line = onlySecretLine(text.split(/\r?\n/), rule);
   if (line !== undefined) return `; line ${line} alone is a secret: remove the other lines`;
   if (/\s/.test(text)) return '; it has white space inside: give the secret alone, on one line';
-  return /^["']/.test(text) ? '; it stands in quotes: give it without them' : '';
+  return /^["']/.test(text) ? '; it is in quotes: remove them' : '';
 }
 
 /** The Approov CLI prints a note above the secret. */

@@ -27,7 +27,7 @@ export async function runCommandLine(args: readonly string[], io: Io): Promise<n
     const [name, options] = first.startsWith('-') ? [DEFAULT_COMMAND, args] : [first, rest];
     return await runCommand(name, options, first === name, io);
   } catch (error) {
-    return report(error, EXIT.usage, io);
+    return report(error, EXIT.usage, PROGRAM, io);
   }
 }
 
@@ -42,7 +42,7 @@ async function runCommand(name: string, args: readonly string[], isNamed: boolea
     if (options.flag('version')) return print(VERSION, io);
     return await command.run(options, io);
   } catch (error) {
-    return report(error, command.usageErrorCode ?? EXIT.usage, io);
+    return report(error, command.usageErrorCode ?? EXIT.usage, isNamed ? `${PROGRAM} ${name}` : PROGRAM, io);
   }
 }
 
@@ -52,17 +52,15 @@ async function printHelp([name]: readonly string[], io: Io): Promise<number> {
   return print(commandHelp(name, entry, await entry.load()), io);
 }
 
-/** @throws {UsageError} that quotes the name only if it is close to a command's: any other may be a token. */
+/** @throws {UsageError} that quotes the name only if it looks like a command's: any other may be a token. */
 function commandNamed(name: string): CommandEntry {
   const entry = COMMANDS.get(name);
   if (entry !== undefined) return entry;
   const known = [...COMMANDS.keys()];
   const suggestion = nearest(name, [...known, 'help']);
-  throw new UsageError(
-    suggestion === undefined
-      ? `no such command; known: ${known.join(', ')}`
-      : `no such command: ${name}; did you mean ${suggestion}?`,
-  );
+  const hint = suggestion === undefined ? `known: ${known.join(', ')}` : `did you mean ${suggestion}?`;
+  const isWord = suggestion !== undefined || /^[a-z-]{1,20}$/.test(name);
+  throw new UsageError(`no such command${isWord ? `: ${name}` : ''}; ${hint}`);
 }
 
 function print(text: string, io: Io): number {
@@ -71,16 +69,17 @@ function print(text: string, io: Io): number {
 }
 
 /**
+ * @param helpOf the program or command whose help describes correct usage.
  * @returns the exit code.
  * @throws any other error, which is a bug.
  */
-function report(error: unknown, usageErrorCode: number, io: Io): number {
+function report(error: unknown, usageErrorCode: number, helpOf: string, io: Io): number {
   if (error instanceof ConfigError) {
     for (const problem of error.problems) io.err(`${PROGRAM}: ${formatProblem(problem)}`);
     return usageErrorCode;
   }
   if (error instanceof UsageError) {
-    io.err(`${PROGRAM}: ${error.message} (see ${PROGRAM} --help)`);
+    io.err(`${PROGRAM}: ${error.message} (see ${helpOf} --help)`);
     return usageErrorCode;
   }
   if (error instanceof ListenError) {

@@ -60,7 +60,7 @@ test('--version prints only the version, with exit 0', async () => {
 test('bad usage is one line on stderr, with exit 2', async () => {
   const finished = await runCli(['frobnicate'], ENV);
   expect(finished).toMatchObject({ code: 2, stdout: '' });
-  expect(errorsOf(finished)).toEqual([expect.stringContaining('no such command; known: ')]);
+  expect(errorsOf(finished)).toEqual([expect.stringContaining('no such command: frobnicate; known: ')]);
 });
 
 describe('a bad configuration is exit 2, one line per error with its path', () => {
@@ -106,7 +106,7 @@ describe('a listener that cannot bind is exit 1, in one line', () => {
     expect(finished.code).toBe(1);
     const field = variable === 'APPROOV_GRPC_LISTEN' ? 'listen.grpc' : 'listen.admin';
     expect(errorsOf(finished)).toEqual([
-      `cannot listen on ${address}: EADDRINUSE, another process or listener uses it; set ${field} or ${variable}`,
+      `cannot listen on ${address}: another process or listener uses it (EADDRINUSE); set ${field} or ${variable}`,
     ]);
   });
 
@@ -116,7 +116,11 @@ describe('a listener that cannot bind is exit 1, in one line', () => {
     started.push(first);
     const finished = await runCli(['serve'], { ...ENV, APPROOV_GRPC_LISTEN: socket });
     expect(finished.code).toBe(1);
-    expect(errorsOf(finished)).toEqual([expect.stringContaining(`cannot listen on ${socket}: EADDRINUSE, `)]);
+    expect(errorsOf(finished)).toEqual([
+      expect.stringContaining(
+        `cannot listen on ${socket}: another process or listener uses it (EADDRINUSE); `,
+      ),
+    ]);
     expect((await runCli(['healthcheck'], { ...ENV, APPROOV_GRPC_LISTEN: socket })).code).toBe(0);
   });
 

@@ -12,6 +12,7 @@ import { type Certificate, createCa, issueCertificate } from '../support/certifi
 import { createScratch } from '../support/checked-service.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
 import { runInProcess } from '../support/in-process.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { type Finished, type RunningService, runCli, startServe } from '../support/process.ts';
 import { PREFACE, SETTINGS } from '../support/raw-http2.ts';
 import { freshToken, OTHER_SECRET, SECRET } from '../support/token.ts';
@@ -26,7 +27,6 @@ const envoy = issueCertificate(scratch.folder, 'envoy', ca);
 const stranger = issueCertificate(scratch.folder, 'stranger', otherCa);
 afterAll(() => scratch.remove());
 
-const PATIENCE = { timeout: 60_000, interval: 50 };
 const ENV = { APPROOV_BASE64_SECRET: SECRET };
 const HAS_IPV6 = Object.values(networkInterfaces()).some((list) =>
   list?.some(({ address }) => address === '::1'),
@@ -295,7 +295,7 @@ describe('with a client CA', () => {
     await vi.waitFor(async () => expect((await readReadyz(running.admin)).status).toBe(503), PATIENCE);
     expect(await healthcheck(running)).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/: NOT_SERVING\n$/),
+      stderr: expect.stringMatching(/: NOT_SERVING: draining, or no key is loaded\n$/),
     });
   });
 
@@ -381,7 +381,7 @@ describe('a Unix socket', () => {
       expect(finished).toMatchObject({
         code: 1,
         stderr: expect.stringContaining(
-          `approov-ext-authz: cannot listen on ${where}: EADDRINUSE, `,
+          `approov-ext-authz: cannot listen on ${where}: another process or listener uses it (EADDRINUSE); `,
         ) as string,
       });
       expect(finished.stderr).toMatch(/^[^\n]+\n$/);

@@ -5,6 +5,7 @@ import { readReadyz } from '../support/admin-pages.ts';
 import { createCa, issueCertificate } from '../support/certificate.ts';
 import { createScratch } from '../support/checked-service.ts';
 import { metadataOf } from '../support/grpc-client.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { type ResettableService, shareService } from '../support/resettable-service.ts';
 import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET } from '../support/token.ts';
 
@@ -12,8 +13,6 @@ const scratch = createScratch('reload-configuration');
 const secretFile = scratch.write('secret', SECRET);
 const keys = [{ id: 'current', secretFile }];
 afterAll(() => scratch.remove());
-
-const PATIENCE = { timeout: 60_000, interval: 50 };
 
 const ENV_SECRET = { APPROOV_BASE64_SECRET: SECRET };
 

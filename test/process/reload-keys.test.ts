@@ -7,6 +7,7 @@ import { readReadyz } from '../support/admin-pages.ts';
 import { createScratch } from '../support/checked-service.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
 import { createKeyPair, jwkSet } from '../support/key-pair.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { startServe } from '../support/process.ts';
 import { type ResettableService, shareService } from '../support/resettable-service.ts';
 import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../support/token.ts';
@@ -14,7 +15,6 @@ import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } fr
 const scratch = createScratch('reload');
 afterAll(() => scratch.remove());
 
-const PATIENCE = { timeout: 60_000, interval: 50 };
 const OLD = { secret: SECRET_BYTES };
 const NEW = { secret: OTHER_SECRET_BYTES };
 

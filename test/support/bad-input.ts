@@ -7,6 +7,8 @@ import { COMMANDS } from '../../src/commands/commands.ts';
 import { ConfigError, formatProblem } from '../../src/config/config.ts';
 import { SECRET } from './token.ts';
 
+let folder = '';
+
 const FILES = {
   secret: SECRET,
   noted: `Note: keep this secret\n${SECRET}\n`,
@@ -17,6 +19,17 @@ const FILES = {
   'oct.json': JSON.stringify({ keys: [{ kty: 'oct', k: 'AAAA' }] }),
 };
 
+/** Each test file calls it: several may share this module. */
+export function writeFiles(): void {
+  folder = mkdtempSync(join(tmpdir(), 'bad-input-'));
+  for (const [name, content] of Object.entries(FILES)) writeFileSync(join(folder, name), content);
+  mkdirSync(join(folder, 'folder'));
+}
+
+export function removeFiles(): void {
+  rmSync(folder, { recursive: true });
+}
+
 export interface Input {
   /** Of config.yaml. File names in it are relative to the folder. */
   readonly config?: string;
@@ -26,36 +39,20 @@ export interface Input {
   readonly args?: readonly string[];
 }
 
-export interface BadInput {
-  /** What is printed on stderr, with paths relative to the folder. */
-  errorsOf(input: Input): Promise<string[]>;
-  removeFiles(): void;
-}
-
-/** Creates the files that inputs name. Each test file has its own, as this module lasts for all test files of a process. */
-export function createBadInput(): BadInput {
-  const folder = mkdtempSync(join(tmpdir(), 'bad-input-'));
-  for (const [name, content] of Object.entries(FILES)) writeFileSync(join(folder, name), content);
-  mkdirSync(join(folder, 'folder'));
-  return {
-    errorsOf: (input) => errorsOf(input, folder),
-    removeFiles: () => rmSync(folder, { recursive: true }),
-  };
-}
-
 /** The names of files become paths in the folder. */
-function placeIn(folder: string, text: string): string {
+function inFolder(text: string): string {
   const names = [...Object.keys(FILES), 'folder', 'secrt', 'confg.yaml'].join('|').replaceAll('.', '\\.');
   return text.replaceAll(new RegExp(`(?<=File: |^)(?:${names})(?=[,}\\n]|$)`, 'g'), (name) =>
     join(folder, name),
   );
 }
 
-async function errorsOf(
-  { config, env = { APPROOV_BASE64_SECRET: 'SECRET' }, args }: Input,
-  folder: string,
-): Promise<string[]> {
-  const inFolder = (text: string): string => placeIn(folder, text);
+/** What cli.ts prints on stderr, with paths relative to the folder. */
+export async function errorsOf({
+  config,
+  env = { APPROOV_BASE64_SECRET: 'SECRET' },
+  args,
+}: Input): Promise<string[]> {
   const file = join(folder, 'config.yaml');
   writeFileSync(file, inFolder(config ?? ''));
   const [name = '', ...rest] = args ?? ['check-config', ...(config === undefined ? [] : ['--config', file])];

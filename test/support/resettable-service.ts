@@ -2,8 +2,7 @@
 import { expect, vi } from 'vitest';
 import { readMetrics } from './admin-pages.ts';
 import { type CheckedService, type Scratch, startChecked } from './checked-service.ts';
-
-const PATIENCE = { timeout: 60_000, interval: 20 };
+import { PATIENCE } from './patience.ts';
 
 export interface ResettableService extends CheckedService {
   isRunning(): boolean;

@@ -46,12 +46,14 @@ describe('--help and --version', () => {
   test('--help lists every command', async () => {
     const { stdout } = await runInProcess(['--help']);
     for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command} +\\S`, 'm'));
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
   test.each(COMMANDS)('%s --help shows the usage of that command', async (command) => {
     const finished = await runInProcess([command, '--help']);
     expect(finished).toMatchObject({ code: 0, stderr: '' });
     expect(finished.stdout).toContain(`usage: approov-ext-authz ${command} `);
+    for (const line of finished.stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
     for (const args of [
       [command, '-h'],
       ['help', command],
@@ -72,7 +74,7 @@ describe('bad usage is exit 2', () => {
   test.each<[args: string[], message: string]>([
     [
       ['frobnicate'],
-      'no such command; known: serve, check-config, explain, mint, healthcheck, status, config-schema, completion',
+      'no such command: frobnicate; known: serve, check-config, explain, mint, healthcheck, status, config-schema, completion',
     ],
     [['toString'], 'no such command; known: '],
     [['chek-config'], 'no such command: chek-config; did you mean check-config?'],
@@ -95,6 +97,12 @@ describe('bad usage is exit 2', () => {
     const finished = await runInProcess(args, ENV);
     expect(finished).toMatchObject({ code: 2, stdout: '' });
     expect(errorsOf(finished)).toEqual([expect.stringContaining(message)]);
+  });
+
+  test('ends with the command that shows the help', async () => {
+    expect(errorsOf(await runInProcess(['explain', '--at', 'yesterday'], ENV))).toEqual([
+      '--at: must be a time such as 2026-01-31T12:00:00Z, or seconds since the epoch (see approov-ext-authz explain --help)',
+    ]);
   });
 
   test.each(COMMANDS)('%s does not quote an unexpected argument, which may be a token', async (command) => {
