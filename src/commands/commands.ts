@@ -18,7 +18,7 @@ export const COMMANDS: CommandTable = new Map([
   ),
   entry(
     'mint',
-    'sign an example token with a configured symmetric key; prints only the token',
+    'sign an example token with a configured symmetric key, and a request with it if asked',
     async () => (await import('./mint.ts')).mint,
   ),
   entry(
@@ -63,10 +63,7 @@ export function programHelp(): string {
 
 /** What `help COMMAND` and `COMMAND --help` print. */
 export function commandHelp(name: string, { summary }: CommandEntry, { help, argument }: Command): string {
-  return [
-    `usage: ${PROGRAM} ${name} ${argument?.name ?? '[--config FILE] [options]'}`,
-    '',
-    summary,
-    ...help.map((line) => `  ${line}`),
-  ].join('\n');
+  const usage =
+    argument === undefined || argument.ofOption !== undefined ? '[--config FILE] [options]' : argument.name;
+  return [`usage: ${PROGRAM} ${name} ${usage}`, '', summary, ...help.map((line) => `  ${line}`)].join('\n');
 }

@@ -22,6 +22,7 @@ const CASES: readonly Case[] = [
     ['--header', '--help'],
   ],
   [['mint', '--inv'], ['--invalid']],
+  [['mint', '--sign'], ['--sign-request']],
   [['--conf'], ['--config']],
   [['completion', 'z'], ['zsh']],
   [['help', 'mi'], ['mint']],

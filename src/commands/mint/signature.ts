@@ -1,0 +1,58 @@
+/** Signs a request with the keys of an app, and lists the headers to send. */
+import {
+  installSigner,
+  ipkClaim,
+  type RequestSigner,
+  sdkComponents,
+  signRequest,
+} from '../../approov/message-signature/sign-request.ts';
+import type { Policy } from '../../authz/policy.ts';
+import type { LoadedConfig } from '../../sources/loaded-config.ts';
+import { type Options, UsageError } from '../command.ts';
+import { installKey } from './install-key.ts';
+import {
+  type HeaderLine,
+  headersToSend,
+  type RequestToSign,
+  SIGN_REQUEST_USAGE,
+  toSignedRequest,
+} from './request.ts';
+import type { Claims } from './token.ts';
+
+export const SIGNER_OPTIONS = {
+  'install-key': { type: 'string' },
+} as const;
+
+/** The lifetime of a signature that the SDKs make. */
+const LIFETIME_SECONDS = 15;
+
+interface Signers {
+  /** Of a token whose installation has these keys. */
+  readonly claims: Claims;
+  readonly signers: readonly RequestSigner[];
+}
+
+export async function loadSigners(options: Options, _loaded: LoadedConfig): Promise<Signers> {
+  const key = await installKey(options.text('install-key'));
+  return { claims: { ipk: ipkClaim(key) }, signers: [installSigner(key)] };
+}
+
+export function signedHeaders(
+  request: RequestToSign,
+  policy: Policy,
+  token: string,
+  { signers }: Signers,
+  nowSeconds: number,
+): readonly HeaderLine[] {
+  const headers = headersToSend(request, policy, token);
+  const signed = toSignedRequest(request, headers);
+  const created = Math.floor(nowSeconds);
+  const signature = signRequest(signed, signers, {
+    components: sdkComponents(signed, policy.tokenHeader),
+    created,
+    expires: created + LIFETIME_SECONDS,
+  });
+  // All covered components are there, so it is the URL.
+  if (signature === undefined) throw new UsageError(SIGN_REQUEST_USAGE);
+  return [...headers, ...Object.entries(signature)];
+}
