@@ -20,9 +20,7 @@ export function chartConfigSchema(file) {
   );
   const { listen: __, ...properties } = schema['properties'];
   // Helm reads YAML 1.1, where an unquoted `off` is false; the chart writes it as a string again.
-  properties.policies.additionalProperties.properties.mode = withUnquotedOff(
-    properties.policies.additionalProperties.properties.mode,
-  );
+  properties.policies = withUnquotedOff(properties.policies);
   // The chart derives egress rules from `keys` and terminationGracePeriodSeconds from `drain`.
   return {
     ...schema,
@@ -32,10 +30,19 @@ export function chartConfigSchema(file) {
   };
 }
 
-/** @param {{ enum: readonly string[] }} mode */
-function withUnquotedOff({ enum: modes, ...mode }) {
-  const { type: _, ...rest } = /** @type {Record<string, unknown>} */ (mode);
-  return { ...rest, enum: [...modes, false] };
+/**
+ * In every enumeration below.
+ * @param {any} schema
+ * @returns {any}
+ */
+function withUnquotedOff(schema) {
+  if (Array.isArray(schema)) return schema.map(withUnquotedOff);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  if (Array.isArray(schema.enum) && schema.enum.includes('off')) {
+    const { type: _, ...rest } = schema;
+    return { ...rest, enum: [...schema.enum, false] };
+  }
+  return Object.fromEntries(Object.entries(schema).map(([name, inner]) => [name, withUnquotedOff(inner)]));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -99,10 +99,14 @@ function encodingOf(text: string): 'hex' | 'base64' | undefined {
 /** Explains the most common mistakes. */
 function hintAt(text: string, rule: LengthRule): string {
   const line = onlySecretLine(text.split(/\r?\n/), rule);
-  if (line !== undefined) return `; line ${line} alone is a secret: remove the other lines`;
+  const others = BANNER.test(text) ? 'the banner that the Approov CLI printed around it' : 'the other lines';
+  if (line !== undefined) return `; line ${line} alone is a secret: remove ${others}`;
   if (/\s/.test(text)) return '; it has white space inside: give the secret alone, on one line';
   return /^["']/.test(text) ? '; it stands in quotes: give it without them' : '';
 }
+
+/** With a message signing key, the Approov CLI prints whose it is, a warning, the key id and the encoding. */
+const BANNER = /approov|key id|message signing/i;
 
 /** The Approov CLI prints a note above the secret. */
 function onlySecretLine(lines: readonly string[], rule: LengthRule): number | undefined {

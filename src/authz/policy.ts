@@ -2,6 +2,7 @@
 import type { CheckRequest } from './check-request.ts';
 import type { DeniedResponse } from './denied-response.ts';
 import { matchesHost, readHost } from './host.ts';
+import type { MessageSignaturePolicy } from './message-signature.ts';
 import {
   isPlainPath,
   matchesPrefix,
@@ -35,6 +36,8 @@ export interface Policy {
   readonly allowCorsPreflight: boolean;
   readonly forwardToken: boolean;
   readonly forwardClaims: readonly ForwardableClaim[];
+  /** `null`: message signatures are not checked. */
+  readonly messageSignature: MessageSignaturePolicy | null;
   /** `undefined`: the response configured for all policies. */
   readonly denied?: DeniedResponse | undefined;
 }

@@ -5,7 +5,7 @@ import { formatConfig } from '../config/format-config.ts';
 import { findWarnings } from '../config/warnings.ts';
 import { openConfigStore } from '../sources/config-store.ts';
 import { keyWarnings } from '../sources/key-store.ts';
-import { decryptionWarnings } from '../sources/loaded-config.ts';
+import { otherKeyWarnings } from '../sources/loaded-config.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 
 export const checkConfig: Command = {
@@ -14,9 +14,9 @@ export const checkConfig: Command = {
   async run(options, io) {
     const store = await openConfigStore(configFile(options, io), io.env);
     const loaded = store.current();
-    const { config, keys, decryptionKeys } = loaded;
-    io.out(formatConfig(config, keys, decryptionKeys).trimEnd());
-    const warnings = [...findWarnings(config), ...keyWarnings(keys), ...decryptionWarnings(loaded)];
+    const { config, keys } = loaded;
+    io.out(formatConfig(loaded).trimEnd());
+    const warnings = [...findWarnings(config), ...keyWarnings(keys), ...otherKeyWarnings(loaded)];
     for (const warning of store.place(warnings)) io.err(`warning: ${formatProblem(warning)}`);
     // Not to stdout, which is YAML.
     io.err(`ok: ${summarize(config)}`);
@@ -31,11 +31,12 @@ const VERBS: Readonly<Record<Mode, string>> = {
   enforce: 'enforces',
 };
 
-function summarize({ keys, decryptionKeys, policyTable, settings }: Config): string {
+function summarize({ keys, decryptionKeys, messageSigningKeys, policyTable, settings }: Config): string {
   const { name, mode } = policyTable.defaultPolicy;
   return [
     count(keys.length, 'key'),
     ...(decryptionKeys.length === 0 ? [] : [count(decryptionKeys.length, 'decryption key')]),
+    ...(messageSigningKeys.length === 0 ? [] : [count(messageSigningKeys.length, 'message signing key')]),
     `${count(Object.keys(settings.policies).length, 'policy', 'policies')} (${name} ${VERBS[mode]})`,
     count(settings.routes.length, 'route'),
   ].join(', ');

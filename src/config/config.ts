@@ -3,6 +3,8 @@ import type { Algorithm } from '../approov/algorithm.ts';
 import type { ContentEncryptionAlgorithm, KeyManagementAlgorithm } from '../approov/decryption-algorithm.ts';
 import type { Secret } from '../approov/secret.ts';
 import type { PolicyTable } from '../authz/policy.ts';
+import type { TlsSettings } from './listen.ts';
+import type { ReplayStoreSettings } from './message-signature-schema.ts';
 import type { Settings } from './schema.ts';
 
 /** The values of `HTTPS_PROXY` and `NO_PROXY`. */
@@ -43,11 +45,29 @@ export interface DecryptionKeyConfig {
   readonly path: string;
 }
 
+/** An account key that verifies message signatures, as configured. */
+export interface MessageSigningKeyConfig {
+  readonly id: string;
+  readonly mskid: string;
+  readonly file: string;
+  readonly path: string;
+}
+
+/** What the configuration says of keys and certificates, whose content is in files. */
+export interface FileReferences {
+  readonly keys: readonly KeyConfig[];
+  readonly decryptionKeys: readonly DecryptionKeyConfig[];
+  readonly messageSigningKeys: readonly MessageSigningKeyConfig[];
+  readonly replayStore: ReplayStoreSettings | undefined;
+  readonly tls: TlsSettings | undefined;
+}
+
 /** A valid configuration: the fields of the file with their defaults, and the keys and policies built from them. */
 export interface Config {
   readonly settings: Settings;
   readonly keys: readonly KeyConfig[];
   readonly decryptionKeys: readonly DecryptionKeyConfig[];
+  readonly messageSigningKeys: readonly MessageSigningKeyConfig[];
   readonly policyTable: PolicyTable;
   /** The proxy for fetching URLs. */
   readonly proxy: HttpProxy | undefined;

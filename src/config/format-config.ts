@@ -18,12 +18,15 @@ type PrintableDecryptionKey = Pick<
   'keyManagementAlgorithms' | 'contentEncryptionAlgorithms' | 'fingerprint'
 >;
 
-/** @param keys and `decryptionKeys` as loaded, in the order of the configuration. */
-export function formatConfig(
-  config: Config,
-  keys: readonly PrintableKey[],
-  decryptionKeys: readonly PrintableDecryptionKey[],
-): string {
+/** Everything as loaded, in the order of the configuration. */
+interface PrintableConfig {
+  readonly config: Config;
+  readonly keys: readonly PrintableKey[];
+  readonly decryptionKeys: readonly PrintableDecryptionKey[];
+  readonly messageSigningKeys: readonly { readonly fingerprint: string }[];
+}
+
+export function formatConfig({ config, keys, decryptionKeys, messageSigningKeys }: PrintableConfig): string {
   const { settings, origins } = config;
   const document = new Document({
     ...settings,
@@ -41,6 +44,12 @@ export function formatConfig(
         decryptionKeys[index]?.keyManagementAlgorithms ?? described.keyManagementAlgorithms,
       contentEncryptionAlgorithms:
         decryptionKeys[index]?.contentEncryptionAlgorithms ?? described.contentEncryptionAlgorithms,
+    })),
+    messageSigningKeys: settings.messageSigningKeys.map(({ id, mskid, secretFile }, index) => ({
+      id,
+      fingerprint: messageSigningKeys[index]?.fingerprint,
+      mskid: printableName(mskid),
+      secretFile,
     })),
     keys: keys.map(printableKey),
   });

@@ -131,6 +131,7 @@ function fieldOf(path: readonly PropertyKey[]): string {
 const LIST_EXAMPLES: Readonly<Record<string, string>> = {
   keys: '[{id: current, secretFile: /run/secrets/approov/current}]',
   decryptionKeys: '[{id: current, secretFile: /run/secrets/approov/decryption}]',
+  messageSigningKeys: '[{id: account, mskid: j3AWy6, secretFile: /run/secrets/approov/account}]',
   routes: '[{pathPrefix: /healthz, policy: open}]',
   headers: '[authorization]',
   hosts: '[api.example.com]',
@@ -141,6 +142,8 @@ const LIST_EXAMPLES: Readonly<Record<string, string>> = {
 const MAPPING_EXAMPLES: Readonly<Record<string, string>> = {
   policies: '{default: {mode: observe}}',
   binding: '{headers: [authorization]}',
+  messageSignature: '{install: when-ipk}',
+  replayStore: '{url: "redis://redis:6379"}',
   denied: '{status: 403}',
   headers: '{retry-after: "30"}',
   listen: '{grpc: "0.0.0.0:9001"}',
@@ -154,6 +157,7 @@ const MAPPING_EXAMPLES: Readonly<Record<string, string>> = {
 const ITEM_EXAMPLES: Readonly<Record<string, string>> = {
   keys: '{id: current, secretFile: /run/secrets/approov/current}',
   decryptionKeys: '{id: current, secretFile: /run/secrets/approov/decryption}',
+  messageSigningKeys: '{id: account, mskid: j3AWy6, secretFile: /run/secrets/approov/account}',
   routes: '{pathPrefix: /healthz, policy: open}',
   policies: '{mode: observe}',
 };

@@ -1,7 +1,7 @@
 /** Reads which keys the configuration names: those of the file, or the one of the environment. */
 import { KeyError } from '../approov/key-error.ts';
 import { Secret } from '../approov/secret.ts';
-import type { DecryptionKeyConfig, KeyConfig, Problem } from './config.ts';
+import type { DecryptionKeyConfig, KeyConfig, MessageSigningKeyConfig, Problem } from './config.ts';
 import {
   type Env,
   type RawObject,
@@ -19,6 +19,7 @@ import {
   KEY_SOURCES,
   type KeySettings,
 } from './key-schema.ts';
+import { MESSAGE_SIGNING_KEY } from './message-signature-schema.ts';
 
 /** Id of the key that the environment sets. */
 export const ENV_KEY_ID = 'env';
@@ -81,6 +82,14 @@ export function readDecryptionKeys(content: RawObject): readonly DecryptionKeyCo
   return rawList(content, 'decryptionKeys').flatMap((raw, index) => {
     const key = DECRYPTION_KEY.safeParse(raw);
     return key.success ? decryptionKey(key.data, `decryptionKeys[${index}]`) : [];
+  });
+}
+
+export function readMessageSigningKeys(content: RawObject): readonly MessageSigningKeyConfig[] {
+  return rawList(content, 'messageSigningKeys').flatMap((raw, index) => {
+    const { data: key } = MESSAGE_SIGNING_KEY.safeParse(raw);
+    const path = `messageSigningKeys[${index}].secretFile`;
+    return key === undefined ? [] : [{ id: key.id, mskid: key.mskid, file: key.secretFile, path }];
   });
 }
 

@@ -2,7 +2,7 @@
 import type { DeniedResponse } from '../authz/denied-response.ts';
 import { normalizeHost } from '../authz/host.ts';
 import { createPolicyTable, type Policy, type PolicyTable } from '../authz/policy.ts';
-import type { Config, DecryptionKeyConfig, KeyConfig, Problem } from './config.ts';
+import type { Config, FileReferences, Problem } from './config.ts';
 import { dropEmptySections } from './empty-sections.ts';
 import {
   applyOverrides,
@@ -15,21 +15,35 @@ import {
   withOrigin,
 } from './env.ts';
 import { quoted } from './issue-messages.ts';
-import { ENV_KEY_ID, hasEnvKey, readDecryptionKeys, readKeys } from './keys.ts';
+import { ENV_KEY_ID, hasEnvKey, readDecryptionKeys, readKeys, readMessageSigningKeys } from './keys.ts';
 import { TLS, type TlsSettings } from './listen.ts';
+import { messageSignatureProblems } from './message-signature-problems.ts';
+import { REPLAY_STORE } from './message-signature-schema.ts';
 import { nearest } from './nearest.ts';
 import type { PolicySettings } from './policy-schema.ts';
 import { DEFAULT_POLICY, FILE, OPTIONAL_SECTIONS, type Settings } from './schema.ts';
 import { printableName, REPORT_INPUT, shapeProblems } from './shape-problems.ts';
 import { readYaml } from './yaml.ts';
 
-/** With problems there is no `config`, but the keys and TLS files whose description is valid are still listed. */
+/** With problems there is no `config`, but the files whose description is valid are still listed. */
 export interface ParsedConfig {
   readonly config: Config | undefined;
-  readonly keys: readonly KeyConfig[];
-  readonly decryptionKeys: readonly DecryptionKeyConfig[];
-  readonly tls: TlsSettings | undefined;
+  readonly references: FileReferences;
   readonly problems: readonly Problem[];
+}
+
+export const NO_REFERENCES: FileReferences = {
+  keys: [],
+  decryptionKeys: [],
+  messageSigningKeys: [],
+  replayStore: undefined,
+  tls: undefined,
+};
+
+/** The files that a configuration names. */
+export function referencesOf({ keys, decryptionKeys, messageSigningKeys, settings }: Config): FileReferences {
+  const { replayStore, listen } = settings;
+  return { keys, decryptionKeys, messageSigningKeys, replayStore, tls: listen.tls };
 }
 
 /**
@@ -40,8 +54,7 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
   let problems: Problem[] = [];
   const content = readYaml(text ?? '', problems);
   problems.push(...misspeltVariables(env));
-  if (content === undefined)
-    return { config: undefined, keys: [], decryptionKeys: [], tls: undefined, problems };
+  if (content === undefined) return { config: undefined, references: NO_REFERENCES, problems };
 
   dropEmptySections(content, OPTIONAL_SECTIONS);
   const { defaultPolicy = DEFAULT_POLICY } = content;
@@ -56,9 +69,11 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
     ...(file.success ? [] : shapeProblems(file.error)),
     ...nameProblems(content, defaultPolicy),
     ...idProblems(content, env),
+    ...messageSignatureProblems(content),
   ];
   const keys = readKeys(content, env, problems);
   const decryptionKeys = readDecryptionKeys(content);
+  const messageSigningKeys = readMessageSigningKeys(content);
   const proxy = keys.some(({ location }) => 'url' in location) ? readProxy(env, problems) : undefined;
   const config =
     file.success && problems.length === 0
@@ -66,16 +81,16 @@ export function parseConfig(text: string | undefined, env: Env): ParsedConfig {
           settings: file.data,
           keys,
           decryptionKeys,
+          messageSigningKeys,
           policyTable: buildPolicyTable(file.data),
           proxy,
           origins,
         }
       : undefined;
+  const replayStore = REPLAY_STORE.safeParse(content['replayStore']).data;
   return {
     config,
-    keys,
-    decryptionKeys,
-    tls: readTls(content),
+    references: { keys, decryptionKeys, messageSigningKeys, replayStore, tls: readTls(content) },
     problems: problems.map((problem) => withOrigin(problem, origins)),
   };
 }
@@ -127,11 +142,11 @@ function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
   return problems;
 }
 
-/** Finds ids used twice; keys of both kinds share the metrics' label `key_id`. */
+/** Finds ids used twice; keys of all kinds share the metrics' label `key_id`. */
 function idProblems(content: RawObject, env: Env): Problem[] {
   const problems: Problem[] = [];
   const owners = new Map(hasEnvKey(env) ? [[ENV_KEY_ID, 'the key of the environment']] : []);
-  for (const field of ['keys', 'decryptionKeys']) {
+  for (const field of ['keys', 'decryptionKeys', 'messageSigningKeys']) {
     rawList(content, field).forEach((key, index) => {
       const id = isRawObject(key) ? key['id'] : undefined;
       if (typeof id !== 'string') return;
@@ -166,6 +181,10 @@ function buildPolicy(name: string, settings: PolicySettings, denied: DeniedRespo
     ...settings,
     name,
     tokenPrefix: settings.tokenPrefix.toLowerCase(),
+    messageSignature: settings.messageSignature && {
+      ...settings.messageSignature,
+      tokenHeader: settings.tokenHeader,
+    },
     denied: settings.denied && mergeDenied(denied, settings.denied),
   };
 }

@@ -5,6 +5,8 @@ import { FORWARDABLE_CLAIMS } from '../authz/policy.ts';
 import { MODES, UNKNOWN } from '../authz/verdict.ts';
 import { POLICY_DENIED } from './denied.ts';
 import { headerName } from './header-name.ts';
+import { isUnique } from './lists.ts';
+import { MESSAGE_SIGNATURE } from './message-signature-schema.ts';
 import { host, name, text } from './names.ts';
 
 const LITERAL = 'must not have *, { or }: it is compared literally';
@@ -105,6 +107,13 @@ export const POLICY = z
         description: 'Claims of a verified token that are sent upstream, as `x-approov-<claim>`.',
         examples: [['did']],
       }),
+    messageSignature: MESSAGE_SIGNATURE.nullable()
+      .default(null)
+      .meta({
+        description:
+          'Accepts a request only with a valid message signature (RFC 9421), which a stolen token alone does not make. `null`: signatures are not checked.',
+        examples: [{ install: 'when-ipk', account: 'when-mskid' }],
+      }),
     denied: POLICY_DENIED.optional().describe(
       'The denied response of this policy; each field replaces that of the top-level `denied`.',
     ),
@@ -171,8 +180,4 @@ function unquoted(message: string) {
   const error = ({ input }: { readonly input?: unknown }): string =>
     [input].flat().some((value) => typeof value === 'number') ? `${message}: quote a number` : message;
   return { error };
-}
-
-function isUnique(values: readonly string[]): boolean {
-  return new Set(values).size === values.length;
 }

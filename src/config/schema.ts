@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { DENIED } from './denied.ts';
 import { DECRYPTION_KEY, KEY } from './key-schema.ts';
 import { LISTEN } from './listen.ts';
+import { MESSAGE_SIGNING_KEY, REPLAY_STORE } from './message-signature-schema.ts';
 import { POLICY, POLICY_NAME, ROUTE } from './policy-schema.ts';
 
 /** The policy of requests that no route matches, unless `defaultPolicy` names another. */
@@ -113,6 +114,17 @@ export const FILE = z.strictObject({
         'Keys that decrypt encrypted tokens (JWE), each from exactly one of `secretFile` and `privateKeyFile`.',
       examples: [[{ id: 'decryption', secretFile: '/run/secrets/approov/decryption' }]],
     }),
+  messageSigningKeys: z
+    .array(MESSAGE_SIGNING_KEY)
+    .default([])
+    .meta({
+      description: 'Account keys that verify message signatures, by the `mskid` of the token.',
+      examples: [[{ id: 'account', mskid: 'j3AWy6', secretFile: '/run/secrets/approov/account' }]],
+    }),
+  replayStore: REPLAY_STORE.optional().meta({
+    description: 'The store in which all instances record signatures, for policies with `replay: shared`.',
+    examples: [{ url: 'redis://redis:6379' }],
+  }),
   defaultPolicy: z
     .string()
     .default(DEFAULT_POLICY)

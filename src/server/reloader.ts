@@ -5,7 +5,7 @@ import { formatProblem, type Problem } from '../config/config.ts';
 import type { Settings } from '../config/schema.ts';
 import type { TlsMaterial } from '../net/tls-material.ts';
 import type { KeyStore } from '../sources/key-store.ts';
-import { decryptionWarnings, type LoadedConfig } from '../sources/loaded-config.ts';
+import { type LoadedConfig, otherKeyWarnings } from '../sources/loaded-config.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { keyChanges } from './describe-config.ts';
@@ -36,7 +36,7 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
 
   function useKeys(): void {
     ({ keys } = keyStore.keyset());
-    warnAboutKeys([...keyStore.warnings(), ...decryptionWarnings(current)]);
+    warnAboutKeys([...keyStore.warnings(), ...otherKeyWarnings(current)]);
     checker.replaceRules(rulesOf(current, keyStore));
   }
 
@@ -56,7 +56,7 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
   }
 
   metrics.configured(start.config.policyTable, keyIds(start));
-  warnAboutKeys([...keyStore.warnings(), ...decryptionWarnings(start)]);
+  warnAboutKeys([...keyStore.warnings(), ...otherKeyWarnings(start)]);
   return {
     apply(next) {
       const before = current;

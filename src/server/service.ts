@@ -161,15 +161,10 @@ function createAdmin(
   return createAdminServer({
     readiness,
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await metricsText() }),
-    configuration: () => formatCurrent(configStore),
+    configuration: () => formatConfig(configStore.current()),
     onError: (error) => log.internalError(error),
     onListenerError: (error) => log.listenerError(error),
   });
-}
-
-function formatCurrent(configStore: ConfigStore): string {
-  const { config, keys, decryptionKeys } = configStore.current();
-  return formatConfig(config, keys, decryptionKeys);
 }
 
 function listenAdmin(configStore: ConfigStore, admin: AdminServer): Promise<ListenAddress> {

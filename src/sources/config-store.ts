@@ -8,7 +8,7 @@ import {
   type ReloadSource,
 } from '../config/config.ts';
 import type { Env } from '../config/env.ts';
-import { type ParsedConfig, parseConfig } from '../config/parse.ts';
+import { NO_REFERENCES, type ParsedConfig, parseConfig, referencesOf } from '../config/parse.ts';
 import { placeProblems } from '../config/places.ts';
 import { digestOf, FileReader } from './file-reader.ts';
 import { type LoadedResource, type LoadedResources, loadResources, resourcesOf } from './file-resource.ts';
@@ -120,12 +120,12 @@ async function load(
   // Even if it is incomplete: the files that it names are read from now on, so that all become stable together.
   const parsed = parseText(reading?.text, env);
   const text = reading?.text.kind === 'read' ? reading.text.text : undefined;
-  const resources = resourcesOf(parsed.keys, parsed.decryptionKeys, parsed.tls);
+  const resources = resourcesOf(parsed.references);
   const next = await loadResources(resources, reader, before);
   const configProblems = limitProblems([
     ...parsed.problems,
     ...next.failed,
-    ...findUnusedDecryptionKeys(parsed.decryptionKeys, next.loaded),
+    ...findUnusedDecryptionKeys(parsed.references.decryptionKeys, next.loaded),
   ]);
   const placedProblems = placeIn(file, text, configProblems);
   const isIncomplete = reading?.isIncomplete === true || next.isIncomplete;
@@ -143,11 +143,7 @@ async function load(
   if (before === undefined) throw new ConfigError(placedProblems);
   const { loaded, configDigest, configText } = before;
   const { config } = loaded;
-  const last = await loadResources(
-    resourcesOf(config.keys, config.decryptionKeys, config.settings.listen.tls),
-    reader,
-    before,
-  );
+  const last = await loadResources(resourcesOf(referencesOf(config)), reader, before);
   const kept = { config, configDigest, configText, resources: last };
   return isIncomplete
     ? buildState(file, { ...kept, ...retryOnNextPoll(file, reader, before) }, before)
@@ -193,7 +189,7 @@ function parseText(text: FileText | undefined, env: Env): ParsedConfig {
     }
   }
   const problem = { path: 'configuration file', message };
-  return { config: undefined, keys: [], decryptionKeys: [], tls: undefined, problems: [problem] };
+  return { config: undefined, references: NO_REFERENCES, problems: [problem] };
 }
 
 interface StateParts extends Pick<State, 'configDigest' | 'configText' | 'digests'> {

@@ -1,15 +1,25 @@
 /** Loads the resources that a configuration makes of files, each of which keeps its last good state. */
 import type { DecryptionKey } from '../approov/encrypted-token.ts';
 import { KeyError } from '../approov/key-error.ts';
-import type { Config, DecryptionKeyConfig, KeyConfig, Problem, ReloadSource } from '../config/config.ts';
+import type {
+  DecryptionKeyConfig,
+  FileReferences,
+  KeyConfig,
+  MessageSigningKeyConfig,
+  Problem,
+  ReloadSource,
+} from '../config/config.ts';
 import { parseCa, parseTls, TlsError, type TlsMaterial } from '../net/tls-material.ts';
 import { digestOf, type FileReader } from './file-reader.ts';
 import {
   keepSameDecryptionKey,
   keepSameKeys,
+  type MessageSigningKey,
   type ParsedKeys,
+  parseCredential,
   parseDecryptionKey,
   parseKeys,
+  parseMessageSigningKey,
 } from './key-parser.ts';
 import type { FileText } from './text-file.ts';
 
@@ -40,24 +50,24 @@ export interface LoadedResource {
   readonly value: unknown;
 }
 
-type Tls = Config['settings']['listen']['tls'];
+type Tls = FileReferences['tls'];
+type ReplayStore = NonNullable<FileReferences['replayStore']>;
 
 /** A secret in the environment and a key at a URL are not resources; the CA of a URL is. */
-export function resourcesOf(
-  keys: readonly KeyConfig[],
-  decryptionKeys: readonly DecryptionKeyConfig[],
-  tls: Tls,
-): readonly FileResource[] {
+export function resourcesOf(references: FileReferences): readonly FileResource[] {
+  const { keys, decryptionKeys, messageSigningKeys, replayStore, tls } = references;
   return [
     ...keys.map(keyResource),
     ...keys.map(caResource),
     ...decryptionKeys.map(decryptionKeyResource),
+    ...messageSigningKeys.map(messageSigningKeyResource),
+    ...(replayStore === undefined ? [] : Object.values(replayStoreResources(replayStore))),
     tlsResource(tls),
   ].filter((resource) => resource !== undefined);
 }
 
 /** The same for two keys with the same description, wherever they stand in the configuration. */
-export function identityOf(key: KeyConfig | DecryptionKeyConfig): string {
+export function identityOf(key: KeyConfig | DecryptionKeyConfig | MessageSigningKeyConfig): string {
   return JSON.stringify({ ...key, path: undefined });
 }
 
@@ -73,10 +83,14 @@ export function keyResource(key: KeyConfig): FileResource<ParsedKeys> | undefine
 
 export function caResource({ location, path }: KeyConfig): FileResource<string> | undefined {
   if (!('url' in location) || location.caFile === undefined) return undefined;
+  return caFileResource(path.replace(/jwksUrl$/, 'caFile'), location.caFile);
+}
+
+function caFileResource(path: string, file: string): FileResource<string> {
   return {
     source: 'tls',
-    identity: JSON.stringify({ caFile: location.caFile }),
-    files: [{ path: path.replace(/jwksUrl$/, 'caFile'), file: location.caFile }],
+    identity: JSON.stringify({ caFile: file }),
+    files: [{ path, file }],
     parse: ([text = '']) => parseCa(text),
   };
 }
@@ -87,6 +101,39 @@ export function decryptionKeyResource(key: DecryptionKeyConfig): FileResource<De
     identity: identityOf(key),
     files: [{ path: key.path, file: key.file }],
     parse: ([text = ''], last) => keepSameDecryptionKey(parseDecryptionKey(key, text), last),
+  };
+}
+
+export function messageSigningKeyResource(key: MessageSigningKeyConfig): FileResource<MessageSigningKey> {
+  return {
+    source: 'keys',
+    identity: identityOf(key),
+    files: [{ path: key.path, file: key.file }],
+    parse: ([text = ''], last) => parseMessageSigningKey(key, text, last),
+  };
+}
+
+/** Of the files that are named: what they give the connection to the store. */
+export function replayStoreResources({
+  caFile,
+  usernameFile,
+  passwordFile,
+}: Pick<ReplayStore, 'caFile' | 'usernameFile' | 'passwordFile'>): Readonly<
+  Partial<Record<'ca' | 'username' | 'password', FileResource<string>>>
+> {
+  return {
+    ...(caFile === undefined ? {} : { ca: caFileResource('replayStore.caFile', caFile) }),
+    ...(usernameFile === undefined ? {} : { username: credentialResource('usernameFile', usernameFile) }),
+    ...(passwordFile === undefined ? {} : { password: credentialResource('passwordFile', passwordFile) }),
+  };
+}
+
+function credentialResource(field: 'usernameFile' | 'passwordFile', file: string): FileResource<string> {
+  return {
+    source: 'keys',
+    identity: JSON.stringify({ [field]: file }),
+    files: [{ path: `replayStore.${field}`, file }],
+    parse: ([text = '']) => parseCredential(text),
   };
 }
 

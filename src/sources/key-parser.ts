@@ -16,11 +16,12 @@ import {
   type KeyDescription,
   type VerificationKey,
 } from '../approov/keyset.ts';
+import type { AccountKey } from '../approov/message-signature/options.ts';
 import { parsePrivateKey } from '../approov/private-key.ts';
 import { parseJwks, parsePem, thumbprint } from '../approov/public-key.ts';
 import { type LengthRule, Secret, signingLength } from '../approov/secret.ts';
 import { matchesHost, normalizeHost, readHost } from '../authz/host.ts';
-import type { DecryptionKeyConfig, KeyConfig } from '../config/config.ts';
+import type { DecryptionKeyConfig, KeyConfig, MessageSigningKeyConfig } from '../config/config.ts';
 
 type DescribedKey = Omit<KeyConfig, 'path'>;
 type DescribedDecryptionKey = Omit<DecryptionKeyConfig, 'file' | 'path'>;
@@ -114,6 +115,39 @@ export function parseDecryptionKey(config: DescribedDecryptionKey, text: string)
     isNested,
     warning: secret?.warning,
   };
+}
+
+/** An account key as loaded. */
+export interface MessageSigningKey extends AccountKey {
+  readonly mskid: string;
+  readonly fingerprint: string;
+  /** For the operator; reveals nothing of the key. */
+  readonly warning: string | undefined;
+}
+
+/**
+ * @param last is returned again where the content still means the same.
+ * @throws {KeyError} the content cannot be used.
+ */
+export function parseMessageSigningKey(
+  { id, mskid }: Pick<MessageSigningKeyConfig, 'id' | 'mskid'>,
+  text: string,
+  last?: MessageSigningKey,
+): MessageSigningKey {
+  const secret = Secret.parse(text, signingLength(DEFAULT_ALGORITHMS));
+  const { fingerprint, warning } = secret;
+  return last?.fingerprint === fingerprint ? last : { id, mskid, secret, fingerprint, warning };
+}
+
+/**
+ * A user name or password.
+ * @throws {KeyError} the content cannot be used.
+ */
+export function parseCredential(text: string): string {
+  const trimmed = text.replace(/\r?\n$/, '');
+  if (trimmed === '') throw new KeyError('the file is empty');
+  if (/[\r\n]/.test(trimmed)) throw new KeyError('the file has more than one line');
+  return trimmed;
 }
 
 /** Decryption needs secrets of an exact length (RFC 7518 §4.4, §4.5 and §4.7), except for a password. */

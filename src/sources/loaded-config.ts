@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type DecryptionKey, isSameChoice } from '../approov/encrypted-token.ts';
 import type { VerificationKey } from '../approov/keyset.ts';
 import type { Config, DecryptionKeyConfig, KeyConfig, Problem } from '../config/config.ts';
+import type { ReplayStoreSettings } from '../config/message-signature-schema.ts';
 import type { TlsMaterial } from '../net/tls-material.ts';
 import {
   caResource,
@@ -11,9 +12,11 @@ import {
   identityOf,
   keyResource,
   type LoadedResources,
+  messageSigningKeyResource,
+  replayStoreResources,
   tlsResource,
 } from './file-resource.ts';
-import { keysOfSecret } from './key-parser.ts';
+import { keysOfSecret, type MessageSigningKey } from './key-parser.ts';
 
 /** An entry of `keys` with what was loaded for it. */
 export interface LoadedKey {
@@ -26,11 +29,20 @@ export interface LoadedKey {
   readonly ca: string | undefined;
 }
 
+/** What is needed to use the replay store. */
+export interface LoadedReplayStore extends Pick<ReplayStoreSettings, 'url' | 'timeoutMs' | 'onError'> {
+  readonly ca: string | undefined;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+}
+
 /** After a reload, whatever did not change is the same object as before; so is `config.policyTable`. */
 export interface LoadedConfig {
   readonly config: Config;
   readonly keys: readonly LoadedKey[];
   readonly decryptionKeys: readonly DecryptionKey[];
+  readonly messageSigningKeys: readonly MessageSigningKey[];
+  readonly replayStore: LoadedReplayStore | undefined;
   /** `undefined`: the listener uses no TLS. */
   readonly tls: TlsMaterial | undefined;
 }
@@ -45,11 +57,29 @@ export function assembleConfig(
   const tls = tlsResource(config.settings.listen.tls);
   const keys = config.keys.map((key) => loadedKey(key, value, last?.keys));
   const decryptionKeys = config.decryptionKeys.map((key) => value(decryptionKeyResource(key)));
+  const messageSigningKeys = config.messageSigningKeys.map((key) => value(messageSigningKeyResource(key)));
+  const replayStore = loadedReplayStore(config, value);
   return {
     config,
     keys: keepIfSame(keys, last?.keys),
     decryptionKeys: keepIfSame(decryptionKeys, last?.decryptionKeys),
+    messageSigningKeys: keepIfSame(messageSigningKeys, last?.messageSigningKeys),
+    replayStore: isDeepStrictEqual(replayStore, last?.replayStore) ? last?.replayStore : replayStore,
     tls: tls && value(tls),
+  };
+}
+
+function loadedReplayStore({ settings }: Config, value: ValueOf): LoadedReplayStore | undefined {
+  if (settings.replayStore === undefined) return undefined;
+  const { url, timeoutMs, onError } = settings.replayStore;
+  const { ca, username, password } = replayStoreResources(settings.replayStore);
+  return {
+    url,
+    timeoutMs,
+    onError,
+    ca: ca && value(ca),
+    username: username && value(username),
+    password: password && value(password),
   };
 }
 
@@ -108,9 +138,28 @@ export function findUnusedDecryptionKeys(
   });
 }
 
-/** For the operator; quotes no key. */
-export function decryptionWarnings({ config, decryptionKeys }: LoadedConfig): readonly Problem[] {
-  return decryptionKeys.flatMap(({ warning }, index) =>
-    warning === undefined ? [] : [{ path: config.decryptionKeys[index]?.path ?? '', message: warning }],
+/** About the keys that verify no tokens. For the operator; quotes no key. */
+export function otherKeyWarnings({
+  config,
+  keys,
+  decryptionKeys,
+  messageSigningKeys,
+}: LoadedConfig): readonly Problem[] {
+  const ofSecrets = [
+    ...decryptionKeys.map(({ warning }, index) => ({ warning, config: config.decryptionKeys[index] })),
+    ...messageSigningKeys.map(({ warning }, index) => ({
+      warning,
+      config: config.messageSigningKeys[index],
+    })),
+  ].flatMap(({ warning, config }) =>
+    warning === undefined ? [] : [{ path: config?.path ?? '', message: warning }],
   );
+  const tokenKeys = keys.flatMap((key) => key.keys ?? []);
+  const ofSameKeys = messageSigningKeys.flatMap(({ fingerprint }, index) => {
+    const same = tokenKeys.find((key) => key.fingerprint === fingerprint);
+    if (same === undefined) return [];
+    const message = `is the same secret as key ${same.id}: Approov signs tokens and messages with different ones`;
+    return [{ path: config.messageSigningKeys[index]?.path ?? '', message }];
+  });
+  return [...ofSecrets, ...ofSameKeys];
 }

@@ -10,4 +10,5 @@ export const DEFAULT_POLICY = {
   allowCorsPreflight: true,
   forwardToken: true,
   forwardClaims: [],
+  messageSignature: null,
 } as const;

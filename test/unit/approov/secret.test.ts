@@ -35,6 +35,12 @@ describe('Secret.parse', () => {
       expected: 'the secret (44 characters) is neither base64 nor base64url',
     },
     {
+      name: 'the banner that the Approov tool prints around a message signing key',
+      text: `Account Message Signing Key\nWARNING: keep it secret\nKey ID: j3AWy6\nEncoding: base64url\n${BASE64}\n`,
+      expected:
+        'the secret (131 characters) is neither base64 nor base64url; line 5 alone is a secret: remove the banner that the Approov CLI printed around it',
+    },
+    {
       name: 'a note line before it, as the Approov tool prints one',
       text: `note: keep this\n${BASE64}\n`,
       expected:

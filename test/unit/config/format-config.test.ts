@@ -13,16 +13,17 @@ function configOf(text: string | undefined, env: Env): Config {
   return config as Config;
 }
 
-type Loaded = Parameters<typeof formatConfig>[1][number];
+type Loaded = Parameters<typeof formatConfig>[0]['keys'][number];
+const NO_OTHER_KEYS = { decryptionKeys: [], messageSigningKeys: [] };
 
 /** As if each configured key had loaded as one key with this fingerprint. */
 function print(config: Config, fingerprint = '0123456789ab', kid?: string): string {
   const keys: Loaded['keys'] = [{ kid, algorithms: ['HS256'], fingerprint }];
-  return formatConfig(
+  return formatConfig({
+    ...NO_OTHER_KEYS,
     config,
-    config.keys.map((key) => ({ config: key, keys })),
-    [],
-  );
+    keys: config.keys.map((key) => ({ config: key, keys })),
+  });
 }
 
 describe('the effective configuration', () => {
@@ -49,6 +50,7 @@ decryptionKeys: [{id: c, secretFile: /c, kid: "${Buffer.from(SECRET, 'base64').t
   admin: 127.0.0.1:9002
   unixSocketMode: "0660"
 decryptionKeys: []
+messageSigningKeys: []
 defaultPolicy: default
 policies:
   default:
@@ -66,6 +68,7 @@ policies:
     allowCorsPreflight: true
     forwardToken: true
     forwardClaims: []
+    messageSignature: null
 routes: []
 denied:
   status: 401
@@ -120,15 +123,15 @@ keys:
   });
 
   it('shows keys by id and fingerprint', () => {
-    const { keys, ...rest } = configOf(
+    const config = configOf(
       'keys: [{id: a, secretFile: /a, kid: j3AWy6}, {id: b, pemFile: /b, algorithms: [ES256], hosts: [b.test]}]',
       {},
     );
-    const loaded: Loaded[] = keys.map((key) => ({
+    const loaded: Loaded[] = config.keys.map((key) => ({
       config: key,
       keys: [{ kid: key.kid, algorithms: ['HS256'], fingerprint: key.id.repeat(12) }],
     }));
-    expect(parse(formatConfig({ keys, ...rest }, loaded, []))['keys']).toEqual([
+    expect(parse(formatConfig({ ...NO_OTHER_KEYS, config, keys: loaded }))['keys']).toEqual([
       { id: 'a', fingerprint: 'aaaaaaaaaaaa', secretFile: '/a', kid: 'j3AWy6', algorithms: ['HS256'] },
       { id: 'b', fingerprint: 'bbbbbbbbbbbb', pemFile: '/b', algorithms: ['ES256'], hosts: ['b.test'] },
     ]);
@@ -150,7 +153,7 @@ keys:
       },
       { config: url as Loaded['config'], keys: undefined },
     ] satisfies Loaded[];
-    expect(parse(formatConfig(config, loaded, []))['keys']).toEqual([
+    expect(parse(formatConfig({ ...NO_OTHER_KEYS, config, keys: loaded }))['keys']).toEqual([
       {
         id: 'file',
         jwks: [
@@ -192,17 +195,18 @@ keys:
         APPROOV_BASE64_SECRET: SECRET,
       },
     );
-    const printed = formatConfig(
+    const printed = formatConfig({
+      ...NO_OTHER_KEYS,
       config,
-      [],
-      [
+      keys: [],
+      decryptionKeys: [
         {
           fingerprint: '0123456789ab',
           keyManagementAlgorithms: ['dir'],
           contentEncryptionAlgorithms: ['A256GCM'],
         },
       ],
-    );
+    });
     expect(parse(printed)['decryptionKeys']).toEqual([
       {
         id: 'a',
@@ -237,5 +241,37 @@ denied: {body: "line 1\\nline 2 # no comment", status: 403}
     expect(settings).toEqual({ ...config.settings, keys: settings.keys });
     expect(policyTable).toEqual(config.policyTable);
     expect(settings.keys).toEqual(config.settings.keys);
+  });
+
+  it('shows message signing keys by id and fingerprint, and hides a key pasted as the mskid', () => {
+    const text = `messageSigningKeys: [{id: a, mskid: j3AWy6, secretFile: /a}, {id: b, mskid: "${SECRET}", secretFile: /b}]`;
+    const printed = formatConfig({
+      ...NO_OTHER_KEYS,
+      config: configOf(text, { APPROOV_BASE64_SECRET: SECRET }),
+      keys: [],
+      messageSigningKeys: [{ fingerprint: '0123456789ab' }, { fingerprint: 'ba9876543210' }],
+    });
+    expect(parse(printed)['messageSigningKeys']).toEqual([
+      { id: 'a', fingerprint: '0123456789ab', mskid: 'j3AWy6', secretFile: '/a' },
+      {
+        id: 'b',
+        fingerprint: 'ba9876543210',
+        mskid: '[hidden: it looks like a secret]',
+        secretFile: '/b',
+      },
+    ]);
+  });
+
+  it('shows the replay store with its defaults, and the files but not their content', () => {
+    const text = 'replayStore: {url: "rediss://redis:6379", caFile: /ca, usernameFile: /u, passwordFile: /p}';
+    const printed = print(configOf(text, { APPROOV_BASE64_SECRET: SECRET }));
+    expect(parse(printed)['replayStore']).toEqual({
+      url: 'rediss://redis:6379',
+      timeoutMs: 20,
+      onError: 'deny',
+      caFile: '/ca',
+      usernameFile: '/u',
+      passwordFile: '/p',
+    });
   });
 });

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { SCHEMA_FILE } from '../../../scripts/config-schema.mjs';
 import { configSchema } from '../../../src/commands/config-schema.ts';
+import type { Config } from '../../../src/config/config.ts';
 import { configJsonSchema, type JsonSchema } from '../../../src/config/json-schema.ts';
 import { parseConfig } from '../../../src/config/parse.ts';
 import { SECRET } from '../../support/token.ts';
@@ -107,21 +108,26 @@ describe('the schema', () => {
   });
 
   it('has the defaults of the service', () => {
-    const { config } = parseConfig('', ENV);
-    const { listen: _, policies, keys: __, ...settings } = config?.settings ?? {};
+    const configOf = (text: string) => (parseConfig(text, ENV).config as Config).settings;
+    const { listen: _, policies, keys: __, ...settings } = configOf('');
     const defaultsOf = (schema: JsonSchema | undefined): unknown =>
       schema?.properties === undefined || schema.default !== undefined
         ? schema?.default
         : Object.fromEntries(
             Object.entries(schema.properties).map(([name, inner]) => [name, defaultsOf(inner)]),
           );
-    const { listen: ___, keys: ____, policies: map, ...sections } = SCHEMA.properties ?? {};
+    const { listen: ___, keys: ____, replayStore, policies: map, ...sections } = SCHEMA.properties ?? {};
     const defaults = Object.entries(sections).map(([name, schema]) => [name, defaultsOf(schema)]);
     expect(Object.fromEntries(defaults)).toEqual(settings);
     const { denied: _____, ...policy } = defaultsOf(map?.additionalProperties || undefined) as {
       denied: unknown;
     };
-    expect(policy).toEqual(policies?.['default']);
+    expect(policy).toEqual(policies['default']);
+    const { replayStore: given } = configOf('replayStore: {url: "redis://redis"}');
+    expect({ ...given, url: undefined }).toEqual(defaultsOf(replayStore));
+    const signed = configOf('policies: {default: {messageSignature: {}}}').policies['default'];
+    const [section] = (map?.additionalProperties as JsonSchema).properties?.['messageSignature']?.anyOf ?? [];
+    expect(signed?.messageSignature).toEqual(defaultsOf(section));
   });
 });
 
@@ -168,6 +174,11 @@ describe('the schema agrees with the service', () => {
     'routes: [{host: "*.example.com", pathPrefix: /a, methods: [GET, M-SEARCH], policy: default}]',
     'denied: {status: 403, headers: {retry-after: "30"}}',
     'limits: {messageBytes: 1024}\ndrain: {delaySeconds: 0.5}',
+    'policies: {default: {messageSignature: }}',
+    'policies: {default: {messageSignature: {externalHost: "api.example.com:8443", replay: per-instance}}}',
+    'policies: {default: {messageSignature: {requiredComponents: ["@method", "@path", Authorization]}}}',
+    'policies: {default: {messageSignature: {account: when-mskid}}}\nmessageSigningKeys: [{id: a, mskid: "1", secretFile: /a}]',
+    'replayStore: {url: "rediss://[::1]:6379/1", onError: allow, caFile: /ca, passwordFile: /p}',
   ])('on the valid %j', (text) => {
     expect(accepts(text)).toBe(true);
     expect(mistakesIn(parse(text) ?? {})).toEqual([]);
@@ -220,6 +231,17 @@ describe('the schema agrees with the service', () => {
     ['keys: [{id: a, secretFile: /a, algorithms: [HS128]}]', '/keys/0/algorithms/0'],
     ['keys: [{id: a, jwksUrl: "http://a.com/"}]', '/keys/0/jwksUrl'],
     ['decryptionKeys: [{id: a, secretFile: /a, privateKeyFile: /b}]', '/decryptionKeys/0'],
+    ['messageSigningKeys: [{id: a, secretFile: /a}]', '/messageSigningKeys/0'],
+    ['messageSigningKeys: [{id: a, mskid: 1, secretFile: /a}]', '/messageSigningKeys/0/mskid'],
+    ['replayStore: {}', '/replayStore'],
+    ['replayStore: {url: "http://redis"}', '/replayStore/url'],
+    ['replayStore: {url: "redis://me:pass@redis"}', '/replayStore/url'],
+    ['policies: {default: {messageSignature: true}}', '/policies/default/messageSignature'],
+    ['policies: {default: {messageSignature: {install: yes}}}', '/policies/default/messageSignature/install'],
+    [
+      'policies: {default: {messageSignature: {requiredComponents: ["@status"]}}}',
+      '/policies/default/messageSignature/requiredComponents/0',
+    ],
   ])('on the mistake in %j', (text, path) => {
     expect(accepts(text)).toBe(false);
     expect(mistakesIn(parse(text))).toContain(path);

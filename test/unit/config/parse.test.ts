@@ -17,6 +17,7 @@ const DEFAULTS = {
     unixSocketMode: '0660',
   },
   decryptionKeys: [],
+  messageSigningKeys: [],
   defaultPolicy: 'default',
   policies: { default: DEFAULT_POLICY },
   routes: [],
@@ -362,6 +363,7 @@ workers: auto
       allowCorsPreflight: false,
       forwardToken: false,
       forwardClaims: ['did', 'ip', 'arc', 'iss', 'aud', 'sub'],
+      messageSignature: null,
     });
     expect(lists).toMatchObject({
       issuer: ['a', 'b'],
@@ -488,5 +490,68 @@ policies:
       APPROOV_MODE: 'observe',
     });
     expect([settings.policies['default']?.mode, settings.policies['b']?.mode]).toEqual(['observe', 'limit']);
+  });
+});
+
+describe('a policy with messageSignature', () => {
+  const DEFAULT_SIGNATURE = {
+    install: 'when-ipk',
+    account: 'off',
+    requiredComponents: 'default',
+    contentDigest: 'if-present',
+    maxAgeSeconds: 300,
+    clockToleranceSeconds: 60,
+    replay: 'off',
+    externalScheme: 'https',
+    externalHost: null,
+    acceptDerSignatures: false,
+  };
+  const signatureOf = (section: string) =>
+    configOf(`policies: {default: {tokenHeader: X-Token, messageSignature: ${section}}}`).policyTable
+      .defaultPolicy.messageSignature;
+
+  it.each(['{}', '{install: when-ipk}'])('has the defaults, and the token header, with %s', (section) => {
+    expect(signatureOf(section)).toEqual({ ...DEFAULT_SIGNATURE, tokenHeader: 'x-token' });
+  });
+
+  it('that is empty checks no signature, as without one', () => {
+    expect(signatureOf('')).toBe(null);
+  });
+
+  it('has every field as given, and headers in lower case', () => {
+    const text = `
+messageSigningKeys: [{id: a, mskid: j3AWy6, secretFile: /a}]
+replayStore: {url: "redis://redis:6379"}
+policies:
+  default:
+    messageSignature:
+      install: required
+      account: when-mskid
+      requiredComponents: ["@method", "@target-uri", Approov-Token]
+      contentDigest: required
+      maxAgeSeconds: 20
+      clockToleranceSeconds: 0.5
+      replay: shared
+      externalScheme: http
+      externalHost: api.example.com:8080
+      acceptDerSignatures: true`;
+    const { policyTable, messageSigningKeys, settings } = configOf(text);
+    expect(policyTable.defaultPolicy.messageSignature).toEqual({
+      install: 'required',
+      account: 'when-mskid',
+      requiredComponents: ['@method', '@target-uri', 'approov-token'],
+      contentDigest: 'required',
+      maxAgeSeconds: 20,
+      clockToleranceSeconds: 0.5,
+      replay: 'shared',
+      externalScheme: 'http',
+      externalHost: 'api.example.com:8080',
+      acceptDerSignatures: true,
+      tokenHeader: 'approov-token',
+    });
+    expect(messageSigningKeys).toEqual([
+      { id: 'a', mskid: 'j3AWy6', file: '/a', path: 'messageSigningKeys[0].secretFile' },
+    ]);
+    expect(settings.replayStore).toEqual({ url: 'redis://redis:6379', timeoutMs: 20, onError: 'deny' });
   });
 });

@@ -647,8 +647,13 @@ log: {level: loud}
   });
 
   it('do not hide the keys whose description is valid, so that their files are checked too', () => {
-    const { keys } = parseConfig('keys: [{id: A, secretFile: /a}, {id: b, secretFile: /b}]\nextra: 1', {});
-    expect(keys).toMatchObject([{ id: 'b', location: { file: '/b' }, path: 'keys[1].secretFile' }]);
+    const { references } = parseConfig(
+      'keys: [{id: A, secretFile: /a}, {id: b, secretFile: /b}]\nextra: 1',
+      {},
+    );
+    expect(references.keys).toMatchObject([
+      { id: 'b', location: { file: '/b' }, path: 'keys[1].secretFile' },
+    ]);
   });
 
   it.each([

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DecryptionKeyConfig, KeyConfig } from '../../../src/config/config.ts';
-import { parseConfig } from '../../../src/config/parse.ts';
+import { NO_REFERENCES, parseConfig, referencesOf } from '../../../src/config/parse.ts';
 import { digestOf, FileReader } from '../../../src/sources/file-reader.ts';
 import {
   caResource,
@@ -77,21 +77,27 @@ function load(
 }
 
 describe('the resources', () => {
-  it('are the keys of files, the decryption keys and TLS, but not a secret of the environment or a URL', () => {
+  it('are the keys of files of every kind, what the replay store needs, and TLS, but not a secret of the environment or a URL', () => {
     const { config } = parseConfig(
       [
         `keys: [{id: a, secretFile: ${file('secret')}}, {id: b, jwksUrl: 'https://localhost/'}]`,
         `decryptionKeys: [{id: c, secretFile: ${file('other')}}]`,
+        `messageSigningKeys: [{id: d, mskid: m, secretFile: ${file('signing')}}]`,
+        'replayStore: {url: "rediss://redis", caFile: /store.crt, usernameFile: /user, passwordFile: /password}',
         'listen: {tls: {certFile: /a.crt, keyFile: /a.key, clientCaFile: /ca.crt}}',
       ].join('\n'),
       {},
     );
-    const resources = config && resourcesOf(config.keys, config.decryptionKeys, config.settings.listen.tls);
+    const resources = config && resourcesOf(referencesOf(config));
     expect(
       resources?.map(({ source, files }) => [source, ...files.map(({ path, file }) => `${path}: ${file}`)]),
     ).toEqual([
       ['keys', `keys[0].secretFile: ${file('secret')}`],
       ['keys', `decryptionKeys[0].secretFile: ${file('other')}`],
+      ['keys', `messageSigningKeys[0].secretFile: ${file('signing')}`],
+      ['tls', 'replayStore.caFile: /store.crt'],
+      ['keys', 'replayStore.usernameFile: /user'],
+      ['keys', 'replayStore.passwordFile: /password'],
       [
         'tls',
         'listen.tls.certFile: /a.crt',
@@ -99,8 +105,8 @@ describe('the resources', () => {
         'listen.tls.clientCaFile: /ca.crt',
       ],
     ]);
-    const fromEnvironment = parseConfig(undefined, { APPROOV_BASE64_SECRET: SECRET }).keys;
-    expect(resourcesOf(fromEnvironment, [], undefined)).toEqual([]);
+    const fromEnvironment = parseConfig(undefined, { APPROOV_BASE64_SECRET: SECRET }).references;
+    expect(resourcesOf(fromEnvironment)).toEqual([]);
   });
 
   it('have the source jwks for a JWK Set, and keys for a PEM file', async () => {
@@ -131,9 +137,9 @@ describe('the resources', () => {
       files: [{ path: 'keys[0].caFile', file: certFile }],
     });
     expect([caResource(at(undefined)), caResource(keyConfig())]).toEqual([undefined, undefined]);
-    const { loaded } = await load(resourcesOf([at(certFile)], [], undefined));
+    const { loaded } = await load(resourcesOf({ ...NO_REFERENCES, keys: [at(certFile)] }));
     expect([...loaded.values()].map(({ value }) => value)).toEqual([cert]);
-    const { failed } = await load(resourcesOf([at(file('secret'))], [], undefined));
+    const { failed } = await load(resourcesOf({ ...NO_REFERENCES, keys: [at(file('secret'))] }));
     expect(failed).toEqual([{ path: 'keys[0].caFile', message: `${file('secret')}: no certificate in PEM` }]);
   });
 

@@ -99,6 +99,12 @@ fail here, because otherwise they would only show when a pod fails to start.
 {{- end -}}
 {{- range $policy := $config.policies -}}
 {{- if eq (toString $policy.mode) "false" }}{{ $_ := set $policy "mode" "off" }}{{ end -}}
+{{- with $policy.messageSignature -}}
+{{- $signature := . -}}
+{{- range $field := list "install" "account" "contentDigest" "replay" -}}
+{{- if eq (toString (get $signature $field)) "false" }}{{ $_ := set $signature $field "off" }}{{ end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- toYaml $config -}}
 {{- end }}
