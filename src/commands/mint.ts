@@ -25,6 +25,7 @@ export const mint: Command = {
     '                     header of the request; repeatable',
     '--body-file FILE     body of the request',
     '--install-key FILE   private key of the app installation, in PEM; created if missing (default: a new key)',
+    '--account KEY_ID     sign with this key of messageSigningKeys too',
     '--token TOKEN        sign with this token instead of a new one; - reads it from stdin',
   ],
   options: { ...TOKEN_OPTIONS, ...SIGNING_OPTIONS },

@@ -102,7 +102,7 @@ describe('--help and --version', () => {
       'mint',
       [
         ...['--expires-in', '--bind', '--claim', '--key-id', '--invalid', '--sign-request METHOD URL'],
-        ...['--header', '--body-file', '--install-key', '--token'],
+        ...['--header', '--body-file', '--install-key', '--account', '--token'],
       ],
     ],
   ])('%s --help lists each of its options', async (command, options) => {

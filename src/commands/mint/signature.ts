@@ -1,5 +1,6 @@
 /** Signs a request with the keys of an app, and lists the headers to send. */
 import {
+  accountSigner,
   installSigner,
   ipkClaim,
   type RequestSigner,
@@ -7,6 +8,7 @@ import {
   signRequest,
 } from '../../approov/message-signature/sign-request.ts';
 import type { Policy } from '../../authz/policy.ts';
+import type { MessageSigningKey } from '../../sources/key-parser.ts';
 import type { LoadedConfig } from '../../sources/loaded-config.ts';
 import { type Options, UsageError } from '../command.ts';
 import { installKey } from './install-key.ts';
@@ -21,6 +23,7 @@ import type { Claims } from './token.ts';
 
 export const SIGNER_OPTIONS = {
   'install-key': { type: 'string' },
+  account: { type: 'string' },
 } as const;
 
 /** The lifetime of a signature that the SDKs make. */
@@ -32,9 +35,25 @@ interface Signers {
   readonly signers: readonly RequestSigner[];
 }
 
-export async function loadSigners(options: Options, _loaded: LoadedConfig): Promise<Signers> {
+export async function loadSigners(options: Options, loaded: LoadedConfig): Promise<Signers> {
+  const account = accountKey(options.text('account'), loaded);
   const key = await installKey(options.text('install-key'));
-  return { claims: { ipk: ipkClaim(key) }, signers: [installSigner(key)] };
+  return {
+    claims: { ipk: ipkClaim(key), ...(account && { mskid: account.mskid }) },
+    signers: [installSigner(key), ...(account ? [accountSigner(account.secret)] : [])],
+  };
+}
+
+/** Only if it is named: what it signs is valid for the whole account. */
+function accountKey(
+  id: string | undefined,
+  { messageSigningKeys }: LoadedConfig,
+): MessageSigningKey | undefined {
+  if (id === undefined) return undefined;
+  const key = messageSigningKeys.find((candidate) => candidate.id === id);
+  if (key !== undefined) return key;
+  const known = messageSigningKeys.map((other) => other.id).join(', ') || 'none';
+  throw new UsageError(`--account: unknown key of messageSigningKeys; known: ${known}`);
 }
 
 export function signedHeaders(

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Io, Options, UsageError } from '../../../src/commands/command.ts';
 import { mint } from '../../../src/commands/mint.ts';
-import { ipkOf, outcomeOf, verifyRequest } from '../../support/message-signature.ts';
+import { ACCOUNT_SECRET, ipkOf, MSKID, outcomeOf, verifyRequest } from '../../support/message-signature.ts';
 import { runCli } from '../../support/process.ts';
 import { type RequestFields, signedRequest } from '../../support/signed-request.ts';
 import { SECRET } from '../../support/token.ts';
@@ -22,9 +22,11 @@ function fileWith(name: string, content: string | Buffer): string {
 }
 
 const SECRET_FILE = fileWith('secret', SECRET);
+const ACCOUNT_FILE = fileWith('account', ACCOUNT_SECRET.toString('base64'));
 const CONFIG = fileWith(
   'config.yaml',
   `keys: [{id: current, secretFile: ${SECRET_FILE}}]
+messageSigningKeys: [{id: account, mskid: ${MSKID}, secretFile: ${ACCOUNT_FILE}}]
 policies:
   default: {mode: enforce}
   session: {mode: enforce, tokenHeader: authorization, tokenPrefix: "Bearer "}
@@ -164,6 +166,23 @@ describe('the key of the installation', () => {
   });
 });
 
+describe('an account key', () => {
+  test('signs too if --account names it, and the token names it in mskid', async () => {
+    const headers = await signed(...GET, '--account', 'account');
+    const claims = claimsOf(headers['approov-token']);
+    expect(claims['mskid']).toBe(MSKID);
+    expect(headers['signature']).toMatch(/^install=:.*:, account=:.*:$/);
+    const options = { install: 'required', account: 'required' } as const;
+    expect(outcomeOf(verifyRequest(signedRequest({ headers }), { claims, options }))).toBe('verified');
+  });
+
+  test('is not used otherwise', async () => {
+    const headers = await signed(...GET);
+    expect(headers['signature']).toMatch(/^install=:[^:]*:$/);
+    expect(claimsOf(headers['approov-token'])).not.toHaveProperty('mskid');
+  });
+});
+
 describe('mint --sign-request rejects', () => {
   const rsa = fileWith(
     'rsa.pem',
@@ -194,17 +213,21 @@ describe('mint --sign-request rejects', () => {
     [[...GET, '--install-key', '/none/key'], '--install-key: /none/key: cannot be created (ENOENT)'],
     [[...GET, '--install-key', CONFIG], `--install-key: ${CONFIG}: no private key in PEM`],
     [[...GET, '--install-key', rsa], `--install-key: ${rsa}: not a key of the curve P-256`],
+    [[...GET, '--account', 'other'], '--account: unknown key of messageSigningKeys; known: account'],
     [[...GET, '--token', 'a\nb: c'], '--token: not a token'],
     [[...GET, '--token', ''], '--token: not a token'],
   ])('%j', async (args, message) => {
     await expect(run(['--sign-request', ...args])).rejects.toThrow(new UsageError(message));
   });
 
-  test.each(['--header', '--body-file', '--install-key', '--token'])('%s without it', async (option) => {
-    await expect(run([option, 'x'])).rejects.toThrow(
-      new UsageError(`${option}: needs --sign-request METHOD URL`),
-    );
-  });
+  test.each(['--header', '--body-file', '--install-key', '--account', '--token'])(
+    '%s without it',
+    async (option) => {
+      await expect(run([option, 'x'])).rejects.toThrow(
+        new UsageError(`${option}: needs --sign-request METHOD URL`),
+      );
+    },
+  );
 });
 
 test('mint --sign-request prints only the headers, and nothing of the keys', async () => {
