@@ -1,0 +1,126 @@
+/** Tests that requests signed as apps sign them pass a real Envoy, and that changed ones do not; the long suite does it at length. */
+import { randomInt } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  CHANGES,
+  changedRequests,
+  type HonestRequest,
+  honestRequests,
+  signHonest,
+} from '../support/honest-requests.ts';
+import { countOutcomes, type SignedStack, startSignedStack } from '../support/signed-traffic.ts';
+
+const HONEST_REQUESTS = 300;
+const IDENTICAL_REQUESTS = 100;
+const CHANGED_REQUESTS = 20;
+
+let stack: SignedStack;
+beforeAll(async () => {
+  stack = await startSignedStack('{account: when-mskid, contentDigest: required, replay: per-instance}');
+});
+afterAll(() => stack.close());
+
+const PLAIN: HonestRequest = {
+  protocol: 'http/1.1',
+  method: 'GET',
+  authority: 'api.example.com',
+  path: '/v1/shapes',
+  headers: {},
+  body: undefined,
+  signedBy: 'install',
+  target: '@target-uri',
+  coversLength: false,
+};
+const send = (changed: Partial<HonestRequest>): Promise<string> =>
+  stack.send(signHonest({ ...PLAIN, ...changed }));
+
+describe.each(['http/1.1', 'http/2'] as const)('over %s a signed request is allowed', (protocol) => {
+  describe.each(['@target-uri', 'parts'] as const)('that covers %s', (target) => {
+    test.each<[what: string, changed: Partial<HonestRequest>]>([
+      ['a path', {}],
+      ['no path', { path: '/' }],
+      ['a trailing slash', { path: '/v1/shapes/' }],
+      ['a query', { path: '/v1/shapes?size=1&b=%20c+d&b=' }],
+      ['an empty query', { path: '/v1/shapes?' }],
+      ['a query that looks like a path', { path: '/v1/shapes?a//b/../c?d' }],
+      ['percent-encoding', { path: '/caf%C3%A9/a%20b/%E2%82%ac/%3B;x=1' }],
+      ['a port', { authority: 'api.example.com:8443' }],
+      ['an IPv6 host', { authority: '[2001:db8::1]' }],
+      ['an IPv6 host with a port', { authority: '[2001:db8::1]:8443' }],
+      ['a body', { method: 'POST', body: Buffer.from([0, 255, 10]) }],
+      ['a body with its length', { method: 'POST', body: Buffer.from('{}'), coversLength: true }],
+      ['an empty body', { method: 'POST', body: Buffer.alloc(0) }],
+      ['two signatures', { signedBy: 'both' }],
+    ])('with %s', async (_what, changed) => {
+      expect(await send({ protocol, target, ...changed })).toBe('200');
+    });
+  });
+});
+
+/** Paths that Envoy changes before it asks the service, with the settings of envoy.yaml. Apps must not send them. */
+const NORMALISED: readonly [path: string, what: string][] = [
+  ['/v1//shapes', 'merges slashes'],
+  ['/v1/./shapes', 'resolves dot segments'],
+  ['/v1/../shapes', 'resolves dot segments'],
+  ['/v1/%2e%2e/shapes', 'resolves dot segments'],
+  ['/v1/..;/shapes', 'resolves dot segments'],
+  ['/v1\\shapes', 'reads a backslash as a slash'],
+  ['/%7Euser', 'decodes unreserved characters'],
+  ['/%73hapes', 'decodes unreserved characters'],
+  ['/a%2Db', 'decodes unreserved characters'],
+  ['/a"b', 'encodes what a path cannot contain'],
+  ['/a<b>', 'encodes what a path cannot contain'],
+  ['/a|b', 'encodes what a path cannot contain'],
+  ['/a^b`c', 'encodes what a path cannot contain'],
+  ['/{id}', 'encodes what a path cannot contain'],
+];
+
+test.each(NORMALISED)('a signed request for %s is refused, because Envoy %s', async (path) => {
+  expect(await send({ path })).toBe('401 invalid_message_signature');
+});
+
+test.each(['/a%2Fb', '/a%5Cb', '/a%00'])(
+  'a signed request for %s is refused by Envoy itself',
+  async (path) => {
+    expect(await send({ path })).toBe('400');
+  },
+);
+
+test('honest requests with any path, query and body are allowed', async () => {
+  const seed = randomInt(2 ** 31);
+  const outcomes = await countOutcomes(stack, honestRequests(HONEST_REQUESTS, seed));
+  expect({ seed, ...Object.fromEntries(outcomes) }).toEqual({ seed, 200: HONEST_REQUESTS });
+});
+
+test('identical requests that were signed within one second are allowed', async () => {
+  const created = Math.floor(Date.now() / 1000);
+  const requests = Array.from({ length: IDENTICAL_REQUESTS }, () => signHonest(PLAIN, created));
+  expect(await countOutcomes(stack, requests)).toEqual(new Map([['200', IDENTICAL_REQUESTS]]));
+});
+
+test('the same signed request is allowed once', async () => {
+  const signed = signHonest(PLAIN);
+  expect(await countOutcomes(stack, [signed, signed, signed])).toEqual(
+    new Map([
+      ['200', 1],
+      ['401 message_replayed', 2],
+    ]),
+  );
+});
+
+describe('a signed request is refused after a change of', () => {
+  test.each(Object.entries(CHANGES))('%s', async (_part, change) => {
+    const seed = randomInt(2 ** 31);
+    const outcomes = await countOutcomes(stack, changedRequests(change, CHANGED_REQUESTS, seed));
+    const [allowed = 0, refused = 0] = [outcomes.get('200'), sum(outcomes)];
+    expect({ seed, allowed, refused }).toEqual({ seed, allowed: 0, refused: CHANGED_REQUESTS });
+  });
+});
+
+/** Those that the service refused. */
+function sum(outcomes: ReadonlyMap<string, number>): number {
+  return [...outcomes].reduce(
+    (total, [outcome, count]) => total + (outcome.startsWith('401 ') ? count : 0),
+    0,
+  );
+}
