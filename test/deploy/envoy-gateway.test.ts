@@ -12,10 +12,9 @@ import {
   sampleFolder,
 } from '../support/sample-files.ts';
 import { samplePolicyTable } from '../support/sample-service.ts';
+import { SIGNATURE_HEADERS } from '../support/signature-headers.ts';
 
 const FOLDER = 'envoy-gateway';
-/** The headers that verify a message signature (RFC 9421, RFC 9530). */
-const SIGNATURE_HEADERS = ['content-digest', 'signature', 'signature-input'];
 
 const objects = sampleFiles(FOLDER).flatMap((file) => readSample(FOLDER, file).filter(isKubernetesObject));
 const [httpRoute, referenceGrant] = readSample('gateway-api', 'external-auth.yaml');

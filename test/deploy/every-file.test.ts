@@ -30,6 +30,21 @@ const READ_BY: Readonly<Record<string, readonly [test: string, words: string]>> 
     "copyFileSync(join(ROOT, 'deploy/ratelimit/limits.yaml')",
   ],
 
+  'docker-compose.message-signatures.yaml': [
+    'deploy/docker.test.ts',
+    "'deploy/docker-compose.message-signatures.yaml'",
+  ],
+  'message-signatures/envoy.yaml': ['deploy/message-signatures.test.ts', 'await validateConfig(ENVOY_FILE)'],
+  'message-signatures/config.yaml': ['deploy/message-signatures.test.ts', 'parseConfig(serviceYaml'],
+  'message-signatures/istio-mesh-config.yaml': [
+    'deploy/message-signatures.test.ts',
+    "readSample(FOLDER, 'istio-mesh-config.yaml')",
+  ],
+  'message-signatures/envoy-gateway.yaml': [
+    'platform/samples-dry-run.test.ts',
+    "objectsOf('message-signatures', 'envoy-gateway.yaml')",
+  ],
+
   // The API server validates every Kubernetes object; other files have their own rows.
   'envoy-gateway/*.yaml': ['platform/samples-dry-run.test.ts', 'sampleFiles(folder).map('],
   'gateway-api/*.yaml': ['platform/samples-dry-run.test.ts', 'sampleFiles(folder).map('],

@@ -1,0 +1,125 @@
+/** Checks deploy/message-signatures: each sample differs from the one that it is made from only where signed requests need it. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { validateConfig } from '../../scripts/envoy.mjs';
+import { headersReadUnder } from '../../src/authz/headers-read.ts';
+import { parseConfig } from '../../src/config/parse.ts';
+import { EXT_AUTHZ } from '../support/envoy.ts';
+import { readSample, type SampleObject, sampleFolder } from '../support/sample-files.ts';
+import { SIGNATURE_HEADERS } from '../support/signature-headers.ts';
+
+const FOLDER = 'message-signatures';
+/** The largest body that Envoy sends along. */
+const MAX_BODY_BYTES = 128 * 1024;
+/** Envoy's limit on the headers of a request. */
+const MAX_HEADER_BYTES = 60 * 1024;
+
+const ENVOY_FILE = join(sampleFolder(FOLDER), 'envoy.yaml');
+const [plain] = readSample('..', 'envoy.yaml') as [SampleObject];
+const [signed] = readSample(FOLDER, 'envoy.yaml') as [SampleObject];
+const serviceYaml = readFileSync(join(sampleFolder(FOLDER), 'config.yaml'), 'utf8');
+const { config, problems } = parseConfig(serviceYaml, { APPROOV_BASE64_SECRET_FILE: '/run/secrets/current' });
+
+function managerOf(envoy: SampleObject): SampleObject {
+  return envoy['static_resources'].listeners[0].filter_chains[0].filters[0].typed_config;
+}
+
+function extAuthzOf(envoy: SampleObject): SampleObject {
+  const filters: SampleObject[] = managerOf(envoy)['http_filters'];
+  return filters.find(({ name }) => name === EXT_AUTHZ)?.['typed_config'];
+}
+
+function routesOf(envoy: SampleObject): SampleObject[] {
+  return managerOf(envoy)['route_config'].virtual_hosts[0].routes;
+}
+
+function headersOf(envoy: SampleObject): string[] {
+  return extAuthzOf(envoy)['allowed_headers'].patterns.map(({ exact }: { exact: string }) => exact);
+}
+
+describe('deploy/message-signatures/envoy.yaml', () => {
+  test('is accepted by Envoy', async () => {
+    expect(await validateConfig(ENVOY_FILE)).toBeUndefined();
+  });
+
+  test('is envoy.yaml with more headers, with bodies, and with a route for uploads', () => {
+    const expected = structuredClone(plain);
+    const filter = extAuthzOf(expected) as Record<string, unknown>;
+    filter['allowed_headers'] = extAuthzOf(signed)['allowed_headers'];
+    filter['with_request_body'] = extAuthzOf(signed)['with_request_body'];
+    const uploads = routesOf(signed).filter(({ match }) => match.safe_regex?.regex.startsWith('/uploads'));
+    expect(uploads).toHaveLength(1);
+    routesOf(expected).splice(2, 0, ...uploads);
+    expect(signed).toEqual(expected);
+  });
+
+  test('sends the headers of envoy.yaml, then those of signatures', () => {
+    expect(headersOf(signed).slice(0, headersOf(plain).length)).toEqual(headersOf(plain));
+    expect(headersOf(signed).slice(headersOf(plain).length).toSorted()).toEqual(SIGNATURE_HEADERS);
+  });
+
+  test('sends every header that the service reads with the config.yaml next to it', () => {
+    if (config === undefined) throw new Error(String(problems));
+    // Envoy adds it to the check itself, whatever headers are allowed.
+    const read = [...headersReadUnder(config.policyTable)].filter(
+      (name) => name !== 'x-envoy-auth-partial-body',
+    );
+    expect(read.filter((name) => !headersOf(signed).includes(name))).toEqual([]);
+  });
+
+  test('sends whole bodies, byte for byte, within what the service accepts as a message', () => {
+    expect(extAuthzOf(signed)['with_request_body']).toEqual({
+      max_request_bytes: MAX_BODY_BYTES,
+      allow_partial_message: false,
+      pack_as_bytes: true,
+    });
+    expect(config?.settings.limits.messageBytes).toBeGreaterThan(MAX_BODY_BYTES + MAX_HEADER_BYTES);
+  });
+
+  test('leaves out bodies on the route for uploads only, which matches whole plain paths', () => {
+    const settings = (route: SampleObject) => route['typed_per_filter_config']?.[EXT_AUTHZ]?.check_settings;
+    const unbuffered = routesOf(signed).filter((route) => settings(route)?.disable_request_body_buffering);
+    expect(unbuffered.map(({ match }) => match)).toEqual([
+      { safe_regex: { regex: '/uploads(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?' } },
+    ]);
+  });
+});
+
+describe('deploy/message-signatures/config.yaml', () => {
+  test('is deploy/config/config.yaml with signatures under the default policy, and a store', () => {
+    expect(problems).toEqual([]);
+    const expected = parse(readFileSync(join(sampleFolder('config'), 'config.yaml'), 'utf8'));
+    expected.policies.default.messageSignature = { install: 'when-ipk', replay: 'shared' };
+    expected.replayStore = { url: 'redis://redis:6379' };
+    expect(parse(serviceYaml)).toEqual(expected);
+  });
+});
+
+describe('deploy/message-signatures/istio-mesh-config.yaml', () => {
+  test('is the mesh configuration of deploy/istio, with bodies', () => {
+    const [expected] = readSample('istio', 'mesh-config.yaml') as [SampleObject];
+    expected['meshConfig'].extensionProviders[0].envoyExtAuthzGrpc.includeRequestBodyInCheck = {
+      maxRequestBytes: MAX_BODY_BYTES,
+      allowPartialMessage: false,
+      packAsBytes: true,
+    };
+    expect(readSample(FOLDER, 'istio-mesh-config.yaml')).toEqual([expected]);
+  });
+});
+
+describe('deploy/message-signatures/envoy-gateway.yaml', () => {
+  const [added] = readSample(FOLDER, 'envoy-gateway.yaml') as [SampleObject];
+  const [, limited] = readSample('envoy-gateway', 'security-policy.yaml') as [SampleObject, SampleObject];
+
+  test('adds bodies to the route `api`, and repeats what every check there has', () => {
+    const { extAuth, ...target } = added['spec'];
+    expect(target).toEqual({
+      targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', name: 'api' }],
+      mergeType: 'StrategicMerge',
+    });
+    const { contextExtensions: _, ...repeated } = limited['spec'].extAuth;
+    expect(extAuth).toEqual({ ...repeated, bodyToExtAuth: { maxRequestBytes: MAX_BODY_BYTES } });
+  });
+});
