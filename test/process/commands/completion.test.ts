@@ -27,6 +27,7 @@ const CASES: readonly Case[] = [
   [['completion', 'z'], ['zsh']],
   [['help', 'mi'], ['mint']],
   [['mint', '--config', 'my'], ['my config.yaml']],
+  [['mint', '--body-file', 'my'], ['my config.yaml']],
   [['explain', '--token', ''], []],
 ];
 
