@@ -3,6 +3,7 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:cryp
 import { writeFile } from 'node:fs/promises';
 import { KeyError } from '../../approov/key-error.ts';
 import { parsePrivateKey } from '../../approov/private-key.ts';
+import { looksLikeSecret } from '../../approov/secret.ts';
 import { readTextFile } from '../../sources/text-file.ts';
 import { UsageError } from '../command.ts';
 
@@ -31,7 +32,7 @@ async function create(file: string, pem: string): Promise<boolean> {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') return false;
     if (code === undefined) throw error;
-    throw new UsageError(`--install-key: ${file}: cannot be created (${code})`);
+    throw unusable(file, `cannot be created (${code})`);
   }
 }
 
@@ -40,7 +41,7 @@ async function readKey(file: string): Promise<KeyObject> {
   if (result.kind === 'unreadable') throw new UsageError(`--install-key: ${result.problem}`);
   const key = parseKey(file, result.text);
   if (key.asymmetricKeyDetails?.namedCurve === 'prime256v1') return key;
-  throw new UsageError(`--install-key: ${file}: not a key of the curve P-256`);
+  throw unusable(file, 'not a key of the curve P-256');
 }
 
 function parseKey(file: string, text: string): KeyObject {
@@ -48,6 +49,12 @@ function parseKey(file: string, text: string): KeyObject {
     return parsePrivateKey(text);
   } catch (error) {
     if (!(error instanceof KeyError)) throw error;
-    throw new UsageError(`--install-key: ${file}: ${error.message}`);
+    throw unusable(file, error.message);
   }
+}
+
+function unusable(file: string, problem: string): UsageError {
+  // The key itself, in the place of the name of its file.
+  const name = looksLikeSecret(file) ? '' : `${file}: `;
+  return new UsageError(`--install-key: ${name}${problem}`);
 }

@@ -211,6 +211,7 @@ describe('mint --sign-request rejects', () => {
     [[...GET, '--header', 'Signature: a'], '--header: signature follows from the other options'],
     [[...GET, '--body-file', '/none/body'], '--body-file: /none/body: no such file'],
     [[...GET, '--install-key', '/none/key'], '--install-key: /none/key: cannot be created (ENOENT)'],
+    [[...GET, '--install-key', `${SECRET}/x`], '--install-key: cannot be created (ENOENT)'],
     [[...GET, '--install-key', CONFIG], `--install-key: ${CONFIG}: no private key in PEM`],
     [[...GET, '--install-key', rsa], `--install-key: ${rsa}: not a key of the curve P-256`],
     [[...GET, '--account', 'other'], '--account: unknown key of messageSigningKeys; known: account'],
