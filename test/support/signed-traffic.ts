@@ -1,11 +1,11 @@
-/** Sends signed requests through a real Envoy with envoy.yaml, which passes on all headers and the body. */
+/** Sends signed requests through a real Envoy with the sample for them, and the real service. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { EXT_AUTHZ, startSample, startUpstream } from './envoy.ts';
+import { SIGNED_ENVOY_CONFIG, startSample, startUpstream } from './envoy.ts';
 import { ACCOUNT_SECRET, MSKID } from './message-signature.ts';
 import { startServe } from './process.ts';
 import { SECRET } from './token.ts';
@@ -46,11 +46,7 @@ policies: {default: {mode: enforce, messageSignature: ${messageSignature}}}
     startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', config]),
   ]);
   const addresses = { services: [service.grpc], upstream: upstream.address };
-  const envoy = await startSample(addresses, ({ httpFilter }) => {
-    const filter = httpFilter(EXT_AUTHZ);
-    filter.delete('allowed_headers');
-    filter.set('with_request_body', { max_request_bytes: 131_072, pack_as_bytes: true });
-  });
+  const envoy = await startSample(addresses, undefined, SIGNED_ENVOY_CONFIG);
   const agent = new Agent({ keepAlive: true });
   const session = connect(`http://127.0.0.1:${envoy.port('api')}`);
   return {
@@ -98,21 +94,30 @@ async function sendHttp2(session: ClientHttp2Session, sent: Sent): Promise<Outco
   return outcomeOf(Number(received[':status']), received['x-approov-reason']);
 }
 
+export type Outcomes = Readonly<Record<Outcome, number>>;
+
 /** Sends requests, several at a time; @returns how many had which outcome. */
-export async function countOutcomes(
-  stack: SignedStack,
-  requests: Iterable<Sent>,
-): Promise<Map<Outcome, number>> {
-  const counts = new Map<Outcome, number>();
+export async function countOutcomes(stack: SignedStack, requests: Iterable<Sent>): Promise<Outcomes> {
+  const counts: Record<Outcome, number> = {};
   const waiting = requests[Symbol.iterator]();
   const worker = async (): Promise<void> => {
     for (;;) {
       const next = waiting.next();
       if (next.done) return;
       const outcome = await stack.send(next.value);
-      counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+      counts[outcome] = (counts[outcome] ?? 0) + 1;
     }
   };
   await Promise.all(Array.from({ length: 32 }, worker));
+  return counts;
+}
+
+/** Counts the refusals of the service together, and any other outcome by itself. */
+export function refusals(outcomes: Outcomes): Outcomes {
+  const counts: Record<Outcome, number> = {};
+  for (const [outcome, count] of Object.entries(outcomes)) {
+    const kind = outcome.startsWith('401 ') ? 'refused' : outcome;
+    counts[kind] = (counts[kind] ?? 0) + count;
+  }
   return counts;
 }
