@@ -66,12 +66,11 @@ async function readBody(file: string | undefined): Promise<Buffer | undefined> {
 
 /** The first policy that applies, which has the token header. */
 export function policyFor({ method, path, authority }: RequestToSign, table: PolicyTable): Policy {
+  const headers: CheckRequest['headers'] = new Map();
   const request: CheckRequest = {
-    ...{ method, path, host: authority },
-    headers: new Map(),
-    resultHeaderAliases: new Set(),
-    policyName: undefined,
-    sourceAddress: '',
+    ...{ method, path, host: authority, headers, allHeaders: () => headers },
+    ...{ policyName: undefined, resultHeaderAliases: new Set(), sourceAddress: '', requestId: '' },
+    body: Buffer.alloc(0),
   };
   const [policy = table.defaultPolicy] = choosePolicies(request, table).policies;
   return policy;

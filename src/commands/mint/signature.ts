@@ -8,7 +8,7 @@ import {
   signRequest,
 } from '../../approov/message-signature/sign-request.ts';
 import type { Policy } from '../../authz/policy.ts';
-import type { MessageSigningKey } from '../../sources/key-parser.ts';
+import type { MessageSigningKey } from '../../authz/token-verifier.ts';
 import type { LoadedConfig } from '../../sources/loaded-config.ts';
 import { type Options, UsageError } from '../command.ts';
 import { installKey } from './install-key.ts';
