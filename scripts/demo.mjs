@@ -73,7 +73,7 @@ async function keepRunning({ service, envoy, folder }) {
   const env = `APPROOV_BASE64_SECRET_FILE=${folder}/secret`;
   print(
     '',
-    'Still running, in mode enforce; Ctrl-C ends it. Paste the commands above, or try:',
+    'Still running, in mode enforce; Ctrl-C ends it. Paste the commands, or try:',
     `    curl http://${service.admin}/metrics`,
     `    curl 'http://${envoy.admin}/stats?filter=ext_authz'`,
     `    ${env} node dist/cli.js mint --help`,
