@@ -9,6 +9,7 @@ import { createLogMetrics } from './log-metrics.ts';
 import { createPolicyMetrics } from './policy-metrics.ts';
 import { registerProcessMetrics } from './process-metrics.ts';
 import { createReloadMetrics } from './reload-metrics.ts';
+import { createReplayMetrics } from './replay-metrics.ts';
 import { createTokenMetrics } from './token-metrics.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -30,6 +31,7 @@ export function createMetrics(version: string) {
     ...createCallMetrics(registry),
     ...createReloadMetrics(registry),
     ...createLogMetrics(registry),
+    ...createReplayMetrics(registry),
     cacheLookedUp: tokens.cacheLookedUp,
     jwksAgesFrom: keys.jwksAgesFrom,
 

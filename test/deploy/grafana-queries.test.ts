@@ -184,6 +184,7 @@ function expectations(): Readonly<Record<string, Readonly<Record<string, unknown
     'Open files': { [instance]: rate },
     Restarts: { [instance]: 0, [`${instance} workers`]: 0 },
     'Suppressed log lines': {},
+    'Replay store errors': {},
     Versions: expect.any(Object),
   };
 }

@@ -62,6 +62,7 @@ describe('metrics before the first check', () => {
     ['approov_worker_restarts_total', 'counter'],
     ['approov_jwks_age_seconds', 'gauge'],
     ['approov_log_lines_suppressed_total', 'counter'],
+    ['approov_replay_store_errors_total', 'counter'],
     ['approov_build_info', 'gauge'],
     ['process_cpu_seconds_total', 'counter'],
   ])('%s is a %s', async (name, type) => {
