@@ -1,13 +1,16 @@
 /** Answers one Check: decodes the request, evaluates it, encodes the response and records the outcome. */
 import { performance } from 'node:perf_hooks';
 import { rejectToken } from './approov/token.ts';
+import { NO_REPLAY_GUARD, recordOnce, refusesReplays } from './authz/check-replay.ts';
 import type { CheckRequest } from './authz/check-request.ts';
 import { type Decision, decide, decideUnreadable } from './authz/decide.ts';
 import { createDecryptionLimiter, MAX_DECRYPTIONS } from './authz/decryption-limiter.ts';
 import type { DeniedResponse } from './authz/denied-response.ts';
 import { type EvaluationRules, evaluate } from './authz/evaluate.ts';
-import { headersReadUnder } from './authz/headers-read.ts';
+import { headersDecodedUnder } from './authz/headers-read.ts';
 import { choosePolicies, type PolicyTable } from './authz/policy.ts';
+import type { ReplayGuard } from './authz/replay.ts';
+import type { CheckVerifier } from './authz/steps.ts';
 import { TokenVerifier, type VerificationEvents, type VerificationKeys } from './authz/token-verifier.ts';
 import { decodeCheckRequest } from './envoy/check-request-decoder.ts';
 import { encodeCheckResponse } from './envoy/check-response-encoder.ts';
@@ -24,7 +27,8 @@ export interface CheckRules extends VerificationKeys {
 
 export interface Checker {
   /**
-   * Answers a CheckRequest message with a CheckResponse message: at once, unless a token has to be decrypted.
+   * Answers a CheckRequest message with a CheckResponse message: at once, unless a token has to be decrypted, or a
+   * signature recorded elsewhere.
    * Never throws or rejects.
    */
   check(message: Buffer, traceparent: string | undefined): Buffer | Promise<Buffer>;
@@ -42,6 +46,8 @@ interface CheckerParts {
   readonly nowSeconds: () => number;
   /** A token named a `kid` that no key declares. */
   readonly onUnknownKid: () => void;
+  /** Without one, a request that must not be a replay is `internal_error`. */
+  readonly replayGuard?: ReplayGuard;
 }
 
 /** One call of Check. */
@@ -49,10 +55,12 @@ interface Call {
   readonly message: Buffer;
   readonly traceparent: string | undefined;
   readonly startMs: number;
+  /** Of this call, as its request may have to be decided again. */
+  replayGuard?: ReplayGuard;
 }
 
 export function createChecker(parts: CheckerParts): Checker {
-  const { metrics, log, nowSeconds, onUnknownKid } = parts;
+  const { metrics, log, nowSeconds, onUnknownKid, replayGuard = NO_REPLAY_GUARD } = parts;
   const evaluateSafely = createEvaluator(parts);
   const record = createRecorder(parts);
   const events: VerificationEvents = {
@@ -65,12 +73,17 @@ export function createChecker(parts: CheckerParts): Checker {
     const request = readRequest(call.message, rules.headerNames);
     if (request === undefined) return respond(call, undefined, decideUnreadable());
     const rulesBefore = rules;
-    const decision = evaluateSafely(request, rules);
+    const decision = evaluateSafely(request, rules, replayGuardOf(call));
     if (!(decision instanceof Promise)) return respond(call, request, decision);
     // With rules that were replaced meanwhile, keys may have been removed that this decision relies on.
     return decision.then((decided) =>
       rules === rulesBefore ? respond(call, request, decided) : check(call),
     );
+  }
+
+  function replayGuardOf(call: Call): ReplayGuard | undefined {
+    if (rules.refusesReplays) call.replayGuard ??= recordOnce(replayGuard);
+    return call.replayGuard;
   }
 
   function respond(call: Call, request: CheckRequest | undefined, decision: Decision): Buffer {
@@ -93,7 +106,7 @@ export function createChecker(parts: CheckerParts): Checker {
 
   return {
     check(message, traceparent) {
-      const call = { message, traceparent, startMs: performance.now() };
+      const call: Call = { message, traceparent, startMs: performance.now() };
       try {
         const response = check(call);
         return response instanceof Promise ? response.catch((error) => failClosed(call, error)) : response;
@@ -136,13 +149,17 @@ function createEvaluator({ log, nowSeconds }: Pick<CheckerParts, 'log' | 'nowSec
   const limiter = createDecryptionLimiter(() => {
     log.warn({ limit: MAX_DECRYPTIONS }, 'decryption limit reached: checks are answered internal_error');
   });
-  return (request: CheckRequest, rules: EvaluationRules): Decision | Promise<Decision> => {
+  return (
+    request: CheckRequest,
+    rules: EvaluationRules,
+    replayGuard: ReplayGuard | undefined,
+  ): Decision | Promise<Decision> => {
     const onFault = (error: unknown): Decision => {
       log.internalError(error);
       return decideFault(request, rules.policyTable, nowSeconds());
     };
     try {
-      const decision = evaluate(request, rules, nowSeconds, limiter.decrypt);
+      const decision = evaluate(request, rules, nowSeconds, { decrypt: limiter.decrypt, replayGuard });
       return decision instanceof Promise ? decision.catch(onFault) : decision;
     } catch (error) {
       return onFault(error);
@@ -150,11 +167,18 @@ function createEvaluator({ log, nowSeconds }: Pick<CheckerParts, 'log' | 'nowSec
   };
 }
 
+const FAULTY_VERIFIER: CheckVerifier = {
+  verifyToken: () => rejectToken('internal_error', 'key'),
+  verifyMessage() {
+    throw new Error('there is no verified token');
+  },
+};
+
 /** After a bug in verification, the policy's mode still decides what a fault means; after any other bug, deny. */
 function decideFault(request: CheckRequest, policyTable: PolicyTable, nowSeconds: number): Decision {
   try {
     const choice = choosePolicies(request, policyTable);
-    return decide(request, choice, () => rejectToken('internal_error', 'key'), nowSeconds);
+    return decide(request, choice, FAULTY_VERIFIER, nowSeconds);
   } catch {
     return decideUnreadable();
   }
@@ -162,6 +186,8 @@ function decideFault(request: CheckRequest, policyTable: PolicyTable, nowSeconds
 
 interface PreparedRules extends EvaluationRules {
   readonly denied: DeniedResponse;
+  /** Whether any policy does. */
+  readonly refusesReplays: boolean;
   readonly headerNames: ReadonlySet<string>;
 }
 
@@ -170,11 +196,13 @@ function prepareRules(
   events: VerificationEvents,
   previous?: PreparedRules,
 ): PreparedRules {
-  const { policyTable, denied, keyset, decryptionKeys, tokenCacheEntries } = rules;
+  const { policyTable, denied, keyset, decryptionKeys, messageSigningKeys, tokenCacheEntries } = rules;
+  const keys = { keyset, decryptionKeys, messageSigningKeys, tokenCacheEntries };
   return {
     policyTable,
     denied,
-    headerNames: headersReadUnder(policyTable),
-    verifier: new TokenVerifier({ keyset, decryptionKeys, tokenCacheEntries }, events, previous?.verifier),
+    refusesReplays: [...policyTable.policies.values()].some(refusesReplays),
+    headerNames: headersDecodedUnder(policyTable),
+    verifier: new TokenVerifier(keys, events, previous?.verifier),
   };
 }

@@ -1,6 +1,6 @@
 /** Defines the request that a check decides, and the headers that it reads. */
 
-/** Independent of the wire format. A field that Envoy did not send is `''`. */
+/** Independent of the wire format. A field that Envoy did not send is `''`, or empty. */
 export interface CheckRequest {
   readonly method: string;
   /** As the client sent it: not decoded, with its query. */
@@ -14,6 +14,12 @@ export interface CheckRequest {
   readonly policyName: string | undefined;
   /** Of the peer of the connection, which may be a proxy; for the log. */
   readonly sourceAddress: string;
+  /** `http.id`: Envoy's random id of the request, the same on its own retries, which clients cannot set. */
+  readonly requestId: string;
+  /** As much as Envoy sent of it. */
+  readonly body: Buffer;
+  /** As `headers`, but with those that no policy reads by itself: an app may sign any. Takes a pass over the message. */
+  allHeaders(): ReadonlyMap<string, readonly Buffer[]>;
 }
 
 /** The headers read under every policy; each policy adds its token header and its bound headers. */

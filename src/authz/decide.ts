@@ -1,13 +1,14 @@
 /** Decides a request: the strictest outcome of the policies that apply, and the action under its mode. */
 import type { CompactToken } from '../approov/compact-token.ts';
 import { trimOws } from '../approov/field-value.ts';
+import type { MessageSignatureResult } from '../approov/message-signature/verify-message-signature.ts';
 import { parseSdkStatus, type ReportedSdkStatus } from '../approov/sdk-status.ts';
 import type { TokenResult, VerifiedToken } from '../approov/token.ts';
 import { type CheckRequest, HEADERS_READ, headerValues } from './check-request.ts';
 import { Facts } from './facts.ts';
 import type { Ambiguity, Policy, PolicyChoice } from './policy.ts';
 import { REASONS, type Reason, type Step } from './reason.ts';
-import { type CheckContext, runSteps, type StepsResult, type VerifyToken } from './steps.ts';
+import { type CheckContext, type CheckVerifier, runSteps, type StepsResult } from './steps.ts';
 import { createTokenReader, type TokenReader } from './token-header.ts';
 import { type Action, actionFor, isStricter, type Mode, UNKNOWN, type Verdict } from './verdict.ts';
 
@@ -25,6 +26,8 @@ export interface Decision {
   readonly presentedToken: CompactToken | undefined;
   /** Set once a key has verified the signature, even if a later step failed. */
   readonly verifiedToken: VerifiedToken | undefined;
+  /** `undefined` if that step was not reached, or the policy asks for no signature. */
+  readonly messageSignature: MessageSignatureResult | undefined;
   /** As claimed by the client; `other` for a word that is not known. */
   readonly sdkStatus: ReportedSdkStatus | undefined;
   /** What of the request upstreams may read in different ways. */
@@ -32,26 +35,30 @@ export interface Decision {
 }
 
 /**
- * Decides a request. Never throws for what a request contains.
+ * Decides a request, but for replays, which take a memory. Never throws for what a request contains.
  * @param choice the policies that apply; ties go to the first.
  * @param nowSeconds since the epoch, fractions allowed.
+ * @param onPassed called for each policy whose steps all passed, in order.
  */
 export function decide(
   request: CheckRequest,
   choice: PolicyChoice,
-  verify: VerifyToken,
+  verifier: CheckVerifier,
   nowSeconds: number,
   readToken: TokenReader = createTokenReader(request, choice.policies),
+  onPassed?: (result: StepsResult) => void,
 ): Decision {
   const { policies, host, ambiguous } = choice;
   const sdkStatus = readStatusHeader(request);
   const context: CheckContext =
     policies.length === 1
-      ? { request, host, nowSeconds, readToken, verify, bindings: undefined }
-      : { request, host, nowSeconds, readToken, verify: verifyOnce(verify), bindings: new Map() };
+      ? { request, host, nowSeconds, readToken, verifier, bindings: undefined }
+      : { request, host, nowSeconds, readToken, verifier: verifyOnce(verifier), bindings: new Map() };
   let strictest: Decision | undefined;
   for (const policy of policies) {
-    const decision = toDecision(runSteps(context, policy), ambiguous, sdkStatus);
+    const result = runSteps(context, policy);
+    if (result.step === undefined) onPassed?.(result);
+    const decision = toDecision(result, ambiguous, sdkStatus);
     if (strictest === undefined || isStricter(decision, strictest)) strictest = decision;
     // Nothing is stricter.
     if (decision.action === 'deny') break;
@@ -59,13 +66,24 @@ export function decide(
   return strictest ?? decideWithoutPolicy('unknown_policy', 'policy', ambiguous, sdkStatus);
 }
 
-/** Verifies each token once, however many policies read it. */
-function verifyOnce(verify: VerifyToken): VerifyToken {
-  const results = new Map<string, TokenResult>();
-  return (token, host) => {
-    const result = results.get(token.text) ?? verify(token, host);
-    results.set(token.text, result);
-    return result;
+/** Verifies each token once, and each message once for the same demands, however many policies read them. */
+function verifyOnce({ verifyToken, verifyMessage }: CheckVerifier): CheckVerifier {
+  const tokens = new Map<string, TokenResult>();
+  const messages = new Map<string, { token: VerifiedToken; result: MessageSignatureResult }>();
+  return {
+    verifyToken(token, host) {
+      const result = tokens.get(token.text) ?? verifyToken(token, host);
+      tokens.set(token.text, result);
+      return result;
+    },
+    verifyMessage(request, policy, token) {
+      const demands = JSON.stringify(policy);
+      const known = messages.get(demands);
+      if (known?.token === token) return known.result;
+      const result = verifyMessage(request, policy, token);
+      messages.set(demands, { token, result });
+      return result;
+    },
   };
 }
 
@@ -74,7 +92,8 @@ export function decideUnreadable(): Decision {
   return decideWithoutPolicy('internal_error', undefined, undefined, undefined);
 }
 
-function toDecision(
+/** @param sdkStatus of the header; without one, that in place of a token counts. */
+export function toDecision(
   result: StepsResult,
   ambiguous: Ambiguity | undefined,
   sdkStatus: Decision['sdkStatus'],
@@ -91,6 +110,7 @@ function toDecision(
     facts: new Facts(result),
     presentedToken,
     verifiedToken: tokenResult?.kind === 'verified' ? tokenResult.token : undefined,
+    messageSignature: result.messageSignature,
     sdkStatus: sdkStatus ?? result.sdkStatus,
     ambiguous,
   };
@@ -115,6 +135,7 @@ function decideWithoutPolicy(
     facts: NO_FACTS,
     presentedToken: undefined,
     verifiedToken: undefined,
+    messageSignature: undefined,
     sdkStatus,
     ambiguous,
   };

@@ -2,8 +2,11 @@
 import { type Algorithm, parseAlgorithm } from '../approov/algorithm.ts';
 import { trimOws } from '../approov/field-value.ts';
 import type { VerificationKey } from '../approov/keyset.ts';
+import type { SignedRequest } from '../approov/message-signature/signed-request.ts';
+import type { MessageSignatureResult } from '../approov/message-signature/verify-message-signature.ts';
 import type { VerifiedToken } from '../approov/token.ts';
 import { headerValues } from './check-request.ts';
+import { type MessageSignaturePolicy, signedRequestOf } from './message-signature.ts';
 import { STEPS, type Step } from './reason.ts';
 import { expectedAudience, type StepsResult } from './steps.ts';
 
@@ -43,6 +46,14 @@ interface BindingFacts {
     readonly name: string;
     readonly state: 'present' | 'absent' | 'blank' | 'repeated';
   }[];
+}
+
+interface MessageSignatureFacts {
+  readonly result: MessageSignatureResult;
+  readonly policy: MessageSignaturePolicy;
+  /** As the signatures are compared with it. */
+  readonly request: SignedRequest;
+  readonly replay: StepsResult['replay'];
 }
 
 const STEP_NAMES = Object.keys(STEPS) as readonly Step[];
@@ -118,6 +129,14 @@ export class Facts {
             })),
           },
     );
+  }
+
+  /** `undefined` also where the policy asks for no signatures. */
+  get messageSignature(): MessageSignatureFacts | undefined {
+    const { messageSignature: result, policy, context, replay } = this.#result ?? {};
+    const asked = policy?.messageSignature ?? undefined;
+    if (result === undefined || asked === undefined || context === undefined) return undefined;
+    return { result, policy: asked, request: signedRequestOf(context.request, asked), replay };
   }
 
   /** The facts of a step after the signature, if it was reached. */

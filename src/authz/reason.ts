@@ -10,6 +10,7 @@ export const STEPS = {
   lifetime: '`exp` and `nbf`',
   claims: '`iss` and `aud`, where configured',
   binding: '`pay` matches the bound headers, where configured',
+  message_signature: 'the request is signed, and was not sent before, where configured',
 } as const;
 
 export type Step = keyof typeof STEPS;
@@ -131,6 +132,46 @@ export const REASONS = {
     step: 'binding',
     meaning: 'The bound headers are not those that the token was bound to.',
     remedy: 'A stolen token, or a filter before us that rewrites the header, or another `headers` order.',
+  },
+  missing_message_signature: {
+    verdict: 'unverified',
+    step: 'message_signature',
+    meaning: 'The request has to be signed, and a signature is not there.',
+    remedy:
+      'An app that does not sign yet, a stolen token, or headers that Envoy does not pass on (`allowed_headers`).',
+  },
+  invalid_message_signature: {
+    verdict: 'unverified',
+    step: 'message_signature',
+    meaning: 'A signature is malformed, or its key did not sign this request.',
+    remedy:
+      'See the logged `signature_problem`; `explain` shows what should have been signed. A filter before us that rewrites path, host or headers, or another device.',
+  },
+  message_signature_expired: {
+    verdict: 'unverified',
+    step: 'message_signature',
+    meaning: 'A signature was made too long ago or in the future, or its `expires` has passed.',
+    remedy:
+      'Check this machine’s clock; clocks of devices differ too (`clockToleranceSeconds`). Else a request that was kept and sent again.',
+  },
+  missing_signed_components: {
+    verdict: 'unverified',
+    step: 'message_signature',
+    meaning: 'A signature does not cover all that the policy requires.',
+    remedy: 'Compare the app’s signing settings with `requiredComponents` and `contentDigest`.',
+  },
+  content_digest_mismatch: {
+    verdict: 'unverified',
+    step: 'message_signature',
+    meaning: 'The body is not the one that was signed, or is not there in full.',
+    remedy:
+      'Let Envoy send the body (`with_request_body`, `pack_as_bytes`, `max_request_bytes`); else it was changed on the way.',
+  },
+  message_replayed: {
+    verdict: 'unverified',
+    step: 'message_signature',
+    meaning: 'Another request with the same signature came before.',
+    remedy: 'A client or proxy that sends a request twice without signing it again, or a replay.',
   },
   internal_error: {
     verdict: 'unverified',

@@ -2,16 +2,33 @@
 import { checkLifetime, hasAudience, hasIssuer } from '../approov/claims.ts';
 import type { CompactToken } from '../approov/compact-token.ts';
 import { trimOws } from '../approov/field-value.ts';
+import type { SignedRequest } from '../approov/message-signature/signed-request.ts';
+import type { MessageSignatureResult } from '../approov/message-signature/verify-message-signature.ts';
 import type { ReportedSdkStatus } from '../approov/sdk-status.ts';
 import { hasClaims, type TokenResult, type VerifiedToken } from '../approov/token.ts';
 import { type BindingFailure, checkBinding } from '../approov/token-binding.ts';
 import { type CheckRequest, HEADERS_READ, headerValues } from './check-request.ts';
+import { type MessageSignaturePolicy, signedRequestOf } from './message-signature.ts';
 import type { Policy } from './policy.ts';
 import type { Reason, Step } from './reason.ts';
+import type { ReplayOutcome } from './replay.ts';
 import type { TokenReader } from './token-header.ts';
 
 /** Verifies a token in a request for a host; `''` is no host. */
 export type VerifyToken = (token: CompactToken, host: string) => TokenResult;
+
+/** Verifies the signatures of a request with a verified token. */
+export type VerifyMessage = (
+  request: SignedRequest,
+  policy: MessageSignaturePolicy,
+  token: VerifiedToken,
+) => MessageSignatureResult;
+
+/** Verifies what one check reads, with the keys in use: its effort is limited as a whole. */
+export interface CheckVerifier {
+  readonly verifyToken: VerifyToken;
+  readonly verifyMessage: VerifyMessage;
+}
 
 /** One check, whatever the number of policies that apply to it. */
 export interface CheckContext {
@@ -20,7 +37,7 @@ export interface CheckContext {
   readonly host: string | undefined;
   readonly nowSeconds: number;
   readonly readToken: TokenReader;
-  readonly verify: VerifyToken;
+  readonly verifier: CheckVerifier;
   /** Results by binding, so that long headers are hashed once for several policies; `undefined` for a single one. */
   readonly bindings: Map<string, BindingResult> | undefined;
 }
@@ -40,12 +57,16 @@ export interface StepsResult {
   readonly presentedToken: CompactToken | undefined;
   /** `undefined` if the check stopped before a token was verified. */
   readonly tokenResult: TokenResult | undefined;
+  /** `undefined` if the check stopped before, or the policy asks for no signature. */
+  readonly messageSignature: MessageSignatureResult | undefined;
+  /** Whether the signature was used before; `undefined` if that was not asked. */
+  readonly replay: ReplayOutcome['kind'] | undefined;
   /** The status word in place of a token. */
   readonly sdkStatus: ReportedSdkStatus | undefined;
 }
 
 export function runSteps(context: CheckContext, policy: Policy): StepsResult {
-  const { request, host, readToken, verify } = context;
+  const { request, host, readToken, verifier } = context;
   if (policy.mode === 'off') return stoppedBefore(context, policy, 'policy_off', 'policy');
   if (policy.allowCorsPreflight && isCorsPreflight(request)) {
     return stoppedBefore(context, policy, 'cors_preflight', 'policy');
@@ -57,16 +78,18 @@ export function runSteps(context: CheckContext, policy: Policy): StepsResult {
   if (presented.kind === 'missing_approov_token') {
     return stoppedBefore(context, policy, presented.kind, 'token', presented.sdkStatus);
   }
-  const tokenResult = verify(presented.token, host ?? '');
-  const { reason, step } =
+  const tokenResult = verifier.verifyToken(presented.token, host ?? '');
+  const outcome: Outcome =
     tokenResult.kind === 'rejected' ? tokenResult : checkVerifiedToken(tokenResult.token, context, policy);
   return {
     context,
     policy,
-    reason,
-    step,
+    reason: outcome.reason,
+    step: outcome.step,
     presentedToken: presented.token,
     tokenResult,
+    messageSignature: outcome.messageSignature,
+    replay: undefined,
     sdkStatus: undefined,
   };
 }
@@ -78,12 +101,23 @@ function stoppedBefore(
   step: Step,
   sdkStatus?: ReportedSdkStatus,
 ): StepsResult {
-  return { context, policy, reason, step, presentedToken: undefined, tokenResult: undefined, sdkStatus };
+  return {
+    context,
+    policy,
+    reason,
+    step,
+    presentedToken: undefined,
+    tokenResult: undefined,
+    messageSignature: undefined,
+    replay: undefined,
+    sdkStatus,
+  };
 }
 
 interface Outcome {
   readonly reason: Reason;
   readonly step: Step | undefined;
+  readonly messageSignature?: MessageSignatureResult;
 }
 
 const PASSED: Outcome = { reason: 'ok', step: undefined };
@@ -97,7 +131,19 @@ function checkVerifiedToken(token: VerifiedToken, context: CheckContext, policy:
   if (lifetime !== undefined) return { reason: lifetime, step: 'lifetime' };
   if (!matchesClaims(token, context, policy)) return CLAIM_MISMATCH;
   const binding = checkBoundHeaders(token, context, policy);
-  return binding === undefined ? PASSED : { reason: binding, step: 'binding' };
+  if (binding !== undefined) return { reason: binding, step: 'binding' };
+  return policy.messageSignature === null ? PASSED : checkMessage(token, context, policy.messageSignature);
+}
+
+function checkMessage(
+  token: VerifiedToken,
+  { request, verifier }: CheckContext,
+  policy: MessageSignaturePolicy,
+): Outcome {
+  const messageSignature = verifier.verifyMessage(signedRequestOf(request, policy), policy, token);
+  return messageSignature.kind === 'failed'
+    ? { reason: messageSignature.failure.reason, step: 'message_signature', messageSignature }
+    : { ...PASSED, messageSignature };
 }
 
 /** A CORS-preflight request as the Fetch standard defines it: `OPTIONS` with both headers. */

@@ -1,14 +1,24 @@
-/** Verifies the tokens of checks against the loaded keys, and caches those that verified. */
+/** Verifies the tokens and messages of checks with the loaded keys, and caches the tokens that verified. */
 import type { CompactToken } from '../approov/compact-token.ts';
 import { type DecryptionKey, type DecryptionResult, verifyDecrypted } from '../approov/encrypted-token.ts';
 import type { HostRule, Keyset } from '../approov/keyset.ts';
+import { InstallKeys } from '../approov/message-signature/install-keys.ts';
+import type { AccountKey, MessageSignatureKeys } from '../approov/message-signature/options.ts';
+import { verifyMessageSignature } from '../approov/message-signature/verify-message-signature.ts';
 import { startAttempts, type TokenResult, verifyToken } from '../approov/token.ts';
-import type { VerifyToken } from './steps.ts';
+import type { CheckVerifier } from './steps.ts';
 import { TokenCache } from './token-cache.ts';
+
+/** An account key that verifies message signatures. */
+export interface MessageSigningKey extends AccountKey {
+  /** The `mskid` of the tokens that use it. */
+  readonly mskid: string;
+}
 
 export interface VerificationKeys {
   readonly keyset: Keyset;
   readonly decryptionKeys: readonly DecryptionKey[];
+  readonly messageSigningKeys: readonly MessageSigningKey[];
   /** 0 turns the cache off. */
   readonly tokenCacheEntries: number;
 }
@@ -30,8 +40,9 @@ export class TokenVerifier {
   readonly #events: VerificationEvents;
   readonly #cache: TokenCache;
   readonly #hostRules: readonly HostRule[];
+  readonly #messageKeys: MessageSignatureKeys;
 
-  /** @param previous its cache is kept if the keys are the same. */
+  /** @param previous its cache of tokens is kept if the keys are the same; its cache of public keys always. */
   constructor(keys: VerificationKeys, events: VerificationEvents = {}, previous?: TokenVerifier) {
     this.keys = keys;
     this.#events = events;
@@ -41,6 +52,11 @@ export class TokenVerifier {
     this.#hostRules = keys.keyset.keys
       .map(({ isForHost }) => isForHost)
       .filter((isForHost) => isForHost !== undefined);
+    const accountKeys = new Map(keys.messageSigningKeys.map((key) => [key.mskid, key]));
+    this.#messageKeys = {
+      installKeys: previous === undefined ? new InstallKeys() : previous.#messageKeys.installKeys,
+      accountKey: (mskid) => accountKeys.get(mskid),
+    };
   }
 
   /** Whether a token has to be decrypted before it can be verified. */
@@ -48,13 +64,19 @@ export class TokenVerifier {
     return token.isEncrypted && this.#cache.get(this.#cacheKey(token, host), nowSeconds) === undefined;
   }
 
-  /** For one check: the limit on public-key verifications applies to all its tokens together. */
-  forCheck(nowSeconds: number, decryption?: Decryption): VerifyToken {
+  /** For one check: the limit on public-key verifications applies to all its tokens and messages together. */
+  forCheck(nowSeconds: number, decryption?: Decryption): CheckVerifier {
     const attempts = startAttempts();
-    return (token, host) => {
-      const result = this.#verify(token, host, nowSeconds, decryption, attempts);
-      if (result.kind === 'rejected' && attempts.sawUnknownKid) this.#events.onUnknownKid?.();
-      return result;
+    return {
+      verifyToken: (token, host) => {
+        const result = this.#verify(token, host, nowSeconds, decryption, attempts);
+        if (result.kind === 'rejected' && attempts.sawUnknownKid) this.#events.onUnknownKid?.();
+        return result;
+      },
+      verifyMessage: (request, options, { claims }) => {
+        const keys = this.#messageKeys;
+        return verifyMessageSignature({ request, options, claims, keys, attempts }, nowSeconds);
+      },
     };
   }
 

@@ -1,5 +1,6 @@
 /** Implements `explain`: evaluates a request described on the command line, and says why it is decided so. */
 import { evaluate } from '../authz/evaluate.ts';
+import type { ReplayGuard } from '../authz/replay.ts';
 import { TokenVerifier } from '../authz/token-verifier.ts';
 import { loadConfig } from '../sources/config-store.ts';
 import { fetchKeyset } from '../sources/key-store.ts';
@@ -9,11 +10,15 @@ import { explainDecision } from './explain/explanation.ts';
 import { formatExplanation } from './explain/layout.ts';
 import { readRequest, readTime, readToken, withToken } from './explain/request.ts';
 
+/** Only the running service knows what was sent before. */
+const NO_MEMORY: ReplayGuard = { check: () => ({ kind: 'fresh' }) };
+
 export const explain: Command = {
   help: [
     '--token TOKEN        the token, put into the header of the policy that applies; - reads it from stdin',
     "--header 'NAME: V'   a header of the request; repeat for more",
     '--host HOST --path PATH --method METHOD   of the request (default: none, / and GET)',
+    '--body-file FILE     the body of the request, as if Envoy had sent it along',
     '--policy NAME        the policy, as if Envoy had sent it in context_extensions',
     '--at TIME            decide as of then: 2026-01-31T12:00:00Z, or seconds since the epoch',
     '--json               print JSON',
@@ -24,6 +29,7 @@ export const explain: Command = {
     host: { type: 'string' },
     path: { type: 'string' },
     method: { type: 'string' },
+    'body-file': { type: 'string' },
     policy: { type: 'string' },
     at: { type: 'string' },
     json: { type: 'boolean' },
@@ -31,14 +37,18 @@ export const explain: Command = {
   argumentAdvice: 'give a token with --token TOKEN, or pipe it in with --token -',
   async run(options, io) {
     const now = readTime(options, io);
-    const bare = readRequest(options);
-    const { config, keys, decryptionKeys } = await loadConfig(configFile(options, io), io.env);
+    const bare = await readRequest(options);
+    const { config, keys, decryptionKeys, messageSigningKeys } = await loadConfig(
+      configFile(options, io),
+      io.env,
+    );
     const { policyTable } = config;
     const request = withToken(bare, policyTable, await readToken(options, io));
     const { keyset, problems } = await fetchKeyset(keys, config.proxy);
     for (const [id, problem] of problems) io.err(`the keys of ${id} are not there: ${problem}`);
-    const verifier = new TokenVerifier({ keyset, decryptionKeys, tokenCacheEntries: 0 });
-    const decision = await evaluate(request, { policyTable, verifier }, () => now.seconds);
+    const verifier = new TokenVerifier({ keyset, decryptionKeys, messageSigningKeys, tokenCacheEntries: 0 });
+    const services = { replayGuard: NO_MEMORY };
+    const decision = await evaluate(request, { policyTable, verifier }, () => now.seconds, services);
     const explanation = explainDecision({
       decision,
       request,

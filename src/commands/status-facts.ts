@@ -92,10 +92,14 @@ const READYZ = z.object({
 });
 type Components = z.infer<typeof READYZ>['components'];
 
+/** Those that `/readyz` does not list. */
+const KEYS = z.array(z.object({ id: z.string(), fingerprint: z.string().optional() })).default([]);
+
 const CONFIG = z.object({
   defaultPolicy: z.string(),
   listen: z.object({ grpc: z.string(), tls: z.object({}).optional() }),
-  decryptionKeys: z.array(z.object({ id: z.string(), fingerprint: z.string().optional() })).default([]),
+  decryptionKeys: KEYS,
+  messageSigningKeys: KEYS,
 });
 
 /** `undefined` if the pages are not those of this service. */
@@ -119,7 +123,10 @@ export function collectStatus(pages: AdminPages, nowSeconds: number): Status | u
     listener: config === undefined ? null : listenerOf(config.listen),
     default_policy: config?.defaultPolicy ?? null,
     policies: policiesOf(samples),
-    keys: keysOf(samples, components, config?.decryptionKeys ?? []),
+    keys: keysOf(samples, components, [
+      ...(config?.decryptionKeys ?? []),
+      ...(config?.messageSigningKeys ?? []),
+    ]),
     checks: checksOf(samples),
     reloads: reloadsOf(samples, components),
   };
@@ -179,18 +186,18 @@ function reasonsOf(samples: readonly Sample[]): ChecksStatus['reasons'] {
   );
 }
 
-/** A key that has verified or may verify: also a decryption key, which `/readyz` does not list. */
+/** A key that has verified or may verify: also a decryption or message signing key, which `/readyz` does not list. */
 function keysOf(
   samples: readonly Sample[],
   { keys: { loaded, missing } }: Components,
-  decryptionKeys: z.infer<typeof CONFIG>['decryptionKeys'],
+  otherKeys: z.infer<typeof KEYS>,
 ): readonly KeyStatus[] {
   const counted = labelsOf(samples, 'approov_key_verifications_total').map(({ key_id = '' }) => key_id);
   const ids = new Set([...counted, ...loaded.map(({ id }) => id), ...missing]);
   return Array.from(ids, (id) => ({
     id,
     loaded: !missing.includes(id),
-    fingerprints: [...loaded, ...decryptionKeys].flatMap((key) =>
+    fingerprints: [...loaded, ...otherKeys].flatMap((key) =>
       key.id === id && key.fingerprint !== undefined ? [key.fingerprint] : [],
     ),
     verifications: sumOf(samples, 'approov_key_verifications_total', { key_id: id }),

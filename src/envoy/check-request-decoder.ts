@@ -1,34 +1,12 @@
 /** Decodes Envoy's CheckRequest. */
 import type { CheckRequest } from '../authz/check-request.ts';
 import { RESULT_HEADER_ALIASES } from '../authz/result-header.ts';
-import { type FieldReader, type KeySpan, lengthDelimited, type Span, WireReader } from './wire.ts';
+import { Pair, readHeaderValue, readMapEntry, TAG } from './check-request-fields.ts';
+import { collectHeaders } from './header-collector.ts';
+import { type FieldReader, type KeySpan, type Span, WireReader } from './wire.ts';
 
 /** `context_extensions` key by which Envoy's per-route configuration names a policy. */
 const POLICY_EXTENSION = 'approov_policy';
-
-/** Tags of the fields that are read; numbers as in proto/. */
-const TAG = {
-  checkRequest: { attributes: lengthDelimited(1) },
-  attributeContext: {
-    source: lengthDelimited(1),
-    request: lengthDelimited(4),
-    contextExtensions: lengthDelimited(10),
-  },
-  peer: { address: lengthDelimited(1) },
-  address: { socketAddress: lengthDelimited(1), pipe: lengthDelimited(2) },
-  socketAddress: { address: lengthDelimited(2) },
-  pipe: { path: lengthDelimited(1) },
-  request: { http: lengthDelimited(2) },
-  httpRequest: {
-    method: lengthDelimited(2),
-    headers: lengthDelimited(3),
-    path: lengthDelimited(4),
-    host: lengthDelimited(5),
-    headerMap: lengthDelimited(13),
-  },
-  headerMap: { headers: lengthDelimited(1) },
-  pair: { key: lengthDelimited(1), value: lengthDelimited(2), rawValue: lengthDelimited(3) },
-} as const;
 
 /** Length and last letter, ignoring case: enough to skip most header names without making a string of them. */
 function shapeOf(length: number, lastByte: number): number {
@@ -98,13 +76,31 @@ class CheckRequestBuilder implements CheckRequest {
   resultHeaderAliases = NO_ALIASES;
   policyName: string | undefined;
   sourceAddress = '';
+  readonly id: Span = { start: 0, end: 0 };
+  readonly bodySpan: Span = { start: 0, end: 0 };
+  readonly #message: Buffer;
   readonly #headerNames: ReadonlySet<string>;
   readonly #headerShapes: ReadonlySet<number>;
   readonly #pair = new Pair();
+  #allHeaders: ReadonlyMap<string, readonly Buffer[]> | undefined;
 
-  constructor(headerNames: ReadonlySet<string>) {
+  constructor(message: Buffer, headerNames: ReadonlySet<string>) {
+    this.#message = message;
     this.#headerNames = headerNames;
     this.#headerShapes = shapesOf(headerNames);
+  }
+
+  get requestId(): string {
+    return this.#message.toString('latin1', this.id.start, this.id.end);
+  }
+
+  get body(): Buffer {
+    return this.#message.subarray(this.bodySpan.start, this.bodySpan.end);
+  }
+
+  allHeaders(): ReadonlyMap<string, readonly Buffer[]> {
+    this.#allHeaders ??= collectHeaders(this.#message);
+    return this.#allHeaders;
   }
 
   /** Headers of both forms add up, so a header in both counts as repeated. */
@@ -133,7 +129,7 @@ class CheckRequestBuilder implements CheckRequest {
  * @throws {WireError} the message does not decode.
  */
 export function decodeCheckRequest(message: Buffer, headerNames: ReadonlySet<string>): CheckRequest {
-  return new WireReader(message).fields(readCheckRequest, new CheckRequestBuilder(headerNames));
+  return new WireReader(message).fields(readCheckRequest, new CheckRequestBuilder(message, headerNames));
 }
 
 function readCheckRequest(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
@@ -203,6 +199,13 @@ function readHttpRequest(reader: WireReader, tag: number, builder: CheckRequestB
     case TAG.httpRequest.headerMap:
       reader.message(readHeaderMap, builder);
       return;
+    case TAG.httpRequest.id:
+      reader.mark(builder.id);
+      return;
+    case TAG.httpRequest.body:
+    case TAG.httpRequest.rawBody:
+      reader.mark(builder.bodySpan);
+      return;
     default:
       reader.skip(tag);
   }
@@ -211,31 +214,4 @@ function readHttpRequest(reader: WireReader, tag: number, builder: CheckRequestB
 function readHeaderMap(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
   if (tag === TAG.headerMap.headers) builder.addHeader(reader, readHeaderValue);
   else reader.skip(tag);
-}
-
-/** Where a map entry or a HeaderValue has its key and its value: `value` or `raw_value`, of which Envoy sends one. */
-class Pair implements Span {
-  keyStart = 0;
-  keyEnd = 0;
-  start = 0;
-  end = 0;
-
-  clear(): this {
-    this.keyStart = 0;
-    this.keyEnd = 0;
-    this.start = 0;
-    this.end = 0;
-    return this;
-  }
-}
-
-function readMapEntry(reader: WireReader, tag: number, pair: Pair): void {
-  if (tag === TAG.pair.key) reader.markKey(pair);
-  else if (tag === TAG.pair.value) reader.mark(pair);
-  else reader.skip(tag);
-}
-
-function readHeaderValue(reader: WireReader, tag: number, pair: Pair): void {
-  if (tag === TAG.pair.rawValue) reader.mark(pair);
-  else readMapEntry(reader, tag, pair);
 }

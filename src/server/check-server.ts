@@ -13,6 +13,7 @@ import type { LoadedConfig } from '../sources/loaded-config.ts';
 import { startPolling } from '../sources/poller.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { createSigningHint } from '../telemetry/signing-hint.ts';
 import { type Changes, describeChanges } from './describe-config.ts';
 import { describeReadiness, type Phase } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
@@ -47,7 +48,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
   });
   const checker = createChecker({
     rules: rulesOf(start, keyStore),
-    observers: [metrics, log],
+    observers: [metrics, log, createSigningHint(log)],
     metrics,
     log,
     nowSeconds,

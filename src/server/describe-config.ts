@@ -1,12 +1,14 @@
 /** Describes a loaded configuration, and what a reload changed in it, for the log. Contains no secret. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, ReloadSource } from '../config/config.ts';
+import { printableName } from '../config/shape-problems.ts';
 import type { LoadedConfig } from '../sources/loaded-config.ts';
 
 /** A key as the log shows it. */
 interface NamedKey {
   readonly id: string;
   readonly kid?: string | undefined;
+  readonly mskid?: string | undefined;
   /** `undefined`: not fetched yet. */
   readonly fingerprint?: string | undefined;
 }
@@ -17,19 +19,23 @@ export interface ConfigSummary {
   readonly keys: readonly NamedKey[];
   /** `undefined` if none is configured. */
   readonly decryption_keys: readonly NamedKey[] | undefined;
+  /** `undefined` if none is configured. */
+  readonly message_signing_keys: readonly NamedKey[] | undefined;
 }
 
-export function summarizeConfig({ config, keys, decryptionKeys }: LoadedConfig): ConfigSummary {
+export function summarizeConfig(loaded: LoadedConfig): ConfigSummary {
+  const { config, keys, decryptionKeys, messageSigningKeys } = loaded;
   const { policies } = config.policyTable;
   return {
     policies: Object.fromEntries([...policies.values()].map(({ name, mode }) => [name, mode])),
     keys: keys.flatMap((key) => key.keys?.map(nameKey) ?? [{ id: key.config.id }]),
     decryption_keys: decryptionKeys.length === 0 ? undefined : decryptionKeys.map(nameKey),
+    message_signing_keys: messageSigningKeys.length === 0 ? undefined : messageSigningKeys.map(nameKey),
   };
 }
 
-function nameKey({ id, kid, fingerprint }: NamedKey): NamedKey {
-  return { id, kid, fingerprint };
+function nameKey({ id, kid, mskid, fingerprint }: NamedKey): NamedKey {
+  return { id, kid, mskid: mskid && printableName(mskid), fingerprint };
 }
 
 export type Changes = Readonly<Record<ReloadSource, readonly string[]>>;
@@ -41,11 +47,13 @@ export function describeChanges(before: LoadedConfig, next: LoadedConfig): Chang
       ...policyChanges(before.config.policyTable, next.config.policyTable),
       ...settingChanges(before.config.settings, next.config.settings),
       ...keyFieldChanges(before.config.keys, next.config.keys),
+      ...mskidChanges(before.config, next.config),
       ...keyChanges(keysFrom('url', before), keysFrom('url', next)),
     ],
     keys: [
       ...keyChanges(keysFrom('keys', before), keysFrom('keys', next)),
       ...keyChanges(before.decryptionKeys, next.decryptionKeys, 'decryption key'),
+      ...keyChanges(before.messageSigningKeys, next.messageSigningKeys, 'message signing key'),
     ],
     jwks: keyChanges(keysFrom('jwks', before), keysFrom('jwks', next)),
     tls: tlsChanges(before, next),
@@ -92,7 +100,7 @@ function policyChange(name: string, before: Policy | undefined, next: Policy | u
 
 /** Sections that contain numbers and words only, so that their values can be shown. */
 const SHOWN = ['log', 'tokenCache', 'drain'] as const;
-const NAMED = ['routes', 'denied'] as const;
+const NAMED = ['routes', 'denied', 'replayStore'] as const;
 
 function settingChanges(before: Config['settings'], next: Config['settings']): readonly string[] {
   const shown = SHOWN.flatMap((section) => {
@@ -123,6 +131,16 @@ function keyFieldChanges(before: Config['keys'], next: Config['keys']): readonly
     const old = before.find(({ id }) => id === key.id);
     const fields = old === undefined ? [] : changedFields(old, key);
     return fields.filter((field) => field !== 'path').map((field) => `key ${key.id}: ${field} changed`);
+  });
+}
+
+function mskidChanges(
+  { messageSigningKeys: before }: Config,
+  { messageSigningKeys: next }: Config,
+): readonly string[] {
+  return next.flatMap(({ id, mskid }) => {
+    const old = before.find((key) => key.id === id);
+    return old === undefined || old.mskid === mskid ? [] : [`message signing key ${id}: mskid changed`];
   });
 }
 

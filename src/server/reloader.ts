@@ -61,7 +61,10 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
     apply(next) {
       const before = current;
       current = next;
-      const hasNewKeys = next.keys !== before.keys || next.decryptionKeys !== before.decryptionKeys;
+      const hasNewKeys =
+        next.keys !== before.keys ||
+        next.decryptionKeys !== before.decryptionKeys ||
+        next.messageSigningKeys !== before.messageSigningKeys;
       if (next.keys !== before.keys) keyStore.replaceKeys(next.keys);
       if (hasNewKeys) useKeys();
       else if (hasNewRules(before, next)) checker.replaceRules(rulesOf(next, keyStore));
@@ -99,13 +102,14 @@ function createKeyWarnings(log: Pick<Log, 'warn'>): (problems: readonly Problem[
 }
 
 export function rulesOf(
-  { config, decryptionKeys }: LoadedConfig,
+  { config, decryptionKeys, messageSigningKeys }: LoadedConfig,
   keyStore: Pick<KeyStore, 'keyset'>,
 ): CheckRules {
   return {
     policyTable: config.policyTable,
     keyset: keyStore.keyset(),
     decryptionKeys,
+    messageSigningKeys,
     denied: config.settings.denied,
     tokenCacheEntries: config.settings.tokenCache.maxEntries,
   };
@@ -127,5 +131,8 @@ function renewTls(bound: TlsMaterial | undefined, next: TlsMaterial | undefined)
 }
 
 function keyIds({ config }: LoadedConfig): readonly string[] {
-  return [...config.keys, ...config.decryptionKeys.filter((key) => !key.isNested)].map(({ id }) => id);
+  const { keys, decryptionKeys, messageSigningKeys } = config;
+  return [...keys, ...decryptionKeys.filter((key) => !key.isNested), ...messageSigningKeys].map(
+    ({ id }) => id,
+  );
 }

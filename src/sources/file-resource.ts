@@ -14,7 +14,7 @@ import { digestOf, type FileReader } from './file-reader.ts';
 import {
   keepSameDecryptionKey,
   keepSameKeys,
-  type MessageSigningKey,
+  type LoadedMessageSigningKey,
   type ParsedKeys,
   parseCredential,
   parseDecryptionKey,
@@ -104,7 +104,9 @@ export function decryptionKeyResource(key: DecryptionKeyConfig): FileResource<De
   };
 }
 
-export function messageSigningKeyResource(key: MessageSigningKeyConfig): FileResource<MessageSigningKey> {
+export function messageSigningKeyResource(
+  key: MessageSigningKeyConfig,
+): FileResource<LoadedMessageSigningKey> {
   return {
     source: 'keys',
     identity: identityOf(key),

@@ -16,11 +16,11 @@ import {
   type KeyDescription,
   type VerificationKey,
 } from '../approov/keyset.ts';
-import type { AccountKey } from '../approov/message-signature/options.ts';
 import { parsePrivateKey } from '../approov/private-key.ts';
 import { parseJwks, parsePem, thumbprint } from '../approov/public-key.ts';
 import { type LengthRule, Secret, signingLength } from '../approov/secret.ts';
 import { matchesHost, normalizeHost, readHost } from '../authz/host.ts';
+import type { MessageSigningKey } from '../authz/token-verifier.ts';
 import type { DecryptionKeyConfig, KeyConfig, MessageSigningKeyConfig } from '../config/config.ts';
 
 type DescribedKey = Omit<KeyConfig, 'path'>;
@@ -118,8 +118,7 @@ export function parseDecryptionKey(config: DescribedDecryptionKey, text: string)
 }
 
 /** An account key as loaded. */
-export interface MessageSigningKey extends AccountKey {
-  readonly mskid: string;
+export interface LoadedMessageSigningKey extends MessageSigningKey {
   readonly fingerprint: string;
   /** For the operator; reveals nothing of the key. */
   readonly warning: string | undefined;
@@ -132,8 +131,8 @@ export interface MessageSigningKey extends AccountKey {
 export function parseMessageSigningKey(
   { id, mskid }: Pick<MessageSigningKeyConfig, 'id' | 'mskid'>,
   text: string,
-  last?: MessageSigningKey,
-): MessageSigningKey {
+  last?: LoadedMessageSigningKey,
+): LoadedMessageSigningKey {
   const secret = Secret.parse(text, signingLength(DEFAULT_ALGORITHMS));
   const { fingerprint, warning } = secret;
   return last?.fingerprint === fingerprint ? last : { id, mskid, secret, fingerprint, warning };

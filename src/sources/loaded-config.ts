@@ -16,7 +16,7 @@ import {
   replayStoreResources,
   tlsResource,
 } from './file-resource.ts';
-import { keysOfSecret, type MessageSigningKey } from './key-parser.ts';
+import { keysOfSecret, type LoadedMessageSigningKey } from './key-parser.ts';
 
 /** An entry of `keys` with what was loaded for it. */
 export interface LoadedKey {
@@ -41,7 +41,7 @@ export interface LoadedConfig {
   readonly config: Config;
   readonly keys: readonly LoadedKey[];
   readonly decryptionKeys: readonly DecryptionKey[];
-  readonly messageSigningKeys: readonly MessageSigningKey[];
+  readonly messageSigningKeys: readonly LoadedMessageSigningKey[];
   readonly replayStore: LoadedReplayStore | undefined;
   /** `undefined`: the listener uses no TLS. */
   readonly tls: TlsMaterial | undefined;

@@ -1,12 +1,17 @@
-/** Reads text files, or says in one line why a file cannot be read. */
+/** Reads files, or says in one line why a file cannot be read. */
 import { constants, type FileHandle, open, readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, resolve } from 'node:path';
 import { looksLikeSecret } from '../approov/secret.ts';
 import { nearest } from '../config/nearest.ts';
 
-export type FileText =
-  | { readonly kind: 'read'; readonly text: string }
-  | { readonly kind: 'unreadable'; readonly problem: string };
+interface Unreadable {
+  readonly kind: 'unreadable';
+  readonly problem: string;
+}
+
+export type FileText = { readonly kind: 'read'; readonly text: string } | Unreadable;
+
+export type FileBytes = { readonly kind: 'read'; readonly bytes: Buffer } | Unreadable;
 
 /** Real files have a few thousand bytes. */
 const MAX_BYTES = 1024 * 1024;
@@ -38,9 +43,18 @@ function isUtf16(bytes: Buffer): boolean {
 }
 
 export async function readTextFile(file: string): Promise<FileText> {
+  const result = await readFileBytes(file);
+  if (result.kind === 'unreadable') return result;
+  if (isUtf16(result.bytes)) return describe(file, 'is in UTF-16: save it as UTF-8');
+  return { kind: 'read', text: new TextDecoder().decode(result.bytes) };
+}
+
+export async function readFileBytes(file: string): Promise<FileBytes> {
   const result = await read(file);
-  if (result.kind === 'read') return result;
-  const { problem } = result;
+  return result.kind === 'read' ? result : describe(file, result.problem);
+}
+
+async function describe(file: string, problem: string): Promise<Unreadable> {
   if (looksLikeSecret(file)) return unreadable(`${problem}; ${HIDDEN_NAME}`);
   const hint = problem === PROBLEMS['ENOENT'] ? await missingHint(file) : '';
   return unreadable(`${file}: ${problem}${hint}`);
@@ -65,11 +79,11 @@ export async function linkTarget(file: string): Promise<string | undefined> {
   }
 }
 
-function unreadable(problem: string): FileText {
+function unreadable(problem: string): Unreadable {
   return { kind: 'unreadable', problem };
 }
 
-async function read(file: string): Promise<FileText> {
+async function read(file: string): Promise<FileBytes> {
   let handle: FileHandle | undefined;
   try {
     // Non-blocking: opening a pipe would wait for a writer.
@@ -78,9 +92,7 @@ async function read(file: string): Promise<FileText> {
     if (stats.isDirectory()) return unreadable('is a directory');
     if (!stats.isFile()) return unreadable(NOT_REGULAR);
     if (stats.size > MAX_BYTES) return unreadable(`is over ${MAX_BYTES} bytes`);
-    const bytes = await handle.readFile();
-    if (isUtf16(bytes)) return unreadable('is in UTF-16: save it as UTF-8');
-    return { kind: 'read', text: new TextDecoder().decode(bytes) };
+    return { kind: 'read', bytes: await handle.readFile() };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;

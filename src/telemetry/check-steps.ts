@@ -1,7 +1,9 @@
 /** Describes what each step of a check found, for the debug log; never a token, a secret or a bound value. */
+import type { MessageSignatureResult } from '../approov/message-signature/verify-message-signature.ts';
 import type { Decision } from '../authz/decide.ts';
 import type { PolicyTable } from '../authz/policy.ts';
 import type { CheckRecord } from './check-observer.ts';
+import { describeSignature } from './message-description.ts';
 import { clip } from './printable.ts';
 
 /**
@@ -21,6 +23,7 @@ export function describeSteps(
       lifetime: lifetimeStep(decision),
       claims: claimsStep(decision),
       binding: bindingStep(decision),
+      message_signature: messageSignatureStep(decision),
     },
   };
 }
@@ -80,6 +83,35 @@ function bindingStep({ facts: { binding } }: Decision): object | undefined {
       headers: Object.fromEntries(binding.headers.map(({ name, state }) => [name, state])),
     }
   );
+}
+
+function messageSignatureStep({ facts: { messageSignature, nowSeconds = 0 } }: Decision): object | undefined {
+  if (messageSignature === undefined) return undefined;
+  const { result, replay } = messageSignature;
+  if (result.kind === 'not_demanded') return { demanded: false };
+  const { label, problem } = describeSignature(result);
+  return {
+    demanded: true,
+    label: result.kind === 'failed' ? label : undefined,
+    problem,
+    missing_components: missingComponents(result),
+    verified: result.signatures.map(({ label: verified, key, input, reading }) => ({
+      label: verified,
+      key_id: key.keyId,
+      age_seconds: nowSeconds - input.created,
+      components: input.components.map(({ name }) => clip(name)),
+      reading,
+    })),
+    content_digest: result.kind === 'verified' ? result.contentDigest : undefined,
+    body: messageSignature.request.body.kind,
+    replay,
+  };
+}
+
+function missingComponents(result: MessageSignatureResult): readonly string[] | undefined {
+  if (result.kind !== 'failed') return undefined;
+  const { failure } = result;
+  return 'label' in failure && 'components' in failure ? failure.components : undefined;
 }
 
 /** A number as it is; a text cut short; anything else as cut JSON. */

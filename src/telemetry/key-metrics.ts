@@ -20,12 +20,18 @@ export function createKeyMetrics(registry: Registry) {
   });
   const jwksAges = registerJwksAges(registry);
 
+  function countUse(key_id: string, nowSeconds: number): void {
+    verifications.add(key_id, { key_id }).value++;
+    lastUsed.add(key_id, { key_id }).value = nowSeconds;
+  }
+
   return {
-    checkDone({ decision: { verifiedToken }, nowSeconds }: CheckRecord): void {
+    checkDone({ decision: { verifiedToken, messageSignature }, nowSeconds }: CheckRecord): void {
       if (verifiedToken === undefined) return;
-      const key_id = verifiedToken.keyId;
-      verifications.add(key_id, { key_id }).value++;
-      lastUsed.add(key_id, { key_id }).value = nowSeconds;
+      countUse(verifiedToken.keyId, nowSeconds);
+      if (messageSignature === undefined || messageSignature.kind === 'not_demanded') return;
+      for (const { key } of messageSignature.signatures)
+        if (key.keyId !== undefined) countUse(key.keyId, nowSeconds);
     },
 
     /** Exposes these keys, and drops the series of all others. */

@@ -11,6 +11,7 @@ import type { CheckRecord } from './check-observer.ts';
 import { describeSteps } from './check-steps.ts';
 import { formatJson, type LineFormat } from './line-format.ts';
 import { LineLimiter } from './line-limiter.ts';
+import { describeSignature } from './message-description.ts';
 import { clip } from './printable.ts';
 
 /** Buffered while the reader of stdout stalls; lines beyond it are dropped, as checks must not wait for the log. */
@@ -177,6 +178,7 @@ function decisionFields(decision: Decision): Record<string, unknown> {
     ambiguous,
     sdk_status: sdkStatus,
     expired_seconds: secondsOutside(decision),
+    ...signatureFields(decision),
     key_id: verifiedToken?.keyId,
     alg: clipped(presentedToken?.header?.['alg']),
     kid: clipped(presentedToken?.header?.['kid']),
@@ -187,6 +189,13 @@ function decisionFields(decision: Decision): Record<string, unknown> {
     arc: clipped(verifiedToken?.claims['arc']),
     did: clipped(verifiedToken?.claims['did']),
   };
+}
+
+/** Never a signature, or what was signed. */
+function signatureFields({ messageSignature }: Decision): Record<string, unknown> {
+  if (messageSignature === undefined || messageSignature.kind === 'not_demanded') return {};
+  const { label, problem, digest } = describeSignature(messageSignature);
+  return { signature_label: label, signature_problem: problem, content_digest: digest };
 }
 
 function requestFields(

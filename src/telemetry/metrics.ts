@@ -6,6 +6,7 @@ import { createCheckMetrics } from './check-metrics.ts';
 import type { CheckRecord } from './check-observer.ts';
 import { createKeyMetrics } from './key-metrics.ts';
 import { createLogMetrics } from './log-metrics.ts';
+import { createMessageMetrics } from './message-metrics.ts';
 import { createPolicyMetrics } from './policy-metrics.ts';
 import { registerProcessMetrics } from './process-metrics.ts';
 import { createReloadMetrics } from './reload-metrics.ts';
@@ -24,6 +25,7 @@ export function createMetrics(version: string) {
   const checks = createCheckMetrics(registry);
   const keys = createKeyMetrics(registry);
   const tokens = createTokenMetrics(registry);
+  const messages = createMessageMetrics(registry);
   const policies = createPolicyMetrics(registry);
 
   return {
@@ -39,6 +41,7 @@ export function createMetrics(version: string) {
       checks.checkDone(record);
       keys.checkDone(record);
       tokens.checkDone(record);
+      messages.checkDone(record);
     },
 
     /** Exposes the series of the current policies and keys. */

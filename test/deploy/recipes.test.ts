@@ -72,7 +72,12 @@ describe.each(RECIPES)('the recipe "%s"', (name, section) => {
     expect(rows.length).toBeGreaterThan(1);
     const { config: loaded, keys } = await loadConfig(config, {});
     const { keyset } = await fetchKeyset(keys, loaded.proxy);
-    const verifier = new TokenVerifier({ keyset, decryptionKeys: [], tokenCacheEntries: 0 });
+    const verifier = new TokenVerifier({
+      keyset,
+      decryptionKeys: [],
+      messageSigningKeys: [],
+      tokenCacheEntries: 0,
+    });
     const outcomes: string[][] = [];
     for (const [request = '', tokenCell = ''] of rows) {
       const [, method = '', host = '', path = ''] = /`([A-Z]+) ([^/]+)(\/[^`]*)`/.exec(request) ?? [];

@@ -9,7 +9,7 @@ import { RESULT_HEADERS } from '../../src/authz/result-header.ts';
 import type { Config } from '../../src/config/config.ts';
 import { parseConfig } from '../../src/config/parse.ts';
 import { createLog } from '../../src/telemetry/log.ts';
-import { checkRequest, NOW, verify } from '../support/check.ts';
+import { checkRequest, checkVerifier, NOW } from '../support/check.ts';
 import { ENVOY_CONFIG, EXT_AUTHZ, readEnvoySample, SERVICE_CONFIG } from '../support/envoy.ts';
 import { mintToken } from '../support/token.ts';
 
@@ -77,7 +77,7 @@ describe('allowed_headers in envoy.yaml', () => {
       const recorded = { ...request, headers: new RecordingHeaders(request.headers) };
       log.checkDone({
         request: recorded,
-        decision: decide(recorded, choosePolicies(recorded, policyTable), (token) => verify(token), NOW),
+        decision: decide(recorded, choosePolicies(recorded, policyTable), checkVerifier(), NOW),
         traceparent: undefined,
         nowSeconds: NOW,
         durationSeconds: 0,

@@ -12,7 +12,9 @@ import {
   type RequestJson,
   requestWith,
 } from '../support/grpc-client.ts';
+import { ACCOUNT_SECRET, CLAIMS } from '../support/message-signature.ts';
 import { type RunningService, startServe } from '../support/process.ts';
+import { signHeaders } from '../support/signed-check.ts';
 import {
   base64url,
   freshToken,
@@ -26,6 +28,7 @@ const CONFIG = `
 keys:
   - {id: current, kid: k1, secretFile: current}
   - {id: next, kid: k2, secretFile: next, algorithms: [HS512]}
+messageSigningKeys: [{id: account, mskid: j3AWy6, secretFile: account}]
 policies:
   default: {}
   observe: {mode: observe}
@@ -35,6 +38,10 @@ policies:
   bound: {binding: {headers: [authorization]}}
   bound-always: {binding: {headers: [authorization, x-session], when: required}}
   claims: {issuer: [approov.io], audience: host}
+  signed: {messageSignature: {}}
+  signed-by-both: {messageSignature: {account: when-mskid}}
+  signed-device: {messageSignature: {requiredComponents: ["@method", "@path", x-device]}}
+  signed-once: {messageSignature: {replay: per-instance}}
   bearer: {tokenHeader: authorization, tokenPrefix: "Bearer "}
 routes:
   - {host: "*.open.example.com", pathPrefix: /health, methods: [GET], policy: open}
@@ -46,6 +53,7 @@ let client: CheckClient;
 beforeAll(async () => {
   writeFileSync(join(folder, 'current'), SECRET);
   writeFileSync(join(folder, 'next'), OTHER_SECRET);
+  writeFileSync(join(folder, 'account'), ACCOUNT_SECRET.toString('base64url'));
   const config = CONFIG.replaceAll('secretFile: ', `secretFile: ${folder}/`);
   writeFileSync(join(folder, 'config.yaml'), config);
   service = await startServe({}, ['--config', join(folder, 'config.yaml')]);
@@ -80,6 +88,10 @@ function payFor(...values: readonly string[]): string {
   return values.reduce((hash, value) => hash.update(value), createHash('sha256')).digest('base64');
 }
 
+function digestOf(body: string): string {
+  return `sha-256=:${createHash('sha256').update(body).digest('base64')}:`;
+}
+
 async function answerTo({ headers, http = {}, policy }: Case) {
   if (Buffer.isBuffer(headers)) return client.checkBytes(headers);
   const { attributes } = requestWith(headers as Headers, http) as { attributes: RequestJson };
@@ -97,9 +109,16 @@ const JWE = `${base64url('{"alg":"dir"}')}..AAAA.AAAA.AAAA`;
 const FORGED = mintToken(EXPIRED, { secret: OTHER_SECRET_BYTES });
 const OF_NEXT = freshToken({}, { header: { kid: 'k2', alg: 'HS512' }, secret: OTHER_SECRET_BYTES });
 
+/** As of now, since the service has its own clock. */
+function signed(request: Parameters<typeof signHeaders>[0] = {}): Headers {
+  const created = Math.floor(Date.now() / 1000);
+  return signHeaders({ token: freshToken(CLAIMS), created, ...request });
+}
+
 const bearing = (text: string): Headers => ({ 'approov-token': text });
 
-const CASES: Readonly<Record<Reason, readonly Case[]>> = {
+/** All but a replay: a request is decided once here. */
+const CASES: Readonly<Record<Exclude<Reason, 'message_replayed'>, readonly Case[]>> = {
   ok: [
     { name: 'a valid token', headers: token() },
     { name: 'a token of another key, by its kid', headers: bearing(OF_NEXT) },
@@ -125,6 +144,23 @@ const CASES: Readonly<Record<Reason, readonly Case[]>> = {
       name: 'a token with a prefix',
       policy: 'bearer',
       headers: { authorization: `bearer ${freshToken()}` },
+    },
+    { name: 'a signed request', policy: 'signed', headers: signed() },
+    {
+      name: 'a request with both signatures, a query and a port',
+      policy: 'signed-by-both',
+      headers: signed({ labels: ['install', 'account'], host: 'api.example.com:8443', path: '/a?b=%20' }),
+      http: { host: 'api.example.com:8443', path: '/a?b=%20' },
+    },
+    {
+      name: 'a signed header that only this app sends',
+      policy: 'signed',
+      headers: signed({ headers: { 'x-only-here': 'a, 1' } }),
+    },
+    {
+      name: 'an unsigned request with a token that demands no signature',
+      policy: 'signed',
+      headers: token(),
     },
   ],
   policy_off: [
@@ -220,11 +256,58 @@ const CASES: Readonly<Record<Reason, readonly Case[]>> = {
     },
     { name: 'an empty pay', policy: 'bound', headers: { ...token({ pay: '' }), authorization: 'b' } },
   ],
-  internal_error: [{ name: 'a message that does not decode', headers: Buffer.from('0a7f', 'hex') }],
+  missing_message_signature: [
+    { name: 'a token with ipk alone', policy: 'signed', headers: token(CLAIMS) },
+    { name: 'one signature of two', policy: 'signed-by-both', headers: signed() },
+  ],
+  invalid_message_signature: [
+    { name: 'the signature of another path', policy: 'signed', headers: signed({ path: '/b' }) },
+    {
+      name: 'the signature of another token of the device',
+      policy: 'signed',
+      headers: { ...signed(), ...token(CLAIMS) },
+    },
+    {
+      name: 'a signed header that was changed',
+      policy: 'signed',
+      headers: { ...signed({ headers: { 'x-only-here': '1' } }), 'x-only-here': '2' },
+    },
+  ],
+  message_signature_expired: [
+    { name: 'one that expired', policy: 'signed', headers: signed({ created: 1_000_000_000 }) },
+  ],
+  missing_signed_components: [
+    { name: 'a header that is not covered', policy: 'signed-device', headers: signed() },
+  ],
+  content_digest_mismatch: [
+    {
+      name: 'another body',
+      policy: 'signed',
+      headers: signed({ headers: { 'content-digest': digestOf('{"amount":1}') } }),
+      http: { raw_body: Buffer.from('{"amount":100}') },
+    },
+    {
+      name: 'a part of the body',
+      policy: 'signed',
+      headers: {
+        ...signed({ headers: { 'content-digest': digestOf('{"amount":1}') } }),
+        'x-envoy-auth-partial-body': 'true',
+      },
+      http: { raw_body: Buffer.from('{"amount":1}') },
+    },
+  ],
+  internal_error: [
+    {
+      name: 'a request that must not be a replay, without a memory',
+      policy: 'signed-once',
+      headers: signed(),
+    },
+    { name: 'a message that does not decode', headers: Buffer.from('0a7f', 'hex') },
+  ],
 };
 
 test('every reason has a case', () => {
-  expect(Object.keys(CASES).sort()).toEqual([...REASON_NAMES].sort());
+  expect([...Object.keys(CASES), 'message_replayed'].sort()).toEqual([...REASON_NAMES].sort());
 });
 
 describe.each(Object.entries(CASES))('%s', (reason, cases) => {

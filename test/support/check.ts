@@ -16,6 +16,8 @@ import {
 } from '../../src/approov/token.ts';
 import type { CheckRequest } from '../../src/authz/check-request.ts';
 import { createPolicyTable, type Policy, type PolicyTable, type Route } from '../../src/authz/policy.ts';
+import type { CheckVerifier, VerifyToken } from '../../src/authz/steps.ts';
+import { type MessageSigningKey, TokenVerifier } from '../../src/authz/token-verifier.ts';
 import { DEFAULT_POLICY } from './default-policy.ts';
 import { mintToken, SECRET } from './token.ts';
 
@@ -66,6 +68,12 @@ export type RequestFields = Partial<Omit<CheckRequest, 'headers'>> & {
 };
 
 export function checkRequest({ headers = {}, ...fields }: RequestFields = {}): CheckRequest {
+  const values = new Map(
+    Object.entries(headers).map(([name, each]) => [
+      name,
+      [each].flat().map((value) => (Buffer.isBuffer(value) ? value : Buffer.from(value as string))),
+    ]),
+  );
   return {
     method: 'GET',
     path: '/',
@@ -73,14 +81,22 @@ export function checkRequest({ headers = {}, ...fields }: RequestFields = {}): C
     resultHeaderAliases: new Set(),
     policyName: undefined,
     sourceAddress: '192.0.2.1',
+    requestId: '',
+    body: Buffer.alloc(0),
+    allHeaders: () => values,
     ...fields,
-    headers: new Map(
-      Object.entries(headers).map(([name, values]) => [
-        name,
-        [values].flat().map((value) => (Buffer.isBuffer(value) ? value : Buffer.from(value as string))),
-      ]),
-    ),
+    headers: values,
   };
+}
+
+/** Verifies tokens as given, and messages with these account keys, at a time. */
+export function checkVerifier(
+  verifyToken: VerifyToken = (token) => verify(token),
+  messageSigningKeys: readonly MessageSigningKey[] = [],
+  now = NOW,
+): CheckVerifier {
+  const keys = { keyset: KEYSET, decryptionKeys: [], messageSigningKeys, tokenCacheEntries: 0 };
+  return { ...new TokenVerifier(keys).forCheck(now), verifyToken };
 }
 
 /** A policy with the contract's defaults but for `fields`. */

@@ -1,8 +1,11 @@
 /** Lists the cases of a decision by step, including those in which two things are wrong and the earlier step wins. */
+import { createHash } from 'node:crypto';
 import { payClaim } from '../../src/approov/token-binding.ts';
 import type { Policy } from '../../src/authz/policy.ts';
 import type { Reason } from '../../src/authz/reason.ts';
 import { keysetOf, NOW, type RequestFields, symmetricKey } from './check.ts';
+import { CLAIMS } from './message-signature.ts';
+import { SIGNED_TOKEN, signaturePolicy, signHeaders } from './signed-check.ts';
 import { base64url, mintToken, OTHER_SECRET_BYTES } from './token.ts';
 
 /** One HS256 key that declares the `kid` k1. */
@@ -33,6 +36,9 @@ const strict: Partial<Policy> = {
   audience: ['api.example.com'],
 };
 const claimed = { ...GOOD, iss: 'acme.approov.io', aud: 'api.example.com' };
+
+const signed = { messageSignature: signaturePolicy() };
+const EMPTY_DIGEST = `sha-256=:${createHash('sha256').update('').digest('base64')}:`;
 
 /** By the step that gives the reason. */
 export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> = {
@@ -405,7 +411,106 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
     },
     { name: 'a pay that is not checked', token: mint({ ...GOOD, pay: 'x' }), reason: 'ok' },
   ],
-  '8, all passed': [
+  '8, message signature': [
+    { name: 'no signature', token: SIGNED_TOKEN, policy: signed, reason: 'missing_message_signature' },
+    {
+      name: 'no signature, and a bound header that is absent',
+      token: mint({ ...GOOD, ...CLAIMS, pay: 'x' }),
+      policy: { ...signed, ...bound },
+      reason: 'missing_binding_header',
+    },
+    {
+      name: 'no signature, of a token that demands none',
+      token: good,
+      policy: signed,
+      reason: 'ok',
+    },
+    {
+      name: 'no signature, of a token that demands none, where it is required',
+      token: good,
+      policy: { messageSignature: signaturePolicy({ install: 'required' }) },
+      reason: 'missing_message_signature',
+    },
+    {
+      name: 'the signature of another path',
+      policy: signed,
+      request: { path: '/other', headers: signHeaders() },
+      reason: 'invalid_message_signature',
+    },
+    {
+      name: 'the signature of another token',
+      policy: signed,
+      request: { headers: { ...signHeaders(), 'approov-token': mint({ ...GOOD, ...CLAIMS, n: 1 }) } },
+      reason: 'invalid_message_signature',
+    },
+    {
+      name: 'an old signature of another path',
+      policy: signed,
+      request: { path: '/other', headers: signHeaders({ created: NOW - 400 }) },
+      reason: 'invalid_message_signature',
+    },
+    {
+      name: 'an old signature',
+      policy: signed,
+      request: { headers: signHeaders({ created: NOW - 400 }) },
+      reason: 'message_signature_expired',
+    },
+    {
+      name: 'a signature that does not cover a required header',
+      policy: { messageSignature: signaturePolicy({ requiredComponents: ['@method', 'x-device'] }) },
+      request: { headers: signHeaders() },
+      reason: 'missing_signed_components',
+    },
+    {
+      name: 'a body that has another digest',
+      policy: signed,
+      request: { headers: signHeaders({ headers: { 'content-digest': EMPTY_DIGEST } }), body: Buffer.of(1) },
+      reason: 'content_digest_mismatch',
+    },
+    {
+      name: 'a part of a body',
+      policy: signed,
+      request: {
+        headers: {
+          ...signHeaders({ headers: { 'content-digest': EMPTY_DIGEST } }),
+          'x-envoy-auth-partial-body': 'true',
+        },
+      },
+      reason: 'content_digest_mismatch',
+    },
+    {
+      name: 'an account signature that is missing beside that of the installation',
+      policy: { messageSignature: signaturePolicy({ account: 'when-mskid' }) },
+      request: { headers: signHeaders() },
+      reason: 'missing_message_signature',
+    },
+  ],
+  '9, all passed': [
+    { name: 'a signed request', policy: signed, request: { headers: signHeaders() }, reason: 'ok' },
+    {
+      name: 'a request with both signatures, and its body',
+      policy: { messageSignature: signaturePolicy({ account: 'required' }) },
+      request: {
+        method: 'POST',
+        path: '/a?b=c',
+        headers: {
+          ...signHeaders({
+            method: 'POST',
+            path: '/a?b=c',
+            labels: ['install', 'account'],
+            headers: { 'content-digest': EMPTY_DIGEST },
+          }),
+          'x-envoy-auth-partial-body': 'false',
+        },
+      },
+      reason: 'ok',
+    },
+    {
+      name: 'a request for the external host, which a proxy replaced',
+      policy: { messageSignature: signaturePolicy({ externalHost: 'shop.example.com' }) },
+      request: { host: '10.0.0.1', headers: signHeaders({ host: 'shop.example.com' }) },
+      reason: 'ok',
+    },
     { name: 'a valid token', token: good, reason: 'ok' },
     {
       name: 'a valid token under the strictest policy',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Io, Options } from '../../src/commands/command.ts';
 import { explain } from '../../src/commands/explain.ts';
 import { NOW } from './check.ts';
-import { SECRET } from './token.ts';
+import { OTHER_SECRET, SECRET } from './token.ts';
 
 export interface Explained {
   readonly code: number;
@@ -33,6 +33,10 @@ const POLICIES = `policies:
   bound: {binding: {headers: [authorization, x-session], when: required}}
   claims: {issuer: acme.approov.io, audience: host}
   tolerant: {clockToleranceSeconds: 30}
+  signed: {messageSignature: {}}
+  signed-twice: {messageSignature: {account: when-mskid, replay: per-instance}}
+  signed-device: {messageSignature: {requiredComponents: ["@method", "@path", x-device]}}
+  signed-body: {messageSignature: {contentDigest: required}}
 routes:
   - {host: api.example.com, pathPrefix: /health, methods: [GET], policy: open}
   - {pathPrefix: /v2, policy: session}
@@ -43,7 +47,13 @@ export function createExplainer(): Explainer {
   const folder = mkdtempSync(join(tmpdir(), 'explain-'));
   const config = join(folder, 'config.yaml');
   writeFileSync(join(folder, 'secret'), SECRET);
-  writeFileSync(config, `keys: [{id: current, kid: k1, secretFile: ${folder}/secret}]\n${POLICIES}`);
+  writeFileSync(join(folder, 'account'), OTHER_SECRET);
+  writeFileSync(
+    config,
+    `keys: [{id: current, kid: k1, secretFile: ${folder}/secret}]
+messageSigningKeys: [{id: account, mskid: j3AWy6, secretFile: ${folder}/account}]
+${POLICIES}`,
+  );
   return {
     folder,
     config,

@@ -99,6 +99,7 @@ interface Signing {
   /** With the leading semicolon. */
   readonly parameters?: string;
   readonly encode?: (signature: Buffer) => string;
+  readonly sign?: (base: string) => Buffer;
 }
 
 export const PARAMETERS = `;created=${CREATED};expires=${CREATED + 15};alg="ecdsa-p256-sha256"`;
@@ -127,12 +128,13 @@ export function signLines({
   lines,
   parameters = DEFAULT_PARAMETERS[label],
   encode = byteSequence,
+  sign: signBase = SIGNERS[label],
 }: Signing): { readonly 'signature-input': string; readonly signature: string } {
   const input = `(${lines.map(([identifier]) => identifier).join(' ')})${parameters}`;
   const base = [...lines, ['"@signature-params"', input]].map((line) => line.join(': ')).join('\n');
   return {
     'signature-input': `${label}=${input}`,
-    signature: `${label}=${encode(SIGNERS[label](base))}`,
+    signature: `${label}=${encode(signBase(base))}`,
   };
 }
 

@@ -50,6 +50,7 @@ function start(rules: Partial<CheckRules> = {}, clock = { now: NOW }, faults: Pa
     denied: DENIED,
     tokenCacheEntries: 10,
     decryptionKeys: [],
+    messageSigningKeys: [],
     ...rules,
   };
   const checker = createChecker({

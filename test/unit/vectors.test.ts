@@ -4,7 +4,16 @@ import { describe, expect, it } from 'vitest';
 import { decide } from '../../src/authz/decide.ts';
 import { choosePolicies } from '../../src/authz/policy.ts';
 import type { Reason } from '../../src/authz/reason.ts';
-import { checkRequest, keysetOf, NOW, policy, policyTable, symmetricKey, verify } from '../support/check.ts';
+import {
+  checkRequest,
+  checkVerifier,
+  keysetOf,
+  NOW,
+  policy,
+  policyTable,
+  symmetricKey,
+  verify,
+} from '../support/check.ts';
 
 interface Vector {
   readonly name: string;
@@ -61,7 +70,12 @@ function reasonFor(vector: Vector, when: 'if-present' | 'required'): Reason {
   const checked = policy(bound.length === 0 ? {} : { binding: { headers: bound, when } });
   const keys = keysetOf(symmetricKey({ secret: vector.secret_base64 }));
   const choice = choosePolicies(request, policyTable(checked));
-  return decide(request, choice, (token) => verify(token, keys), NOW).reason;
+  return decide(
+    request,
+    choice,
+    checkVerifier((token) => verify(token, keys)),
+    NOW,
+  ).reason;
 }
 
 describe('the published tokens', () => {

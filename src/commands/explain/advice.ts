@@ -90,6 +90,38 @@ export const ADVICE: Readonly<Record<Reason, Advice | null>> = {
     on_call:
       'Look for a filter before ext_authz that rewrites the header, and compare `binding.headers` with the app’s order. Else the token may be stolen.',
   },
+  missing_message_signature: {
+    app_developer:
+      'Switch message signing on in the service layer, and send the request through it. Without it, a token alone is not enough here.',
+    on_call:
+      'If all requests are like this, Envoy does not pass `signature` and `signature-input` on (`allowed_headers`). If some are, see which app versions they come from. Else the token may be stolen.',
+  },
+  invalid_message_signature: {
+    app_developer:
+      'Sign what is sent: a change of the URL or of a covered header after signing makes the signature invalid. In debug mode, compare `Signature-Base-Digest` with the digest above.',
+    on_call:
+      'Look for a proxy or filter before ext_authz that rewrites path, host or headers, and set `externalScheme` and `externalHost` to what clients request. Else the token may be stolen.',
+  },
+  message_signature_expired: {
+    app_developer: 'Sign each request when it is sent, and again before a retry.',
+    on_call:
+      'Compare this machine’s clock with the true time (`date -u`). The clocks of devices differ too: see `clockToleranceSeconds`.',
+  },
+  missing_signed_components: {
+    app_developer:
+      'Let the service layer sign the method, the token header and the URL, as it does by default, and the body if the API requires it.',
+    on_call: 'If the app is right, correct `requiredComponents` or `contentDigest` of the policy.',
+  },
+  content_digest_mismatch: {
+    app_developer: 'Send the body as it was signed.',
+    on_call:
+      'Let Envoy send the whole body (`with_request_body` with `pack_as_bytes`, and a `max_request_bytes` that is large enough). Else it was changed on the way.',
+  },
+  message_replayed: {
+    app_developer: 'Sign again before a retry: a signature is accepted once.',
+    on_call:
+      'Look for a proxy that sends requests again, or that asks this service twice. If there is none, these are replays, and refusing them is right.',
+  },
   internal_error: {
     app_developer: 'Nothing to do: the service could not judge the token.',
     on_call: 'See ApproovInternalErrors in the runbook.',

@@ -1,4 +1,5 @@
 /** Lays an explanation out for people: in 80 columns, and on a terminal in colour. */
+import type { Step } from '../../authz/reason.ts';
 import { type Paint, paintFor } from '../terminal.ts';
 import { wrap } from '../wrap.ts';
 import type { Explanation } from './explanation.ts';
@@ -30,12 +31,17 @@ function headline({ outcome, summary }: Explanation, isLenient: boolean, paint: 
   return [first.replace(outcome, () => paint(style, outcome)), ...more];
 }
 
+/** Of the step whose name is longer than the column. */
+const SHORT_NAMES: Readonly<Partial<Record<Step, string>>> = { message_signature: 'message' };
+
 function stepLines({ step, result, text }: Explanation['steps'][number], paint: Paint): readonly string[] {
   const start = paint(RESULT_STYLES[result], result) + ' '.repeat(RESULT_WIDTH - result.length);
   return text
     .flatMap((sentence) => wrap(sentence, WIDTH - STEP_WIDTH - RESULT_WIDTH))
     .map((line, index) =>
-      index === 0 ? step.padEnd(STEP_WIDTH) + start + line : ' '.repeat(STEP_WIDTH + RESULT_WIDTH) + line,
+      index === 0
+        ? (SHORT_NAMES[step] ?? step).padEnd(STEP_WIDTH) + start + line
+        : ' '.repeat(STEP_WIDTH + RESULT_WIDTH) + line,
     );
 }
 

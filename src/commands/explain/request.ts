@@ -1,16 +1,20 @@
 /** Reads the request to explain from the command line. */
 import type { CheckRequest } from '../../authz/check-request.ts';
+import { PARTIAL_BODY_HEADER } from '../../authz/message-signature.ts';
 import { choosePolicies, type PolicyTable } from '../../authz/policy.ts';
+import { readFileBytes } from '../../sources/text-file.ts';
 import { type Io, type Options, UsageError } from '../command.ts';
 
 /** Without the token of `--token`, whose header depends on the policy. */
-export function readRequest(options: Options): CheckRequest {
+export async function readRequest(options: Options): Promise<CheckRequest> {
   const headers = new Map<string, Buffer[]>();
   for (const line of options.texts('header')) {
     const colon = line.indexOf(':');
     if (colon < 1) throw new UsageError("--header: must be 'name: value'");
     addHeader(headers, line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
   }
+  const body = await readBody(options);
+  if (body !== undefined) addBodyHeaders(headers, body);
   return {
     method: options.text('method') ?? 'GET',
     path: options.text('path') ?? '/',
@@ -19,7 +23,25 @@ export function readRequest(options: Options): CheckRequest {
     resultHeaderAliases: new Set(),
     policyName: options.text('policy'),
     sourceAddress: '',
+    requestId: '',
+    body: body ?? Buffer.alloc(0),
+    allHeaders: () => headers,
   };
+}
+
+async function readBody(options: Options): Promise<Buffer | undefined> {
+  const file = options.text('body-file');
+  if (file === undefined) return undefined;
+  const result = await readFileBytes(file);
+  if (result.kind === 'unreadable') throw new UsageError(`--body-file: ${result.problem}`);
+  return result.bytes;
+}
+
+/** Those that Envoy would send with the whole body, and the client's length unless it is given. */
+function addBodyHeaders(headers: Map<string, Buffer[]>, body: Buffer): void {
+  addHeader(headers, PARTIAL_BODY_HEADER, 'false');
+  const hasLength = headers.has('content-length') || headers.has('transfer-encoding');
+  if (!hasLength) addHeader(headers, 'content-length', String(body.length));
 }
 
 /** Adds the token in the token header of each policy that applies to the request. */
@@ -32,7 +54,7 @@ export function withToken(
   const headers = new Map([...request.headers].map(([name, values]) => [name, [...values]]));
   const names = new Set(choosePolicies(request, table).policies.map((policy) => policy.tokenHeader));
   for (const name of names) addHeader(headers, name, token);
-  return { ...request, headers };
+  return { ...request, headers, allHeaders: () => headers };
 }
 
 function addHeader(headers: Map<string, Buffer[]>, name: string, value: string): void {

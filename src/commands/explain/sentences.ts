@@ -4,6 +4,7 @@ import type { Step } from '../../authz/reason.ts';
 import { formatDuration } from '../duration.ts';
 import { bindingSentences } from './binding-sentences.ts';
 import { keySentences, signatureSentences } from './key-sentences.ts';
+import { messageSignatureSentences } from './message-signature-sentences.ts';
 import type { PolicyFacts } from './policy-facts.ts';
 import type { ClaimsFacts, FactsByStep, LifetimeFacts } from './step-facts.ts';
 import { isoTime } from './times.ts';
@@ -20,6 +21,7 @@ const SENTENCES: { readonly [S in Step]: Sentences<S> } = {
   lifetime: lifetimeSentences,
   claims: claimsSentences,
   binding: bindingSentences,
+  message_signature: messageSignatureSentences,
 };
 
 /** Each to be wrapped by itself. */

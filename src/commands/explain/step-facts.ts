@@ -8,6 +8,7 @@ import type { TokenVerifier } from '../../authz/token-verifier.ts';
 import { clipAll } from '../../telemetry/printable.ts';
 import { type BindingFacts, bindingFacts } from './binding-facts.ts';
 import { type KeyFacts, keyFacts, type SignatureFacts, signatureFacts } from './key-facts.ts';
+import { type MessageSignatureFacts, messageSignatureFacts } from './message-signature-facts.ts';
 import { type PolicyFacts, policyFacts } from './policy-facts.ts';
 import { type TokenFacts, tokenFacts } from './token-facts.ts';
 
@@ -51,6 +52,7 @@ export interface FactsByStep {
   readonly lifetime: LifetimeFacts;
   readonly claims: ClaimsFacts;
   readonly binding: BindingFacts;
+  readonly message_signature: MessageSignatureFacts;
 }
 
 type Gather<S extends Step> = (subject: Subject, policy: Policy) => FactsByStep[S];
@@ -63,6 +65,7 @@ const GATHER: { readonly [S in Exclude<Step, 'policy'>]: Gather<S> } = {
   lifetime: lifetimeFacts,
   claims: claimsFacts,
   binding: ({ decision, request }, policy) => bindingFacts(decision, request, policy),
+  message_signature: ({ decision }) => messageSignatureFacts(decision),
 };
 
 export interface StepResult {

@@ -56,6 +56,25 @@ const SUMMARIES: Readonly<Record<Reason, (facts: Facts) => string>> = {
       : `the token is not bound to this ${list(binding?.headers.map(({ name }) => name) ?? [], 'and')}${
           binding?.slip == null ? '' : `: its hash is ${binding.slip}`
         }`,
+  missing_message_signature: ({ message_signature }) =>
+    `the request has no signature labelled ${message_signature?.label}`,
+  invalid_message_signature: ({ message_signature }) =>
+    message_signature?.problem === 'not_verified'
+      ? `the ${message_signature.label} signature is not of this request, or not by this key`
+      : `the ${message_signature?.label ?? 'message'} signature cannot be verified`,
+  message_signature_expired: ({ message_signature }) =>
+    message_signature?.problem === 'created_in_the_future'
+      ? `the ${message_signature.label} signature was made in the future`
+      : `the ${message_signature?.label} signature has expired`,
+  missing_signed_components: ({ message_signature }) =>
+    message_signature?.missing_components.length === 0
+      ? 'no signature covers the body'
+      : `the ${message_signature?.label} signature does not cover ${list(message_signature?.missing_components ?? [], 'and')}`,
+  content_digest_mismatch: ({ message_signature }) =>
+    message_signature?.body === 'complete'
+      ? 'the body is not the one that was signed'
+      : 'the body that was signed is not there in full',
+  message_replayed: () => 'a request with this signature came before',
   internal_error: () => 'the service could not judge the token',
 };
 

@@ -8,6 +8,7 @@ import type { VerifyToken } from '../../../src/authz/steps.ts';
 import { actionFor, type Mode } from '../../../src/authz/verdict.ts';
 import {
   checkRequest,
+  checkVerifier,
   NOW,
   policy,
   policyTable,
@@ -16,6 +17,7 @@ import {
   verify,
 } from '../../support/check.ts';
 import { DECISION_CASES, type DecisionCase, KEYSET } from '../../support/decision-cases.ts';
+import { MESSAGE_SIGNING_KEYS } from '../../support/signed-check.ts';
 import { mintToken, OTHER_SECRET_BYTES } from '../../support/token.ts';
 
 const verifyWithKeyset: VerifyToken = (token) => verify(token, KEYSET);
@@ -32,7 +34,8 @@ function decideOn(
 
 function decideAt(request: RequestFields, table: PolicyTable, by: VerifyToken, now: number): Decision {
   const checked = checkRequest(request);
-  return decide(checked, choosePolicies(checked, table), by, now);
+  const verifier = checkVerifier(by, MESSAGE_SIGNING_KEYS, now);
+  return decide(checked, choosePolicies(checked, table), verifier, now);
 }
 
 function decideCase({ token, request = {}, policy: fields = {} }: DecisionCase, mode: Mode): Decision {
@@ -68,9 +71,9 @@ describe('the step that stopped the check', () => {
 
 const ALL_CASES = Object.values(DECISION_CASES).flat();
 
-it('the cases cover every reason of the table except internal_error', () => {
+it('the cases cover every reason of the table but for faults and replays, which take a memory', () => {
   const given = new Set(ALL_CASES.map(({ reason }) => reason));
-  expect(REASON_NAMES.filter((name) => !given.has(name))).toEqual(['internal_error']);
+  expect(REASON_NAMES.filter((name) => !given.has(name))).toEqual(['message_replayed', 'internal_error']);
 });
 
 describe('the reason', () => {

@@ -4,12 +4,12 @@ import type { Facts } from '../../../src/authz/facts.ts';
 import { choosePolicies, type Policy } from '../../../src/authz/policy.ts';
 import {
   checkRequest,
+  checkVerifier,
   KEYSET,
   NOW,
   policy,
   policyTable,
   type RequestFields,
-  verify,
 } from '../../support/check.ts';
 import { mintToken, OTHER_SECRET_BYTES } from '../../support/token.ts';
 
@@ -24,7 +24,7 @@ const CHECKED: Partial<Policy> = {
 function factsOf(token: string, fields: Partial<Policy> = CHECKED, headers: RequestFields['headers'] = {}) {
   const request = checkRequest({ headers: { 'approov-token': token, ...headers } });
   const choice = choosePolicies(request, policyTable(policy(fields)));
-  return decide(request, choice, (presented) => verify(presented), NOW).facts;
+  return decide(request, choice, checkVerifier(), NOW).facts;
 }
 
 function reached({ key, lifetime, claims, binding }: Facts): string[] {

@@ -22,6 +22,12 @@ describe('the reasons', () => {
       ['missing_pay_claim', 'unverified', 'binding'],
       ['missing_binding_header', 'unverified', 'binding'],
       ['binding_mismatch', 'unverified', 'binding'],
+      ['missing_message_signature', 'unverified', 'message_signature'],
+      ['invalid_message_signature', 'unverified', 'message_signature'],
+      ['message_signature_expired', 'unverified', 'message_signature'],
+      ['missing_signed_components', 'unverified', 'message_signature'],
+      ['content_digest_mismatch', 'unverified', 'message_signature'],
+      ['message_replayed', 'unverified', 'message_signature'],
       ['internal_error', 'unverified', undefined],
     ]);
   });
@@ -55,6 +61,7 @@ describe('the steps', () => {
       'lifetime',
       'claims',
       'binding',
+      'message_signature',
     ]);
   });
 

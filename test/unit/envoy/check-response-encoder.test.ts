@@ -87,6 +87,7 @@ const decision: fc.Arbitrary<Decision> = fc
     step: REASONS[fields.reason].step,
     facts: new Facts(),
     presentedToken: new CompactToken('the.presented.token'),
+    messageSignature: undefined,
     sdkStatus: 'rejected',
     ambiguous: undefined,
   }));

@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { readTextFile } from '../../../src/sources/text-file.ts';
+import { readFileBytes, readTextFile } from '../../../src/sources/text-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'files-'));
 symlinkSync('loop', join(folder, 'loop'));
@@ -91,6 +91,18 @@ describe('readTextFile', () => {
   ])('shows the name %s', async (file) => {
     const hint = file.startsWith('/') ? '' : ` in ${process.cwd()}`;
     expect(await readTextFile(file)).toEqual({ kind: 'unreadable', problem: `${file}: no such file${hint}` });
+  });
+});
+
+describe('readFileBytes', () => {
+  it('returns the bytes, which need not be text', async () => {
+    const bytes = Buffer.from([0xff, 0xfe, 0x00, 0x0a]);
+    expect(await readFileBytes(write('bytes', bytes))).toEqual({ kind: 'read', bytes });
+  });
+
+  it('reports why a file cannot be read', async () => {
+    const problem = `${folder}: is a directory`;
+    expect(await readFileBytes(folder)).toEqual({ kind: 'unreadable', problem });
   });
 });
 

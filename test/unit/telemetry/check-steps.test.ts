@@ -1,13 +1,13 @@
 /** Tests what the debug log says about the steps of a check. */
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { verifyToken } from '../../../src/approov/token.ts';
 import type { CheckRequest } from '../../../src/authz/check-request.ts';
 import { type Decision, decide, decideUnreadable } from '../../../src/authz/decide.ts';
 import { choosePolicies } from '../../../src/authz/policy.ts';
 import { describeSteps } from '../../../src/telemetry/check-steps.ts';
 import {
   checkRequest,
+  checkVerifier,
   keysetOf,
   NOW,
   policy,
@@ -15,6 +15,7 @@ import {
   type RequestFields,
   route,
   symmetricKey,
+  verify,
 } from '../../support/check.ts';
 import { base64url, mintToken, OTHER_SECRET, OTHER_SECRET_BYTES } from '../../support/token.ts';
 
@@ -48,7 +49,12 @@ function stepsOf(fields: RequestFields): unknown {
   const choice = choosePolicies(request, TABLE);
   return print(
     request,
-    decide(request, choice, (token) => verifyToken(token, KEYSET, 'api.example.com'), NOW),
+    decide(
+      request,
+      choice,
+      checkVerifier((token) => verify(token, KEYSET)),
+      NOW,
+    ),
   );
 }
 

@@ -1,13 +1,12 @@
 /** Tests the fields of check lines, that they contain no token or bound header, and the rate limit. */
 import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
-import { verifyToken } from '../../../src/approov/token.ts';
 import type { CheckRequest } from '../../../src/authz/check-request.ts';
 import { type Decision, decide, decideUnreadable } from '../../../src/authz/decide.ts';
 import { choosePolicies } from '../../../src/authz/policy.ts';
 import type { CheckRecord } from '../../../src/telemetry/check-observer.ts';
 import { createLog, type Log } from '../../../src/telemetry/log.ts';
-import { checkRequest, KEYSET, NOW, policy, policyTable } from '../../support/check.ts';
+import { checkRequest, checkVerifier, NOW, policy, policyTable } from '../../support/check.ts';
 import { mintToken, OTHER_SECRET_BYTES } from '../../support/token.ts';
 
 const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
@@ -31,7 +30,7 @@ function start(checks: 'none' | 'failures' | 'all' = 'failures', level = 'info')
 
 function judge(request: CheckRequest, by = policy()): Decision {
   const choice = choosePolicies(request, policyTable(by));
-  return decide(request, choice, (token) => verifyToken(token, KEYSET, 'api.example.com'), NOW);
+  return decide(request, choice, checkVerifier(), NOW);
 }
 
 function record(request: CheckRequest | undefined, decision: Decision, traceparent?: string): CheckRecord {

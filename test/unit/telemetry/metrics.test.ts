@@ -51,6 +51,7 @@ describe('metrics before the first check', () => {
     ['approov_checks_in_flight', 'gauge'],
     ['approov_key_verifications_total', 'counter'],
     ['approov_key_last_used_timestamp_seconds', 'gauge'],
+    ['approov_message_digest_unchecked_total', 'counter'],
     ['approov_sdk_status_total', 'counter'],
     ['approov_token_remaining_seconds', 'histogram'],
     ['approov_token_cache_lookups_total', 'counter'],

@@ -6,6 +6,8 @@ import { TokenVerifier } from '../../../../src/authz/token-verifier.ts';
 import { explainDecision } from '../../../../src/commands/explain/explanation.ts';
 import { formatExplanation } from '../../../../src/commands/explain/layout.ts';
 import { checkRequest, KEYSET, NOW, policy, policyTable, route } from '../../../support/check.ts';
+import { CLAIMS as SIGNING_CLAIMS } from '../../../support/message-signature.ts';
+import { signaturePolicy } from '../../../support/signed-check.ts';
 import { base64url, mintToken, OTHER_SECRET_BYTES } from '../../../support/token.ts';
 
 const BOUND = policy({
@@ -13,12 +15,18 @@ const BOUND = policy({
   issuer: ['acme'],
   audience: 'host',
   binding: { headers: ['authorization', 'x-session'], when: 'if-present' },
+  messageSignature: signaturePolicy(),
 });
 const TABLE = policyTable(policy(), [
   route(BOUND, { host: 'api.example.com', pathPrefix: '/v2' }),
   route(policy({ name: 'limit', mode: 'limit' }), { methods: ['PUT'] }),
 ]);
-const VERIFIER = new TokenVerifier({ keyset: KEYSET, decryptionKeys: [], tokenCacheEntries: 0 });
+const VERIFIER = new TokenVerifier({
+  keyset: KEYSET,
+  decryptionKeys: [],
+  messageSigningKeys: [],
+  tokenCacheEntries: 0,
+});
 
 const text = fc.string({ unit: 'binary', maxLength: 60 });
 const value = fc.oneof(text, fc.jsonValue(), fc.constantFrom(NOW, 1e300, NOW + 9.5, '', null));
@@ -36,12 +44,19 @@ const header = fc.record({ alg: value, kid: value, crit: value, typ: value }, { 
 const token = fc.oneof(
   text,
   validClaims.map((all) => mintToken(all)),
+  validClaims.map(({ pay: _, ...all }) => mintToken({ ...all, ...SIGNING_CLAIMS })),
   claims.map((all) => mintToken(all)),
   claims.map((all) => mintToken(all, { secret: OTHER_SECRET_BYTES })),
   fc.tuple(header, claims).map(([head, all]) => mintToken(all, { header: head })),
   fc.array(fc.json().map(base64url), { minLength: 1, maxLength: 6 }).map((parts) => parts.join('.')),
   fc.tuple(text, claims).map(([before, all]) => `${before}${mintToken(all)}`),
 );
+const signatureInput = fc
+  .tuple(
+    fc.subarray(['"@method"', '"@path"', '"@target-uri"', '"approov-token"', '"x-\\u00e9"', '"cookie"']),
+    fc.constantFrom(`;created=${NOW}`, `;created=${NOW + 999};expires=1`, ';created=1;alg="x"', ''),
+  )
+  .map(([components, parameters]) => `install=(${components.join(' ')})${parameters}`);
 const request = fc.record({
   method: fc.constantFrom('GET', 'PUT', 'OPTIONS'),
   path: fc.oneof(fc.constantFrom('/', '/v2/x', '/v2/..;/x'), text),
@@ -51,6 +66,9 @@ const request = fc.record({
     {
       'approov-token': fc.oneof(token, fc.array(token, { maxLength: 2 })),
       'approov-status': text,
+      'signature-input': fc.oneof(signatureInput, text),
+      signature: fc.oneof(fc.constantFrom(`install=:${'A'.repeat(86)}==:`, 'install=:QQ==:'), text),
+      'signature-base-digest': fc.oneof(fc.constantFrom('install=:QQ==:'), text),
       authorization: fc.oneof(text, fc.array(text, { maxLength: 2 })),
       'x-session': text,
       cookie: text,
@@ -66,7 +84,7 @@ describe('the explanation of any request', () => {
         const subject = { request: checkRequest(fields), policyTable: TABLE, verifier: VERIFIER };
         const decision = await evaluate(subject.request, subject, () => NOW);
         const explanation = explainDecision({ ...subject, decision, isTimeGiven: false });
-        expect(explanation.steps.at(-1)?.step).toBe(decision.step ?? 'binding');
+        expect(explanation.steps.at(-1)?.step).toBe(decision.step ?? 'message_signature');
         for (const { text: sentences, step } of explanation.steps) expect(sentences, step).not.toEqual([]);
         for (const line of formatExplanation(explanation, false)) {
           expect(line).toMatch(/^.{0,80}$/);

@@ -1,0 +1,30 @@
+/** Describes the result of message signatures for the log; never a signature, or what was signed. */
+import type { MessageSignatureResult } from '../approov/message-signature/verify-message-signature.ts';
+
+type JudgedMessage = Exclude<MessageSignatureResult, { kind: 'not_demanded' }>;
+
+interface MessageDescription {
+  /** Of the signature at fault; otherwise of all that were verified. */
+  readonly label: string | undefined;
+  readonly problem: string | undefined;
+  /** `unchecked`: there was no body to compare. */
+  readonly digest: 'unchecked' | undefined;
+}
+
+export function describeSignature(result: JudgedMessage): MessageDescription {
+  if (result.kind === 'verified') {
+    const label = result.signatures.map((signature) => signature.label).join();
+    const digest = result.contentDigest === 'unchecked' ? 'unchecked' : undefined;
+    return { label, problem: undefined, digest };
+  }
+  const { failure } = result;
+  if ('signature' in failure) {
+    const { label, problem } = failure.signature;
+    return { label, problem, digest: undefined };
+  }
+  return {
+    label: 'label' in failure ? failure.label : undefined,
+    problem: 'problem' in failure ? failure.problem : undefined,
+    digest: undefined,
+  };
+}
