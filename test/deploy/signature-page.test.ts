@@ -6,7 +6,17 @@ import { parse } from 'yaml';
 import { type RunningEnvoy, validateConfig } from '../../scripts/envoy.mjs';
 import { readEnvoySample, send, startSample, startUpstream, type Upstream } from '../support/envoy.ts';
 import { codeBlocksOf, readPage, sectionsOf, tableRows } from '../support/markdown.ts';
-import { checkConfigOf, pageFile, placeOf, SNIPPET_PLACES, writePageConfig } from '../support/page-config.ts';
+import { INSTALL_KEY, ipkOf } from '../support/message-signature.ts';
+import {
+  checkConfigOf,
+  pageFile,
+  placeOf,
+  SNIPPET_PLACES,
+  secretOf,
+  writePageConfig,
+} from '../support/page-config.ts';
+import { type RunningService, startServe } from '../support/process.ts';
+import { mintToken } from '../support/token.ts';
 
 const PAGE = readPage('docs/message-signatures.md');
 const BLOCKS = codeBlocksOf(PAGE).flatMap(({ language, text }) => (language === 'yaml' ? [text] : []));
@@ -69,3 +79,40 @@ describe('the table of paths', () => {
     expect(signature).toBe(status === 200 ? whenAllowed : 'not checked');
   });
 });
+
+test('a policy that only observes sees the signatures of requests that another policy decides', async () => {
+  const config = CONFIGS.find((yaml) => yaml.includes('signed:')) ?? '';
+  const upstream = await startUpstream();
+  const service = await startServe({}, ['--config', writePageConfig('observed', config)]);
+  const envoy = await startSample({ services: [service.grpc], upstream: upstream.address }, (sample) => {
+    for (const text of SNIPPETS.filter((snippet) => snippet.includes('approov.observe_signatures')))
+      SNIPPET_PLACES[placeOf(text)]?.(sample, parse(text));
+  });
+  try {
+    const claims = { exp: Date.now() / 1000 + 60, ipk: ipkOf(INSTALL_KEY.publicKey) };
+    const token = mintToken(claims, { secret: secretOf('current') });
+    expect((await send(envoy, { headers: [['approov-token', token]] })).status).toBe(200);
+    expect((await send(envoy)).status).toBe(401);
+    expect(await countsOf(service)).toEqual([
+      'default allow ok 1',
+      'default deny missing_approov_token 1',
+      'signed allow missing_approov_token 1',
+      'signed allow missing_message_signature 1',
+    ]);
+  } finally {
+    await envoy.stop();
+    await service.kill();
+    await upstream.close();
+  }
+});
+
+/** The checks of a service so far: policy, action, reason and number. */
+async function countsOf(service: RunningService): Promise<string[]> {
+  const metrics = await (await fetch(`http://${service.admin}/metrics`)).text();
+  return [...metrics.matchAll(/^approov_checks_total\{(.*)\} ([1-9]\d*)$/gm)]
+    .map(([, labels = '', count]) => {
+      const labelOf = (label: string) => new RegExp(`${label}="(\\w+)"`).exec(labels)?.[1];
+      return [labelOf('policy'), labelOf('action'), labelOf('reason'), count].join(' ');
+    })
+    .sort();
+}
