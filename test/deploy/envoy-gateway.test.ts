@@ -1,6 +1,7 @@
 /** Checks without a tool that deploy/envoy-gateway and deploy/gateway-api agree with the source and with each other. */
 import { describe, expect, test } from 'vitest';
 import { headersReadUnder } from '../../src/authz/headers-read.ts';
+import { SIGNATURE_HEADERS } from '../../src/authz/message-signature.ts';
 import { RESULT_HEADERS } from '../../src/authz/result-header.ts';
 import { render } from '../support/chart.ts';
 import { HELM, unmet } from '../support/requirement.ts';
@@ -12,14 +13,13 @@ import {
   sampleFolder,
 } from '../support/sample-files.ts';
 import { samplePolicyTable } from '../support/sample-service.ts';
-import { SIGNATURE_HEADERS } from '../support/signature-headers.ts';
 
 const FOLDER = 'envoy-gateway';
 
 const objects = sampleFiles(FOLDER).flatMap((file) => readSample(FOLDER, file).filter(isKubernetesObject));
 const [httpRoute, referenceGrant] = readSample('gateway-api', 'external-auth.yaml');
 const table = samplePolicyTable(FOLDER);
-const headersToSend = [...headersReadUnder(table), ...SIGNATURE_HEADERS].sort();
+const headersToSend = [...new Set([...headersReadUnder(table), ...SIGNATURE_HEADERS])].sort();
 const withoutHelm = await unmet([HELM], 'that deploy/envoy-gateway names the Service that the chart makes');
 
 function named(kind: string, name: string): SampleObject {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments, stringify } from 'yaml';
+import { SIGNATURE_HEADERS } from '../../src/authz/message-signature.ts';
 import { EGCTL } from '../support/envoy-gateway.ts';
 import { ISTIOCTL } from '../support/istio.ts';
 import { KUBERNETES_API, type KubernetesApi, startKubernetesApi } from '../support/kubernetes-api.ts';
@@ -19,7 +20,6 @@ import {
   sampleFolder,
   toManifest,
 } from '../support/sample-files.ts';
-import { SIGNATURE_HEADERS } from '../support/signature-headers.ts';
 
 const OTHER_PAGE = fileURLToPath(new URL('../../docs/install/other.md', import.meta.url));
 const SAMPLES = [
