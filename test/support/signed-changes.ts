@@ -1,8 +1,9 @@
 /** Changes signed requests in one part that the signature covers, so that they stay well-formed. */
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
-import { FULL, PATH_CHARACTER, signHonest } from './honest-requests.ts';
-import { byteSequence, CLAIMS } from './message-signature.ts';
+import type { SignatureLabel } from '../../src/approov/message-signature/signature-kind.ts';
+import { FULL, PATH_CHARACTER, SIGNED_BY, signHonest } from './honest-requests.ts';
+import { byteSequence } from './message-signature.ts';
 import type { Sent } from './signed-traffic.ts';
 import { freshToken } from './token.ts';
 
@@ -56,6 +57,12 @@ const covered = (change: (names: readonly string[]) => readonly string[]): Chang
     input.replace(/(?<=\()[^)]*/, (list) => change(list.split(' ')).join(' ')),
   );
 
+const SIGNATURE_BYTES = { install: 64, account: 32 };
+
+function labelOf({ headers }: Sent): SignatureLabel {
+  return headers['signature']?.startsWith('install=') ? 'install' : 'account';
+}
+
 /** By the part that changes. Every result is a well-formed request with well-formed signature headers. */
 export const CHANGES: Readonly<Record<string, fc.Arbitrary<Change>>> = {
   '@method': other.method.map((change) => (sent) => ({ ...sent, method: change(sent.method) })),
@@ -70,8 +77,8 @@ export const CHANGES: Readonly<Record<string, fc.Arbitrary<Change>>> = {
     const mark = sent.path.indexOf('?') + 1;
     return { ...sent, path: sent.path.slice(0, mark) + change(sent.path.slice(mark)) };
   }),
-  'approov-token, for another one of the same installation': fc.constant(
-    changeHeader('approov-token', () => freshToken({ ipk: CLAIMS.ipk })),
+  'approov-token, for another one that names the same key': fc.constant((sent) =>
+    changeHeader('approov-token', () => freshToken(SIGNED_BY[labelOf(sent)]))(sent),
   ),
   authorization: other.value.map((change) => changeHeader('authorization', change)),
   'content-type': other.value.map((change) => changeHeader('content-type', change)),
@@ -91,7 +98,7 @@ export const CHANGES: Readonly<Record<string, fc.Arbitrary<Change>>> = {
   created: SHIFT.map((seconds) => changeHeader('signature-input', shift('created', seconds))),
   expires: SHIFT.map((seconds) => changeHeader('signature-input', shift('expires', seconds))),
   'alg, which is left out, or written otherwise': fc
-    .constantFrom('', '; alg="ecdsa-p256-sha256"', ';alg="hmac-sha256"', ';alg="ecdsa-p384-sha384"')
+    .constantFrom('', '; alg="ecdsa-p256-sha256"', '; alg="hmac-sha256"', ';alg="ecdsa-p384-sha384"')
     .map((alg) => changeHeader('signature-input', (input) => input.replace(/;alg="[^"]*"/, alg))),
   'a parameter more': fc
     .constantFrom('nonce', 'keyid', 'tag', 'x')
@@ -114,19 +121,30 @@ export const CHANGES: Readonly<Record<string, fc.Arbitrary<Change>>> = {
     ),
   'the signature, by one bit': fc.nat({ max: 511 }).map((bit) =>
     changeHeader('signature', (text) => {
-      const bytes = Buffer.from(text.slice('install=:'.length, -1), 'base64');
-      bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      return `install=${byteSequence(bytes)}`;
+      const [, key = '', base64 = ''] = /^(\w+=):(.*):$/.exec(text) ?? [];
+      const bytes = Buffer.from(base64, 'base64');
+      const index = (bit >> 3) % bytes.length;
+      bytes[index] = (bytes[index] ?? 0) ^ (1 << (bit & 7));
+      return key + byteSequence(bytes);
     }),
   ),
   'the signature, for random bytes': fc
     .uint8Array({ minLength: 64, maxLength: 64 })
-    .map((bytes) => changeHeader('signature', () => `install=${byteSequence(Buffer.from(bytes))}`)),
+    .map((bytes) => (sent) => {
+      const label = labelOf(sent);
+      const random = byteSequence(Buffer.from(bytes).subarray(0, SIGNATURE_BYTES[label]));
+      return changeHeader('signature', () => `${label}=${random}`)(sent);
+    }),
 };
 
-/** Requests that were signed and then changed. */
-export function* changedRequests(change: fc.Arbitrary<Change>, count: number, seed: number): Generator<Sent> {
+/** Requests that were signed with one key and then changed. */
+export function* changedRequests(
+  signedBy: SignatureLabel,
+  change: fc.Arbitrary<Change>,
+  count: number,
+  seed: number,
+): Generator<Sent> {
   for (const [honest, apply] of fc.sample(fc.tuple(FULL, change), { numRuns: count, seed })) {
-    yield apply(signHonest(honest));
+    yield apply(signHonest({ ...honest, signedBy }));
   }
 }
