@@ -4,8 +4,8 @@ import type { SignedRequest } from '../../approov/message-signature/signed-reque
 import type { CheckRequest } from '../../authz/check-request.ts';
 import { choosePolicies, type Policy, type PolicyTable } from '../../authz/policy.ts';
 import { TOKEN } from '../../config/header-name.ts';
-import { readFileBytes } from '../../sources/text-file.ts';
 import { type Options, UsageError } from '../command.ts';
+import { readBody } from '../explain/request.ts';
 
 export const REQUEST_OPTIONS = {
   'sign-request': { type: 'string' },
@@ -42,8 +42,7 @@ export async function readRequest(options: Options): Promise<RequestToSign | und
   if (/[^!-~]/.test(url)) throw new UsageError('--sign-request: the URL must be percent-encoded');
   const [, scheme = '', authority = '', path = '/', query = ''] = parts;
   const headers = options.texts('header').map(readHeader);
-  const body = await readBody(options.text('body-file'));
-  return { method, scheme, authority, path: `${path}${query}`, headers, body };
+  return { method, scheme, authority, path: `${path}${query}`, headers, body: await readBody(options) };
 }
 
 function readHeader(line: string): HeaderLine {
@@ -55,13 +54,6 @@ function readHeader(line: string): HeaderLine {
   // A line break in a value would begin another header.
   if (/\p{Cc}/u.test(value.replaceAll('\t', ''))) throw new UsageError('--header: has a control character');
   return [name, value];
-}
-
-async function readBody(file: string | undefined): Promise<Buffer | undefined> {
-  if (file === undefined) return undefined;
-  const result = await readFileBytes(file);
-  if (result.kind === 'unreadable') throw new UsageError(`--body-file: ${result.problem}`);
-  return result.bytes;
 }
 
 /** The first policy that applies, which has the token header. */
