@@ -61,6 +61,7 @@ export async function startStack(wantedPort) {
   return {
     ...{ port, folder: relative('.', folder), service, envoy, setMode },
     mint: (/** @type {readonly string[]} */ args) => mint(env, args),
+    explain: (/** @type {readonly string[]} */ args) => explain(env, ['--config', configFile, ...args]),
   };
 }
 
@@ -161,6 +162,18 @@ async function writeHeaderFiles(env, configFile, folder) {
       writeFileSync(join(folder, name), `approov-token: ${token}\n`, { mode: 0o600 });
     }),
   );
+}
+
+/**
+ * What `explain` says of a token.
+ * @param {NodeJS.ProcessEnv} env
+ * @param {readonly string[]} args
+ * @returns {Promise<string>}
+ */
+async function explain(env, args) {
+  const refused = (/** @type {Error & { stdout?: string }} */ error) => error;
+  const { stdout = '' } = await run(process.execPath, [CLI, 'explain', ...args], { env }).catch(refused);
+  return stdout;
 }
 
 /**
