@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { validateConfig } from '../../scripts/envoy.mjs';
+import { relocate, startEnvoy, validateConfig } from '../../scripts/envoy.mjs';
 import { headersReadUnder } from '../../src/authz/headers-read.ts';
 import { parseConfig } from '../../src/config/parse.ts';
 import { EXT_AUTHZ } from '../support/envoy.ts';
@@ -76,6 +76,31 @@ describe('deploy/message-signatures/envoy.yaml', () => {
       { safe_regex: { regex: '/uploads(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?' } },
     ]);
   });
+});
+
+test('a body over the limit gets 413 without a check, but for the route for uploads', async () => {
+  const nobody = '127.0.0.1:9';
+  const envoy = await startEnvoy(
+    relocate(signed, {
+      '0.0.0.0:10000': '127.0.0.1:0',
+      '127.0.0.1:9901': '127.0.0.1:0',
+      'approov-ext-authz:9001': nobody,
+      'upstream:8080': nobody,
+    }),
+  );
+  const post = async (path: string, length: number): Promise<number> => {
+    const url = `http://127.0.0.1:${envoy.port('api')}${path}`;
+    return (await fetch(url, { method: 'POST', body: Buffer.alloc(length) })).status;
+  };
+  // A check would be answered with 503, as there is no service.
+  try {
+    expect(await post('/orders', MAX_BODY_BYTES)).toBe(503);
+    expect(await post('/orders', MAX_BODY_BYTES + 1)).toBe(413);
+    expect(await post('/uploads/1', MAX_BODY_BYTES + 1)).toBe(503);
+    expect(await post('/uploads/..;/orders', MAX_BODY_BYTES + 1)).toBe(413);
+  } finally {
+    await envoy.stop();
+  }
 });
 
 describe('deploy/message-signatures/config.yaml', () => {
