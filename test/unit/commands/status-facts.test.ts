@@ -50,6 +50,7 @@ const CONFIG = `
 listen: {grpc: 0.0.0.0:9001, tls: {certFile: a}}
 defaultPolicy: default
 decryptionKeys: [{id: box, fingerprint: "333333333333"}]
+messageSigningKeys: [{id: account, fingerprint: "444444444444"}]
 `;
 const PAGES = { metrics: METRICS, readyz: READYZ, config: CONFIG };
 

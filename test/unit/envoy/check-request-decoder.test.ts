@@ -94,6 +94,12 @@ const httpField = fc.oneof(
   fc.record({ method: text }).map((field) => fieldsOf(Stock.HttpRequest, field)),
   fc.record({ path: text }).map((field) => fieldsOf(Stock.HttpRequest, field)),
   fc.record({ host: text }).map((field) => fieldsOf(Stock.HttpRequest, field)),
+  fc
+    .record({ id: fc.string({ minLength: 1, maxLength: 9 }) })
+    .map((field) => fieldsOf(Stock.HttpRequest, field)),
+  fc
+    .record({ raw_body: fc.uint8Array({ minLength: 1, maxLength: 9 }) })
+    .map((field) => fieldsOf(Stock.HttpRequest, field)),
   fc.array(fc.oneof(headerValue, unknownField)).map((fields) => wrap(13, Buffer.concat(fields))),
   unknownField,
 );
@@ -157,7 +163,10 @@ function asStockReads(message: Buffer): unknown {
     host: request?.host ?? '',
     policyName: attributes?.context_extensions?.['approov_policy'],
     sourceAddress: address?.socket_address?.address ?? address?.pipe?.path ?? '',
+    requestId: request?.id ?? '',
+    body: Buffer.from(request?.raw_body ?? '').toString('hex'),
     headers: sortedHeaders(pairs.map(([key, value]) => [asciiLowerCase(key), value])),
+    allHeaders: sortedPairs(pairs.map(([key, value]) => [nameBytes(key), value])),
     aliases: [...new Set(pairs.map(([key]) => asciiLowerCase(key)))]
       .filter((name) => RESULT_HEADER_ALIASES.includes(name))
       .sort(),
@@ -165,29 +174,37 @@ function asStockReads(message: Buffer): unknown {
 }
 
 function asWeRead(message: Buffer): unknown {
-  const { method, path, host, policyName, sourceAddress, headers, resultHeaderAliases } = decodeCheckRequest(
-    message,
-    HEADER_NAMES,
-  );
-  const pairs = [...headers].flatMap(([name, values]) =>
-    values.map((value): [string, Buffer] => [name, value]),
-  );
+  const request = decodeCheckRequest(message, HEADER_NAMES);
+  const { method, path, host, policyName, sourceAddress, headers, resultHeaderAliases } = request;
   return {
+    requestId: request.requestId,
+    body: request.body.toString('hex'),
+    allHeaders: sortedPairs(pairsOf(request.allHeaders())),
     method,
     path,
     host,
     policyName,
     sourceAddress,
-    headers: sortedHeaders(pairs),
+    headers: sortedHeaders(pairsOf(headers)),
     aliases: [...resultHeaderAliases].sort(),
   };
 }
 
+function pairsOf(headers: ReadonlyMap<string, readonly Buffer[]>): [string, Buffer][] {
+  return [...headers].flatMap(([name, values]) => values.map((value): [string, Buffer] => [name, value]));
+}
+
+/** One character per byte, as for names that no header has. */
+function nameBytes(name: string): string {
+  return Buffer.from(name).toString('latin1').toLowerCase();
+}
+
 function sortedHeaders(pairs: readonly (readonly [string, Buffer])[]): string[] {
-  return pairs
-    .filter(([name]) => HEADER_NAMES.has(name))
-    .map(([name, value]) => `${name}: ${value.toString('hex')}`)
-    .sort();
+  return sortedPairs(pairs.filter(([name]) => HEADER_NAMES.has(name)));
+}
+
+function sortedPairs(pairs: readonly (readonly [string, Buffer])[]): string[] {
+  return pairs.map(([name, value]) => `${name}: ${value.toString('hex')}`).sort();
 }
 
 /** Unlike toLowerCase, which turns the Kelvin sign into an ASCII `k`. */
@@ -240,6 +257,8 @@ describe('a CheckRequest', () => {
       host: '',
       policyName: undefined,
       sourceAddress: '',
+      requestId: '',
+      body: '',
       headers: [],
       aliases: [],
     };
@@ -255,7 +274,7 @@ describe('a CheckRequest', () => {
       '0a0622041202 6a00',
     ];
     for (const message of messages)
-      expect(asWeRead(Buffer.from(message.replace(' ', ''), 'hex'))).toEqual(nothing);
+      expect(asWeRead(Buffer.from(message.replace(' ', ''), 'hex'))).toMatchObject(nothing);
   });
 
   test('keeps each occurrence of the requested headers in order, and no other header', () => {

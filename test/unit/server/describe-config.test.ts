@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Secret } from '../../../src/approov/secret.ts';
 import { describeChanges, keyChanges, summarizeConfig } from '../../../src/server/describe-config.ts';
 import { loadConfig } from '../../../src/sources/config-store.ts';
 import type { LoadedConfig } from '../../../src/sources/loaded-config.ts';
@@ -71,6 +72,20 @@ describe('a change of the configuration', () => {
     );
     expect(changes.config).toEqual(['key current: kid changed', 'key current: location changed']);
     expect(changes.keys).toEqual([expect.stringMatching(/^key current: [0-9a-f]{12} -> [0-9a-f]{12}$/)]);
+  });
+
+  test('of message signing keys and the replay store names ids and fingerprints, and no address', async () => {
+    const account = { id: 'account', mskid: 'a', secretFile: at('secret') };
+    const replayStore = { url: 'redis://planted' };
+    const changes = describeChanges(
+      await load({ messageSigningKeys: [account, { ...account, id: 'old', mskid: 'o' }] }),
+      await load({ messageSigningKeys: [{ ...account, mskid: 'b', secretFile: at('other') }], replayStore }),
+    );
+    expect(changes.config).toEqual(['replayStore changed', 'message signing key account: mskid changed']);
+    expect(changes.keys).toEqual([
+      expect.stringMatching(/^message signing key account: [0-9a-f]{12} -> [0-9a-f]{12}$/),
+      expect.stringMatching(/^message signing key old: removed [0-9a-f]{12}$/),
+    ]);
   });
 
   test('adds decryption keys and URLs by id', async () => {
@@ -150,4 +165,18 @@ describe('a change of keys', () => {
   ])('%s', (_what, before, next, expected) => {
     expect(keyChanges(before, next)).toEqual(expected);
   });
+});
+
+test('the summary has message signing keys by id, mskid and fingerprint, and hides a key pasted as the mskid', async () => {
+  const account = { id: 'account', mskid: 'j3AWy6', secretFile: at('secret') };
+  const pasted = { id: 'pasted', mskid: OTHER_SECRET, secretFile: at('other') };
+  const { message_signing_keys } = summarizeConfig(await load({ messageSigningKeys: [account, pasted] }));
+  expect(message_signing_keys).toEqual([
+    { id: 'account', mskid: 'j3AWy6', fingerprint: Secret.parse(SECRET).fingerprint },
+    {
+      id: 'pasted',
+      mskid: '[hidden: it looks like a secret]',
+      fingerprint: Secret.parse(OTHER_SECRET).fingerprint,
+    },
+  ]);
 });

@@ -110,3 +110,15 @@ describe('a reload of', () => {
     expect(calls.filter((call) => call.startsWith('key warning'))).toHaveLength(1);
   });
 });
+
+test('a rotated message signing key replaces the rules, and not the keys of tokens', async () => {
+  write('account', OTHER_SECRET);
+  const messageSigningKeys = [{ id: 'account', mskid: 'j3AWy6', secretFile: at('account') }];
+  writeConfig({ messageSigningKeys });
+  await poll();
+  expect(calls).toEqual(['rules', 'metrics']);
+  calls.length = 0;
+  write('account', Buffer.alloc(32, 7).toString('base64'));
+  await poll();
+  expect(calls).toEqual(['rules', 'metrics']);
+});

@@ -12,7 +12,7 @@ import {
   openConfigStore,
   type ReloadOutcome,
 } from '../../../src/sources/config-store.ts';
-import type { LoadedConfig } from '../../../src/sources/loaded-config.ts';
+import { type LoadedConfig, otherKeyWarnings } from '../../../src/sources/loaded-config.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { OTHER_SECRET, SECRET } from '../../support/token.ts';
 
@@ -506,5 +506,77 @@ describe('a poll by the timer', () => {
     write('a', OTHER_SECRET);
     expect(await pollAfter(1500, files)).toEqual([]);
     expect(await pollAfter(1500, files)).toEqual([{ source: 'keys', problems: [] }]);
+  });
+});
+
+describe('message signing keys and the replay store', () => {
+  const CREDENTIALS = ['usernameFile', 'passwordFile'] as const;
+
+  function writeSigned(mskid = 'j3AWy6'): string {
+    const store = CREDENTIALS.map((field) => `${field}: "${at(field)}"`).join(', ');
+    return writeConfig(
+      ['a'],
+      `messageSigningKeys: [{id: account, mskid: ${mskid}, secretFile: "${at('account')}"}]
+replayStore: {url: "redis://redis:6379", ${store}}`,
+    );
+  }
+
+  beforeEach(() => {
+    write('a', SECRET);
+    write('account', OTHER_SECRET);
+    for (const field of CREDENTIALS) write(field, `${field}\n`);
+  });
+
+  it('are loaded from their files', async () => {
+    const { messageSigningKeys, replayStore } = await loadConfig(writeSigned(), {});
+    expect(messageSigningKeys).toMatchObject([{ id: 'account', mskid: 'j3AWy6', fingerprint: OTHER_PRINT }]);
+    expect(replayStore).toEqual({
+      url: 'redis://redis:6379',
+      timeoutMs: 20,
+      onError: 'deny',
+      ca: undefined,
+      username: 'usernameFile',
+      password: 'passwordFile',
+    });
+  });
+
+  it('are replaced by a reload of their own files, and nothing else is', async () => {
+    const files = await openConfigStore(writeSigned(), {});
+    const before = files.current();
+    write('account', SECRET);
+    expect(await files.poll(true)).toEqual([{ source: 'keys', problems: [] }]);
+    const rotated = files.current();
+    expect(rotated.messageSigningKeys).toMatchObject([{ id: 'account', fingerprint: PRINT }]);
+    expect([rotated.keys, rotated.replayStore]).toEqual([before.keys, before.replayStore]);
+    expect(rotated.keys).toBe(before.keys);
+    expect(rotated.replayStore).toBe(before.replayStore);
+    write('passwordFile', 'another');
+    await files.poll(true);
+    expect(files.current().replayStore).toMatchObject({ password: 'another' });
+    expect(files.current().messageSigningKeys).toBe(rotated.messageSigningKeys);
+  });
+
+  it('keep their last good state if a file is bad', async () => {
+    const files = await openConfigStore(writeSigned(), {});
+    const before = files.current();
+    write('account', 'not a key');
+    write('passwordFile', '');
+    const [outcome] = await files.poll(true);
+    expect(outcome?.problems.map(({ path, message }) => `${path}: ${message}`)).toEqual([
+      `messageSigningKeys[0].secretFile: ${at('account')}: the secret (9 characters) is neither base64 nor base64url; it has white space inside: give the secret alone, on one line`,
+      `replayStore.passwordFile: ${at('passwordFile')}: the file is empty`,
+    ]);
+    expect(files.current().messageSigningKeys).toBe(before.messageSigningKeys);
+    expect(files.current().replayStore).toBe(before.replayStore);
+  });
+
+  it('are warned about if the account key is the secret of tokens', async () => {
+    write('account', SECRET);
+    expect(otherKeyWarnings(await loadConfig(writeSigned(), {}))).toEqual([
+      {
+        path: 'messageSigningKeys[0].secretFile',
+        message: 'is the same secret as key a: Approov signs tokens and messages with different ones',
+      },
+    ]);
   });
 });

@@ -9,7 +9,14 @@ import {
 import { KeyError } from '../../../src/approov/key-error.ts';
 import { parsePem } from '../../../src/approov/public-key.ts';
 import { Secret } from '../../../src/approov/secret.ts';
-import { describeKey, keysOfSecret, parseDecryptionKey, parseKeys } from '../../../src/sources/key-parser.ts';
+import {
+  describeKey,
+  keysOfSecret,
+  parseCredential,
+  parseDecryptionKey,
+  parseKeys,
+  parseMessageSigningKey,
+} from '../../../src/sources/key-parser.ts';
 import { generateKeyPair } from '../../support/key-pair.ts';
 import { OTHER_SECRET, SECRET } from '../../support/token.ts';
 
@@ -380,5 +387,53 @@ describe('the message of a KeyError', () => {
 
   it('does not hide a bug', () => {
     expect(() => parseKeys(keyConfig(), undefined as unknown as string)).toThrow(TypeError);
+  });
+});
+
+describe('a message signing key', () => {
+  const config = { id: 'account', mskid: 'j3AWy6' };
+  const fingerprintOf = (text: string): string => Secret.parse(text).fingerprint;
+
+  it.each([SECRET, Buffer.from(SECRET, 'base64').toString('base64url')])('is read from %s', (text) => {
+    const key = parseMessageSigningKey(config, `${text}\n`);
+    expect(key).toMatchObject({ ...config, fingerprint: fingerprintOf(SECRET), warning: undefined });
+    expect(key.secret.verify('HS256', 'base', Secret.parse(SECRET).sign('HS256', 'base'))).toBe(true);
+  });
+
+  it('stays the same object while its file means the same', () => {
+    const key = parseMessageSigningKey(config, SECRET);
+    expect(parseMessageSigningKey(config, ` ${SECRET}\n`, key)).toBe(key);
+    expect(parseMessageSigningKey(config, OTHER_SECRET, key)).toMatchObject({
+      fingerprint: fingerprintOf(OTHER_SECRET),
+    });
+  });
+
+  it.each([
+    ['', 'the secret is empty'],
+    ['c2hvcnQ=', 'the secret decodes to 5 bytes; at least 32 are needed for HS256'],
+    [
+      `Account message signing key\nWarning: keep it secret\nKey ID: j3AWy6\nbase64url\n${SECRET}\n`,
+      'the secret (165 characters) is neither base64 nor base64url; line 5 alone is a secret: remove the banner that the Approov CLI printed around it',
+    ],
+  ])('in %j is refused', (text, expected) => {
+    expect(messageOf(() => parseMessageSigningKey(config, text))).toBe(expected);
+  });
+});
+
+describe('a user name or password', () => {
+  it.each([
+    ['secret\n', 'secret'],
+    ['secret\r\n', 'secret'],
+    [' secret ', ' secret '],
+  ])('in %j is %j', (text, expected) => {
+    expect(parseCredential(text)).toBe(expected);
+  });
+
+  it.each([
+    ['', 'the file is empty'],
+    ['\n', 'the file is empty'],
+    ['a\nb\n', 'the file has more than one line'],
+  ])('in %j is refused', (text, expected) => {
+    expect(messageOf(() => parseCredential(text))).toBe(expected);
   });
 });

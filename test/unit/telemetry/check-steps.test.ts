@@ -17,6 +17,12 @@ import {
   symmetricKey,
   verify,
 } from '../../support/check.ts';
+import {
+  MESSAGE_SIGNING_KEYS,
+  SIGNED_TOKEN,
+  signaturePolicy,
+  signHeaders,
+} from '../../support/signed-check.ts';
 import { base64url, mintToken, OTHER_SECRET, OTHER_SECRET_BYTES } from '../../support/token.ts';
 
 const STRICT = policy({
@@ -26,10 +32,18 @@ const STRICT = policy({
   clockToleranceSeconds: 5,
   binding: { headers: ['authorization', 'x-session'], when: 'if-present' },
 });
+const SIGNED = policy({
+  name: 'signed',
+  messageSignature: signaturePolicy({ account: 'when-mskid' }),
+});
 const OPEN = policy({ name: 'open', mode: 'off' });
 const TABLE = policyTable(
   policy(),
-  [route(STRICT, { pathPrefix: '/strict' }), route(OPEN, { pathPrefix: '/open' })],
+  [
+    route(STRICT, { pathPrefix: '/strict' }),
+    route(SIGNED, { pathPrefix: '/signed' }),
+    route(OPEN, { pathPrefix: '/open' }),
+  ],
   [],
 );
 const KEYSET = keysetOf(
@@ -52,7 +66,7 @@ function stepsOf(fields: RequestFields): unknown {
     decide(
       request,
       choice,
-      checkVerifier((token) => verify(token, KEYSET)),
+      checkVerifier((token) => verify(token, KEYSET), MESSAGE_SIGNING_KEYS),
       NOW,
     ),
   );
@@ -157,5 +171,53 @@ test('a claim of another type is JSON, and long text is cut', () => {
   expect(stepsOf({ headers: { 'approov-token': mintToken(claims) } })).toMatchObject({
     stopped_by: 'lifetime',
     steps: { lifetime: { nbf: 'null' } },
+  });
+});
+
+test('a signed request has its signatures, without what was signed', () => {
+  const path = '/signed/a?key=planted';
+  const labels = ['install', 'account'] as const;
+  const headers = signHeaders({ path, labels, created: NOW - 5, headers: { authorization: 'planted' } });
+  const steps = stepsOf({ path, headers });
+  const components = ['@method', '@target-uri', 'approov-token', 'authorization'];
+  const signature = { age_seconds: 5, components, reading: 'rfc9421' };
+  expect(steps).toMatchObject({
+    steps: {
+      message_signature: {
+        demanded: true,
+        verified: [
+          { label: 'install', ...signature },
+          { label: 'account', key_id: 'account-key', ...signature },
+        ],
+        content_digest: 'not_covered',
+        body: 'unseen',
+      },
+    },
+  });
+  expect(JSON.stringify(steps)).not.toContain('planted');
+});
+
+test.each([
+  {
+    name: 'is not verified',
+    headers: signHeaders({ path: '/other', labels: ['install', 'account'] }),
+    expected: { label: 'install', problem: 'not_verified', verified: [] },
+  },
+  {
+    name: 'is missing',
+    headers: { 'approov-token': SIGNED_TOKEN },
+    expected: { label: 'install', verified: [] },
+  },
+])('a request whose signature $name has the label of it', ({ headers, expected }) => {
+  expect(stepsOf({ path: '/signed', headers })).toMatchObject({
+    stopped_by: 'message_signature',
+    steps: { message_signature: expected },
+  });
+});
+
+test('a request from which no signature is demanded says so', () => {
+  const headers = { 'approov-token': mintToken({ exp: NOW + 60 }) };
+  expect(stepsOf({ path: '/signed', headers })).toMatchObject({
+    steps: { message_signature: { demanded: false } },
   });
 });
