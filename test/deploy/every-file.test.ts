@@ -40,6 +40,7 @@ const READ_BY: Readonly<Record<string, readonly [test: string, words: string]>> 
     'deploy/message-signatures.test.ts',
     "readSample(FOLDER, 'istio-mesh-config.yaml')",
   ],
+  'message-signatures/redis.yaml': ['deploy/message-signatures.test.ts', "readSample(FOLDER, 'redis.yaml')"],
   'message-signatures/envoy-gateway.yaml': [
     'platform/samples-dry-run.test.ts',
     "objectsOf('message-signatures', 'envoy-gateway.yaml')",

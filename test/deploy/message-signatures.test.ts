@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { validateConfig } from '../../scripts/envoy.mjs';
+import { relocate, startEnvoy, validateConfig } from '../../scripts/envoy.mjs';
 import { headersReadUnder } from '../../src/authz/headers-read.ts';
 import { parseConfig } from '../../src/config/parse.ts';
 import { EXT_AUTHZ } from '../support/envoy.ts';
+import { readPage } from '../support/markdown.ts';
 import { readSample, type SampleObject, sampleFolder } from '../support/sample-files.ts';
 
 const FOLDER = 'message-signatures';
@@ -78,6 +79,31 @@ describe('deploy/message-signatures/envoy.yaml', () => {
   });
 });
 
+test('a body over the limit gets 413 without a check, but for the route for uploads', async () => {
+  const nobody = '127.0.0.1:9';
+  const envoy = await startEnvoy(
+    relocate(signed, {
+      '0.0.0.0:10000': '127.0.0.1:0',
+      '127.0.0.1:9901': '127.0.0.1:0',
+      'approov-ext-authz:9001': nobody,
+      'upstream:8080': nobody,
+    }),
+  );
+  const post = async (path: string, length: number): Promise<number> => {
+    const url = `http://127.0.0.1:${envoy.port('api')}${path}`;
+    return (await fetch(url, { method: 'POST', body: Buffer.alloc(length) })).status;
+  };
+  // A check would be answered with 503, as there is no service.
+  try {
+    expect(await post('/orders', MAX_BODY_BYTES)).toBe(503);
+    expect(await post('/orders', MAX_BODY_BYTES + 1)).toBe(413);
+    expect(await post('/uploads/1', MAX_BODY_BYTES + 1)).toBe(503);
+    expect(await post('/uploads/..;/orders', MAX_BODY_BYTES + 1)).toBe(413);
+  } finally {
+    await envoy.stop();
+  }
+});
+
 describe('deploy/message-signatures/config.yaml', () => {
   test('is deploy/config/config.yaml with signatures under the default policy, and a store', () => {
     expect(problems).toEqual([]);
@@ -112,5 +138,55 @@ describe('deploy/message-signatures/envoy-gateway.yaml', () => {
     });
     const { contextExtensions: _, ...repeated } = limited['spec'].extAuth;
     expect(extAuth).toEqual({ ...repeated, bodyToExtAuth: { maxRequestBytes: MAX_BODY_BYTES } });
+  });
+});
+
+describe('deploy/message-signatures/redis.yaml', () => {
+  const [deployment, service, policy] = readSample(FOLDER, 'redis.yaml') as [
+    SampleObject,
+    SampleObject,
+    SampleObject,
+  ];
+  const { template } = deployment['spec'];
+  const [container] = template.spec.containers;
+
+  test('runs one Redis with minimal privileges', () => {
+    expect(deployment['spec']).toMatchObject({ replicas: 1, strategy: { type: 'Recreate' } });
+    expect(template.spec).toMatchObject({
+      automountServiceAccountToken: false,
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+    });
+    expect(container.securityContext).toEqual({
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    });
+  });
+
+  test('has the options of the Redis of compose, and users from the Secret', () => {
+    const [compose] = readSample('.', 'docker-compose.message-signatures.yaml') as [SampleObject];
+    const [program, flag, file, ...options] = container.args;
+    expect([program, ...options]).toEqual(compose['services'].redis.command);
+    expect([flag, file]).toEqual(['--aclfile', '/run/secrets/redis/users.acl']);
+    expect(template.spec.volumes[0].secret).toMatchObject({
+      secretName: 'approov-redis',
+      items: [{ key: 'users.acl', path: 'users.acl' }],
+    });
+  });
+
+  test('is found and reached by the pods of the chart, and by no other', () => {
+    const { labels } = template.metadata;
+    expect(deployment['spec'].selector.matchLabels).toEqual(labels);
+    expect(service['spec'].selector).toEqual(labels);
+    expect(policy['spec']).toMatchObject({
+      podSelector: { matchLabels: labels },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [
+        { from: [{ podSelector: { matchLabels: { 'app.kubernetes.io/name': 'approov-ext-authz' } } }] },
+      ],
+      egress: [],
+    });
+    const page = readPage('docs/install/kubernetes.md');
+    expect(page).toContain(`url: redis://${service.metadata?.name}:${service['spec'].ports[0].port} `);
   });
 });

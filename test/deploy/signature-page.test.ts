@@ -4,6 +4,8 @@ import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type RunningEnvoy, validateConfig } from '../../scripts/envoy.mjs';
+import { PROBLEM_MEANINGS } from '../../src/approov/message-signature/problem-meaning.ts';
+import { REASONS } from '../../src/authz/reason.ts';
 import { readEnvoySample, send, startSample, startUpstream, type Upstream } from '../support/envoy.ts';
 import { codeBlocksOf, readPage, sectionsOf, tableRows } from '../support/markdown.ts';
 import { INSTALL_KEY, ipkOf } from '../support/message-signature.ts';
@@ -49,6 +51,21 @@ test.each(SNIPPETS.map((text) => [placeOf(text), text] as const))(
     expect(await validateConfig(file)).toBeUndefined();
   },
 );
+
+test('the table of problems has those of the log, with the meanings that explain gives', () => {
+  const rows = tableRows(PAGE, '`signature_problem`');
+  expect(rows.map(([name = '', meaning]) => [name.slice(1, -1), meaning])).toEqual(
+    Object.entries(PROBLEM_MEANINGS),
+  );
+});
+
+test('the table of reasons has those of the message signature, in their order', () => {
+  const reasons = tableRows(sectionsOf(PAGE).get('Reasons') ?? '', 'reason').map(([name = '']) =>
+    name.slice(1, -1),
+  );
+  const known = Object.entries(REASONS).filter(([, row]) => row.step === 'message_signature');
+  expect(reasons).toEqual([...known.map(([reason]) => reason), 'internal_error']);
+});
 
 describe('the table of paths', () => {
   const rows = tableRows(sectionsOf(PAGE).get('Where the filter must stand') ?? '', 'the app requests');

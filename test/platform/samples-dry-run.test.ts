@@ -27,6 +27,7 @@ const SAMPLES = [
     sampleFiles(folder).map((file) => [folder, file] as const),
   ),
   ['message-signatures', 'envoy-gateway.yaml'] as const,
+  ['message-signatures', 'redis.yaml'] as const,
 ];
 /** The samples that are not Kubernetes objects; other tests read them. */
 const VALUES = ['approov-values.yaml', 'mesh-config.yaml'];
