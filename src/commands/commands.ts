@@ -17,7 +17,11 @@ export const COMMANDS: CommandTable = new Map([
     'show step by step how serve would decide a request',
     async () => (await import('./explain.ts')).explain,
   ),
-  entry('mint', 'sign an example token, or a request as an app does', async () => (await import('./mint.ts')).mint),
+  entry(
+    'mint',
+    'sign an example token, or a request as an app does',
+    async () => (await import('./mint.ts')).mint,
+  ),
   entry(
     'healthcheck',
     'check whether the running service is serving',
