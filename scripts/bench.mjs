@@ -1,9 +1,9 @@
 /**
- * Measures the CPU time per Check of the service against a grpc-js server that returns a fixed buffer, under the same load
- * in turn. Needs h2load (nghttp2) and Linux's /proc.
+ * Measures the CPU time per Check of the service, with and without message signatures, against a grpc-js server that returns
+ * a fixed buffer, under the same load in turn. Needs h2load (nghttp2) and Linux's /proc.
  */
 import { execFile, spawn } from 'node:child_process';
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +18,15 @@ const CHECK_PATH = '/envoy.service.auth.v3.Authorization/Check';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'approov-bench-'));
 const secret = randomBytes(64);
+const accountSecret = randomBytes(32);
+const appKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const created = Math.floor(Date.now() / 1000);
+
+const SIGNERS = {
+  install: (/** @type {Buffer} */ base) =>
+    sign('sha256', base, { key: appKey.privateKey, dsaEncoding: 'ieee-p1363' }),
+  account: (/** @type {Buffer} */ base) => createHmac('sha256', accountSecret).update(base).digest(),
+};
 
 /** @param {Record<string, unknown>} claims */
 function mint(claims) {
@@ -27,11 +36,42 @@ function mint(claims) {
   return `${signingInput}.${createHmac('sha256', secret).update(signingInput).digest('base64url')}`;
 }
 
-/** A request with 20 headers, one of them the token, as Envoy sends it with `encode_raw_headers`. */
-function checkRequest() {
-  const exp = Math.floor(Date.now() / 1000) + 3600;
-  const token = mint({ exp, did: 'ExampleApproovTokenDID==', ip: '1.2.3.4', arc: 'IXPSB7TRK26LXE3M' });
-  const headers = Object.entries({
+/**
+ * Signs as the SDKs do by default.
+ * @param {Readonly<Record<string, string>>} headers
+ * @param {keyof typeof SIGNERS} label
+ */
+function signatureOf(headers, label) {
+  const components = ['approov-token', 'authorization', 'content-type'];
+  const lines = [
+    '"@method": GET',
+    '"@target-uri": https://api.example.com/v1/shapes?size=large',
+    ...components.map((name) => `"${name}": ${headers[name]}`),
+  ];
+  const covered = lines.map((line) => line.slice(0, line.indexOf(':'))).join(' ');
+  const input = `(${covered});created=${created}`;
+  const base = Buffer.from([...lines, `"@signature-params": ${input}`].join('\n'));
+  return {
+    'signature-input': `${label}=${input}`,
+    signature: `${label}=:${SIGNERS[label](base).toString('base64')}:`,
+  };
+}
+
+/**
+ * A request with 20 headers, one of them the token, as Envoy sends it with `encode_raw_headers`, and the headers of a
+ * signature.
+ * @param {keyof typeof SIGNERS} [label]
+ */
+function checkRequest(label) {
+  const claims = {
+    exp: created + 3600,
+    did: 'ExampleApproovTokenDID==',
+    ip: '1.2.3.4',
+    arc: 'IXPSB7TRK26LXE3M',
+  };
+  const ipk = appKey.publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
+  const token = mint({ ...claims, ...(label === undefined ? {} : { ipk, mskid: 'j3AWy6' }) });
+  const unsigned = {
     ':authority': 'api.example.com',
     ':method': 'GET',
     ':path': '/v1/shapes?size=large',
@@ -52,7 +92,9 @@ function checkRequest() {
     'x-forwarded-for': '203.0.113.7',
     'x-forwarded-proto': 'https',
     'x-request-id': '0f9f6f0e-7c1c-4a43-9d3b-a2a86bf46f1b',
-  });
+  };
+  const signature = label === undefined ? {} : signatureOf(unsigned, label);
+  const headers = Object.entries({ ...unsigned, ...signature });
   const service = loadSync('envoy/service/auth/v3/external_auth.proto', {
     includeDirs: [join(root, 'proto')],
     keepCase: true,
@@ -107,11 +149,15 @@ function cpuSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-/** @param {{ pid: number, port: number }} server @returns {Promise<number>} CPU microseconds per check */
-async function measure({ pid, port }) {
+/**
+ * @param {{ pid: number, port: number }} server
+ * @param {string} message the name of a file
+ * @returns {Promise<number>} CPU microseconds per check
+ */
+async function measure({ pid, port }, message) {
   const before = cpuSeconds(pid);
   const { stdout } = await promisify(execFile)('h2load', [
-    ...['-n', String(CHECKS_PER_ROUND), '-c', '2', '-m', '20', '-t', '1', '-d', join(folder, 'message')],
+    ...['-n', String(CHECKS_PER_ROUND), '-c', '2', '-m', '20', '-t', '1', '-d', join(folder, message)],
     ...['-H', 'content-type: application/grpc', '-H', 'te: trailers'],
     `http://127.0.0.1:${port}${CHECK_PATH}`,
   ]);
@@ -124,26 +170,39 @@ function median(values) {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-const message = checkRequest();
-const head = Buffer.alloc(5);
-head.writeUInt32BE(message.length, 1);
-writeFileSync(join(folder, 'message'), Buffer.concat([head, message]));
+for (const label of /** @type {const} */ ([undefined, 'install', 'account'])) {
+  const message = checkRequest(label);
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(message.length, 1);
+  writeFileSync(join(folder, label ?? 'plain'), Buffer.concat([head, message]));
+}
 
 const listen = { APPROOV_GRPC_LISTEN: '127.0.0.1:0', APPROOV_ADMIN_LISTEN: '127.0.0.1:0' };
 writeFileSync(join(folder, 'no-cache.yaml'), 'tokenCache: {maxEntries: 0}\n');
+writeFileSync(join(folder, 'account-key'), accountSecret.toString('base64'));
+const keys = `messageSigningKeys: [{id: account, mskid: j3AWy6, secretFile: "${join(folder, 'account-key')}"}]`;
+/** @param {string} section */
+const signedConfig = (section) =>
+  `${keys}\npolicies: {default: {messageSignature: {maxAgeSeconds: 86400, ${section}}}}\n`;
+writeFileSync(join(folder, 'install.yaml'), signedConfig('install: required'));
+writeFileSync(join(folder, 'account.yaml'), signedConfig('install: off, account: required'));
 const base = { ...listen, APPROOV_BASE64_SECRET: secret.toString('base64') };
 const cli = join(root, 'dist/cli.js');
+/** @param {string} name */
+const configured = (name) => startServer([cli, '--config', join(folder, `${name}.yaml`)], base);
 const contenders = {
-  'fixed buffer': await startServer([join(root, 'scripts/bench-peer.mjs')], {}),
-  service: await startServer([cli], base),
-  'service, no token cache': await startServer([cli, '--config', join(folder, 'no-cache.yaml')], base),
+  'fixed buffer': { message: 'plain', server: await startServer([join(root, 'scripts/bench-peer.mjs')], {}) },
+  service: { message: 'plain', server: await startServer([cli], base) },
+  'service, no token cache': { message: 'plain', server: await configured('no-cache') },
+  'service, ES256 signature': { message: 'install', server: await configured('install') },
+  'service, HMAC signature': { message: 'account', server: await configured('account') },
 };
 try {
   /** @type {Record<string, number[]>} */
   const results = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
   for (let round = 0; round <= ROUNDS; round++) {
-    for (const [name, server] of Object.entries(contenders)) {
-      const microseconds = await measure(server);
+    for (const [name, { server, message }] of Object.entries(contenders)) {
+      const microseconds = await measure(server, message);
       // The first round warms up: V8 keeps optimizing for about 20,000 checks.
       if (round > 0) results[name]?.push(microseconds);
     }
@@ -156,6 +215,6 @@ try {
     );
   }
 } finally {
-  for (const server of Object.values(contenders)) await server.stop();
+  for (const { server } of Object.values(contenders)) await server.stop();
   rmSync(folder, { recursive: true });
 }

@@ -4,6 +4,7 @@ import { matchesPrefix } from '../authz/path.ts';
 import type { Policy, PolicyTable, Route } from '../authz/policy.ts';
 import { MODES } from '../authz/verdict.ts';
 import type { Config, Problem } from './config.ts';
+import { messageSignatureWarnings, signatureRequirements } from './message-signature-warnings.ts';
 import type { Settings } from './schema.ts';
 
 export function findWarnings(config: Config): readonly Problem[] {
@@ -12,6 +13,7 @@ export function findWarnings(config: Config): readonly Problem[] {
     ...coveredRouteWarnings(config.policyTable),
     ...patternWarnings(config.settings),
     ...portWarnings(config),
+    ...messageSignatureWarnings(config),
   ];
 }
 
@@ -90,8 +92,15 @@ function isStricterPolicy(policy: Policy, than: Policy): boolean {
 }
 
 /** What a policy requires beyond a valid signature and an `exp` in the future. */
-function requirementsOf({ binding, issuer, audience, allowCorsPreflight }: Policy): readonly string[] {
+function requirementsOf({
+  binding,
+  issuer,
+  audience,
+  allowCorsPreflight,
+  messageSignature,
+}: Policy): readonly string[] {
   return [
+    ...signatureRequirements(messageSignature),
     ...(binding === null ? [] : ['binding']),
     ...(binding?.when === 'required' ? ['required binding'] : []),
     ...(issuer === null ? [] : ['issuer']),

@@ -19,6 +19,11 @@ test.each([
     isWarned: true,
   },
   { byDefault: '', route: 'allowCorsPreflight: false', isWarned: true },
+  { byDefault: '', route: 'messageSignature: {}', isWarned: true },
+  { byDefault: 'messageSignature: {}', route: 'messageSignature: {install: required}', isWarned: true },
+  { byDefault: 'messageSignature: {}', route: 'messageSignature: {replay: per-instance}', isWarned: true },
+  { byDefault: 'messageSignature: {}', route: 'messageSignature: {contentDigest: off}', isWarned: false },
+  { byDefault: 'messageSignature: {}', route: '', isWarned: false },
   { byDefault: 'issuer: approov.io', route: '', isWarned: false },
   { byDefault: '', route: 'mode: observe, issuer: approov.io', isWarned: false },
   { byDefault: '', route: 'mode: limit, issuer: approov.io', isWarned: true },
@@ -108,4 +113,28 @@ test('a host with a port is warned about, in routes and keys', () => {
     'routes[1].host',
     'keys[0].hosts[1]',
   ]);
+});
+
+test.each([
+  ['policies: {default: {messageSignature: {}}}', []],
+  [
+    'messageSigningKeys: [{id: a, mskid: m, secretFile: /a}]',
+    ['messageSigningKeys: are not used: no policy has messageSignature with account: when-mskid or required'],
+  ],
+  [
+    'replayStore: {url: "redis://redis"}',
+    ['replayStore: is not used: no policy has messageSignature with replay: shared'],
+  ],
+  ['replayStore: {url: "redis://redis"}\npolicies: {default: {messageSignature: {replay: shared}}}', []],
+  ['policies: {default: {messageSignature: {requiredComponents: ["@method", "@path", approov-token]}}}', []],
+  [
+    'policies: {default: {messageSignature: {requiredComponents: [x-device]}}}',
+    [
+      'policies.default.messageSignature.requiredComponents: without the token (approov-token), the method (@method), the path (@target-uri), one signature may be accepted for different requests',
+    ],
+  ],
+])('of message signatures, %j warns %j', (text, expected) => {
+  const { config, problems } = parseConfig(text, { APPROOV_BASE64_SECRET: SECRET });
+  expect(problems).toEqual([]);
+  expect(config && findWarnings(config).map(({ path, message }) => `${path}: ${message}`)).toEqual(expected);
 });
