@@ -11,10 +11,9 @@ import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { createWorkerRestarts } from '../../../src/telemetry/primary-metrics.ts';
 import { policy, policyTable } from '../../support/check.ts';
 import { type CheckClient, createCheckClient, requestWith } from '../../support/grpc-client.ts';
+import { PATIENCE } from '../../support/patience.ts';
 import { type RunningService, startServe } from '../../support/process.ts';
 import { freshToken, mintToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET } from '../../support/token.ts';
-
-const PATIENCE = { timeout: 60_000, interval: 20 };
 
 type Series = ReadonlyMap<string, number>;
 
