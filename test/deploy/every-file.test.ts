@@ -78,11 +78,11 @@ const READ_BY: Readonly<Record<string, readonly [test: string, words: string]>> 
   'prometheus/*.test.yaml': ['deploy/prometheus.test.ts', "'test', 'rules', ...RULE_TESTS"],
   'grafana/dashboard.json': ['deploy/grafana.test.ts', 'readDashboard()'],
   'grafana/provisioning/dashboards/approov.yaml': [
-    'deploy/grafana.test.ts',
+    'deploy/grafana-provisioning.test.ts',
     "readYaml('dashboards/approov.yaml')",
   ],
   'grafana/provisioning/datasources/prometheus.yaml': [
-    'deploy/grafana.test.ts',
+    'deploy/grafana-provisioning.test.ts',
     "readYaml('datasources/prometheus.yaml')",
   ],
 };
