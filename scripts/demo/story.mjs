@@ -127,7 +127,6 @@ export const CHAPTERS = [
         headers: ['@signed'],
         body: '@order',
       }),
-      row('thief: the same request', '401', 'message_replayed', { headers: ['@signed'], body: '@order' }),
       row('thief: another path', '401', 'invalid_message_signature', {
         path: '/orders/7',
         headers: ['@signed'],
