@@ -105,7 +105,7 @@ function createFolder(port) {
  * @param {string} mode
  */
 function sampleWithMode(mode) {
-  const section = `mode: ${mode}\n    messageSignature: {externalScheme: http}`;
+  const section = `mode: ${mode}\n    messageSignature: {externalScheme: http, replay: per-instance}`;
   return readFileSync(SERVICE_CONFIG, 'utf8').replace(/(?<=^ {2}default:\n {4})mode: \w+/m, section);
 }
 

@@ -127,6 +127,7 @@ export const CHAPTERS = [
         headers: ['@signed'],
         body: '@order',
       }),
+      row('thief: the same request', '401', 'message_replayed', { headers: ['@signed'], body: '@order' }),
       row('thief: another path', '401', 'invalid_message_signature', {
         path: '/orders/7',
         headers: ['@signed'],

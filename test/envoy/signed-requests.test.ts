@@ -11,7 +11,7 @@ const CHANGED_REQUESTS = 20;
 
 let stack: SignedStack;
 beforeAll(async () => {
-  stack = await startSignedStack('{account: when-mskid, contentDigest: required}');
+  stack = await startSignedStack('{account: when-mskid, contentDigest: required, replay: per-instance}');
 });
 afterAll(() => stack.close());
 
@@ -57,6 +57,11 @@ test('identical requests that were signed within one second are allowed', async 
   const created = Math.floor(Date.now() / 1000);
   const requests = Array.from({ length: IDENTICAL_REQUESTS }, () => signHonest(PLAIN, created));
   expect(await countOutcomes(stack, requests)).toEqual({ 200: IDENTICAL_REQUESTS });
+});
+
+test('the same signed request is allowed once', async () => {
+  const signed = signHonest(PLAIN);
+  expect(await countOutcomes(stack, [signed, signed, signed])).toEqual({ 200: 1, '401 message_replayed': 2 });
 });
 
 describe.each(['install', 'account'] as const)(

@@ -11,7 +11,7 @@ const CHANGED_REQUESTS = 1000;
 
 let stack: SignedStack;
 beforeAll(async () => {
-  stack = await startSignedStack('{account: when-mskid, contentDigest: required}');
+  stack = await startSignedStack('{account: when-mskid, contentDigest: required, replay: per-instance}');
 });
 afterAll(() => stack.close());
 
