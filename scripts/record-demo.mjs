@@ -33,7 +33,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 const PACE = [
   { pattern: /^ {2}✓/, seconds: 0.5 },
   // After the log line and the table.
-  { pattern: /^(METRICS|All)/, seconds: 3 },
+  { pattern: /^(EXPLAIN|METRICS|All)/, seconds: 3 },
   { pattern: /^[A-Z]{3}/, seconds: 1 },
 ];
 /** Longer waits are cut to this. */

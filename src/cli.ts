@@ -18,6 +18,7 @@ const MAX_FLUSH_MS = 1000;
 
 let isServiceMode = false;
 let usageErrorCode: number = EXIT.usage;
+let helpCommand = `${PROGRAM} --help`;
 
 /** Alone, they are answered without loading a command. */
 const PROGRAM_OPTIONS: ReadonlyMap<string, () => string> = new Map([
@@ -38,6 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
   if (name === DEFAULT_COMMAND) process.on('SIGHUP', () => onReloadSignal());
   const command = await entry.load();
   usageErrorCode = command.usageErrorCode ?? EXIT.usage;
+  if (first === name) helpCommand = `${PROGRAM} ${name} --help`;
   const parsed = new Options(options, command.options, command);
   if (parsed.flag('help')) return print(first === name ? commandHelp(name, entry, command) : programHelp());
   if (parsed.flag('version')) return print(VERSION);
@@ -50,17 +52,15 @@ async function printHelp([name]: readonly string[]): Promise<number> {
   return print(commandHelp(name, entry, await entry.load()));
 }
 
-/** @throws {UsageError} that quotes the name only if it is close to a command's: any other may be a token. */
+/** @throws {UsageError} that quotes the name only if it looks like a command's: any other may be a token. */
 function commandNamed(name: string): CommandEntry {
   const entry = COMMANDS.get(name);
   if (entry !== undefined) return entry;
   const known = [...COMMANDS.keys()];
   const suggestion = nearest(name, [...known, 'help']);
-  throw new UsageError(
-    suggestion === undefined
-      ? `no such command; known: ${known.join(', ')}`
-      : `no such command: ${name}; did you mean ${suggestion}?`,
-  );
+  const hint = suggestion === undefined ? `known: ${known.join(', ')}` : `did you mean ${suggestion}?`;
+  const isWord = suggestion !== undefined || /^[a-z-]{1,20}$/.test(name);
+  throw new UsageError(`no such command${isWord ? `: ${name}` : ''}; ${hint}`);
 }
 
 function print(line: string): number {
@@ -142,7 +142,7 @@ function fail(error: unknown): number {
     return usageErrorCode;
   }
   if (error instanceof UsageError) {
-    io.err(`${PROGRAM}: ${error.message} (see ${PROGRAM} --help)`);
+    io.err(`${PROGRAM}: ${error.message} (see ${helpCommand})`);
     return usageErrorCode;
   }
   if (error instanceof ListenError) {

@@ -130,6 +130,26 @@ export function logLines(line, paint) {
 }
 
 /**
+ * The outcome and the steps, without the claims and the advice that follow.
+ * @param {string} explanation
+ * @param {Paint} paint
+ */
+export function explanationLines(explanation, paint) {
+  const [outcome = '', steps = ''] = explanation.split('\n\n');
+  return [
+    outcome.replace(/^\w+/, (word) => paint('red', word)),
+    '',
+    ...steps
+      .split('\n')
+      .map((line) =>
+        line.replace(/(?<=^\w+ +)(?:passed|failed)/, (word) =>
+          paint(word === 'passed' ? 'green' : 'red', word),
+        ),
+      ),
+  ];
+}
+
+/**
  * @param {readonly (readonly string[])[]} rows the first is the header; the last column is right-aligned
  * @param {Paint} paint
  */

@@ -58,7 +58,14 @@ export async function startStack(wantedPort) {
     'upstream:8080': upstream,
   };
   const envoy = await startEnvoy(relocate(parse(readFileSync(ENVOY_CONFIG, 'utf8')), addresses), binary);
-  return { port, folder: relative('.', folder), service, envoy, setMode };
+  return {
+    port,
+    folder: relative('.', folder),
+    service,
+    envoy,
+    setMode,
+    explain: (/** @type {readonly string[]} */ args) => explain(env, ['--config', configFile, ...args]),
+  };
 }
 
 /**
@@ -153,6 +160,18 @@ async function writeHeaderFiles(env, configFile, folder) {
       writeFileSync(join(folder, name), `approov-token: ${token}\n`, { mode: 0o600 });
     }),
   );
+}
+
+/**
+ * What `explain` says of a token.
+ * @param {NodeJS.ProcessEnv} env
+ * @param {readonly string[]} args
+ * @returns {Promise<string>}
+ */
+async function explain(env, args) {
+  const refused = (/** @type {Error & { stdout?: string }} */ error) => error;
+  const { stdout = '' } = await run(process.execPath, [CLI, 'explain', ...args], { env }).catch(refused);
+  return stdout;
 }
 
 /**

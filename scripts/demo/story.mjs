@@ -147,8 +147,5 @@ export const NEXT = [
     "Make a secret to try with (README.md: how to save your account's):",
     '(umask 077; openssl rand -base64 48 >secret.txt)',
   ],
-  [
-    'Run the service with it; Ctrl-C ends it:',
-    'APPROOV_BASE64_SECRET_FILE=secret.txt APPROOV_MODE=observe node dist/cli.js',
-  ],
+  ['Run the service with it; Ctrl-C ends it:', 'APPROOV_BASE64_SECRET_FILE=secret.txt npx approov-ext-authz'],
 ];

@@ -22,7 +22,7 @@ export interface PublicKey {
  */
 export function parsePem(text: string, algorithms: readonly Algorithm[]): PublicKey {
   if (text.includes('PRIVATE KEY')) {
-    throw new KeyError('holds a private key: give the public one, and keep the private one elsewhere');
+    throw new KeyError('contains a private key: give the public one, and keep the private one elsewhere');
   }
   const key = createOrUndefined(() => createPublicKey(text));
   if (key === undefined) throw new KeyError('no public key in PEM');
@@ -76,7 +76,7 @@ function describeUnusable(warnings: readonly string[]): string {
     .slice(0, MAX_NAMED_MEMBERS)
     .map((warning) => warning.replace(/; it is skipped$/, ''));
   const more = warnings.length > MAX_NAMED_MEMBERS ? [`${warnings.length - MAX_NAMED_MEMBERS} more`] : [];
-  return ['holds no key that may verify a token', [...reasons, ...more].join('; ')]
+  return ['contains no key that may verify a token', [...reasons, ...more].join('; ')]
     .filter((part) => part !== '')
     .join(': ');
 }
@@ -141,7 +141,7 @@ function forbiddenMember(jwk: Jwk): Unusable | undefined {
     return { problem: 'is symmetric: secrets belong in a secretFile', isForbidden: true };
   }
   if (PRIVATE_MEMBERS.some((member) => Object.hasOwn(jwk, member))) {
-    return { problem: 'is private: a JWK Set holds public keys', isForbidden: true };
+    return { problem: 'is private: a JWK Set contains only public keys', isForbidden: true };
   }
   return undefined;
 }

@@ -102,7 +102,7 @@ function hintAt(text: string, rule: LengthRule): string {
   const others = BANNER.test(text) ? 'the banner that the Approov CLI printed around it' : 'the other lines';
   if (line !== undefined) return `; line ${line} alone is a secret: remove ${others}`;
   if (/\s/.test(text)) return '; it has white space inside: give the secret alone, on one line';
-  return /^["']/.test(text) ? '; it stands in quotes: give it without them' : '';
+  return /^["']/.test(text) ? '; it is in quotes: remove them' : '';
 }
 
 /** With a message signing key, the Approov CLI prints whose it is, a warning, the key id and the encoding. */

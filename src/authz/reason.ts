@@ -52,9 +52,9 @@ export const REASONS = {
   missing_approov_token: {
     verdict: 'unverified',
     step: 'token',
-    meaning: 'No token: the header is absent, empty, or holds an SDK status word.',
+    meaning: 'No token: the header is absent, empty, or has an SDK status word.',
     remedy:
-      'See `approov_sdk_status_total`; else a client without the SDK, or a header that Envoy does not pass on (`allowed_headers`).',
+      'See `approov_sdk_status_total`; otherwise a client without the SDK, or a header that Envoy does not pass on (`allowed_headers`).',
   },
   duplicate_approov_token: {
     verdict: 'unverified',
@@ -84,7 +84,8 @@ export const REASONS = {
     verdict: 'unverified',
     step: 'signature',
     meaning: 'No key signed it: a failed attestation or a forgery, which look the same.',
-    remedy: 'If all tokens fail, the secret is not this account’s; else look up `unverified_arc` in Approov.',
+    remedy:
+      'If all tokens fail, the secret is not this account’s; otherwise look up `unverified_arc` in Approov.',
   },
   missing_expiry: {
     verdict: 'unverified',
@@ -108,9 +109,9 @@ export const REASONS = {
   claim_mismatch: {
     verdict: 'unverified',
     step: 'claims',
-    meaning: '`iss` or `aud` is not what the policy demands.',
+    meaning: '`iss` or `aud` is not what the policy requires.',
     remedy:
-      'Switch the claim on in Approov (`approov policy -setIssuer on`, `-setAudience on`), or correct the policy.',
+      'Turn the claim on in Approov (`approov policy -setIssuer on`, `-setAudience on`), or correct the policy.',
   },
   missing_pay_claim: {
     verdict: 'unverified',
@@ -130,8 +131,9 @@ export const REASONS = {
   binding_mismatch: {
     verdict: 'unverified',
     step: 'binding',
-    meaning: 'The bound headers are not those that the token was bound to.',
-    remedy: 'A stolen token, or a filter before us that rewrites the header, or another `headers` order.',
+    meaning: 'The token was bound to other header values.',
+    remedy:
+      'A stolen token, a filter before ext_authz that rewrites the header, or another order of `headers`.',
   },
   missing_message_signature: {
     verdict: 'unverified',

@@ -1,6 +1,7 @@
 /** The table of commands, and the help that is printed from it. */
 import { VERSION } from '../version.ts';
 import { type Command, type CommandEntry, type CommandTable, PROGRAM } from './command.ts';
+import { wrap } from './wrap.ts';
 
 export const DEFAULT_COMMAND = 'serve';
 
@@ -8,7 +9,7 @@ export const COMMANDS: CommandTable = new Map([
   entry('serve', 'run the service (default)', async () => (await import('./serve.ts')).serve),
   entry(
     'check-config',
-    'load configuration and keys as serve would; print the effective configuration, or every error',
+    'print the configuration that serve would use, or all its errors',
     async () => (await import('./check-config.ts')).checkConfig,
   ),
   entry(
@@ -18,7 +19,7 @@ export const COMMANDS: CommandTable = new Map([
   ),
   entry(
     'mint',
-    'sign an example token with a configured symmetric key; prints only the token',
+    'sign an example token with a configured symmetric key',
     async () => (await import('./mint.ts')).mint,
   ),
   entry(
@@ -28,7 +29,7 @@ export const COMMANDS: CommandTable = new Map([
   ),
   entry(
     'status',
-    'show what a running service does: policies, keys, checks by outcome, reloads',
+    'show policies, keys, checks and reloads of a running service',
     async () => (await import('./status.ts')).status,
   ),
   entry(
@@ -48,25 +49,45 @@ function entry(name: string, summary: string, load: CommandEntry['load']): [stri
 /** What `help` and `--help` print without a command. */
 export function programHelp(): string {
   return [
-    `${PROGRAM} ${VERSION}: verifies Approov tokens for Envoy's external authorization`,
+    `${PROGRAM} ${VERSION}: verifies Approov tokens for Envoy's ext_authz filter`,
     '',
     `usage: ${PROGRAM} [command] [options]`,
     '',
-    ...Array.from(COMMANDS, ([name, { summary }]) => `  ${name.padEnd(14)} ${summary}`),
-    `  ${'help'.padEnd(14)} show this help, or with the name of a command its help`,
+    ...Array.from(COMMANDS, ([name, { summary }]) => `${name.padEnd(15)}${summary}`).flatMap(helpLines),
+    ...helpLines('help           show this help, or the help of a command'),
     '',
-    '  --config FILE   configuration file (or APPROOV_CONFIG); without one, only environment variables are read',
-    '  -h, --help      show this help, or the help of a command',
-    '  -v, --version   show the version',
+    ...[
+      '--config FILE  configuration file (or APPROOV_CONFIG); without one, only environment variables are read',
+      '-h, --help     show this help, or the help of a command',
+      '-v, --version  show the version',
+    ].flatMap(helpLines),
   ].join('\n');
 }
 
 /** What `help COMMAND` and `COMMAND --help` print. */
-export function commandHelp(name: string, { summary }: CommandEntry, { help, argument }: Command): string {
+export function commandHelp(
+  name: string,
+  { summary }: CommandEntry,
+  { help, argument, options }: Command,
+): string {
+  const hasOptions = Object.keys(options).length > 0;
   return [
-    `usage: ${PROGRAM} ${name} ${argument?.name ?? '[--config FILE] [options]'}`,
+    `usage: ${PROGRAM} ${name} ${argument?.name ?? `[--config FILE]${hasOptions ? ' [options]' : ''}`}`,
     '',
     summary,
-    ...help.map((line) => `  ${line}`),
+    ...help.flatMap(helpLines),
   ].join('\n');
+}
+
+const COLUMNS = 80;
+const INDENT = '  ';
+
+/** Indents a line, and wraps what is right of its two spaces or more, such as the description of an option. */
+function helpLines(line: string): readonly string[] {
+  const { 0: left = '', index = 0 } = /(?<=\S) {2,}/.exec(line) ?? {};
+  const name = line.slice(0, index + left.length);
+  const margin = INDENT + ' '.repeat(name.length);
+  return wrap(line.slice(name.length), COLUMNS - margin.length).map((text, number) =>
+    `${number === 0 ? INDENT + name : margin}${text}`.trimEnd(),
+  );
 }

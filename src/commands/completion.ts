@@ -24,9 +24,9 @@ const SHELL_NAMES = Object.keys(SHELLS);
 export function completion(commands: CommandTable): Command {
   return {
     help: [
-      `bash: source <(${PROGRAM} completion bash)   in ~/.bashrc`,
-      `zsh:  source <(${PROGRAM} completion zsh)    in ~/.zshrc, after compinit`,
-      `fish: ${PROGRAM} completion fish > ~/.config/fish/completions/${PROGRAM}.fish`,
+      `bash: source <(${PROGRAM} completion bash)  in ~/.bashrc`,
+      `zsh: source <(${PROGRAM} completion zsh)    in ~/.zshrc, after compinit`,
+      `fish: ${PROGRAM} completion fish | source    in config.fish`,
     ],
     options: {},
     argument: { name: 'SHELL', values: SHELL_NAMES },

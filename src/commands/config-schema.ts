@@ -4,8 +4,9 @@ import { type Command, EXIT, PROGRAM } from './command.ts';
 
 export const configSchema: Command = {
   help: [
-    `for an editor: ${PROGRAM} config-schema > config.schema.json`,
-    'and in the first line of the configuration: # yaml-language-server: $schema=config.schema.json',
+    `${PROGRAM} config-schema > config.schema.json`,
+    'Then make this the first line of the configuration file:',
+    '# yaml-language-server: $schema=config.schema.json',
   ],
   options: {},
   async run(_options, io) {

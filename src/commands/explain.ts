@@ -15,9 +15,11 @@ const NO_MEMORY: ReplayGuard = { check: () => ({ kind: 'fresh' }) };
 
 export const explain: Command = {
   help: [
-    '--token TOKEN        the token, put into the header of the policy that applies; - reads it from stdin',
+    '--token TOKEN        the token, without its header; - reads it from stdin',
     "--header 'NAME: V'   a header of the request; repeat for more",
-    '--host HOST --path PATH --method METHOD   of the request (default: none, / and GET)',
+    '--host HOST          the host (default: none)',
+    '--path PATH          the path (default: /)',
+    '--method METHOD      the method (default: GET)',
     '--body-file FILE     the body of the request, as if Envoy had sent it along',
     '--policy NAME        the policy, as if Envoy had sent it in context_extensions',
     '--at TIME            decide as of then: 2026-01-31T12:00:00Z, or seconds since the epoch',
@@ -45,7 +47,7 @@ export const explain: Command = {
     const { policyTable } = config;
     const request = withToken(bare, policyTable, await readToken(options, io));
     const { keyset, problems } = await fetchKeyset(keys, config.proxy);
-    for (const [id, problem] of problems) io.err(`the keys of ${id} are not there: ${problem}`);
+    for (const [id, problem] of problems) io.err(`the keys of ${id} are not loaded: ${problem}`);
     const verifier = new TokenVerifier({ keyset, decryptionKeys, messageSigningKeys, tokenCacheEntries: 0 });
     const services = { replayGuard: NO_MEMORY };
     const decision = await evaluate(request, { policyTable, verifier }, () => now.seconds, services);

@@ -3,6 +3,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { type ListenAddress, printableAddress } from '../config/address.ts';
+import { describeConnectionError } from '../sources/connection-problem.ts';
 import { type Command, EXIT } from './command.ts';
 import { connectOptions, dialAddress, getPage, readListen } from './running-service.ts';
 
@@ -27,9 +28,9 @@ export const healthcheck: Command = {
         if (io.isTerminal) io.out(`serving on ${printableAddress(address)}`);
         return EXIT.ok;
       }
-      io.err(`${printableAddress(address)}: ${status}`);
+      io.err(`${printableAddress(address)}: NOT_SERVING: draining, or no key is loaded`);
     } catch (error) {
-      io.err(`${printableAddress(address)}: ${describe(error)}`);
+      io.err(`${printableAddress(address)}: ${describe(error as Error)}`);
     }
     return EXIT.failure;
   },
@@ -37,9 +38,8 @@ export const healthcheck: Command = {
 
 type ServingStatus = 'SERVING' | 'NOT_SERVING';
 
-function describe(error: unknown): string {
-  const { code, message, name } = error as NodeJS.ErrnoException;
-  return name === 'AbortError' ? NO_RESPONSE : (code ?? message);
+function describe(error: Error): string {
+  return error.name === 'AbortError' ? NO_RESPONSE : describeConnectionError(error);
 }
 
 async function queryReadyz(address: ListenAddress): Promise<ServingStatus> {

@@ -5,7 +5,18 @@ import { openConfigStore } from '../sources/config-store.ts';
 import { type Command, configFile, EXIT, type Io, type Options } from './command.ts';
 
 export const serve: Command = {
-  help: ['SIGTERM or SIGINT drains and exits, a second one exits at once; SIGHUP reloads all files now'],
+  help: [
+    'SIGTERM, SIGINT  drain and exit; a second one exits at once',
+    'SIGHUP           reload all files now',
+    '',
+    'Environment variables, which override the configuration file:',
+    'APPROOV_BASE64_SECRET_FILE  file with the secret (or APPROOV_BASE64_SECRET, the secret itself)',
+    'APPROOV_MODE                off, observe, limit or enforce (default: enforce)',
+    'APPROOV_BINDING_HEADER      header that tokens are bound to',
+    'APPROOV_GRPC_LISTEN         address for Envoy (default: 0.0.0.0:9001)',
+    'APPROOV_ADMIN_LISTEN        metrics and status (default: 127.0.0.1:9002)',
+    'LOG_LEVEL                   debug, info, warn or error (default: info)',
+  ],
   options: {},
   async run(options, io) {
     io.enterServiceMode();

@@ -1,6 +1,7 @@
 /** Shows what a person wants to know of a running service, from its admin pages. */
 import { connect } from 'node:tls';
 import { type ListenAddress, parseAddress, printableAddress } from '../config/address.ts';
+import { describeConnectionError } from '../sources/connection-problem.ts';
 import { escapeAll } from '../telemetry/printable.ts';
 import { type Command, EXIT } from './command.ts';
 import { connectOptions, dialAddress, getPage, readListen } from './running-service.ts';
@@ -52,13 +53,15 @@ async function askPages(admin: ListenAddress): Promise<Asked> {
   }
 }
 
-function describe({ name, code }: NodeJS.ErrnoException, admin: ListenAddress): string {
+const NOT_REACHED: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN']);
+
+function describe(error: NodeJS.ErrnoException, admin: ListenAddress): string {
+  const { name, code } = error;
   const address = printableAddress(admin);
   const advice = 'is the service running? (its admin address: listen.admin or APPROOV_ADMIN_LISTEN)';
-  if (code === 'ECONNREFUSED') return `connection refused at ${address}: ${advice}`;
   if (name === 'AbortError' || name === 'TimeoutError')
-    return `no answer from ${address} within ${TIMEOUT_SECONDS} s: ${advice}`;
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `cannot resolve the host of ${address}: ${advice}`;
+    return `${address}: no answer within ${TIMEOUT_SECONDS} s; ${advice}`;
+  if (NOT_REACHED.has(code)) return `${address}: ${describeConnectionError(error)}; ${advice}`;
   // Not HTTP, or not to the end.
   return `${notOurs(admin)} (${code ?? name})`;
 }

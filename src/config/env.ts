@@ -89,9 +89,9 @@ export function misspeltVariables(env: Env): readonly Problem[] {
 /** Finds what `docker run --env-file` keeps in a value: quotes and carriage returns, which no value of ours contains. */
 export function valueProblem(text: string): string | undefined {
   const problems = [
-    ...(/^(["']).*\1$/s.test(text.trim()) ? ['stands in quotes: give it without them'] : []),
+    ...(/^(["']).*\1$/s.test(text.trim()) ? ['is in quotes: remove them'] : []),
     ...(text.includes('\r')
-      ? ['holds a carriage return, as a file with Windows line ends leaves it: remove it']
+      ? ['contains a carriage return, as a file with Windows line ends leaves it: remove it']
       : []),
   ];
   return problems.length === 0 ? undefined : problems.join('; ');

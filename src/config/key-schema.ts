@@ -36,7 +36,7 @@ export const KEY = z
     jwksFile: filePath.optional().describe('File with the public keys of a keyset, as a JWK Set.'),
     jwksUrl: z
       .url({ protocol: /^https$/, error: 'must be a URL with https', abort: true })
-      .refine((url) => !hasCredentials(url), 'must not hold a user name or password: it is shown')
+      .refine((url) => !hasCredentials(url), 'must not contain a user name or password: it is shown')
       .optional()
       .meta({
         description:

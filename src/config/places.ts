@@ -8,7 +8,8 @@ import { MAX_YAML_BYTES, WHOLE_FILE } from './yaml.ts';
 const MAX_PLACED = 50;
 
 /**
- * Adds to each problem the file, line and column, unless it is not about the file.
+ * Adds to each problem the file, line and column, unless it is not about the file. Sorted by place; problems without
+ * one, such as those of environment variables, come last.
  * @param text of the file.
  */
 export function placeProblems(file: string, text: string, problems: readonly Problem[]): readonly Problem[] {
@@ -25,16 +26,22 @@ export function placeProblems(file: string, text: string, problems: readonly Pro
     uniqueKeys: false,
     merge: true,
   });
-  return problems.map((problem, index) => {
+  const placed = problems.map((problem, index) => {
     // A syntax error has its place as its path.
     const syntax = /^line (\d+)(?:, column (\d+))?$/.exec(problem.path);
-    if (syntax !== null) return { ...problem, place: `${file}:${syntax[1]}:${syntax[2] ?? 1}`, path: '' };
-    if (index >= MAX_PLACED) return problem;
-    const offset = offsetOf(document.contents, problem);
-    if (offset === undefined) return problem;
+    if (syntax !== null) return at(Number(syntax[1]), Number(syntax[2] ?? 1), { ...problem, path: '' });
+    const offset = index < MAX_PLACED ? offsetOf(document.contents, problem) : undefined;
+    if (offset === undefined) return { problem, line: Infinity, column: 0 };
     const { line, col } = lines.linePos(offset);
-    return { ...problem, place: `${file}:${line}:${col}` };
+    return at(line, col, problem);
   });
+  return placed
+    .sort((one, other) => (one.line === other.line ? one.column - other.column : one.line - other.line))
+    .map(({ problem }) => problem);
+
+  function at(line: number, column: number, problem: Problem) {
+    return { problem: { ...problem, place: `${file}:${line}:${column}` }, line, column };
+  }
 }
 
 /** Of the value, or of the key if that is the problem; of the closest part around it if a field is missing. */

@@ -63,7 +63,7 @@ export const POLICY = z
         examples: [{ headers: ['authorization'], when: 'if-present' }],
       }),
     issuer: literalOrList.meta({
-      description: 'Issuers of which the token’s `iss` must be one, compared literally.',
+      description: 'Accepted issuers: the token’s `iss` must equal one of them.',
       examples: ['https://issuer.example.com', ['issuer-a', 'issuer-b']],
     }),
     audience: z
@@ -81,7 +81,7 @@ export const POLICY = z
       .default(null)
       .meta({
         description:
-          'Audiences of which the token’s `aud` must contain one, compared literally; or `host`, not in a list, for the request’s own host.',
+          'Accepted audiences: the token’s `aud` must contain one of them; or `host`, not in a list, for the request’s own host.',
         examples: ['host', ['api.example.com']],
       }),
     clockToleranceSeconds: z
@@ -136,7 +136,7 @@ export const ROUTE = z.strictObject({
   pathPrefix: z
     .string()
     .regex(/^\//, { message: 'must begin with /', abort: true })
-    .regex(/^[^?]*$/, { message: 'must not hold a query: it is compared without one', abort: true })
+    .regex(/^[^?]*$/, { message: 'must not contain a query: it is compared without one', abort: true })
     .regex(LITERAL_TEXT, {
       message: `${LITERAL}, and matches every path below it without them`,
       abort: true,

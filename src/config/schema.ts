@@ -23,7 +23,7 @@ const LOG = z.strictObject({
     .default('info')
     .meta({
       description:
-        'Least level that is logged, in any case; `warning` is `warn`. Lines of checks are `info` (with `internal_error`: `error`), so a higher level hides them; `debug` adds the steps of every check.',
+        'Lowest level that is logged, in upper or lower case; `warning` is `warn`. Lines of checks are `info` (with `internal_error`: `error`), so a higher level hides them; `debug` adds the steps of every check.',
       anyOf: [
         { enum: [...LEVELS, 'warning'] },
         { pattern: `^(${[...LEVELS, 'warning'].map(inAnyCase).join('|')})$` },

@@ -9,7 +9,7 @@ import {
   VERDICT_HEADER,
 } from '../authz/result-header.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
-import { appendBytesField, bytesField, stringField, varintField } from './wire.ts';
+import { appendBytesField, bytesField, stringField, varintField } from './wire-writer.ts';
 
 const NO_ALIASES: ReadonlySet<string> = new Set();
 const NO_CLAIMS: ReadonlyMap<string, string> = new Map();

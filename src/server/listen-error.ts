@@ -6,10 +6,10 @@ export class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 
-const ADVICE: Readonly<Record<string, string>> = {
+const PROBLEMS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another process or listener uses it',
   EADDRNOTAVAIL: 'this machine does not have the address',
-  EACCES: 'no permission',
+  EACCES: 'permission denied',
   ENOENT: 'no such directory',
 };
 
@@ -25,11 +25,11 @@ export async function listenOrThrow(
   try {
     return await listen(address);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const advice = ADVICE[code ?? ''];
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    const problem = PROBLEMS[code];
     const variable = `APPROOV_${listener.toUpperCase()}_LISTEN`;
     throw new ListenError(
-      `cannot listen on ${printableAddress(address)}: ${code ?? message}${advice === undefined ? '' : `, ${advice}`}; ` +
+      `cannot listen on ${printableAddress(address)}: ${problem === undefined ? code || message : `${problem} (${code})`}; ` +
         `set listen.${listener} or ${variable}`,
     );
   }

@@ -1,6 +1,7 @@
 /** Fetches a text over https, with limits on time, size and redirects, and through a proxy if one is configured. */
 import type { HttpProxy } from '../config/config.ts';
 import { hasCredentials } from '../config/url.ts';
+import { describeConnectionError, innermostCause } from './connection-problem.ts';
 
 const FETCH_TIMEOUT_MS = 5000;
 const MAX_BYTES = 1024 * 1024;
@@ -47,7 +48,7 @@ async function fetchWithLimits(url: string, { ca, proxy }: FetchOptions): Promis
     let location = url;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
       // fetch refuses such a URL too, but quotes it.
-      if (hasCredentials(location)) throw new FetchError('holds a user name or a password');
+      if (hasCredentials(location)) throw new FetchError('contains a user name or a password');
       const headers = { accept: ACCEPT };
       const response = await fetch(location, { redirect: 'manual', signal, headers, dispatcher });
       const next = response.headers.get('location');
@@ -75,11 +76,7 @@ function describe(error: Error, { proxy }: FetchOptions): string {
   // undici has one code for all of these, and the status in the message only.
   const proxyStatus = /^Proxy response \((\d+)\)/.exec(cause.message)?.[1];
   if (proxyStatus !== undefined) return `the proxy answers with status ${proxyStatus}`;
-  return `${(cause as NodeJS.ErrnoException).code ?? cause.message}${proxyHint(proxy)}`;
-}
-
-function innermostCause(error: Error): Error {
-  return error.cause instanceof Error ? innermostCause(error.cause) : error;
+  return `${describeConnectionError(cause)}${proxyHint(proxy)}`;
 }
 
 function proxyHint(proxy: HttpProxy | undefined): string {

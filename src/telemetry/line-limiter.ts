@@ -1,10 +1,9 @@
 /** Limits log lines per second and reason, and reports how many were suppressed. */
-import type { Reason } from '../authz/reason.ts';
 
 /** Per reason. */
 const MAX_LINES_PER_SECOND = 20;
 
-export class LineLimiter {
+export class LineLimiter<Reason extends string> {
   readonly #nowMs: () => number;
   readonly #onSuppressed: (reason: Reason, count: number) => void;
   readonly #lines = new Map<Reason, number>();

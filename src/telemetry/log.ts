@@ -53,7 +53,7 @@ export function createLog(options: LogOptions) {
     },
     destination ?? stdout,
   );
-  const limiter = new LineLimiter(nowMs, (reason, count) => {
+  const limiter = new LineLimiter<Reason>(nowMs, (reason, count) => {
     onSuppressed(reason, count);
     logger[levelOf(reason)]({ reason, suppressed: count }, 'check log lines suppressed');
   });

@@ -10,6 +10,7 @@ import { createMessageMetrics } from './message-metrics.ts';
 import { createPolicyMetrics } from './policy-metrics.ts';
 import { registerProcessMetrics } from './process-metrics.ts';
 import { createReloadMetrics } from './reload-metrics.ts';
+import { createReplayMetrics } from './replay-metrics.ts';
 import { createTokenMetrics } from './token-metrics.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -32,6 +33,7 @@ export function createMetrics(version: string) {
     ...createCallMetrics(registry),
     ...createReloadMetrics(registry),
     ...createLogMetrics(registry),
+    ...createReplayMetrics(registry),
     cacheLookedUp: tokens.cacheLookedUp,
     jwksAgesFrom: keys.jwksAgesFrom,
 

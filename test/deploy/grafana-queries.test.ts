@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunningEnvoy } from '../../scripts/envoy.mjs';
+import { close, expectedPanels } from '../support/dashboard-panels.ts';
 import { send, startSample, startSampleService, startUpstream, type Upstream } from '../support/envoy.ts';
 import { createCheckClient, requestWith } from '../support/grpc-client.ts';
 import { type RunningService, startServe } from '../support/process.ts';
@@ -129,69 +130,6 @@ function panelOf(title: string): Panel {
   return panel;
 }
 
-/** What the panels of the service show after the twelve checks. Rates and durations depend on the machine. */
-function expectations(): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
-  const rate = expect.any(Number);
-  const instance = service.admin;
-  return {
-    Checks: { '': rate },
-    'Unverified share': { '': close(7 / 10) },
-    'Internal errors': { '': rate },
-    Instances: { '': 1 },
-    'Would be refused if enforced now': { 'trial (observe)': close(3 / 4), 'search (limit)': close(1 / 2) },
-    'Would be refused per second': { 'trial (observe)': rate, 'search (limit)': rate },
-    'Checks by action': { allow: rate, limit: rate, deny: rate },
-    'Unverified by reason': {
-      internal_error: rate,
-      invalid_token_format: rate,
-      missing_approov_token: rate,
-      token_expired: rate,
-      unknown_policy: rate,
-    },
-    'Unverified share by policy': {
-      default: close(1 / 2),
-      trial: close(3 / 4),
-      search: close(1 / 2),
-      unknown: close(1),
-    },
-    'Would-deny by policy and reason': {
-      'trial: missing_approov_token': rate,
-      'trial: invalid_token_format': rate,
-      'search: token_expired': rate,
-    },
-    'Mode of each policy': { 'enforce default': 1, 'observe trial': 1, 'limit search': 1, 'off open': 1 },
-    'Tokens verified by key': { env: rate },
-    'Time since last use': { env: rate },
-    'Age of fetched JWK Sets': {},
-    'SDK status': { no_network: rate },
-    'Share of requests with an SDK status': { no_network: close(11 / 12) },
-    'Remaining token lifetime': { p10: rate, p50: rate, p90: rate },
-    'Clock skew': { [`${instance}: expired`]: close(1 / 4), [`${instance}: over 5 minutes`]: close(0) },
-    'Tokens by remaining lifetime': expect.objectContaining({ '-60': rate, '+Inf': rate }),
-    'Hit ratio': { [instance]: close(2 / 6) },
-    Lookups: { hit: rate, miss: rate },
-    'Check duration': { p50: rate, p90: rate, p99: rate },
-    'Checks by duration': expect.objectContaining({ '+Inf': rate, '0.001': rate }),
-    'In flight': { 'in flight': 0 },
-    'Abandoned checks': { cancelled: 0, deadline: 0 },
-    'Ambiguous requests': { path: 0, host: 0 },
-    Reloads: {},
-    'Time since the last successful load': { config: rate, keys: rate },
-    CPU: { [instance]: rate },
-    Memory: { [instance]: rate, [`${instance} heap`]: rate },
-    'Event loop delay': { [instance]: rate },
-    'Garbage collection': expect.any(Object),
-    'Open files': { [instance]: rate },
-    Restarts: { [instance]: 0, [`${instance} workers`]: 0 },
-    'Suppressed log lines': {},
-    Versions: expect.any(Object),
-  };
-}
-
-function close(value: number): unknown {
-  return expect.closeTo(value, 6);
-}
-
 const ENVOY_PANELS = ['Failed checks', 'Responses', 'Healthy instances'];
 
 /** The values that a variable offers. */
@@ -228,7 +166,7 @@ async function marks(name: string): Promise<string[]> {
 
 describe.skipIf(noPrometheus !== '')(`in a real Prometheus${noPrometheus}`, () => {
   test('every panel about the service shows what was checked', async () => {
-    const expected = expectations();
+    const expected = expectedPanels(service.admin);
     const seen: Record<string, unknown> = {};
     for (const title of Object.keys(expected)) seen[title] = await shown(panelOf(title));
     expect(seen).toEqual(expected);

@@ -1,10 +1,10 @@
-/** Checks the dashboard and its provisioning with the service's metrics, promtool, and what Grafana requires. */
+/** Checks the dashboard with the service's metrics, promtool, and what Grafana requires. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { buildDashboard } from '../../scripts/grafana-dashboard.mjs';
 import { runTool } from '../support/platform-tool.ts';
 import type { RunningService } from '../support/process.ts';
@@ -25,7 +25,6 @@ import {
 import { unmet } from '../support/requirement.ts';
 
 const DOCS = fileURLToPath(new URL('../../docs/', import.meta.url));
-const PROVISIONING = fileURLToPath(new URL('../../deploy/grafana/provisioning/', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'grafana-'));
 const dashboard = readDashboard();
 const charts = chartsOf(dashboard);
@@ -268,36 +267,3 @@ describe.skipIf(noPromtool !== '')(`promtool${noPromtool}`, () => {
     expect(code).toBe(0);
   });
 });
-
-describe('the provisioning', () => {
-  test('connects to the Prometheus of the compose file, with its scrape interval', () => {
-    const { datasources } = readYaml('datasources/prometheus.yaml');
-    const { global } = readYaml('../../prometheus/prometheus.yaml');
-    expect(datasources).toHaveLength(1);
-    expect(datasources[0]).toMatchObject({
-      type: 'prometheus',
-      url: 'http://prometheus:9090',
-      isDefault: true,
-    });
-    expect(datasources[0].jsonData.timeInterval).toBe(global.scrape_interval);
-    const { services } = readYaml('../../docker-compose.yaml');
-    expect(services).toHaveProperty('prometheus');
-  });
-
-  test('finds the dashboard where the compose file mounts it', () => {
-    const { providers } = readYaml('dashboards/approov.yaml');
-    const { services } = readYaml('../../docker-compose.yaml');
-    const volumes = services.grafana.volumes as string[];
-    expect(providers).toHaveLength(1);
-    const { path } = providers[0].options as { path: string };
-    expect(
-      volumes.some((volume) => new RegExp(`^\\./grafana(/dashboard\\.json)?:${path}[/:]`).test(volume)),
-    ).toBe(true);
-    expect(volumes).toContain('./grafana/provisioning:/etc/grafana/provisioning:ro');
-  });
-});
-
-// biome-ignore lint/suspicious/noExplicitAny: files of four schemas
-function readYaml(file: string): Record<string, any> {
-  return parse(readFileSync(join(PROVISIONING, file), 'utf8'), { merge: true });
-}

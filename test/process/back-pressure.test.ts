@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { PATIENCE } from '../support/patience.ts';
 import { type RunningService, startServe } from '../support/process.ts';
 import {
   CHECK_HEADERS,
@@ -36,7 +37,6 @@ const MEMORY_BOUND = 128 * MIB;
 /** RFC 9113 §7. */
 const REFUSED_STREAM = 7;
 const CANCEL = 8;
-const PATIENCE = { timeout: 60_000, interval: 20 };
 
 const folder = mkdtempSync(join(tmpdir(), 'back-pressure-'));
 let service: RunningService;

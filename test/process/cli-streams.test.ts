@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { collect, startServe } from '../support/process.ts';
 import { SECRET } from '../support/token.ts';
 import { readyWorkers } from '../support/workers.ts';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
-const PATIENCE = { timeout: 60_000, interval: 50 };
 /** Their log lines exceed the capacity of a pipe (64 KiB on Linux). */
 const CHECKS = 200;
 
@@ -125,6 +125,6 @@ test('a command that reads endless input ends with one line on stderr', async ()
   expect(await once(child, 'close')).toEqual([2, null]);
   expect([stdout(), stderr()]).toEqual([
     '',
-    'approov-ext-authz: stdin: more than 1048576 bytes (see approov-ext-authz --help)\n',
+    'approov-ext-authz: stdin: more than 1048576 bytes (see approov-ext-authz explain --help)\n',
   ]);
 });

@@ -83,12 +83,14 @@ describe('--help and --version', () => {
   test('--help lists every command', async () => {
     const { stdout } = await runCli(['--help']);
     for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command} +\\S`, 'm'));
+    for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
   test.each(COMMANDS)('%s --help shows the usage of that command', async (command) => {
     const finished = await runCli([command, '--help']);
     expect(finished).toMatchObject({ code: 0, stderr: '' });
     expect(finished.stdout).toContain(`usage: approov-ext-authz ${command} `);
+    for (const line of finished.stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
     for (const args of [
       [command, '-h'],
       ['help', command],
@@ -109,7 +111,7 @@ describe('bad usage is exit 2', () => {
   test.each<[args: string[], message: string]>([
     [
       ['frobnicate'],
-      'no such command; known: serve, check-config, explain, mint, healthcheck, status, config-schema, completion',
+      'no such command: frobnicate; known: serve, check-config, explain, mint, healthcheck, status, config-schema, completion',
     ],
     [['toString'], 'no such command; known: '],
     [['chek-config'], 'no such command: chek-config; did you mean check-config?'],
@@ -132,6 +134,12 @@ describe('bad usage is exit 2', () => {
     const finished = await runCli(args, ENV);
     expect(finished).toMatchObject({ code: 2, stdout: '' });
     expect(errorsOf(finished)).toEqual([expect.stringContaining(message)]);
+  });
+
+  test('ends with the command that shows the help', async () => {
+    expect(errorsOf(await runCli(['explain', '--at', 'yesterday'], ENV))).toEqual([
+      '--at: must be a time such as 2026-01-31T12:00:00Z, or seconds since the epoch (see approov-ext-authz explain --help)',
+    ]);
   });
 
   test.each(COMMANDS)('%s does not quote an unexpected argument, which may be a token', async (command) => {
@@ -240,6 +248,12 @@ routes: [{policy: gone}]
     expect(errorsOf(finished)).toEqual([expect.stringContaining(message)]);
   });
 
+  test('ends with the command that shows the help', async () => {
+    expect(errorsOf(await runCli(['explain', '--at', 'yesterday'], ENV))).toEqual([
+      '--at: must be a time such as 2026-01-31T12:00:00Z, or seconds since the epoch (see approov-ext-authz explain --help)',
+    ]);
+  });
+
   test.each<[name: string, content: string]>([
     ['a file that is not YAML', 'a: [1'],
     ['a list', '- a'],
@@ -268,7 +282,7 @@ describe('a listener that cannot bind is exit 1, in one line', () => {
     expect(finished.code).toBe(1);
     const field = variable === 'APPROOV_GRPC_LISTEN' ? 'listen.grpc' : 'listen.admin';
     expect(errorsOf(finished)).toEqual([
-      `cannot listen on ${address}: EADDRINUSE, another process or listener uses it; set ${field} or ${variable}`,
+      `cannot listen on ${address}: another process or listener uses it (EADDRINUSE); set ${field} or ${variable}`,
     ]);
   });
 
@@ -278,7 +292,11 @@ describe('a listener that cannot bind is exit 1, in one line', () => {
     started.push(first);
     const finished = await runCli(['serve'], { ...ENV, APPROOV_GRPC_LISTEN: socket });
     expect(finished.code).toBe(1);
-    expect(errorsOf(finished)).toEqual([expect.stringContaining(`cannot listen on ${socket}: EADDRINUSE, `)]);
+    expect(errorsOf(finished)).toEqual([
+      expect.stringContaining(
+        `cannot listen on ${socket}: another process or listener uses it (EADDRINUSE); `,
+      ),
+    ]);
     expect((await runCli(['healthcheck'], { ...ENV, APPROOV_GRPC_LISTEN: socket })).code).toBe(0);
   });
 

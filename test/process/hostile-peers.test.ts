@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { PATIENCE } from '../support/patience.ts';
 import { type RunningService, startServe } from '../support/process.ts';
 import {
   CHECK_HEADERS,
@@ -28,7 +29,6 @@ const THOUSAND = 1000;
 const FLOOD = 20 * THOUSAND;
 /** Far above what an attack costs, and far below what it would cost if all its bytes were kept. */
 const MEMORY_BOUND = 128 * 2 ** 20;
-const PATIENCE = { timeout: 60_000, interval: 20 };
 
 const folder = mkdtempSync(join(tmpdir(), 'hostile-'));
 const config = join(folder, 'config.yaml');

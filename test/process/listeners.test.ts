@@ -11,6 +11,7 @@ import { readMetrics, readReadyz } from '../support/admin-pages.ts';
 import { type Certificate, createCa, issueCertificate } from '../support/certificate.ts';
 import { createScratch } from '../support/checked-service.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { type Finished, type RunningService, runCli, startServe } from '../support/process.ts';
 import { PREFACE, SETTINGS } from '../support/raw-http2.ts';
 import { freshToken, OTHER_SECRET, SECRET } from '../support/token.ts';
@@ -25,7 +26,6 @@ const envoy = issueCertificate(scratch.folder, 'envoy', ca);
 const stranger = issueCertificate(scratch.folder, 'stranger', otherCa);
 afterAll(() => scratch.remove());
 
-const PATIENCE = { timeout: 60_000, interval: 50 };
 const ENV = { APPROOV_BASE64_SECRET: SECRET };
 const HAS_IPV6 = Object.values(networkInterfaces()).some((list) =>
   list?.some(({ address }) => address === '::1'),
@@ -287,7 +287,7 @@ describe('with a client CA', () => {
     await vi.waitFor(async () => expect((await readReadyz(running.admin)).status).toBe(503), PATIENCE);
     expect(await healthcheck(running)).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/: NOT_SERVING\n$/),
+      stderr: expect.stringMatching(/: NOT_SERVING: draining, or no key is loaded\n$/),
     });
   });
 
@@ -371,7 +371,7 @@ describe('a Unix socket', () => {
       expect(finished).toMatchObject({
         code: 1,
         stderr: expect.stringContaining(
-          `approov-ext-authz: cannot listen on ${where}: EADDRINUSE, `,
+          `approov-ext-authz: cannot listen on ${where}: another process or listener uses it (EADDRINUSE); `,
         ) as string,
       });
       expect(finished.stderr).toMatch(/^[^\n]+\n$/);

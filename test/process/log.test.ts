@@ -6,10 +6,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { VERSION } from '../../src/version.ts';
 import { createCheckClient, type RequestJson, requestWith } from '../support/grpc-client.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { type RunningService, startPretty, startServe } from '../support/process.ts';
 import { freshToken, mintToken, OTHER_SECRET, SECRET } from '../support/token.ts';
-
-const PATIENCE = { timeout: 60_000, interval: 20 };
 
 const fingerprint = (secret: string): string =>
   createHash('sha256').update(Buffer.from(secret, 'base64')).digest('hex').slice(0, 12);

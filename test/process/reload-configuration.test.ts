@@ -5,14 +5,13 @@ import { readReadyz } from '../support/admin-pages.ts';
 import { createCa, issueCertificate } from '../support/certificate.ts';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
 import { metadataOf } from '../support/grpc-client.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET } from '../support/token.ts';
 
 const scratch = createScratch('reload-configuration');
 const secretFile = scratch.write('secret', SECRET);
 const keys = [{ id: 'current', secretFile }];
 afterAll(() => scratch.remove());
-
-const PATIENCE = { timeout: 60_000, interval: 50 };
 
 let service: CheckedService;
 beforeEach(() => {

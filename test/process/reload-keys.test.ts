@@ -7,13 +7,13 @@ import { readMetrics, readReadyz } from '../support/admin-pages.ts';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
 import { createKeyPair, jwkSet } from '../support/key-pair.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { startServe } from '../support/process.ts';
 import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../support/token.ts';
 
 const scratch = createScratch('reload');
 afterAll(() => scratch.remove());
 
-const PATIENCE = { timeout: 60_000, interval: 50 };
 const OLD = { secret: SECRET_BYTES };
 const NEW = { secret: OTHER_SECRET_BYTES };
 

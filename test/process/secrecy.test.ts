@@ -14,11 +14,10 @@ import {
   type ResponseJson,
   requestWith,
 } from '../support/grpc-client.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { type Finished, type RunningService, runCli, startPretty, startServe } from '../support/process.ts';
 import { CHECK_PATH, EMPTY_MESSAGE } from '../support/raw-http2.ts';
 import { base64url, freshToken, mintToken } from '../support/token.ts';
-
-const PATIENCE = { timeout: 60_000, interval: 20 };
 
 const SECRET_BYTES = randomBytes(64);
 const OTHER_BYTES = randomBytes(64);

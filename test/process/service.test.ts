@@ -10,13 +10,13 @@ import { service as healthService } from 'grpc-health-check';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { endOfLifeWarning } from '../../src/server/node-release.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { type RunningService, runCli, startServe } from '../support/process.ts';
 import { freshToken, SECRET } from '../support/token.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'service-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const PATIENCE = { timeout: 60_000, interval: 20 };
 /** Longer than any test: a service that waits for it fails the test. */
 const LONG = 3600;
 

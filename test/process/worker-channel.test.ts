@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { collect, spawnCli } from '../support/process.ts';
 import { freshToken, SECRET } from '../support/token.ts';
 import { isAlive, readyWorkers, suspendedChildrenOf } from '../support/workers.ts';
@@ -16,7 +17,6 @@ beforeEach(() => {
 });
 afterAll(() => scratch.remove());
 
-const PATIENCE = { timeout: 60_000, interval: 20 };
 const CONFIG = {
   keys: [{ id: 'current', secretFile: scratch.path('secret') }],
   workers: 3,

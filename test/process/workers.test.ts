@@ -9,6 +9,7 @@ import { stringify } from 'yaml';
 import { readMetrics, readReadyz } from '../support/admin-pages.ts';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
 import { type CheckClient, createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { PATIENCE } from '../support/patience.ts';
 import { runCli } from '../support/process.ts';
 import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET } from '../support/token.ts';
 import { isAlive, readyWorkers } from '../support/workers.ts';
@@ -17,8 +18,6 @@ const scratch = createScratch('workers');
 const secretFile = scratch.path('secret');
 const keys = [{ id: 'current', secretFile }];
 afterAll(() => scratch.remove());
-
-const PATIENCE = { timeout: 60_000, interval: 100 };
 
 let service: CheckedService | undefined;
 let clients: CheckClient[] = [];
@@ -380,7 +379,9 @@ describe('a service with workers that cannot start', () => {
     });
     for (const { code, stderr } of [grpc, admin]) {
       expect(code).toBe(1);
-      expect(stderr).toMatch(/^approov-ext-authz: cannot listen on \S+: EADDRINUSE, [^\n]*\n$/);
+      expect(stderr).toMatch(
+        /^approov-ext-authz: cannot listen on \S+: another process or listener uses it \(EADDRINUSE\); [^\n]*\n$/,
+      );
       expect(stderr).toContain(address);
     }
     taken.close();

@@ -7,11 +7,7 @@ import { COMMANDS } from '../../src/commands/commands.ts';
 import { ConfigError, formatProblem } from '../../src/config/config.ts';
 import { SECRET } from './token.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'bad-input-'));
-
-export function removeFiles(): void {
-  rmSync(folder, { recursive: true });
-}
+let folder = '';
 
 const FILES = {
   secret: SECRET,
@@ -22,8 +18,17 @@ const FILES = {
   'list.json': '[]',
   'oct.json': JSON.stringify({ keys: [{ kty: 'oct', k: 'AAAA' }] }),
 };
-for (const [name, content] of Object.entries(FILES)) writeFileSync(join(folder, name), content);
-mkdirSync(join(folder, 'folder'));
+
+/** Each test file calls it: several may share this module. */
+export function writeFiles(): void {
+  folder = mkdtempSync(join(tmpdir(), 'bad-input-'));
+  for (const [name, content] of Object.entries(FILES)) writeFileSync(join(folder, name), content);
+  mkdirSync(join(folder, 'folder'));
+}
+
+export function removeFiles(): void {
+  rmSync(folder, { recursive: true });
+}
 
 export interface Input {
   /** Of config.yaml. File names in it are relative to the folder. */

@@ -2,9 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, vi } from 'vitest';
 import { readReadyz } from './admin-pages.ts';
+import { PATIENCE } from './patience.ts';
 import type { RunningService } from './process.ts';
-
-const PATIENCE = { timeout: 60_000, interval: 100 };
 
 /** Waits until this number of workers is ready, and returns their pids. */
 export async function readyWorkers(running: Pick<RunningService, 'admin'>, count = 2): Promise<number[]> {

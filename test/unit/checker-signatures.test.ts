@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ReplayGuard, ReplayOutcome } from '../../src/authz/replay.ts';
 import { createChecker } from '../../src/checker.ts';
-import { bytesField, stringField } from '../../src/envoy/wire.ts';
+import { bytesField, stringField } from '../../src/envoy/wire-writer.ts';
 import type { CheckRecord } from '../../src/telemetry/check-observer.ts';
 import { KEYSET, keysetOf, NOW, policy, policyTable, symmetricKey } from '../support/check.ts';
 import { MESSAGE_SIGNING_KEYS, signaturePolicy, signHeaders } from '../support/signed-check.ts';

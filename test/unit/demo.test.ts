@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import {
   curlLines,
+  explanationLines,
   logLines,
   paintAnsi,
   paintNothing,
@@ -141,6 +142,16 @@ test('a log line in the demo is the same JSON over several lines of at most 80 c
     '     "n":123}',
   ]);
   expect(logLines(line.replace(',"n":123', ',"n":12'), paintNothing)).toHaveLength(1);
+});
+
+test('an explanation in the demo ends after its steps', () => {
+  const explanation = 'refused: late\n\nkey       passed   k\nlifetime  failed   now\n\nclaims:\n  failed: 1';
+  expect(explanationLines(explanation, (style, text) => `<${style} ${text}>`)).toEqual([
+    '<red refused>: late',
+    '',
+    'key       <green passed>   k',
+    'lifetime  <red failed>   now',
+  ]);
 });
 
 describe('the SVG of a terminal', () => {

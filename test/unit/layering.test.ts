@@ -23,7 +23,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   ),
   layer(
     'server/',
-    'checker.ts grpc/ admin/ telemetry/ sources/ net/ config/ version.ts prom-client node:cluster node:os node:perf_hooks node:timers/promises node:util',
+    'checker.ts grpc/ admin/ telemetry/ sources/ replay/ net/ config/ version.ts prom-client node:cluster node:os node:perf_hooks node:timers/promises node:util',
     'it assembles one process, or a primary with workers',
   ),
   layer(
@@ -39,13 +39,18 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   layer('admin/', 'net/ config/ node:http node:net', 'it serves pages that others write'),
   layer(
     'telemetry/',
-    'config/ authz/ approov/ pino pino-pretty prom-client node:crypto node:timers/promises',
+    'replay/ config/ authz/ approov/ pino pino-pretty prom-client node:crypto node:timers/promises',
     'it counts and logs decisions, and shows a token as a fingerprint only',
   ),
   layer(
     'sources/',
-    'net/ config/ authz/ approov/ undici node:crypto node:fs/promises node:path node:util',
+    'net/ replay/ config/ authz/ approov/ undici node:crypto node:fs/promises node:path node:util',
     'it loads what the configuration names and keeps the last good state',
+  ),
+  layer(
+    'replay/',
+    'authz/ redis node:util',
+    'it remembers signatures, here and in a store, and knows neither configuration nor log',
   ),
   layer(
     'net/',

@@ -10,8 +10,8 @@ interface Advice {
 export const ADVICE: Readonly<Record<Reason, Advice | null>> = {
   ok: null,
   policy_off: {
-    app_developer: 'Nothing to do: this API asks for no token here.',
-    on_call: 'Nothing to do if the route is meant to be open; else change its policy.',
+    app_developer: 'Nothing to do: this API does not require a token here.',
+    on_call: 'Nothing to do if the route is meant to be open; otherwise change its policy.',
   },
   cors_preflight: {
     app_developer: 'Nothing to do: browsers send a preflight without a token.',
@@ -34,7 +34,7 @@ export const ADVICE: Readonly<Record<Reason, Advice | null>> = {
   invalid_token_format: {
     app_developer: 'Send the token as the SDK returns it: no quotes, no encoding, nothing cut off.',
     on_call:
-      'If a prefix such as `Bearer ` is meant to be there, set `tokenPrefix`. Else look for a proxy or filter that changes the header.',
+      'If a prefix such as `Bearer ` is meant to be there, set `tokenPrefix`. Otherwise look for a proxy or filter that changes the header.',
   },
   unsupported_token_algorithm: {
     app_developer: 'Send the token that the Approov SDK returns, and no other JWT.',
@@ -44,13 +44,13 @@ export const ADVICE: Readonly<Record<Reason, Advice | null>> = {
   unknown_key_id: {
     app_developer: 'Send the token that the Approov SDK returns, and no other JWT.',
     on_call:
-      'If Approov uses this `kid`, add the key: a rotation may have begun. Else the token is not ours.',
+      'If Approov uses this `kid`, add the key: a rotation may have begun. Otherwise the token is not ours.',
   },
   invalid_token_signature: {
     app_developer:
       'Look up the ARC in Approov. Usual causes: this build is not registered there, or the device is an emulator, rooted or being debugged.',
     on_call:
-      'If all tokens fail, the secret here is not that of the Approov account: compare fingerprints. If only some fail, these are failed attestations or forgeries, and refusing them is right.',
+      'If all tokens fail, the secret here is not the Approov account’s: compare fingerprints. If only some fail, these are failed attestations or forgeries, and refusing them is right.',
   },
   missing_expiry: {
     app_developer: 'Send the token that the Approov SDK returns: it always has `exp`.',
@@ -70,7 +70,7 @@ export const ADVICE: Readonly<Record<Reason, Advice | null>> = {
   claim_mismatch: {
     app_developer: 'Check that the app uses the Approov account and the domain that belong to this API.',
     on_call:
-      'Switch the claim on in Approov (`approov policy -setIssuer on`, `-setAudience on`), or correct `issuer` or `audience` of the policy.',
+      'Turn the claim on in Approov (`approov policy -setIssuer on`, `-setAudience on`), or correct `issuer` or `audience` of the policy.',
   },
   missing_pay_claim: {
     app_developer:
@@ -88,7 +88,7 @@ export const ADVICE: Readonly<Record<Reason, Advice | null>> = {
     app_developer:
       'Bind to the whole value of the header, `Bearer ` included, and update the binding when the value changes.',
     on_call:
-      'Look for a filter before ext_authz that rewrites the header, and compare `binding.headers` with the app’s order. Else the token may be stolen.',
+      'Look for a filter before ext_authz that rewrites the header, and compare `binding.headers` with the app’s order. Otherwise the token may be stolen.',
   },
   missing_message_signature: {
     app_developer:

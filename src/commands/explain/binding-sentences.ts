@@ -28,7 +28,7 @@ export function bindingSentences(facts: BindingFacts): readonly string[] {
       ? [`${names} ${headers.length === 1 ? 'has' : 'have'} the hash ${hash_of_headers}`]
       : []),
     ...unusable.map(stateText),
-    ...(slip === null ? [] : [`the hash in the token is ${slip}`]),
+    ...(slip === null ? [] : [`the hash in the token matches ${slip}`]),
   ];
 }
 

@@ -16,12 +16,12 @@ interface Candidate {
   readonly text: Buffer;
 }
 
-const RIGHT = 'right';
+const RIGHT = 'the right value';
 
 /** More would have too many orders to try. */
 const MAX_REORDERED = 5;
 
-/** @returns what the claim is, to be read after "the token's hash is". Names headers; quotes no value. */
+/** @returns what the claim is the hash of, to be read after "its hash matches". Names headers; quotes no value. */
 export function findSlip(
   pay: string,
   bound: readonly Header[],
@@ -35,7 +35,7 @@ export function findSlip(
     ...variants(present, isComplete),
     ...(present.length > 1 ? [...reordered(present), ...joined(present), ...parts(present)] : []),
     ...others.filter(isPresent).flatMap(ofOneHeader),
-    { says: 'that of an empty value', text: Buffer.alloc(0) },
+    { says: 'an empty value', text: Buffer.alloc(0) },
   ];
   const encodings = readings(pay);
   for (const { says, text } of candidates) {
@@ -77,7 +77,7 @@ function variants(present: readonly Present[], isComplete: boolean): readonly Ca
   if (!isComplete || present.length === 0) return [];
   const value = present.length === 1 ? 'the value' : 'the values';
   return CHANGES.map(({ says, change }) => ({
-    says: `that of ${value} ${says}`,
+    says: `${value} ${says}`,
     text: Buffer.concat(present.map((header) => change(header))),
   }));
 }
@@ -138,7 +138,7 @@ function withoutScheme(value: Buffer): Buffer {
 function reordered(present: readonly Present[]): readonly Candidate[] {
   if (present.length > MAX_REORDERED) return [];
   return permutations(present).map((headers) => ({
-    says: `that of the headers in another order: ${headers.map(({ name }) => name).join(', ')}`,
+    says: `the headers in another order: ${headers.map(({ name }) => name).join(', ')}`,
     text: Buffer.concat(headers.map(({ value }) => value)),
   }));
 }
@@ -162,20 +162,20 @@ const SEPARATORS = {
 function joined(present: readonly Present[]): readonly Candidate[] {
   const values = present.map(({ value }) => text(value));
   return Object.entries(SEPARATORS).map(([name, separator]) => ({
-    says: `that of the values with a ${name} between them, where Approov has nothing`,
+    says: `the values with a ${name} between them, where Approov has nothing`,
     text: latin1(values.join(separator)),
   }));
 }
 
 function parts(present: readonly Present[]): readonly Candidate[] {
-  return present.map(({ name, value }) => ({ says: `that of ${name} alone`, text: value }));
+  return present.map(({ name, value }) => ({ says: `${name} alone`, text: value }));
 }
 
 function ofOneHeader(header: Present): readonly Candidate[] {
   return [
-    { says: `that of another header, ${header.name}`, text: header.value },
+    { says: `another header, ${header.name}`, text: header.value },
     ...CHANGES.map(({ says, change }) => ({
-      says: `that of another header, ${header.name}, ${says}`,
+      says: `another header, ${header.name}, ${says}`,
       text: change(header),
     })),
   ];

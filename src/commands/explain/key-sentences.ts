@@ -32,11 +32,11 @@ function candidates({ keys }: KeyFacts): readonly string[] {
 
 const PROBLEMS: Readonly<Record<NonNullable<KeyFacts['problem']>, (facts: KeyFacts) => readonly string[]>> = {
   not_signed: () => ['the token is not signed, which is never accepted'],
-  critical_extension: () => ['its header has `crit`: an extension that must be understood, and is not'],
+  critical_extension: () => ['its header has `crit`: it needs an extension that is not supported'],
   not_decrypted: ({ decryption_keys }) => [
     decryption_keys.length === 0
       ? 'it is encrypted, and no decryptionKeys are configured'
-      : `it is encrypted, and no decryption key opens it (${decryption_keys.join(', ')})`,
+      : `it is encrypted, and no decryption key decrypts it (${decryption_keys.join(', ')})`,
   ],
   no_signature: () => ['the token is cut off: its third part, the signature, is empty'],
   keys_not_loaded: ({ keys_not_loaded }) => [
@@ -74,7 +74,7 @@ export function signatureSentences(facts: SignatureFacts): readonly string[] {
   if (!payload_is_object) {
     return [
       verified_by === null
-        ? 'what the token contains is not a signed token'
+        ? 'the content of the encrypted token is not a signed token'
         : `verified by key ${verified_by}, but the payload is not a JSON object`,
     ];
   }
@@ -93,7 +93,7 @@ function causeSentences(facts: SignatureFacts): readonly string[] {
   return [
     ...key_warnings,
     'Two causes look alike: the app failed attestation (Approov signs such a token so that it does not verify), or the token was signed with a key that is not configured here: the secret here is wrong, or the token is forged.',
-    'To see which, give it to `approov token -check`. If that accepts it, the key here is wrong: compare its fingerprint with that of the account’s (`base64 -d FILE | sha256sum | cut -c1-12`). If not, the app failed attestation, or the token is forged.',
+    'To see which, give it to `approov token -check`. If that accepts it, the key here is wrong: compare its fingerprint with the account’s (`base64 -d FILE | sha256sum | cut -c1-12`). If not, the app failed attestation, or the token is forged.',
     ...(encrypted ? [] : [arcSentence(unverified_arc)]),
   ];
 }

@@ -76,7 +76,7 @@ function indented(text: string, indent: number): readonly string[] {
   );
 }
 
-const AUDIENCES = { app_developer: 'for the app developer', on_call: 'for the on-call' } as const;
+const AUDIENCES = { app_developer: 'for the app developer', on_call: 'for the on-call engineer' } as const;
 
 function adviceLines({ reason, meaning, advice }: Explanation, paint: Paint): readonly string[] {
   return [

@@ -9,29 +9,29 @@ interface StatusMeaning {
 
 const APP = 'the app developer';
 const ACCOUNT = 'the owner of the Approov account';
-const NETWORK = 'the device’s network: nothing to fix here';
+const USER = 'the user of the device; there is nothing to fix here';
 
 export const SDK_STATUS_MEANINGS: Readonly<Record<ReportedSdkStatus, StatusMeaning>> = {
   success: {
     meaning: 'the SDK got a token, so the token was lost between the SDK and here',
-    whose: `${APP}, or a proxy in between`,
+    whose: `${APP}, or the operator of a proxy in between`,
   },
-  no_network: { meaning: 'the device had no network; the app may retry', whose: NETWORK },
+  no_network: { meaning: 'the device had no network; the app may retry', whose: USER },
   poor_network: {
     meaning: 'the network was too poor to reach Approov; the app may retry',
-    whose: NETWORK,
+    whose: USER,
   },
   no_network_permission: { meaning: 'the app lacks the permission to use the network', whose: APP },
   untrusted_network: {
     meaning: 'the connection to Approov was intercepted, by a proxy or an attacker',
-    whose: 'the device’s network; if there are many, for Approov’s support',
+    whose: 'the user of the device; if there are many, for Approov’s support',
   },
   mitm_detected: {
     meaning: 'the connection to Approov was intercepted, by a proxy or an attacker',
-    whose: 'the device’s network; if there are many, for Approov’s support',
+    whose: 'the user of the device; if there are many, for Approov’s support',
   },
   no_approov_service: {
-    meaning: 'Approov’s service gave no token, so the app goes on without',
+    meaning: 'Approov’s service gave no token, so the app goes on without one',
     whose: `Approov; if it lasts, for ${ACCOUNT}`,
   },
   rejected: {
@@ -39,13 +39,13 @@ export const SDK_STATUS_MEANINGS: Readonly<Record<ReportedSdkStatus, StatusMeani
     whose: ACCOUNT,
   },
   internal_error: { meaning: 'the SDK failed internally', whose: `${APP}, with Approov’s support` },
-  bad_url: { meaning: 'the app gave the SDK a URL that is not https, or malformed', whose: APP },
+  bad_url: { meaning: 'the app gave the SDK a URL that is malformed or not https', whose: APP },
   unknown_url: {
-    meaning: 'the API’s domain is not added to the Approov account (`approov api -add`)',
+    meaning: 'the API’s domain has not been added to the Approov account (`approov api -add`)',
     whose: ACCOUNT,
   },
   unprotected_url: {
-    meaning: 'the API’s domain is added to the Approov account without tokens (`-noApproovToken`)',
+    meaning: 'the API’s domain was added to the Approov account without tokens (`-noApproovToken`)',
     whose: ACCOUNT,
   },
   missing_lib_dependency: { meaning: 'the app was built without a library that the SDK needs', whose: APP },

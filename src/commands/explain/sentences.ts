@@ -37,7 +37,7 @@ function policySentences(facts: PolicyFacts): readonly string[] {
   const { policy, mode, candidates, known_policies, did_you_mean, skipped } = facts;
   if (policy === null) {
     const advice = did_you_mean === null ? '' : `; did you mean ${did_you_mean}?`;
-    return [`the policy that was named is not configured${advice} (${known_policies.join(', ')})`];
+    return [`the policy that was named is not configured${advice} (known: ${known_policies.join(', ')})`];
   }
   const sources = candidates
     .filter((candidate) => candidate.policy === policy)
@@ -45,7 +45,7 @@ function policySentences(facts: PolicyFacts): readonly string[] {
   return [
     `${policy} (mode ${mode}): ${list([...new Set(sources)], 'and')}`,
     ...ambiguitySentences(facts),
-    ...(skipped === 'policy_off' ? ['mode off: no token is asked for'] : []),
+    ...(skipped === 'policy_off' ? ['mode off: no token is required'] : []),
     ...(skipped === 'cors_preflight'
       ? ['a CORS preflight: OPTIONS with `origin` and `access-control-request-method`']
       : []),
@@ -67,7 +67,7 @@ function sourceText(
 }
 
 const AMBIGUOUS = {
-  path: 'ambiguous path: upstreams read it in different ways',
+  path: 'ambiguous path: upstreams may read it differently',
   host: 'ambiguous host: it is not a valid host',
 };
 
@@ -126,7 +126,9 @@ function clockHints(facts: LifetimeFacts): readonly string[] {
     return ['this machine’s clock may be slow (compare `date -u`)'];
   const isJustExpired = typeof exp === 'number' && now >= exp + tolerance && now - exp < CLOCK_SECONDS;
   return isJustExpired
-    ? ['so little may be a fast clock on this machine (compare `date -u`), or a slow request']
+    ? [
+        'a difference this small may be due to a fast clock on this machine (compare `date -u`), or a slow request',
+      ]
     : [];
 }
 

@@ -11,12 +11,12 @@ type Facts = Partial<FactsByStep>;
 
 const SUMMARIES: Readonly<Record<Reason, (facts: Facts) => string>> = {
   ok: () => 'the token passed every step',
-  policy_off: ({ policy }) => `policy ${policy?.policy} is off, so no token is asked for`,
+  policy_off: ({ policy }) => `policy ${policy?.policy} is off, so no token is required`,
   cors_preflight: () => 'a CORS preflight, which browsers send without a token',
   unknown_policy: () => 'the policy that was named is not configured',
   missing_approov_token: missingToken,
   duplicate_approov_token: ({ token }) =>
-    `header ${token?.header} has ${token?.state === 'json' ? 'JSON, and not a token' : 'more than one token'}`,
+    `header ${token?.header} has ${token?.state === 'json' ? 'JSON, not a token' : 'more than one token'}`,
   invalid_token_format: malformed,
   unsupported_token_algorithm: unsupported,
   unknown_key_id: ({ key }) =>
@@ -54,7 +54,7 @@ const SUMMARIES: Readonly<Record<Reason, (facts: Facts) => string>> = {
     binding?.pay === 'not_text'
       ? '`pay` of the token is not a hash'
       : `the token is not bound to this ${list(binding?.headers.map(({ name }) => name) ?? [], 'and')}${
-          binding?.slip == null ? '' : `: its hash is ${binding.slip}`
+          binding?.slip == null ? '' : `: its hash matches ${binding.slip}`
         }`,
   missing_message_signature: ({ message_signature }) =>
     `the request has no signature labelled ${message_signature?.label}`,
@@ -111,9 +111,9 @@ function unsupported({ key }: Facts): string {
     case 'not_signed':
       return 'the token is not signed';
     case 'critical_extension':
-      return 'the token has `crit`';
+      return 'the token needs an extension that is not supported (`crit`)';
     case 'not_decrypted':
-      return 'the token is encrypted, and no key opens it';
+      return 'the token is encrypted, and no key decrypts it';
     default:
       return `no key allows alg ${bare(key?.alg)}`;
   }

@@ -303,10 +303,10 @@ other: 1
     expect(finished).toMatchObject({ code: 2, stdout: '' });
     const lines = finished.stderr.trimEnd().split('\n');
     expect(lines.map((line) => line.replace(/^approov-ext-authz: \/\S+\/config\.yaml:/, ''))).toEqual([
-      '2:1: other: unknown field',
       '1:26: listen.tls.certFile: /no.crt: no such file',
       '1:44: listen.tls.keyFile: /no.key: no such file',
       '1:67: listen.tls.clientCaFile: /no.ca: no such file',
+      '2:1: other: unknown field',
     ]);
   });
 });

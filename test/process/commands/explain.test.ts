@@ -67,7 +67,7 @@ async function runOnTerminal(env: Readonly<Record<string, string>>): Promise<str
 }
 
 test('explain writes in colour on a terminal, unless NO_COLOR is set', async () => {
-  const text = ': policy open is off, so no token is asked for';
+  const text = ': policy open is off, so no token is required';
   expect(await runOnTerminal({})).toBe(`\u001b[32mallowed\u001b[39m${text}`);
   expect(await runOnTerminal({ NO_COLOR: '1' })).toBe(`allowed${text}`);
 });

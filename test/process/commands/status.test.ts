@@ -238,7 +238,7 @@ describe('status exits 1 with one line for', () => {
     expect(await run([], asking('127.0.0.1:1'))).toEqual({
       code: 1,
       out: '',
-      err: [`connection refused at 127.0.0.1:1: ${ADVICE}`],
+      err: [`127.0.0.1:1: connection refused (ECONNREFUSED); ${ADVICE}`],
     });
   });
 
@@ -252,7 +252,7 @@ describe('status exits 1 with one line for', () => {
     [
       'a peer that never answers',
       (socket) => sockets.push(socket),
-      `no answer from ADDRESS within 3 s: ${ADVICE}`,
+      `ADDRESS: no answer within 3 s; ${ADVICE}`,
     ],
     ['a peer that closes the connection', (socket) => socket.destroy(), `ADDRESS ${NOT_OURS} (ECONNRESET)`],
     [

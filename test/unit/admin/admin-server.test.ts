@@ -9,9 +9,8 @@ import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type AdminPages, type AdminServer, createAdminServer } from '../../../src/admin/admin-server.ts';
 import type { ListenAddress } from '../../../src/config/address.ts';
+import { PATIENCE } from '../../support/patience.ts';
 
-/** Well below Node's default timeouts for incomplete requests. */
-const PATIENCE = { timeout: 60_000, interval: 20 };
 const LOOPBACK: ListenAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 };
 
 let server: AdminServer | undefined;

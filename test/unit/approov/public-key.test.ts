@@ -260,7 +260,7 @@ describe('the algorithms of a key', () => {
   ] as const)('are none, and the key is passed over, where %s', (_what, jwk, allowed) => {
     const set = setOf(jwk, jwkOf('Ed25519'));
     expect(keysIn(set, allowed && [...allowed, 'EdDSA'])).toMatchObject([{ algorithms: ['EdDSA'] }]);
-    expect(() => keysIn(setOf(jwk), allowed)).toThrow('holds no key that may verify a token');
+    expect(() => keysIn(setOf(jwk), allowed)).toThrow('contains no key that may verify a token');
   });
 
   it('restrict the key: a token with another algorithm is unsupported', async () => {
@@ -363,14 +363,14 @@ describe('a member that cannot be used', () => {
     [
       'private',
       KINDS['P-256'].pair.privateKey.export({ format: 'jwk' }),
-      'keys[1] is private: a JWK Set holds public keys',
+      'keys[1] is private: a JWK Set contains only public keys',
     ],
     [
       'private of a type to come',
       { kty: 'AKP', priv: 'AA' },
-      'keys[1] is private: a JWK Set holds public keys',
+      'keys[1] is private: a JWK Set contains only public keys',
     ],
-    ['private in part', jwkOf('rsa', { p: 'AA' }), 'keys[1] is private: a JWK Set holds public keys'],
+    ['private in part', jwkOf('rsa', { p: 'AA' }), 'keys[1] is private: a JWK Set contains only public keys'],
     [
       'weak, though it is for encryption',
       { ...small, use: 'enc' },
@@ -383,7 +383,7 @@ describe('a member that cannot be used', () => {
       algorithms: [['EdDSA']],
       warnings: [`${problem}; it is skipped`],
     });
-    expect(() => read(false, jwk)).toThrow('holds no key that may verify a token: keys[0] is ');
+    expect(() => read(false, jwk)).toThrow('contains no key that may verify a token: keys[0] is ');
   });
 
   it('is reported without its content', () => {
@@ -455,7 +455,7 @@ describe('the confusion of a public key with a secret', () => {
 
   it('fails for a public key with HS256 allowed', () => {
     expect(() => parsePem(pemOf('rsa'), ['HS256'])).toThrow('HS256 does not work with a key of type rsa');
-    expect(() => keysIn(setOf(jwkOf('rsa')), ['HS256'])).toThrow('holds no key that may verify a token');
+    expect(() => keysIn(setOf(jwkOf('rsa')), ['HS256'])).toThrow('contains no key that may verify a token');
   });
 
   it('fails for a key embedded in the token, which is ignored', async () => {
@@ -478,17 +478,17 @@ describe('a source is rejected that', () => {
   const pem = (key: KeyObject, type: 'pkcs8' | 'pkcs1' | 'sec1' | 'spki', options = {}): string =>
     key.export({ type: type as 'pkcs8', format: 'pem', ...options }).toString();
   const privateKey = KINDS.rsa.pair.privateKey;
-  const isPrivate = 'holds a private key: give the public one, and keep the private one elsewhere';
+  const isPrivate = 'contains a private key: give the public one, and keep the private one elsewhere';
 
   it.each([
     ['is not PEM', 'x', 'no public key in PEM'],
     ['is empty', '', 'no public key in PEM'],
     ['is truncated', pemOf('rsa').slice(0, 200), 'no public key in PEM'],
-    ['holds a private key (PKCS #8)', pem(privateKey, 'pkcs8'), isPrivate],
-    ['holds a private key (PKCS #1)', pem(privateKey, 'pkcs1'), isPrivate],
-    ['holds a private key (SEC 1)', pem(KINDS['P-256'].pair.privateKey, 'sec1'), isPrivate],
+    ['contains a private key (PKCS #8)', pem(privateKey, 'pkcs8'), isPrivate],
+    ['contains a private key (PKCS #1)', pem(privateKey, 'pkcs1'), isPrivate],
+    ['contains a private key (SEC 1)', pem(KINDS['P-256'].pair.privateKey, 'sec1'), isPrivate],
     [
-      'holds a private key under a pass phrase',
+      'contains a private key under a pass phrase',
       pem(privateKey, 'pkcs8', { cipher: 'aes-256-cbc', passphrase: 'x' }),
       isPrivate,
     ],
@@ -511,23 +511,23 @@ describe('a source is rejected that', () => {
     [
       'has keys that are not objects',
       '{"keys":[1]}',
-      'holds no key that may verify a token: keys[0] is not an object',
+      'contains no key that may verify a token: keys[0] is not an object',
     ],
-    ['has no keys', '{"keys":[]}', 'holds no key that may verify a token'],
+    ['has no keys', '{"keys":[]}', 'contains no key that may verify a token'],
     [
       'holds a secret',
       setOf(jwkOf('rsa'), { kty: 'oct', k: 'c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA' }),
       'keys[1] is symmetric: secrets belong in a secretFile',
     ],
     [
-      'holds a private key',
+      'contains a private key',
       setOf(jwkOf('rsa'), KINDS['P-256'].pair.privateKey.export({ format: 'jwk' })),
-      'keys[1] is private: a JWK Set holds public keys',
+      'keys[1] is private: a JWK Set contains only public keys',
     ],
     [
-      'holds a private key for encryption',
+      'contains a private key for encryption',
       setOf({ ...privateKey.export({ format: 'jwk' }), use: 'enc' }),
-      'keys[0] is private: a JWK Set holds public keys',
+      'keys[0] is private: a JWK Set contains only public keys',
     ],
     [
       'holds an RSA key of 1024 bits',
@@ -543,7 +543,7 @@ describe('a source is rejected that', () => {
         jwkOf('rsa', { use: 'enc' }),
         jwkOf('Ed25519', { alg: 'ES256' }),
       ),
-      'holds no key that may verify a token: keys[0] is not a valid JWK; keys[1] (kid "half") is not a valid JWK; keys[2] has an unsupported kty AKP; 2 more',
+      'contains no key that may verify a token: keys[0] is not a valid JWK; keys[1] (kid "half") is not a valid JWK; keys[2] has an unsupported kty AKP; 2 more',
     ],
   ])('as JWK Set %s', (_what, text, expected) => {
     expect(() => keysIn(text)).toThrow(expect.objectContaining({ message: expected }));

@@ -55,8 +55,7 @@ describe('Secret.parse', () => {
     {
       name: 'quotes around it, as docker keeps those of an env file',
       text: `"${BASE64}"`,
-      expected:
-        'the secret (46 characters) is neither base64 nor base64url; it stands in quotes: give it without them',
+      expected: 'the secret (46 characters) is neither base64 nor base64url; it is in quotes: remove them',
     },
     {
       name: 'one byte too few',

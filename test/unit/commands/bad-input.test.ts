@@ -1,7 +1,8 @@
 /** Tests the exact lines that bad input from the environment or the command line is reported with. */
-import { afterAll, expect, it } from 'vitest';
-import { errorsOf, FOREIGN_WORDS, type Input, removeFiles } from '../../support/bad-input.ts';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { errorsOf, FOREIGN_WORDS, type Input, removeFiles, writeFiles } from '../../support/bad-input.ts';
 
+beforeAll(writeFiles);
 afterAll(removeFiles);
 
 const CASES: [name: string, input: Input, ...expected: string[]][] = [
@@ -33,7 +34,7 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
   [
     'a secret in quotes',
     { env: { APPROOV_BASE64_SECRET: '"SECRET"' } },
-    'APPROOV_BASE64_SECRET: the secret (90 characters) is neither base64 nor base64url; it stands in quotes: give it without them',
+    'APPROOV_BASE64_SECRET: the secret (90 characters) is neither base64 nor base64url; it is in quotes: remove them',
   ],
   [
     'a secret that is a word',
@@ -63,7 +64,7 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
   [
     'a mode in quotes in the environment',
     { env: { APPROOV_BASE64_SECRET: 'SECRET', APPROOV_MODE: '"observe"' } },
-    'APPROOV_MODE: stands in quotes: give it without them',
+    'APPROOV_MODE: is in quotes: remove them',
   ],
   [
     'a bad header in the environment',

@@ -117,7 +117,7 @@ describe('the steps', () => {
       code: 3,
       reason: 'internal_error',
       action: 'deny',
-      errors: ['the keys of remote are not there: bad port'],
+      errors: ['the keys of remote are not loaded: bad port'],
     });
     expect(explained.results).toEqual(stoppedAt('key', 'failed'));
   });

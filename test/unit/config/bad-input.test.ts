@@ -1,8 +1,9 @@
 /** Tests the exact lines that each bad configuration file is reported with. */
-import { afterAll, expect, it } from 'vitest';
-import { errorsOf, FOREIGN_WORDS, type Input, removeFiles } from '../../support/bad-input.ts';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { errorsOf, FOREIGN_WORDS, type Input, removeFiles, writeFiles } from '../../support/bad-input.ts';
 import { SECRET } from '../../support/token.ts';
 
+beforeAll(writeFiles);
 afterAll(removeFiles);
 
 const CASES: [name: string, input: Input, ...expected: string[]][] = [
@@ -277,8 +278,8 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
   [
     'a key with secret for secretFile',
     { config: 'keys:\n  - {id: a, secret: secret}', env: {} },
-    'config.yaml:2:13: keys[0].secret: unknown field; did you mean secretFile?',
     'config.yaml:2:5: keys[0]: must have exactly one of secretFile, jwksFile, jwksUrl, pemFile',
+    'config.yaml:2:13: keys[0].secret: unknown field; did you mean secretFile?',
   ],
   [
     'a key that is a file name',

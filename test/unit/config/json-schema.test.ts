@@ -1,5 +1,5 @@
 /** Tests the JSON Schema of the configuration file with a validator: what it accepts, rejects and says. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -152,10 +152,13 @@ describe('a configuration file of the repository', () => {
   it.each([
     ['deploy/config/config.yaml', '../../config.schema.json'],
     ['deploy/kubernetes/config.yaml', '../../config.schema.json'],
+    ['deploy/helm/approov-ext-authz/values.yaml', 'values.schema.json'],
+    ['deploy/istio/approov-values.yaml', '../helm/approov-ext-authz/values.schema.json'],
+    ['deploy/envoy-gateway/approov-values.yaml', '../helm/approov-ext-authz/values.schema.json'],
   ])('in %s names the schema for editors in its first line', (file, schema) => {
     const [first] = readFileSync(new URL(file, ROOT), 'utf8').split('\n');
     expect(first).toBe(`# yaml-language-server: $schema=${schema}`);
-    expect(new URL(schema, new URL(file, ROOT)).pathname).toBe(SCHEMA_FILE);
+    expect(existsSync(new URL(schema, new URL(file, ROOT)))).toBe(true);
   });
 });
 

@@ -44,6 +44,18 @@ it('a problem is placed at the value, at an unknown field, or at what a field is
   );
 });
 
+it('problems are in the order of the file, and those without a place come last', () => {
+  const text = 'routes: [{policy: none}]\nlog: {level: loud, format: 1}\npolicy: {}\n';
+  expect(placesOf(text, { APPROOV_MODE: 'x' })).toEqual([
+    'c.yaml:1:19 routes[0].policy',
+    'c.yaml:2:14 log.level',
+    'c.yaml:2:28 log.format',
+    'c.yaml:3:1 policy',
+    ' APPROOV_MODE',
+    ' keys',
+  ]);
+});
+
 it('a syntax error has its place only once', () => {
   const [problem] = placeProblems('c.yaml', 'a:\n b: c: d', parseConfig('a:\n b: c: d', {}).problems);
   expect(problem && formatProblem(problem)).toMatch(/^c\.yaml:2:5: not valid YAML: /);

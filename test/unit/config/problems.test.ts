@@ -203,7 +203,7 @@ describe('a field outside keys', () => {
     ]),
     [
       'routes: [{policy: default, pathPrefix: "/a?b"}]',
-      'routes[0].pathPrefix: must not hold a query: it is compared without one',
+      'routes[0].pathPrefix: must not contain a query: it is compared without one',
     ],
     ...['/a b', '/é', '/a\\n'].map((path) => [
       `routes: [{policy: default, pathPrefix: "${path}"}]`,
@@ -291,7 +291,7 @@ describe('keys', () => {
     ['keys: [{id: a, jwksUrl: "https://"}]', 'keys[0].jwksUrl: must be a URL with https'],
     ...['https://u@a.test', 'https://:p@a.test', 'https:\\\\u:p@a.test', 'https:u:p@a.test'].map((url) => [
       `keys: [{id: a, jwksUrl: "${url}"}]`,
-      'keys[0].jwksUrl: must not hold a user name or password: it is shown',
+      'keys[0].jwksUrl: must not contain a user name or password: it is shown',
     ]),
     ['keys: [{id: a, pemFile: /a}]', 'keys[0].algorithms: is required with a pemFile'],
     [
@@ -498,24 +498,24 @@ describe('a merge key', () => {
 
 describe('a value from the environment', () => {
   it.each([
-    ['APPROOV_MODE', '"enforce"', 'stands in quotes: give it without them'],
+    ['APPROOV_MODE', '"enforce"', 'is in quotes: remove them'],
     [
       'APPROOV_MODE',
       'enforce\r',
-      'holds a carriage return, as a file with Windows line ends leaves it: remove it',
+      'contains a carriage return, as a file with Windows line ends leaves it: remove it',
     ],
-    ['APPROOV_BINDING_HEADER', "'authorization'", 'stands in quotes: give it without them'],
-    ['APPROOV_GRPC_LISTEN', '"0.0.0.0:9001"', 'stands in quotes: give it without them'],
+    ['APPROOV_BINDING_HEADER', "'authorization'", 'is in quotes: remove them'],
+    ['APPROOV_GRPC_LISTEN', '"0.0.0.0:9001"', 'is in quotes: remove them'],
     [
       'APPROOV_ADMIN_LISTEN',
       '127.0.0.1:9002\r',
-      'holds a carriage return, as a file with Windows line ends leaves it: remove it',
+      'contains a carriage return, as a file with Windows line ends leaves it: remove it',
     ],
-    ['LOG_LEVEL', "'info'", 'stands in quotes: give it without them'],
+    ['LOG_LEVEL', "'info'", 'is in quotes: remove them'],
     [
       'LOG_LEVEL',
       '"info"\r',
-      'stands in quotes: give it without them; holds a carriage return, as a file with Windows line ends leaves it: remove it',
+      'is in quotes: remove them; contains a carriage return, as a file with Windows line ends leaves it: remove it',
     ],
   ])('with syntax of an env file left in it is reported once: %s=%j', (variable, value, expected) => {
     expect(problemsOf('', { ...ENV, [variable]: value })).toEqual([`${variable}: ${expected}`]);
@@ -523,14 +523,14 @@ describe('a value from the environment', () => {
 
   it('that names the secret’s file is reported alone, without other advice', () => {
     expect(problemsOf('', { APPROOV_BASE64_SECRET_FILE: '"/run/secret"' })).toEqual([
-      'APPROOV_BASE64_SECRET_FILE: stands in quotes: give it without them',
+      'APPROOV_BASE64_SECRET_FILE: is in quotes: remove them',
     ]);
   });
 
   it('that is the secret may end with a carriage return, but must not be quoted', () => {
     expect(parseConfig('', { APPROOV_BASE64_SECRET: `${SECRET}\r\n` }).problems).toEqual([]);
     expect(problemsOf('', { APPROOV_BASE64_SECRET: `"${SECRET}"` })).toEqual([
-      'APPROOV_BASE64_SECRET: the secret (90 characters) is neither base64 nor base64url; it stands in quotes: give it without them',
+      'APPROOV_BASE64_SECRET: the secret (90 characters) is neither base64 nor base64url; it is in quotes: remove them',
     ]);
   });
 });

@@ -244,13 +244,13 @@ describe('a requested poll', () => {
   });
 
   it.each([
-    { name: 'has 125,000 faults', text: `a: [${','.repeat(125_000)}` },
-    { name: 'has 40,000 duplicate keys', text: `{${'a,'.repeat(40_000)}}` },
+    { name: 'has 20,000 faults', text: `a: [${','.repeat(20_000)}` },
+    { name: 'has 10,000 duplicate keys', text: `{${'a,'.repeat(10_000)}}` },
     {
-      name: 'has 10,000 unknown fields',
-      text: Array.from({ length: 10_000 }, (_, n) => `x${n}: 1\n`).join(''),
+      name: 'has 4,000 unknown fields',
+      text: Array.from({ length: 4000 }, (_, n) => `x${n}: 1\n`).join(''),
     },
-    { name: 'has 40,000 invalid routes', text: `routes: [${'{},'.repeat(40_000)}]` },
+    { name: 'has 10,000 invalid routes', text: `routes: [${'{},'.repeat(10_000)}]` },
     { name: 'is over the size limit', text: `# ${'x'.repeat(128 * 1024)}` },
     { name: 'opens 128,000 lists', text: '['.repeat(128_000) },
   ])('reports a configuration that $name once, and in few lines', async ({ text }) => {

@@ -40,7 +40,8 @@ function through(url = proxy.url, except = ''): Partial<FetchOptions> {
   return { proxy: { url, except } };
 }
 
-const UNTRUSTED = /^\[(UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN)/;
+const UNTRUSTED =
+  /^\[the certificate is not from a trusted authority \((UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN)\)/;
 
 test('a host that serves JWK Sets by their own media type only accepts the request', async () => {
   const accepted: (string | undefined)[] = [];
@@ -63,9 +64,11 @@ describe('configured certificate authorities', () => {
 
   test('must match the name of the host, through a proxy as well', async () => {
     const other = await startKeyHost(ofOtherName, 'a text');
-    expect(await fetched({}, other.origin)).toBe('[ERR_TLS_CERT_ALTNAME_INVALID]');
+    expect(await fetched({}, other.origin)).toBe(
+      '[the certificate is for another host (ERR_TLS_CERT_ALTNAME_INVALID)]',
+    );
     expect(await fetched(through(), other.origin)).toBe(
-      '[ERR_TLS_CERT_ALTNAME_INVALID (HTTPS_PROXY is set)]',
+      '[the certificate is for another host (ERR_TLS_CERT_ALTNAME_INVALID) (HTTPS_PROXY is set)]',
     );
     expect(other.requests).toEqual([]);
     await other.close();
@@ -113,7 +116,7 @@ describe('a proxy', () => {
     const url = refusing.url.replace('//', '//user:hunter2@');
     expect(await fetched(through(url))).toBe('[the proxy answers with status 407]');
     await refusing.close();
-    expect(await fetched(through(url))).toBe('[ECONNREFUSED (HTTPS_PROXY is set)]');
+    expect(await fetched(through(url))).toBe('[connection refused (ECONNREFUSED) (HTTPS_PROXY is set)]');
     expect(host.requests).toEqual([]);
   });
 

@@ -118,7 +118,7 @@ describe('a PEM file', () => {
     {
       name: 'a private key',
       text: pem(ec.privateKey),
-      expected: 'holds a private key: give the public one, and keep the private one elsewhere',
+      expected: 'contains a private key: give the public one, and keep the private one elsewhere',
     },
     { name: 'a secret', text: SECRET, expected: 'no public key in PEM' },
     {
@@ -171,7 +171,7 @@ describe('a JWK Set', () => {
       expected: 'is not JSON: a name in double quotes or "}" is missing here',
     },
     { name: 'a list', text: '[]', expected: 'is not a JWK Set, such as {"keys": […]}' },
-    { name: 'empty', text: jwks(), expected: 'holds no key that may verify a token' },
+    { name: 'empty', text: jwks(), expected: 'contains no key that may verify a token' },
     {
       name: 'a secret',
       text: jwks({ kty: 'oct', k: SECRET }),
@@ -180,7 +180,7 @@ describe('a JWK Set', () => {
     {
       name: 'private',
       text: jwks(jwk(ec.publicKey), jwk(ec.privateKey)),
-      expected: 'keys[1] is private: a JWK Set holds public keys',
+      expected: 'keys[1] is private: a JWK Set contains only public keys',
     },
     {
       name: 'too weak',

@@ -13,13 +13,13 @@ import type { LoadedKey } from '../../../src/sources/loaded-config.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { type KeyHost, startKeyHost } from '../../support/key-host.ts';
 import { createKeyPair, jwkSet } from '../../support/key-pair.ts';
+import { PATIENCE } from '../../support/patience.ts';
 import { SECRET } from '../../support/token.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'key-store-'));
 const certificate = issueCertificate(folder, 'localhost', createCa(folder, 'ca'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const PATIENCE = { timeout: 60_000, interval: 10 };
 /** Time for an unwanted request to arrive. */
 const LONG_ENOUGH_MS = 300;
 
@@ -107,7 +107,7 @@ describe('the keyset', () => {
     opened.refetch();
     await vi.waitFor(() => expect(events).toEqual(['success, new', 'failure']), PATIENCE);
     expect(ids(opened)).toEqual(['remote:a']);
-    expect([...opened.problems()]).toEqual([['remote', 'holds no key that may verify a token']]);
+    expect([...opened.problems()]).toEqual([['remote', 'contains no key that may verify a token']]);
     expect([...opened.ages()]).toEqual([['remote', 60]]);
   });
 

@@ -11,10 +11,9 @@ import { createMetrics } from '../../../src/telemetry/metrics.ts';
 import { createWorkerRestarts } from '../../../src/telemetry/primary-metrics.ts';
 import { policy, policyTable } from '../../support/check.ts';
 import { type CheckClient, createCheckClient, requestWith } from '../../support/grpc-client.ts';
+import { PATIENCE } from '../../support/patience.ts';
 import { type RunningService, startServe } from '../../support/process.ts';
 import { freshToken, mintToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET } from '../../support/token.ts';
-
-const PATIENCE = { timeout: 60_000, interval: 20 };
 
 type Series = ReadonlyMap<string, number>;
 
@@ -63,6 +62,7 @@ describe('metrics before the first check', () => {
     ['approov_worker_restarts_total', 'counter'],
     ['approov_jwks_age_seconds', 'gauge'],
     ['approov_log_lines_suppressed_total', 'counter'],
+    ['approov_replay_store_errors_total', 'counter'],
     ['approov_build_info', 'gauge'],
     ['process_cpu_seconds_total', 'counter'],
   ])('%s is a %s', async (name, type) => {

@@ -13,14 +13,14 @@ async function tokenStep(...args: readonly string[]): Promise<readonly string[]>
 
 const APP = 'a matter for the app developer';
 const ACCOUNT = 'a matter for the owner of the Approov account';
-const NETWORK = 'a matter for the device’s network: nothing to fix here';
+const NETWORK = 'a matter for the user of the device; there is nothing to fix here';
 const INTERCEPTED = 'the connection to Approov was intercepted, by a proxy or an attacker';
-const MANY = 'a matter for the device’s network; if there are many, for Approov’s support';
+const MANY = 'a matter for the user of the device; if there are many, for Approov’s support';
 
 const SENTENCES: Readonly<Record<(typeof SDK_STATUSES)[number], readonly [string, string]>> = {
   success: [
     'the SDK got a token, so the token was lost between the SDK and here',
-    'a matter for the app developer, or a proxy in between',
+    'a matter for the app developer, or the operator of a proxy in between',
   ],
   no_network: ['the device had no network; the app may retry', NETWORK],
   poor_network: ['the network was too poor to reach Approov; the app may retry', NETWORK],
@@ -28,15 +28,15 @@ const SENTENCES: Readonly<Record<(typeof SDK_STATUSES)[number], readonly [string
   untrusted_network: [INTERCEPTED, MANY],
   mitm_detected: [INTERCEPTED, MANY],
   no_approov_service: [
-    'Approov’s service gave no token, so the app goes on without',
+    'Approov’s service gave no token, so the app goes on without one',
     'a matter for Approov; if it lasts, for the owner of the Approov account',
   ],
   rejected: ['Approov did not accept the app or the device; its ARC says why', ACCOUNT],
   internal_error: ['the SDK failed internally', `${APP}, with Approov’s support`],
-  bad_url: ['the app gave the SDK a URL that is not https, or malformed', APP],
-  unknown_url: ['the API’s domain is not added to the Approov account (`approov api -add`)', ACCOUNT],
+  bad_url: ['the app gave the SDK a URL that is malformed or not https', APP],
+  unknown_url: ['the API’s domain has not been added to the Approov account (`approov api -add`)', ACCOUNT],
   unprotected_url: [
-    'the API’s domain is added to the Approov account without tokens (`-noApproovToken`)',
+    'the API’s domain was added to the Approov account without tokens (`-noApproovToken`)',
     ACCOUNT,
   ],
   missing_lib_dependency: ['the app was built without a library that the SDK needs', APP],

@@ -1,0 +1,41 @@
+/** Checks that Grafana's provisioning fits the compose file that mounts it. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+
+const PROVISIONING = fileURLToPath(new URL('../../deploy/grafana/provisioning/', import.meta.url));
+
+describe('the provisioning', () => {
+  test('connects to the Prometheus of the compose file, with its scrape interval', () => {
+    const { datasources } = readYaml('datasources/prometheus.yaml');
+    const { global } = readYaml('../../prometheus/prometheus.yaml');
+    expect(datasources).toHaveLength(1);
+    expect(datasources[0]).toMatchObject({
+      type: 'prometheus',
+      url: 'http://prometheus:9090',
+      isDefault: true,
+    });
+    expect(datasources[0].jsonData.timeInterval).toBe(global.scrape_interval);
+    const { services } = readYaml('../../docker-compose.yaml');
+    expect(services).toHaveProperty('prometheus');
+  });
+
+  test('finds the dashboard where the compose file mounts it', () => {
+    const { providers } = readYaml('dashboards/approov.yaml');
+    const { services } = readYaml('../../docker-compose.yaml');
+    const volumes = services.grafana.volumes as string[];
+    expect(providers).toHaveLength(1);
+    const { path } = providers[0].options as { path: string };
+    expect(
+      volumes.some((volume) => new RegExp(`^\\./grafana(/dashboard\\.json)?:${path}[/:]`).test(volume)),
+    ).toBe(true);
+    expect(volumes).toContain('./grafana/provisioning:/etc/grafana/provisioning:ro');
+  });
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: files of four schemas
+function readYaml(file: string): Record<string, any> {
+  return parse(readFileSync(join(PROVISIONING, file), 'utf8'), { merge: true });
+}
