@@ -75,6 +75,10 @@ interface Case {
   readonly http?: Readonly<Record<string, unknown>>;
   /** As `context_extensions` of Envoy's route would name it. */
   readonly policy?: string;
+  /** The second request decides. */
+  readonly isRepeated?: true;
+  /** What is different about it. */
+  readonly repeatedHttp?: Readonly<Record<string, unknown>>;
 }
 
 function token(
@@ -117,8 +121,7 @@ function signed(request: Parameters<typeof signHeaders>[0] = {}): Headers {
 
 const bearing = (text: string): Headers => ({ 'approov-token': text });
 
-/** All but a replay: a request is decided once here. */
-const CASES: Readonly<Record<Exclude<Reason, 'message_replayed'>, readonly Case[]>> = {
+const CASES: Readonly<Record<Reason, readonly Case[]>> = {
   ok: [
     { name: 'a valid token', headers: token() },
     { name: 'a token of another key, by its kid', headers: bearing(OF_NEXT) },
@@ -156,6 +159,14 @@ const CASES: Readonly<Record<Exclude<Reason, 'message_replayed'>, readonly Case[
       name: 'a signed header that only this app sends',
       policy: 'signed',
       headers: signed({ headers: { 'x-only-here': 'a, 1' } }),
+    },
+    {
+      name: 'a retry of a signed request, as Envoy’s id says',
+      policy: 'signed-once',
+      headers: signed(),
+      http: { id: '3' },
+      repeatedHttp: { id: '3' },
+      isRepeated: true,
     },
     {
       name: 'an unsigned request with a token that demands no signature',
@@ -296,23 +307,28 @@ const CASES: Readonly<Record<Exclude<Reason, 'message_replayed'>, readonly Case[
       http: { raw_body: Buffer.from('{"amount":1}') },
     },
   ],
-  internal_error: [
+  message_replayed: [
+    { name: 'a signature that came before', policy: 'signed-once', headers: signed(), isRepeated: true },
     {
-      name: 'a request that must not be a replay, without a memory',
+      name: 'the signature of another request, as Envoy’s id says',
       policy: 'signed-once',
       headers: signed(),
+      http: { id: '1' },
+      repeatedHttp: { id: '2' },
+      isRepeated: true,
     },
-    { name: 'a message that does not decode', headers: Buffer.from('0a7f', 'hex') },
   ],
+  internal_error: [{ name: 'a message that does not decode', headers: Buffer.from('0a7f', 'hex') }],
 };
 
 test('every reason has a case', () => {
-  expect([...Object.keys(CASES), 'message_replayed'].sort()).toEqual([...REASON_NAMES].sort());
+  expect(Object.keys(CASES).sort()).toEqual([...REASON_NAMES].sort());
 });
 
 describe.each(Object.entries(CASES))('%s', (reason, cases) => {
   test.each(cases)('for $name', async (one) => {
-    const response = await answerTo(one);
+    const first = await answerTo(one);
+    const response = one.isRepeated ? await answerTo({ ...one, http: one.repeatedHttp ?? {} }) : first;
     const isFault = reason === 'internal_error';
     const isPassed = ['ok', 'policy_off', 'cors_preflight'].includes(reason);
     expect(metadataOf(response)['approov_reason']).toBe(reason);
