@@ -32,9 +32,13 @@ beforeAll(async () => {
   const secretFile = scratch.write('secret', SECRET);
   const names = Array.from({ length: 20 }, (_, index) => `p${index}`);
   // No policy denies, so that every policy evaluates an ambiguous request.
-  const policy = { mode: 'observe', binding: { headers: ['authorization'], when: 'required' } };
+  const binding = { headers: ['authorization'], when: 'if-present' };
+  // Public-key verifications have a limit of their own.
+  const messageSignature = { install: 'off', account: 'when-mskid' };
+  const policy = { mode: 'observe', binding, messageSignature };
   service = await startChecked(scratch, {
     keys: ['current', 'next', 'other'].map((id) => ({ id, secretFile, hosts: ['*.example.com'] })),
+    messageSigningKeys: [{ id: 'account', mskid: 'm', secretFile }],
     policies: { default: policy, ...Object.fromEntries(names.map((name) => [name, policy])) },
     routes: names.flatMap((name) => [
       { pathPrefix: `/%40${name}/Orders`, policy: name },
@@ -85,6 +89,24 @@ const fill = (text: string): string => text.repeat(Math.floor(MAX_BYTES / text.l
 const numbered = (count: number, value: string) =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`x-header-${index}`, value]));
 
+/** A token that demands a signature of an account. */
+const NAMING_A_KEY = { 'approov-token': freshToken({ mskid: 'm' }) };
+const DERIVED = ['"@method"', '"@target-uri"', '"@authority"', '"@path"', '"@query"'];
+
+/** A signature that does not verify, so that every reading of the request is tried. */
+function signedOver(
+  components: readonly string[],
+  headers: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const created = Math.floor(Date.now() / 1000);
+  return {
+    ...NAMING_A_KEY,
+    'signature-input': `account=(${components.join(' ')});created=${created}`,
+    signature: `account=:${Buffer.alloc(32).toString('base64')}:`,
+    ...headers,
+  };
+}
+
 test.each<
   [field: string, headers: Readonly<Record<string, string>>, http?: Readonly<Record<string, string>>]
 >([
@@ -119,6 +141,23 @@ test.each<
     { 'approov-token': freshToken({ pay: Buffer.alloc(32).toString('base64') }), authorization: fill('a') },
   ],
   ['an Authorization of blanks', { 'approov-token': freshToken({ pay: 'x' }), authorization: fill(' ') }],
+  ['a signed header', signedOver(['"x-header"', ...DERIVED], { 'x-header': fill('v') }), { path: '/a?b' }],
+  ['a signed path', signedOver(DERIVED), { path: `/${'%C3%A9'.repeat(8000)}?b`, host: 'A.Example.com:443' }],
+  [
+    'signed parameters of a query',
+    signedOver(Array.from({ length: 32 }, (_, index) => `"@query-param";name="p${index}"`)),
+    { path: `/?${Array.from({ length: 32 }, (_, index) => `p${index}=${'%20'.repeat(30)}`).join('&')}` },
+  ],
+  [
+    'signed headers, as many as Envoy allows',
+    signedOver(
+      Array.from({ length: 32 }, (_, index) => `"x-header-${index}"`),
+      numbered(MAX_HEADERS - 8, 'v'.repeat(MAX_BYTES / MAX_HEADERS)),
+    ),
+  ],
+  ['a signed header of blanks', signedOver(['"x-header"'], { 'x-header': `a${fill(' ')}a` })],
+  ['labels of signatures', { 'signature-input': `a=${'("@method" )'.repeat(340)}`, ...NAMING_A_KEY }],
+  ['a dictionary of commas', { 'signature-input': ','.repeat(4096), ...NAMING_A_KEY }],
   ['a status word', { 'approov-status': fill('a') }],
   ['a status word of blanks', { 'approov-status': `a${fill(' ')}a` }],
 ])(

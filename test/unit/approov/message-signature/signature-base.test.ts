@@ -30,6 +30,14 @@ function componentOf(identifier: string, fields: RequestFields): string | undefi
 }
 
 describe('a signature base', () => {
+  it.each([
+    [8192, ['rfc9421', 'okhttp']],
+    [8193, ['rfc9421']],
+  ])('of a target of %d characters has the readings %j', (length, readings) => {
+    const path = `/?${'a'.repeat(length - 2)}`;
+    expect(Object.keys(bases('("@query");created=1', { path }))).toEqual(readings);
+  });
+
   it('is the one of RFC 9421 §2.5', () => {
     const input =
       '("@method" "@authority" "@path" "content-digest" "content-length" "content-type")' +
