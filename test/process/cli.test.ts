@@ -100,7 +100,13 @@ describe('--help and --version', () => {
 
   test.each<[command: string, options: string[]]>([
     ['explain', ['--token', '--header', '--host', '--path', '--method', '--policy', '--at', '--json']],
-    ['mint', ['--expires-in', '--bind', '--claim', '--key-id', '--invalid']],
+    [
+      'mint',
+      [
+        ...['--expires-in', '--bind', '--claim', '--key-id', '--invalid', '--sign-request METHOD URL'],
+        ...['--header', '--body-file', '--install-key', '--account', '--token'],
+      ],
+    ],
   ])('%s --help lists each of its options', async (command, options) => {
     const { stdout } = await runCli([command, '--help']);
     for (const option of options) expect(stdout).toMatch(new RegExp(`${option}\\b`));

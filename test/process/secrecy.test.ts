@@ -306,6 +306,7 @@ describe('a command leaks nothing', () => {
     ['mint with a claim without a value', ['mint', '--claim', COOKIE], env],
     ['mint bound to an unquoted value', ['mint', '--bind', 'Bearer', BEARER.slice(7)], env],
     ['mint with an unknown key', ['mint', '--key-id', SECRET], env],
+    ['mint with a token in place of a URL', ['mint', '--sign-request', 'GET', TOKENS.valid], env],
     ['mint with an invalid duration', ['mint', '--expires-in', SECRET], env],
     ['a token in place of a command', [TOKENS.valid], env],
     ['healthcheck', ['healthcheck'], { ...env, APPROOV_GRPC_LISTEN: '127.0.0.1:1' }],

@@ -18,7 +18,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   ),
   layer(
     'commands/',
-    'server/ telemetry/ sources/ config/ authz/ approov/ version.ts zod node:crypto node:events node:http node:http2 node:net node:tls node:util',
+    'server/ telemetry/ sources/ config/ authz/ approov/ version.ts zod node:crypto node:events node:fs/promises node:http node:http2 node:net node:tls node:util',
     'each command uses what it needs, and none of them is the process',
   ),
   layer(

@@ -22,10 +22,12 @@ const CASES: readonly Case[] = [
     ['--header', '--help'],
   ],
   [['mint', '--inv'], ['--invalid']],
+  [['mint', '--sign'], ['--sign-request']],
   [['--conf'], ['--config']],
   [['completion', 'z'], ['zsh']],
   [['help', 'mi'], ['mint']],
   [['mint', '--config', 'my'], ['my config.yaml']],
+  [['mint', '--body-file', 'my'], ['my config.yaml']],
   [['explain', '--token', ''], []],
 ];
 
