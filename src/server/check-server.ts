@@ -17,6 +17,7 @@ import { createSigningHint } from '../telemetry/signing-hint.ts';
 import { type Changes, describeChanges } from './describe-config.ts';
 import { describeReadiness, type Phase } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
+import { openReplayGuard } from './open-replay-guard.ts';
 import { createReloader, rulesOf } from './reloader.ts';
 
 export interface CheckServer {
@@ -46,6 +47,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     reloader.useFetchedKeys();
     reportReadiness();
   });
+  const replayGuard = openReplayGuard({ log, metrics, nowSeconds });
   const checker = createChecker({
     rules: rulesOf(start, keyStore),
     observers: [metrics, log, createSigningHint(log)],
@@ -53,6 +55,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     log,
     nowSeconds,
     onUnknownKid: () => keyStore.onUnknownKid(),
+    replayGuard,
   });
   const transport = createTransport(start, checker, options);
   const reloader = createReloader(start, {
@@ -61,9 +64,10 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     log,
     metrics,
     useTls: (tls) => transport.useTls(tls),
+    useReplayStore: (store) => void replayGuard.useStore(store),
   });
 
-  const readiness = (): Readiness => describeReadiness(phase, keyStore, configStore);
+  const readiness = (): Readiness => describeReadiness(phase, keyStore, configStore, replayGuard);
 
   /** Health and `/readyz` always agree. */
   function reportReadiness(): void {
@@ -91,6 +95,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
 
   metrics.jwksAgesFrom(() => keyStore.ages());
   for (const source of sourcesInUse(start)) metrics.loaded(source, nowSeconds());
+  await replayGuard.useStore(start.replayStore);
   const grpc = await listenOrThrow('grpc', start.config.settings.listen.grpc, (address) =>
     transport.listen(address),
   );
@@ -112,6 +117,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
       await sleep(delaySeconds * 1000);
       await transport.shutdown(timeoutSeconds * 1000);
       keyStore.stop();
+      replayGuard.close();
     },
   };
 }

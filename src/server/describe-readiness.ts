@@ -2,6 +2,7 @@
 import type { Readiness } from '../admin/admin-server.ts';
 import { formatProblem } from '../config/config.ts';
 import { printableName } from '../config/shape-problems.ts';
+import type { StoreGuard } from '../replay/replay-guard.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
 import type { KeyStore } from '../sources/key-store.ts';
 
@@ -12,7 +13,9 @@ export function describeReadiness(
   phase: Phase,
   keyStore: Pick<KeyStore, 'keyset' | 'problems'>,
   configStore: ConfigStore,
+  replayGuard: Pick<StoreGuard, 'storeState'>,
 ): Readiness {
+  const replayStore = replayGuard.storeState();
   const { keys, missing } = keyStore.keyset();
   return {
     isReady: phase === 'serving' && keys.length > 0,
@@ -29,6 +32,8 @@ export function describeReadiness(
       },
       files: fileStates(configStore),
       urls: Object.fromEntries(keyStore.problems()),
+      // Does not change the readiness: `onError` decides what a check without the store is.
+      ...(replayStore === undefined ? {} : { replay_store: replayStore }),
     },
   };
 }

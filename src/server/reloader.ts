@@ -16,6 +16,7 @@ export interface ReloadTargets {
   readonly log: Pick<Log, 'configure' | 'info' | 'warn'>;
   readonly metrics: Pick<Metrics, 'configured'>;
   readonly useTls: (tls: TlsMaterial) => void;
+  readonly useReplayStore: (store: LoadedConfig['replayStore']) => void;
 }
 
 export interface Reloader {
@@ -27,7 +28,7 @@ export interface Reloader {
 
 /** @param start the configuration that the targets were created with. */
 export function createReloader(start: LoadedConfig, targets: ReloadTargets): Reloader {
-  const { keyStore, checker, log, metrics, useTls } = targets;
+  const { keyStore, checker, log, metrics, useTls, useReplayStore } = targets;
   const warnAboutKeys = createKeyWarnings(log);
   const bound = boundSettings(start.config.settings);
   let current = start;
@@ -75,6 +76,7 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
         log.configure(policyTable, settings.log);
       warnAboutRestart(before.config.settings, settings);
       if (next.tls !== before.tls) replaceTls(next.tls);
+      if (next.replayStore !== before.replayStore) useReplayStore(next.replayStore);
     },
     useFetchedKeys() {
       const before = keys;

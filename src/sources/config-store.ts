@@ -2,6 +2,7 @@
 import {
   type Config,
   ConfigError,
+  type FileReferences,
   limitProblems,
   type Problem,
   RELOAD_SOURCES,
@@ -10,6 +11,7 @@ import {
 import type { Env } from '../config/env.ts';
 import { NO_REFERENCES, type ParsedConfig, parseConfig, referencesOf } from '../config/parse.ts';
 import { placeProblems } from '../config/places.ts';
+import { redisProblem } from '../replay/redis-connection.ts';
 import { digestOf, FileReader } from './file-reader.ts';
 import { type LoadedResource, type LoadedResources, loadResources, resourcesOf } from './file-resource.ts';
 import {
@@ -126,6 +128,7 @@ async function load(
     ...parsed.problems,
     ...next.failed,
     ...findUnusedDecryptionKeys(parsed.references.decryptionKeys, next.loaded),
+    ...(await findMissingPackage(parsed.references)),
   ]);
   const placedProblems = placeIn(file, text, configProblems);
   const isIncomplete = reading?.isIncomplete === true || next.isIncomplete;
@@ -148,6 +151,12 @@ async function load(
   return isIncomplete
     ? buildState(file, { ...kept, ...retryOnNextPoll(file, reader, before) }, before)
     : buildState(file, { ...kept, configProblems: placedProblems, digests: reader.digests }, before);
+}
+
+/** The package of the replay store is optional. */
+async function findMissingPackage({ replayStore }: FileReferences): Promise<readonly Problem[]> {
+  const message = replayStore === undefined ? undefined : await redisProblem();
+  return message === undefined ? [] : [{ path: 'replayStore', message }];
 }
 
 /** A bug must not have the same content loaded, and fail, on every poll. */

@@ -23,7 +23,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   ),
   layer(
     'server/',
-    'checker.ts grpc/ admin/ telemetry/ sources/ net/ config/ version.ts prom-client node:cluster node:os node:perf_hooks node:timers/promises node:util',
+    'checker.ts grpc/ admin/ telemetry/ sources/ replay/ net/ config/ version.ts prom-client node:cluster node:os node:perf_hooks node:timers/promises node:util',
     'it assembles one process, or a primary with workers',
   ),
   layer(
@@ -44,7 +44,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   ),
   layer(
     'sources/',
-    'net/ config/ authz/ approov/ undici node:crypto node:fs/promises node:path node:util',
+    'net/ replay/ config/ authz/ approov/ undici node:crypto node:fs/promises node:path node:util',
     'it loads what the configuration names and keeps the last good state',
   ),
   layer(

@@ -50,6 +50,7 @@ beforeEach(async () => {
     },
     metrics: { configured: () => calls.push('metrics') },
     useTls: () => calls.push('tls'),
+    useReplayStore: (store) => void calls.push(`replay store ${store?.url}`),
   });
   calls.length = 0;
   poll = async () => {
@@ -68,6 +69,11 @@ describe('a reload of', () => {
       ['keys', 'rules', 'metrics'],
     ],
     ['a new log level configures the log', () => writeConfig({ log: { level: 'warn' } }), ['log']],
+    [
+      'a replay store that was added uses it',
+      () => writeConfig({ replayStore: { url: 'redis://127.0.0.1:6379' } }),
+      ['replay store redis://127.0.0.1:6379'],
+    ],
     ['a new drain delay replaces no part', () => writeConfig({ drain: { delaySeconds: 1 } }), []],
     [
       'a new policy replaces rules',
