@@ -25,7 +25,7 @@ export interface Io {
   readonly requestStop: () => void;
   /** From now on only {@link err} writes to stderr, and no error of stdout or stderr ends the process. */
   readonly enterServiceMode: () => void;
-  /** Handles SIGHUP from now on. Before, it is ignored while `serve` starts, and ends other commands. */
+  /** Handles SIGHUP from now on, the last handler given alone. Without one, it ends the process. */
   readonly onReloadSignal: (reload: () => void) => void;
 }
 

@@ -13,8 +13,8 @@ interface Layer {
 const LAYERS: ReadonlyMap<string, Layer> = new Map([
   layer(
     'cli.ts',
-    'commands/ server/ telemetry/ config/ version.ts node:timers/promises',
-    'it is the process: arguments, environment, signals, exit code',
+    'commands/ telemetry/ node:timers/promises',
+    'it is the process: environment, streams, signals, exit',
   ),
   layer(
     'commands/',
