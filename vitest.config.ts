@@ -5,7 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /**
  * They need a CPU that is mostly idle: the first compares CPU times, the next three send requests at a fixed rate, and the
- * demo runs envoy.yaml as it is, with 0.2 s for a check.
+ * demo runs a sample for Envoy as it is, with 0.2 s for a check.
  */
 const SENSITIVE = [
   'test/process/request-cost.test.ts',

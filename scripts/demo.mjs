@@ -80,7 +80,7 @@ async function keepRunning({ service, envoy, folder }) {
   print(
     '',
     'Still running, in mode enforce; Ctrl-C ends it. In another terminal, paste the',
-    'curl lines, or try:',
+    'commands, or try:',
     `    export APPROOV_BASE64_SECRET_FILE=${folder}/secret`,
     `    export APPROOV_ADMIN_LISTEN=${service.admin}`,
     '    npx approov-ext-authz status',

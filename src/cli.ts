@@ -1,13 +1,9 @@
 #!/usr/bin/env node
-/** The process: runs one command with its arguments, environment, streams and signals, and exits with its code. */
+/** The process: runs a command line with its environment, streams and signals, and exits with its code. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CommandEntry, EXIT, type Io, Options, PROGRAM, UsageError } from './commands/command.ts';
-import { COMMANDS, commandHelp, DEFAULT_COMMAND, programHelp } from './commands/commands.ts';
-import { ConfigError, formatProblem } from './config/config.ts';
-import { nearest } from './config/nearest.ts';
-import { ListenError } from './server/listen-error.ts';
+import { EXIT, type Io, PROGRAM, UsageError } from './commands/command.ts';
+import { runCommandLine } from './commands/command-line.ts';
 import { escapeUnprintable } from './telemetry/printable.ts';
-import { VERSION } from './version.ts';
 
 /** Far more than a token or request that Envoy would pass on. */
 const MAX_STDIN_BYTES = 2 ** 20;
@@ -17,59 +13,8 @@ const MAX_STDERR_BYTES = 64 * 1024;
 const MAX_FLUSH_MS = 1000;
 
 let isServiceMode = false;
-let usageErrorCode: number = EXIT.usage;
-let helpCommand = `${PROGRAM} --help`;
 
-/** Alone, they are answered without loading a command. */
-const PROGRAM_OPTIONS: ReadonlyMap<string, () => string> = new Map([
-  ['-h', programHelp],
-  ['--help', programHelp],
-  ['-v', () => VERSION],
-  ['--version', () => VERSION],
-]);
-
-async function main(args: readonly string[]): Promise<number> {
-  const [first = DEFAULT_COMMAND, ...rest] = args;
-  const text = rest.length === 0 ? PROGRAM_OPTIONS.get(first) : undefined;
-  if (text !== undefined) return print(text());
-  if (first === 'help') return printHelp(rest);
-  const [name, options] = first.startsWith('-') ? [DEFAULT_COMMAND, args] : [first, rest];
-  const entry = commandNamed(name);
-  // Before the command is loaded, which takes seconds on a busy machine: without a listener, SIGHUP ends the process.
-  if (name === DEFAULT_COMMAND) process.on('SIGHUP', () => onReloadSignal());
-  const command = await entry.load();
-  usageErrorCode = command.usageErrorCode ?? EXIT.usage;
-  if (first === name) helpCommand = `${PROGRAM} ${name} --help`;
-  const parsed = new Options(options, command.options, command);
-  if (parsed.flag('help')) return print(first === name ? commandHelp(name, entry, command) : programHelp());
-  if (parsed.flag('version')) return print(VERSION);
-  return command.run(parsed, io);
-}
-
-async function printHelp([name]: readonly string[]): Promise<number> {
-  if (name === undefined || name.startsWith('-') || name === 'help') return print(programHelp());
-  const entry = commandNamed(name);
-  return print(commandHelp(name, entry, await entry.load()));
-}
-
-/** @throws {UsageError} that quotes the name only if it looks like a command's: any other may be a token. */
-function commandNamed(name: string): CommandEntry {
-  const entry = COMMANDS.get(name);
-  if (entry !== undefined) return entry;
-  const known = [...COMMANDS.keys()];
-  const suggestion = nearest(name, [...known, 'help']);
-  const hint = suggestion === undefined ? `known: ${known.join(', ')}` : `did you mean ${suggestion}?`;
-  const isWord = suggestion !== undefined || /^[a-z-]{1,20}$/.test(name);
-  throw new UsageError(`no such command${isWord ? `: ${name}` : ''}; ${hint}`);
-}
-
-function print(line: string): number {
-  io.out(line);
-  return EXIT.ok;
-}
-
-/** A signal before there is anything to reload is ignored: the files are read later anyway. */
-let onReloadSignal = (): void => undefined;
+let onReloadSignal: (() => void) | undefined;
 let requestStop: () => void;
 const stopRequested = new Promise<void>((resolve) => {
   requestStop = resolve;
@@ -90,6 +35,7 @@ const io: Io = {
   requestStop: () => requestStop(),
   enterServiceMode,
   onReloadSignal(reload) {
+    if (onReloadSignal === undefined) process.on('SIGHUP', () => onReloadSignal?.());
     onReloadSignal = reload;
   },
 };
@@ -135,20 +81,8 @@ function writeError(line: string): void {
   }
 }
 
-/** Reports an error on stderr, and returns the exit code for it. */
+/** Reports a bug on stderr, and returns the exit code for it. */
 function fail(error: unknown): number {
-  if (error instanceof ConfigError) {
-    for (const problem of error.problems) io.err(`${PROGRAM}: ${formatProblem(problem)}`);
-    return usageErrorCode;
-  }
-  if (error instanceof UsageError) {
-    io.err(`${PROGRAM}: ${error.message} (see ${helpCommand})`);
-    return usageErrorCode;
-  }
-  if (error instanceof ListenError) {
-    io.err(`${PROGRAM}: ${error.message}`);
-    return EXIT.failure;
-  }
   for (const line of describeBug(error).split('\n')) io.err(line);
   return EXIT.failure;
 }
@@ -181,6 +115,6 @@ for (const stream of [process.stdout, process.stderr]) {
 process.on('SIGUSR1', () => undefined);
 process.on('uncaughtException', (error) => process.exit(fail(error)));
 
-const code = await main(process.argv.slice(2)).catch(fail);
+const code = await runCommandLine(process.argv.slice(2), io).catch(fail);
 await flushed();
 process.exit(code);

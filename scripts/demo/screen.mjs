@@ -63,25 +63,72 @@ function styleOf(got) {
   return got.startsWith('4') ? 'red' : 'green';
 }
 
+/** @typedef {{ port: number, folder: string }} Place the folder of the demo's files */
+
 /**
- * A request as a command for bash and zsh, over several lines if it is long.
+ * A request as commands for bash and zsh, over several lines if they are long.
  * @param {import('./story.mjs').DemoRequest} request
- * @param {{ port: number, folder: string }} place the folder of the files with header lines
+ * @param {Place} place
  * @returns {string[]}
  */
-export function curlLines({ method, path = '/orders', headers = [] }, { port, folder }) {
-  const url = `http://127.0.0.1:${port}${path}`;
+export function curlLines(request, place) {
+  const { method, path = '', headers = [], body } = request;
+  const { folder } = place;
   const options = [
     ...(method === undefined ? [] : [`-X ${method}`]),
     // Else curl resolves dot segments itself.
     ...(path.includes('/..') ? ['--path-as-is'] : []),
   ];
   const parts = [
-    ['curl -i', ...options, quote(url)].join(' '),
-    ...headers.map((header) =>
-      header.startsWith('@') ? `-H @${folder}/${header.slice(1)}` : `-H ${quote(header)}`,
-    ),
+    ['curl -i', ...options, quote(urlOf(request, place))].join(' '),
+    ...headers.map((header) => `-H ${headerWord(header, folder)}`),
+    ...(body === undefined
+      ? []
+      : [`-d ${body.startsWith('@') ? `@${folder}/${body.slice(1)}` : quote(body)}`]),
   ];
+  return [...signLines(request, place), ...commandLines(parts)];
+}
+
+/**
+ * @param {import('./story.mjs').DemoRequest} request
+ * @param {Place} place
+ */
+export function urlOf({ path = '/orders' }, { port }) {
+  return `http://127.0.0.1:${port}${path}`;
+}
+
+/**
+ * @param {import('./story.mjs').DemoRequest} request
+ * @param {Place} place
+ * @returns {string[]}
+ */
+function signLines(request, place) {
+  const { sign, body = '' } = request;
+  if (sign === undefined) return [];
+  const { folder } = place;
+  const { file, key, tokenOf } = sign;
+  return commandLines([
+    `APPROOV_BASE64_SECRET_FILE=${folder}/secret node dist/cli.js mint`,
+    `--sign-request POST ${quote(urlOf(request, place))}`,
+    `--body-file ${folder}/${body.slice(1)}`,
+    ...(key === undefined ? [] : [`--install-key ${folder}/${key}`]),
+    ...(tokenOf === undefined ? [] : [`--token "$(sed -n 's/^approov-token: //p' ${folder}/${tokenOf})"`]),
+    `>${folder}/${file}`,
+  ]);
+}
+
+/**
+ * @param {string} header
+ * @param {string} folder
+ */
+function headerWord(header, folder) {
+  if (!header.startsWith('@')) return quote(header);
+  const [name, line] = header.slice(1).split(':');
+  return line === undefined ? `@${folder}/${name}` : `"$(head -n 1 ${folder}/${name})"`;
+}
+
+/** @param {readonly string[]} parts */
+function commandLines(parts) {
   return wrap(parts, ' ', COLUMNS - 8).map(
     (line, index, { length }) =>
       `${index === 0 ? '    ' : '      '}${line}${index < length - 1 ? ' \\' : ''}`,

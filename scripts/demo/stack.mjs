@@ -10,13 +10,13 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { findEnvoy, relocate, startEnvoy } from '../envoy.mjs';
-import { FIRST_MODE, TOKENS } from './story.mjs';
+import { FILES, FIRST_MODE, TOKENS } from './story.mjs';
 
 const run = promisify(execFile);
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const CLI = join(ROOT, 'dist/cli.js');
-const ENVOY_CONFIG = join(ROOT, 'envoy.yaml');
+const ENVOY_CONFIG = join(ROOT, 'deploy/message-signatures/envoy.yaml');
 const SERVICE_CONFIG = join(ROOT, 'deploy/config/config.yaml');
 
 /** The port in envoy.yaml. */
@@ -59,11 +59,8 @@ export async function startStack(wantedPort) {
   };
   const envoy = await startEnvoy(relocate(parse(readFileSync(ENVOY_CONFIG, 'utf8')), addresses), binary);
   return {
-    port,
-    folder: relative('.', folder),
-    service,
-    envoy,
-    setMode,
+    ...{ port, folder: relative('.', folder), service, envoy, setMode },
+    mint: (/** @type {readonly string[]} */ args) => mint(env, args),
     explain: (/** @type {readonly string[]} */ args) => explain(env, ['--config', configFile, ...args]),
   };
 }
@@ -103,9 +100,13 @@ function createFolder(port) {
   return folder;
 }
 
-/** @param {string} mode the mode of the default policy */
+/**
+ * The sample, in which the default policy has another mode, and verifies signatures.
+ * @param {string} mode
+ */
 function sampleWithMode(mode) {
-  return readFileSync(SERVICE_CONFIG, 'utf8').replace(/(?<=^ {2}default:\n {4}mode: )\w+/m, mode);
+  const section = `mode: ${mode}\n    messageSignature: {externalScheme: http, replay: per-instance}`;
+  return readFileSync(SERVICE_CONFIG, 'utf8').replace(/(?<=^ {2}default:\n {4})mode: \w+/m, section);
 }
 
 /** The protected API: responds with the headers that it received. */
@@ -154,6 +155,7 @@ async function startService(env, configFile) {
  * @param {string} folder
  */
 async function writeHeaderFiles(env, configFile, folder) {
+  for (const [name, content] of Object.entries(FILES)) writeFileSync(join(folder, name), content);
   await Promise.all(
     Object.entries(TOKENS).map(async ([name, args]) => {
       const token = await mint(env, ['--config', configFile, ...args]);

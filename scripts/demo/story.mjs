@@ -1,14 +1,24 @@
 /** The demo's requests and the answer that each should get, as a table in the order in which they are sent. */
 
 /**
- * A header line, or `@` and the name of a token or set of headers in {@link HEADER_FILES}: curl reads those from a file.
+ * A header line, or `@` and the name of a file in `.demo/` with such lines, which curl reads; with `:1` at its end, only
+ * the first line.
  * @typedef {string} HeaderLine
+ */
+/**
+ * Signs the request with `mint --sign-request`.
+ * @typedef {object} Signing
+ * @property {string} file the name of the file that gets the headers
+ * @property {string} [key] the name of the file of the installation's key; without it, the key of another installation
+ * @property {string} [tokenOf] the name of a file with headers, of which the token is used
  */
 /**
  * @typedef {object} DemoRequest
  * @property {string} [method]
  * @property {string} [path] a range such as `[1-30]` stands for that many requests, as it does for curl
  * @property {readonly HeaderLine[]} [headers]
+ * @property {string} [body] the name of a file in {@link FILES} after `@`, or text; makes the method POST
+ * @property {Signing} [sign]
  */
 /**
  * @typedef {object} Row
@@ -39,6 +49,9 @@ export const TOKENS = {
   forged: ['--expires-in', '1h', '--invalid'],
   alice: ['--expires-in', '1h', '--bind', SESSION],
 };
+
+/** Further files in `.demo/`. */
+export const FILES = { order: '{"item":1}' };
 
 /** @type {(words: string, expected: string, reason: string, request?: DemoRequest, pattern?: RegExp) => Row} */
 const row = (words, expected, reason, request = {}, pattern = undefined) => ({
@@ -102,6 +115,33 @@ export const CHAPTERS = [
       }),
       row("Alice's token, stolen", '401', 'binding_mismatch', {
         headers: ['@alice', 'authorization: Bearer mallory'],
+      }),
+    ],
+  },
+  {
+    title: 'SIGNED',
+    about: 'the phone signs each request with a key that never leaves it',
+    rows: [
+      row('phone: signed request', '200', 'ok', {
+        sign: { file: 'signed', key: 'phone' },
+        headers: ['@signed'],
+        body: '@order',
+      }),
+      row('thief: the same request', '401', 'message_replayed', { headers: ['@signed'], body: '@order' }),
+      row('thief: another path', '401', 'invalid_message_signature', {
+        path: '/orders/7',
+        headers: ['@signed'],
+        body: '@order',
+      }),
+      row('thief: another body', '401', 'content_digest_mismatch', {
+        headers: ['@signed'],
+        body: '{"item":7}',
+      }),
+      row('thief: the token alone', '401', 'missing_message_signature', { headers: ['@signed:1'] }),
+      row('thief: the token, own phone', '401', 'invalid_message_signature', {
+        sign: { file: 'stolen', tokenOf: 'signed' },
+        headers: ['@stolen'],
+        body: '@order',
       }),
     ],
   },

@@ -1,11 +1,12 @@
 /** Sends the demo's requests through Envoy and reads what came of each, from the answer and from Envoy's access log. */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { text as readText } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
+import { urlOf } from './screen.mjs';
 import { DemoError } from './stack.mjs';
 
 const LOG_TIMEOUT_MS = 10_000;
@@ -78,21 +79,25 @@ function countStatuses(outcomes) {
  * @param {DemoRequest} request
  * @returns {Promise<Outcome>}
  */
-async function send({ envoy, port, folder }, { method = 'GET', path = '/orders', headers = [] }) {
-  const lines = headers.map((header) =>
-    header.startsWith('@') ? readFileSync(join(folder, header.slice(1)), 'utf8').trim() : header,
-  );
-  const pairs = lines.flatMap((line) => /^(.*?): (.*)$/.exec(line)?.slice(1) ?? []);
+async function send(stack, request) {
+  const { envoy, port, folder } = stack;
+  const { body, method = body === undefined ? 'GET' : 'POST', path = '/orders', headers = [] } = request;
+  const bytes = body?.startsWith('@') ? readFileSync(join(folder, body.slice(1))) : body;
   for (let tries = 1; ; tries++) {
+    if (request.sign !== undefined) await sign(stack, request, request.sign);
+    const pairs = headers
+      .flatMap((header) => headerLines(header, folder))
+      .flatMap((line) => /^(.*?): (.*)$/.exec(line)?.slice(1) ?? []);
+    const length = bytes === undefined ? [] : ['content-length', `${Buffer.byteLength(bytes)}`];
     const seen = envoy.accessLog().length;
     const call = httpRequest({
       ...{ host: '127.0.0.1', port, method, path },
-      headers: ['host', `127.0.0.1:${port}`, ...pairs],
+      headers: ['host', `127.0.0.1:${port}`, ...pairs, ...length],
     });
-    call.end();
+    call.end(bytes);
     /** @type {[import('node:http').IncomingMessage]} */
     const [response] = /** @type {any} */ (await once(call, 'response'));
-    const body = await text(response);
+    const text = await readText(response);
     const line = await nextLogLine(envoy, seen);
     // On a busy machine a check may exceed the timeout in envoy.yaml, which gives 503: retry.
     if (line['details'] === 'ext_authz_error' && tries < MAX_TRIES) {
@@ -100,12 +105,42 @@ async function send({ envoy, port, folder }, { method = 'GET', path = '/orders',
       continue;
     }
     const isFromUpstream = response.headers['x-from'] === 'upstream';
-    const verdict = isFromUpstream ? JSON.parse(body).headers['x-approov-verdict'] : undefined;
+    const verdict = isFromUpstream ? JSON.parse(text).headers['x-approov-verdict'] : undefined;
     return {
       answer: `${response.statusCode}${verdict === 'unverified' ? ' marked' : ''}`,
       reason: String(line['approov_reason'] ?? (isFromUpstream ? 'not checked' : 'by Envoy')),
     };
   }
+}
+
+/**
+ * @param {string} header
+ * @param {string} folder
+ * @returns {string[]}
+ */
+function headerLines(header, folder) {
+  if (!header.startsWith('@')) return [header];
+  const [name = '', line] = header.slice(1).split(':');
+  const lines = readFileSync(join(folder, name), 'utf8').trim().split('\n');
+  return line === undefined ? lines : lines.slice(Number(line) - 1, Number(line));
+}
+
+/**
+ * Does what the printed command does.
+ * @param {Stack} stack
+ * @param {DemoRequest} request
+ * @param {import('./story.mjs').Signing} signing
+ */
+async function sign(stack, request, { file, key, tokenOf }) {
+  const { folder } = stack;
+  const [, token] = tokenOf === undefined ? [] : (headerLines(`@${tokenOf}:1`, folder)[0]?.split(': ') ?? []);
+  const headers = await stack.mint([
+    ...['--sign-request', 'POST', urlOf(request, stack)],
+    ...['--body-file', join(folder, request.body?.slice(1) ?? '')],
+    ...(key === undefined ? [] : ['--install-key', join(folder, key)]),
+    ...(token === undefined ? [] : ['--token', token]),
+  ]);
+  writeFileSync(join(folder, file), `${headers}\n`, { mode: 0o600 });
 }
 
 /**

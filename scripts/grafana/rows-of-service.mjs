@@ -182,27 +182,12 @@ export const ROWS_OF_SERVICE = [
         description:
           'Log lines of failed checks above 20 per second and reason. They are summarized in the log and counted here.',
         unit: 'cps',
-        width: 8,
+        width: 16,
         noValue: 'None suppressed',
         queries: [
           {
             expr: `sum by (reason) (rate(approov_log_lines_suppressed_total{${CHOSEN}}[$__rate_interval])) > 0`,
             legend: '{{reason}}',
-          },
-        ],
-      },
-      {
-        kind: 'timeseries',
-        title: 'Replay store errors',
-        description:
-          'Message signatures that could not be recorded. They are refused or allowed as replayStore.onError says.',
-        unit: 'cps',
-        width: 8,
-        noValue: 'No errors',
-        queries: [
-          {
-            expr: `sum(rate(approov_replay_store_errors_total{${CHOSEN}}[$__rate_interval])) > 0`,
-            legend: 'errors',
           },
         ],
       },

@@ -1,5 +1,5 @@
 /** The dashboard's rows about tokens, keys and the SDK. */
-import { buckets, CHOSEN, quantiles, remainingShare } from './queries.mjs';
+import { buckets, CHOSEN, checkRate, quantiles, remainingShare } from './queries.mjs';
 
 const NO_TOKENS = 'No tokens with a verified signature';
 const NO_SDK_STATUS = 'No app sends a status other than success';
@@ -128,6 +128,58 @@ export const ROWS_OF_TOKENS = [
         width: 8,
         noValue: NO_TOKENS,
         queries: [buckets('approov_token_remaining_seconds')],
+      },
+    ],
+  },
+  {
+    title: 'Message signatures',
+    panels: [
+      {
+        kind: 'timeseries',
+        title: 'Failed signatures',
+        description:
+          'Requests per second that are unverified because of their message signature, by reason, in every mode.',
+        unit: 'reqps',
+        width: 10,
+        isStacked: true,
+        noValue: 'No signature failed',
+        pages: ['Reasons'],
+        alerts: ['ApproovSignaturesFailing'],
+        queries: [
+          {
+            expr: `${checkRate('reason', 'reason=~"missing_message_signature|invalid_message_signature|message_signature_expired|missing_signed_components|content_digest_mismatch|message_replayed"')} > 0`,
+            legend: '{{reason}}',
+          },
+        ],
+      },
+      {
+        kind: 'timeseries',
+        title: 'Replay store errors',
+        description:
+          'Signatures per second that could not be recorded. Under onError deny their requests get 503, under allow they pass without protection against replays.',
+        unit: 'ops',
+        width: 7,
+        alerts: ['ApproovReplayStoreErrors'],
+        queries: [
+          {
+            expr: `sum by (instance) (rate(approov_replay_store_errors_total{${CHOSEN}}[$__rate_interval]))`,
+            legend: '{{instance}}',
+          },
+        ],
+      },
+      {
+        kind: 'timeseries',
+        title: 'Unchecked digests',
+        description:
+          'Signed requests per second that passed although their Content-Digest could not be checked, because Envoy sent no body. Expected only on routes that do not buffer bodies.',
+        unit: 'reqps',
+        width: 7,
+        queries: [
+          {
+            expr: `sum by (instance) (rate(approov_message_digest_unchecked_total{${CHOSEN}}[$__rate_interval]))`,
+            legend: '{{instance}}',
+          },
+        ],
       },
     ],
   },

@@ -25,18 +25,26 @@ export interface Io {
   readonly requestStop: () => void;
   /** From now on only {@link err} writes to stderr, and no error of stdout or stderr ends the process. */
   readonly enterServiceMode: () => void;
-  /** Handles SIGHUP from now on. Before, it is ignored while `serve` starts, and ends other commands. */
+  /** Handles SIGHUP from now on, the last handler given alone. Without one, it ends the process. */
   readonly onReloadSignal: (reload: () => void) => void;
 }
 
 type OptionsConfig = NonNullable<ParseArgsConfig['options']>;
 
+export interface CommandArgument {
+  readonly name: string;
+  /** Empty: any. */
+  readonly values: readonly string[];
+  /** The option that it is the second value of, without which it is not accepted. */
+  readonly ofOption?: string;
+}
+
 export interface Command {
   /** Lines of `--help` about this command's options. */
   readonly help: readonly string[];
   readonly options: OptionsConfig;
-  /** The argument that is not an option, and its possible values. Default: none is accepted. */
-  readonly argument?: { readonly name: string; readonly values: readonly string[] };
+  /** The argument that is not an option. Default: none is accepted. */
+  readonly argument?: CommandArgument;
   /** What to do instead of giving an argument that is not an option. */
   readonly argumentAdvice?: string;
   /** Exit code for bad usage or configuration. Default: `EXIT.usage`. */
@@ -89,7 +97,10 @@ export class Options {
       });
       this.#values = values;
       this.#argument = positionals[0];
-      if (positionals.length > 1) throw new UsageError(`give one ${command.argument?.name}`);
+      const { name, ofOption } = command.argument ?? {};
+      if (positionals.length > 0 && ofOption !== undefined && !Object.hasOwn(values, ofOption))
+        throw new UsageError(unexpectedArgument(command));
+      if (positionals.length > 1) throw new UsageError(`give one ${name}`);
     } catch (error) {
       if (error instanceof UsageError) throw error;
       throw new UsageError(describeParseError(error as NodeJS.ErrnoException, Object.keys(options), command));
@@ -98,6 +109,10 @@ export class Options {
 
   argument(): string | undefined {
     return this.#argument;
+  }
+
+  has(name: string): boolean {
+    return Object.hasOwn(this.#values, name);
   }
 
   text(name: string): string | undefined {
@@ -115,14 +130,17 @@ export class Options {
   }
 }
 
+/** Not quoted: it may be a token without its `--token`. */
+function unexpectedArgument({ argumentAdvice = 'only options are accepted' }: ArgumentRules): string {
+  return `unexpected argument; ${argumentAdvice}`;
+}
+
 function describeParseError(
   { code, message }: NodeJS.ErrnoException,
   options: readonly string[],
-  { argumentAdvice }: ArgumentRules,
+  command: ArgumentRules,
 ): string {
-  // Not quoted: it may be a token without its `--token`.
-  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL')
-    return `unexpected argument; ${argumentAdvice ?? 'only options are accepted'}`;
+  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return unexpectedArgument(command);
   if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION')
     return unknownOption(/'(--?[^']*)'/.exec(message)?.[1] ?? '', options);
   const option = /'(?:-\w, )?(--[\w-]+)/.exec(message)?.[1] ?? 'an option';

@@ -19,7 +19,7 @@ export const COMMANDS: CommandTable = new Map([
   ),
   entry(
     'mint',
-    'sign an example token with a configured symmetric key',
+    'sign an example token, or a request as an app does',
     async () => (await import('./mint.ts')).mint,
   ),
   entry(
@@ -71,8 +71,9 @@ export function commandHelp(
   { help, argument, options }: Command,
 ): string {
   const hasOptions = Object.keys(options).length > 0;
+  const onlyArgument = argument?.ofOption === undefined ? argument?.name : undefined;
   return [
-    `usage: ${PROGRAM} ${name} ${argument?.name ?? `[--config FILE]${hasOptions ? ' [options]' : ''}`}`,
+    `usage: ${PROGRAM} ${name} ${onlyArgument ?? `[--config FILE]${hasOptions ? ' [options]' : ''}`}`,
     '',
     summary,
     ...help.flatMap(helpLines),

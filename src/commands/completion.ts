@@ -13,6 +13,9 @@ interface CompletedCommand {
   readonly values: readonly string[];
 }
 
+/** Their values are names of files. */
+const FILE_OPTIONS = ['config', 'body-file', 'install-key'];
+
 const SHELLS: Readonly<Record<string, (commands: readonly CompletedCommand[]) => readonly string[]>> = {
   bash,
   zsh,
@@ -67,7 +70,9 @@ const FUNCTION = `_${PROGRAM.replaceAll('-', '_')}`;
 
 function bash(commands: readonly CompletedCommand[]): readonly string[] {
   const valueOptions = commands.flatMap(({ options }) =>
-    options.filter(({ name, takesValue }) => takesValue && name !== 'config').map(({ name }) => `--${name}`),
+    options
+      .filter(({ name, takesValue }) => takesValue && !FILE_OPTIONS.includes(name))
+      .map(({ name }) => `--${name}`),
   );
   return [
     `# bash completion for ${PROGRAM}`,
@@ -75,7 +80,7 @@ function bash(commands: readonly CompletedCommand[]): readonly string[] {
     `  local word=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} command=serve words='' IFS=$' \\n'`,
     '  COMPREPLY=()',
     '  case $previous in',
-    '    --config)',
+    `    ${FILE_OPTIONS.map((name) => `--${name}`).join('|')})`,
     `      compopt -o filenames 2>/dev/null`,
     `      IFS=$'\\n'; COMPREPLY=($(compgen -f -- "$word")); return ;;`,
     `    ${[...new Set(valueOptions)].join('|')}) return ;;`,
@@ -101,7 +106,7 @@ function zsh(commands: readonly CompletedCommand[]): readonly string[] {
   const specs = ({ options, values }: CompletedCommand): string =>
     [
       ...options.map(({ name, takesValue, isRepeatable }) => {
-        const value = takesValue ? `:${name}:${name === 'config' ? '_files' : ''}` : '';
+        const value = takesValue ? `:${name}:${FILE_OPTIONS.includes(name) ? '_files' : ''}` : '';
         return `'${isRepeatable ? '*' : ''}--${name}${takesValue ? '=' : ''}${value}'`;
       }),
       ...(values.length === 0 ? [] : [`'1:value:(${values.join(' ')})'`]),
@@ -143,7 +148,7 @@ function fish(commands: readonly CompletedCommand[]): readonly string[] {
         `${complete} -n 'not __fish_seen_subcommand_from ${names}' -a ${name} -d ${quote(summary)}`,
         ...options.map(
           (option) =>
-            `${complete} ${condition} -l ${option.name}${option.name === 'config' ? ' -r -F' : option.takesValue ? ' -x' : ''}`,
+            `${complete} ${condition} -l ${option.name}${FILE_OPTIONS.includes(option.name) ? ' -r -F' : option.takesValue ? ' -x' : ''}`,
         ),
         ...(values.length === 0 ? [] : [`${complete} ${condition} -a '${values.join(' ')}'`]),
       ];

@@ -1,11 +1,16 @@
-/** Signs an example token, like `approov token -genExample`. */
-import { randomBytes } from 'node:crypto';
-import type { VerificationKey } from '../approov/keyset.ts';
-import { Secret } from '../approov/secret.ts';
-import { payClaim } from '../approov/token-binding.ts';
+/** Signs an example token, like `approov token -genExample`, and a request with it if asked. */
 import { loadConfig } from '../sources/config-store.ts';
 import { type Command, configFile, EXIT, type Options, UsageError } from './command.ts';
-import { parseDurationSeconds } from './duration.ts';
+import { readToken } from './explain/request.ts';
+import { policyFor, REQUEST_OPTIONS, readRequest } from './mint/request.ts';
+import { loadSigners, SIGNER_OPTIONS, signedHeaders } from './mint/signature.ts';
+import { mintToken, readClaims, TOKEN_OPTIONS } from './mint/token.ts';
+
+const SIGNING_OPTIONS = {
+  ...REQUEST_OPTIONS,
+  ...SIGNER_OPTIONS,
+  token: { type: 'string' },
+} as const;
 
 export const mint: Command = {
   help: [
@@ -14,92 +19,36 @@ export const mint: Command = {
     '--claim NAME=VALUE   add a claim; VALUE is JSON if it parses as JSON, else text; repeatable',
     '--key-id ID          key to sign with (default: the first symmetric key)',
     '--invalid            make a signature that does not verify, as after a failed attestation',
+    '--sign-request METHOD URL  sign this request, as an app does, and print its headers instead: for curl -H @FILE',
+    "--header 'NAME: V'   a header of the request; repeat for more",
+    '--body-file FILE     the body of the request',
+    '--install-key FILE   private key of the app installation, in PEM; created if missing (default: a new key)',
+    '--account KEY_ID     sign with this key of messageSigningKeys too',
+    '--token TOKEN        sign with this token instead of a new one; - reads it from stdin',
   ],
-  options: {
-    'expires-in': { type: 'string' },
-    bind: { type: 'string', multiple: true },
-    claim: { type: 'string', multiple: true },
-    'key-id': { type: 'string' },
-    invalid: { type: 'boolean' },
-  },
+  options: { ...TOKEN_OPTIONS, ...SIGNING_OPTIONS },
+  argument: { name: 'URL', values: [], ofOption: 'sign-request' },
   async run(options, io) {
-    const lifetimeSeconds = parseDurationSeconds(options.text('expires-in') ?? '5m');
-    if (lifetimeSeconds === undefined)
-      throw new UsageError('--expires-in: must be a duration such as 90s, 5m or 1h');
-    const claims = {
-      exp: Math.floor(io.nowSeconds() + lifetimeSeconds),
-      did: 'ExampleApproovTokenDID==',
-      ip: '1.2.3.4',
-      ...boundClaims(options.texts('bind')),
-      ...extraClaims(options.texts('claim')),
-    };
-    const { keys } = await loadConfig(configFile(options, io), io.env);
-    const symmetric = keys.flatMap((loaded) => loaded.keys ?? []).filter(isSymmetric);
-    io.out(sign(chooseKey(symmetric, options), claims, options.flag('invalid')));
+    const claims = readClaims(options, io.nowSeconds());
+    const request = await readRequest(options);
+    if (request === undefined) rejectSigningOptions(options);
+    const loaded = await loadConfig(configFile(options, io), io.env);
+    if (request === undefined) {
+      io.out(mintToken(options, loaded, claims));
+      return EXIT.ok;
+    }
+    const policy = policyFor(request, loaded.config.policyTable);
+    const signers = await loadSigners(options, loaded);
+    const token =
+      (await readToken(options, io)) ?? mintToken(options, loaded, { ...signers.claims, ...claims });
+    if (!/^[!-~]+$/.test(token)) throw new UsageError('--token: not a token');
+    for (const [name, value] of signedHeaders(request, policy, token, signers, io.nowSeconds()))
+      io.out(`${name}: ${value}`);
     return EXIT.ok;
   },
 };
 
-type SymmetricKey = VerificationKey & { readonly secret: Secret };
-
-function isSymmetric(key: VerificationKey): key is SymmetricKey {
-  return key.secret !== undefined;
-}
-
-function sign(key: SymmetricKey, claims: Readonly<Record<string, unknown>>, isInvalid: boolean): string {
-  const [alg] = key.algorithms;
-  if (alg === undefined) throw new UsageError(`--key-id: ${key.id} has no algorithm`);
-  const header = { alg, typ: 'JWT', ...(key.kid === undefined ? {} : { kid: key.kid }) };
-  const signingInput = [header, claims]
-    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
-    .join('.');
-  const signer = isInvalid ? Secret.parse(randomBytes(64).toString('base64')) : key.secret;
-  return `${signingInput}.${signer.sign(alg, signingInput).toString('base64url')}`;
-}
-
-function chooseKey(keys: readonly SymmetricKey[], options: Options): SymmetricKey {
-  if (keys.length === 0) {
-    throw new UsageError(
-      'no key to sign with: only a shared secret can sign, and the configured keys are public; ' +
-        'to try it out: APPROOV_BASE64_SECRET="$(openssl rand -base64 64 | tr -d \'\\n\')", with the same value for serve',
-    );
-  }
-  const id = options.text('key-id');
-  const key = id === undefined ? keys[0] : keys.find((candidate) => candidate.id === id);
-  if (key === undefined) {
-    const known = keys.map((other) => other.id).join(', ');
-    throw new UsageError(`--key-id: unknown symmetric key; known: ${known}`);
-  }
-  return key;
-}
-
-function boundClaims(values: readonly string[]): { pay?: string } {
-  return values.length === 0 ? {} : { pay: payClaim(values) };
-}
-
-function extraClaims(assignments: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(
-    assignments.map((assignment) => {
-      const equals = assignment.indexOf('=');
-      if (equals < 1) throw new UsageError('--claim: must be NAME=VALUE');
-      return [assignment.slice(0, equals), jsonOrText(assignment.slice(equals + 1))];
-    }),
-  );
-}
-
-function jsonOrText(text: string): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return text;
-  }
-  // `1e999` parses as Infinity, which would be signed as null.
-  JSON.stringify(value, (_name, each) => {
-    if (each === Number.POSITIVE_INFINITY || each === Number.NEGATIVE_INFINITY) {
-      throw new UsageError('--claim: number out of range');
-    }
-    return each;
-  });
-  return value;
+function rejectSigningOptions(options: Options): void {
+  const given = Object.keys(SIGNING_OPTIONS).find((name) => options.has(name));
+  if (given !== undefined) throw new UsageError(`--${given}: needs --sign-request METHOD URL`);
 }

@@ -13,6 +13,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const DOCKERFILE = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
 const COMPOSE_FILE = 'deploy/docker-compose.yaml';
 const RATELIMIT_FILE = 'deploy/docker-compose.ratelimit.yaml';
+const SIGNATURES_FILE = 'deploy/docker-compose.message-signatures.yaml';
 
 function readYaml(file: string) {
   return parse(readFileSync(join(ROOT, file), 'utf8'), { merge: true });
@@ -31,6 +32,11 @@ interface ComposeService {
 
 const services: Readonly<Record<string, ComposeService>> = readYaml(COMPOSE_FILE).services;
 const ratelimitServices: Readonly<Record<string, ComposeService>> = readYaml(RATELIMIT_FILE).services;
+const signatureServices: Readonly<Record<string, ComposeService>> = readYaml(SIGNATURES_FILE).services;
+const everyService: readonly (readonly [name: string, service: ComposeService])[] = [
+  ...Object.entries({ ...ratelimitServices, ...services }),
+  ['redis', signatureServices['redis'] as ComposeService],
+];
 
 const unlinted = await unmet([HADOLINT], 'that the Dockerfile follows the rules of hadolint');
 
@@ -83,32 +89,31 @@ describe('the Dockerfile', () => {
 const uncomposed = await unmet([COMPOSE], 'that docker compose takes the files');
 
 describe('the compose files', () => {
-  test.skipIf(uncomposed !== '')(`are accepted by docker compose${uncomposed}`, async () => {
-    const files = ['--file', join(ROOT, COMPOSE_FILE), '--file', join(ROOT, RATELIMIT_FILE)];
-    const options = ['--profile', 'observability', 'config', '--quiet'];
-    expect(await runTool('docker', ['compose', ...files, ...options])).toEqual({ code: 0, output: '' });
-  });
-
-  test.each(Object.entries({ ...ratelimitServices, ...services }))(
-    'run %s with minimal privileges',
-    (name, service) => {
-      expect(service).toMatchObject({
-        read_only: true,
-        cap_drop: ['ALL'],
-        security_opt: ['no-new-privileges:true'],
-      });
-      expect(service).not.toHaveProperty('privileged');
-      expect(service).not.toHaveProperty('ulimits');
-      // These images are known to set a user themselves.
-      if (!['approov-ext-authz', 'prometheus', 'grafana'].includes(name)) {
-        expect(service.user, name).toMatch(/^(node|[1-9]\d*:[1-9]\d*)$/);
-      }
+  test.skipIf(uncomposed !== '').each([RATELIMIT_FILE, SIGNATURES_FILE])(
+    `are accepted by docker compose, with %s${uncomposed}`,
+    async (addition) => {
+      const files = ['--file', join(ROOT, COMPOSE_FILE), '--file', join(ROOT, addition)];
+      const options = ['--profile', 'observability', 'config', '--quiet'];
+      expect(await runTool('docker', ['compose', ...files, ...options])).toEqual({ code: 0, output: '' });
     },
   );
 
+  test.each(everyService)('run %s with minimal privileges', (name, service) => {
+    expect(service).toMatchObject({
+      read_only: true,
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
+    });
+    expect(service).not.toHaveProperty('privileged');
+    expect(service).not.toHaveProperty('ulimits');
+    // These images are known to set a user themselves.
+    if (!['approov-ext-authz', 'prometheus', 'grafana'].includes(name)) {
+      expect(service.user, name).toMatch(/^(node|[1-9]\d*:[1-9]\d*)$/);
+    }
+  });
+
   test('give no container a terminal, on which the log would not be JSON', () => {
-    for (const service of [...Object.values(services), ...Object.values(ratelimitServices)])
-      expect(service).not.toHaveProperty('tty');
+    for (const [, service] of everyService) expect(service).not.toHaveProperty('tty');
   });
 
   test('publish ports on this machine only', () => {
@@ -118,7 +123,7 @@ describe('the compose files', () => {
   });
 
   test('mount only files that exist', () => {
-    const mounted = [services, ratelimitServices].flatMap((all) =>
+    const mounted = [services, ratelimitServices, signatureServices].flatMap((all) =>
       Object.values(all).flatMap((service) => service.volumes ?? []),
     );
     expect(mounted.length).toBeGreaterThan(5);
@@ -145,6 +150,9 @@ describe('the compose files', () => {
     });
     for (const name of ['envoy', 'ratelimit', 'redis']) {
       expect(ratelimitServices[name]?.['networks'], name).toEqual(['limits']);
+    }
+    for (const name of ['approov-ext-authz', 'redis']) {
+      expect(signatureServices[name]?.['networks'], name).toEqual(['replay']);
     }
   });
 
@@ -237,6 +245,28 @@ function hostOf(cluster: any): string {
     cluster.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address;
   return `${address}:${port}`;
 }
+
+describe('the compose file for signed requests', () => {
+  test('replaces envoy.yaml and the folder of the configuration', () => {
+    expect(signatureServices['envoy']?.volumes).toEqual([
+      './message-signatures/envoy.yaml:/etc/envoy/envoy.yaml:ro',
+    ]);
+    expect(signatureServices['approov-ext-authz']?.volumes).toEqual(['./message-signatures:/etc/approov:ro']);
+  });
+
+  test('has the store that the configuration names, which refuses before it forgets', () => {
+    const { url } = readYaml('deploy/message-signatures/config.yaml').replayStore;
+    expect(Object.keys(signatureServices)).toContain(new URL(url).hostname);
+    const redis = signatureServices['redis'];
+    const [, megabytes] =
+      /--maxmemory,(\d+)mb,--maxmemory-policy,noeviction$/.exec(String(redis?.['command'])) ?? [];
+    expect(Number(megabytes)).toBeLessThan(Number.parseInt(redis?.['mem_limit'], 10));
+  });
+
+  test('publishes no port', () => {
+    for (const service of Object.values(signatureServices)) expect(service).not.toHaveProperty('ports');
+  });
+});
 
 describe('the limits across many Envoys', () => {
   const local = readYaml('envoy.yaml');

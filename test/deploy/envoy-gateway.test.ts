@@ -1,6 +1,7 @@
 /** Checks without a tool that deploy/envoy-gateway and deploy/gateway-api agree with the source and with each other. */
 import { describe, expect, test } from 'vitest';
 import { headersReadUnder } from '../../src/authz/headers-read.ts';
+import { SIGNATURE_HEADERS } from '../../src/authz/message-signature.ts';
 import { RESULT_HEADERS } from '../../src/authz/result-header.ts';
 import { render } from '../support/chart.ts';
 import { HELM, unmet } from '../support/requirement.ts';
@@ -14,13 +15,11 @@ import {
 import { samplePolicyTable } from '../support/sample-service.ts';
 
 const FOLDER = 'envoy-gateway';
-/** The headers that verify a message signature (RFC 9421, RFC 9530). */
-const SIGNATURE_HEADERS = ['content-digest', 'signature', 'signature-input'];
 
 const objects = sampleFiles(FOLDER).flatMap((file) => readSample(FOLDER, file).filter(isKubernetesObject));
 const [httpRoute, referenceGrant] = readSample('gateway-api', 'external-auth.yaml');
 const table = samplePolicyTable(FOLDER);
-const headersToSend = [...headersReadUnder(table), ...SIGNATURE_HEADERS].sort();
+const headersToSend = [...new Set([...headersReadUnder(table), ...SIGNATURE_HEADERS])].sort();
 const withoutHelm = await unmet([HELM], 'that deploy/envoy-gateway names the Service that the chart makes');
 
 function named(kind: string, name: string): SampleObject {

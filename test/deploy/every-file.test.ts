@@ -30,6 +30,22 @@ const READ_BY: Readonly<Record<string, readonly [test: string, words: string]>> 
     "copyFileSync(join(ROOT, 'deploy/ratelimit/limits.yaml')",
   ],
 
+  'docker-compose.message-signatures.yaml': [
+    'deploy/docker.test.ts',
+    "'deploy/docker-compose.message-signatures.yaml'",
+  ],
+  'message-signatures/envoy.yaml': ['deploy/message-signatures.test.ts', 'await validateConfig(ENVOY_FILE)'],
+  'message-signatures/config.yaml': ['deploy/message-signatures.test.ts', 'parseConfig(serviceYaml'],
+  'message-signatures/istio-mesh-config.yaml': [
+    'deploy/message-signatures.test.ts',
+    "readSample(FOLDER, 'istio-mesh-config.yaml')",
+  ],
+  'message-signatures/redis.yaml': ['deploy/message-signatures.test.ts', "readSample(FOLDER, 'redis.yaml')"],
+  'message-signatures/envoy-gateway.yaml': [
+    'platform/samples-dry-run.test.ts',
+    "objectsOf('message-signatures', 'envoy-gateway.yaml')",
+  ],
+
   // The API server validates every Kubernetes object; other files have their own rows.
   'envoy-gateway/*.yaml': ['platform/samples-dry-run.test.ts', 'sampleFiles(folder).map('],
   'gateway-api/*.yaml': ['platform/samples-dry-run.test.ts', 'sampleFiles(folder).map('],
@@ -62,11 +78,11 @@ const READ_BY: Readonly<Record<string, readonly [test: string, words: string]>> 
   'prometheus/*.test.yaml': ['deploy/prometheus.test.ts', "'test', 'rules', ...RULE_TESTS"],
   'grafana/dashboard.json': ['deploy/grafana.test.ts', 'readDashboard()'],
   'grafana/provisioning/dashboards/approov.yaml': [
-    'deploy/grafana.test.ts',
+    'deploy/grafana-provisioning.test.ts',
     "readYaml('dashboards/approov.yaml')",
   ],
   'grafana/provisioning/datasources/prometheus.yaml': [
-    'deploy/grafana.test.ts',
+    'deploy/grafana-provisioning.test.ts',
     "readYaml('datasources/prometheus.yaml')",
   ],
 };

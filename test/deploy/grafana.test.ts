@@ -66,6 +66,7 @@ describe('dashboard.json', () => {
       ['Keys and rotation', true],
       ['SDK status', true],
       ['Token remaining', true],
+      ['Message signatures', true],
       ['Token cache', true],
       ['Latency', true],
       ['Reloads', true],

@@ -161,6 +161,34 @@ describe.skipIf(skipped !== '')(`the chart${skipped}`, () => {
     expect(policy.egress).toEqual([{ ports: [port(53, 'UDP'), port(53, 'TCP'), port(443, 'TCP')] }]);
   });
 
+  test.each([
+    { url: 'rediss://redis.redis.svc:6380/1', port: 6380 },
+    { url: 'redis://redis', port: 6379 },
+    { url: 'redis://[fd00::1]', port: 6379 },
+  ])('allows egress to the replay store $url, at its port', async ({ url, port }) => {
+    const policy = (await render({ config: { replayStore: { url } } })).get('NetworkPolicy')?.['spec'];
+    const ports = [
+      { port: 53, protocol: 'UDP' },
+      { port: 53, protocol: 'TCP' },
+      { port, protocol: 'TCP' },
+    ];
+    expect(policy.egress).toEqual([{ ports }]);
+  });
+
+  test('mounts the account key and what the replay store needs next to the secret', async () => {
+    const objects = await render(valuesFile('signatures-values.yaml'));
+    const { config } = parseConfig(configOf(objects), {});
+    expect(config?.messageSigningKeys.map(({ id, mskid }) => [id, mskid])).toEqual([['account', 'j3AWy6']]);
+    const { sources } = podOf(objects).volumes.find(
+      ({ name }: { name: string }) => name === 'secret',
+    ).projected;
+    const [, account, redis] = sources.map(({ secret }: { secret: object }) => secret);
+    expect(account).toEqual({ name: 'approov-account' });
+    const files = redis.items.map(({ path }: { path: string }) => `/run/secrets/approov/${path}`);
+    const { passwordFile, caFile } = parse(configOf(objects)).replayStore;
+    expect([passwordFile, caFile]).toEqual(files);
+  });
+
   test('leaves the number of replicas to the autoscaler when there is one', async () => {
     expect((await render()).get('Deployment')?.['spec'].replicas).toBe(2);
     const scaled = await render(valuesFile('large-values.yaml'));

@@ -118,7 +118,9 @@ describe.skipIf(noPromtool !== '')(`promtool${noPromtool}`, () => {
   });
 
   test('passes every test case of the alerts, firing and silent', { timeout: 300_000 }, async () => {
-    const { stdout } = await run('promtool', ['test', 'rules', ...RULE_TESTS]);
+    // Less garbage collection saves a quarter of the time.
+    const env = { ...process.env, GOGC: '400' };
+    const { stdout } = await run('promtool', ['test', 'rules', ...RULE_TESTS], { env });
     expect(stdout.match(/SUCCESS/g)).toHaveLength(RULE_TESTS.length);
   });
 

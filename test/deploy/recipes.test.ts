@@ -1,54 +1,29 @@
 /** Checks docs/recipes.md: the service accepts each configuration and decides as its table says, and Envoy accepts the snippets. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { writeFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { validateConfig } from '../../scripts/envoy.mjs';
 import type { Decision } from '../../src/authz/decide.ts';
 import { evaluate } from '../../src/authz/evaluate.ts';
 import { TokenVerifier } from '../../src/authz/token-verifier.ts';
-import { checkConfig } from '../../src/commands/check-config.ts';
-import { type Io, Options } from '../../src/commands/command.ts';
 import type { KeyConfig } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/sources/config-store.ts';
 import { fetchKeyset } from '../../src/sources/key-store.ts';
 import { checkRequest, NOW } from '../support/check.ts';
-import { EXT_AUTHZ, readEnvoySample } from '../support/envoy.ts';
+import { readEnvoySample } from '../support/envoy.ts';
 import { codeBlocksOf, readPage, sectionsOf, tableRows } from '../support/markdown.ts';
+import {
+  checkConfigOf,
+  pageFile,
+  placeOf,
+  SNIPPET_PLACES,
+  secretOf,
+  writePageConfig,
+} from '../support/page-config.ts';
 import { mintToken, OTHER_SECRET_BYTES } from '../support/token.ts';
 
 const RECIPES = [...sectionsOf(readPage('docs/recipes.md'))];
-const FOLDER = mkdtempSync(join(tmpdir(), 'approov-recipes-'));
-afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
-
-/** A secret for each file name that a recipe uses. */
-function secretOf(file: string): Buffer {
-  return Buffer.alloc(64, `secret of ${basename(file)} `);
-}
-
-/** Writes the service's configuration, the first YAML block of a recipe, with its secrets in files of the test. */
-function writeConfig(name: string, section: string): string {
-  const folder = join(FOLDER, name.replaceAll(/\W+/g, '-'));
-  mkdirSync(folder);
-  const [yaml = ''] = codeBlocksOf(section)
-    .filter(({ language }) => language === 'yaml')
-    .map(({ text }) => text);
-  for (const [, file = ''] of yaml.matchAll(/\/run\/secrets\/approov\/([\w-]+)/g))
-    writeFileSync(join(folder, file), secretOf(file).toString('base64'));
-  const config = join(folder, 'config.yaml');
-  writeFileSync(config, yaml.replaceAll('/run/secrets/approov/', `${folder}/`));
-  return config;
-}
-
-/** Runs `check-config`, and returns what it writes to stderr. */
-async function checkConfigOf(file: string): Promise<readonly string[]> {
-  const errors: string[] = [];
-  const io = { env: {}, out: () => undefined, err: (line: string) => errors.push(line) };
-  const code = await checkConfig.run(new Options(['--config', file], {}), io as unknown as Io);
-  return [`exit ${code}`, ...errors];
-}
 
 const CLAIMS = { iss: 'example.approov.io', aud: 'api.example.com' };
 
@@ -85,7 +60,8 @@ function outcomeOf({ action, reason }: Decision): string {
 }
 
 describe.each(RECIPES)('the recipe "%s"', (name, section) => {
-  const config = writeConfig(name, section);
+  const [yaml] = codeBlocksOf(section).filter(({ language }) => language === 'yaml');
+  const config = writePageConfig(name, yaml?.text ?? '');
 
   test('is a configuration that check-config accepts without a warning', async () => {
     expect(await checkConfigOf(config)).toEqual(['exit 0', expect.stringMatching(/^ok: /)]);
@@ -123,41 +99,24 @@ describe.each(RECIPES)('the recipe "%s"', (name, section) => {
   });
 });
 
-/** Puts a snippet into envoy.yaml, where its first line, a comment, says. */
-const PLACES: Readonly<
-  Record<string, (sample: ReturnType<typeof readEnvoySample>, snippet: unknown) => void>
-> = {
-  '# virtual_hosts, under route_config': ({ document, connectionManager }, snippet) =>
-    connectionManager.setIn(['route_config', 'virtual_hosts'], document.createNode(snippet)),
-  '# routes of the virtual host': ({ document, connectionManager }, snippet) =>
-    connectionManager.setIn(['route_config', 'virtual_hosts', 0, 'routes'], document.createNode(snippet)),
-  '# http_filters, before envoy.filters.http.ext_authz': (sample, snippet) => {
-    for (const filter of snippet as unknown[]) sample.addHttpFilterFirst(filter);
-  },
-  '# in typed_config of envoy.filters.http.ext_authz': ({ document, httpFilter }, snippet) => {
-    for (const [field, value] of Object.entries(snippet as object))
-      httpFilter(EXT_AUTHZ).set(field, document.createNode(value));
-  },
-};
-
 describe('the snippets for Envoy in docs/recipes.md', () => {
   const recipes = RECIPES.map(
     ([name, section]) => [name, codeBlocksOf(section).filter(({ text }) => text.startsWith('# '))] as const,
   ).filter(([, snippets]) => snippets.length > 0);
 
   test('say where they belong', () => {
-    const places = recipes.flatMap(([, snippets]) => snippets.map(({ text }) => text.split('\n', 1)[0]));
+    const places = recipes.flatMap(([, snippets]) => snippets.map(({ text }) => placeOf(text)));
     expect(places.length).toBeGreaterThan(7);
-    expect(places.filter((place = '') => PLACES[place] === undefined)).toEqual([]);
+    expect(places.filter((place) => SNIPPET_PLACES[place] === undefined)).toEqual([]);
   });
 
   test.each(recipes)('are valid in envoy.yaml: "%s"', async (name, snippets) => {
     const sample = readEnvoySample();
-    for (const { text } of snippets) PLACES[text.split('\n', 1)[0] ?? '']?.(sample, parse(text));
-    const jwks = join(FOLDER, 'jwks.json');
+    for (const { text } of snippets) SNIPPET_PLACES[placeOf(text)]?.(sample, parse(text));
+    const jwks = pageFile('jwks.json');
     const key = { kty: 'oct', alg: 'HS256', k: secretOf('current').toString('base64url') };
     writeFileSync(jwks, JSON.stringify({ keys: [key] }));
-    const file = join(FOLDER, `${name.replaceAll(/\W+/g, '-')}.envoy.yaml`);
+    const file = pageFile(`${name.replaceAll(/\W+/g, '-')}.envoy.yaml`);
     writeFileSync(file, sample.document.toString().replaceAll('/etc/envoy/approov-jwks.json', jwks));
     expect(await validateConfig(file)).toBeUndefined();
   });

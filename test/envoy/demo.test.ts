@@ -63,9 +63,9 @@ describe('the demo with --keep', () => {
 
   test('gets the expected answer to every request', () => {
     const rows = CHAPTERS.flatMap((chapter) => [...(chapter.edit ? ['the edit'] : []), ...chapter.rows]);
-    expect(rows).toHaveLength(21);
-    expect(output()).toContain('\nAll 21 answers as expected, in ');
-    expect(output().match(/^ {2}✓ /gm)).toHaveLength(21);
+    expect(rows).toHaveLength(27);
+    expect(output()).toContain('\nAll 27 answers as expected, in ');
+    expect(output().match(/^ {2}✓ /gm)).toHaveLength(27);
     expect(output()).not.toContain('✗');
   });
 
@@ -108,7 +108,7 @@ describe('the demo with --keep', () => {
     const rows = [...enforcing.matchAll(/^ {2}✓ .{29} {2}(\d+) .*\n((?: {4,6}.*\n)+)/gm)].filter(
       ([, , how = '']) => how.includes('curl -i'),
     );
-    expect(rows).toHaveLength(13);
+    expect(rows).toHaveLength(19);
     // On a busy machine Envoy answers 503 if a check exceeds the timeout of the sample.
     const curl = `curl() { command curl --silent --retry 5 --output /dev/null --write-out '%{http_code} ' "$@"; }`;
     const statuses = await paste([curl, ...rows.map(([, , how]) => how)].join('\n'));
@@ -128,7 +128,11 @@ describe('the demo with --keep', () => {
       'config.yaml',
       'expired',
       'forged',
+      'order',
+      'phone',
       'secret',
+      'signed',
+      'stolen',
       'valid',
     ]);
     expect(statSync(folder()).mode & 0o777).toBe(0o700);

@@ -26,27 +26,30 @@ vi.setConfig({ testTimeout: 90_000 });
 
 const folder = mkdtempSync(join(tmpdir(), 'outages-'));
 let upstream: Upstream;
-/** Started for each test, which may break them. */
+/** Started for each test, which may break it. */
 let one: RunningService;
+/** Shared, as every test leaves it as it is. */
 let other: RunningService;
 
 beforeAll(async () => {
-  upstream = await startUpstream();
+  [upstream, other] = await Promise.all([startUpstream(), startInstance()]);
 });
 afterAll(async () => {
+  await other?.kill();
   await upstream?.close();
   rmSync(folder, { recursive: true });
 });
 beforeEach(async () => {
+  one = await startInstance();
+});
+afterEach(() => one.kill());
+
+function startInstance(): Promise<RunningService> {
   const config = join(folder, 'config.yaml');
   // Long enough for a draining instance to be able to answer until the test ends.
   writeFileSync(config, 'drain: {delaySeconds: 600}\n');
-  const start = () => startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', config]);
-  [one, other] = await Promise.all([start(), start()]);
-});
-afterEach(async () => {
-  await Promise.all([one.kill(), other.kill()]);
-});
+  return startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', config]);
+}
 
 function addresses(...services: { readonly grpc: string }[]) {
   return { services: services.map(({ grpc }) => grpc), upstream: upstream.address };

@@ -33,6 +33,7 @@ const SERVED = [
   'rate-limit.yaml',
   'retry.yaml',
 ];
+const GATEWAY = { namespace: 'istio-ingress', labels: { istio: 'ingressgateway' } };
 const AUTHZ_HOST = 'approov-ext-authz-mesh.approov.svc.cluster.local';
 
 const skipped = await unmet(
@@ -59,8 +60,7 @@ describe.skipIf(skipped !== '')(`the Istio samples, served by istiod${skipped}`,
       endpointsAt('approov', 'approov-ext-authz-mesh', 'grpc', service.grpc),
     ]);
     const [values] = readSample(FOLDER, 'mesh-config.yaml');
-    const gateway = { namespace: 'istio-ingress', labels: { istio: 'ingressgateway' } };
-    istio = await startIstio(api, values?.['meshConfig'], gateway);
+    istio = await startIstio(api, values?.['meshConfig'], GATEWAY);
     const first = await poll(
       () => send(port),
       ({ status }) => status === 401,
@@ -137,6 +137,19 @@ describe.skipIf(skipped !== '')(`the Istio samples, served by istiod${skipped}`,
       (answer) => answer.status === 200,
     );
     expect(status).toBe(200);
+    await api.apply(sample('gateway-authorization.yaml'));
+  });
+
+  test('the mesh configuration for signed requests sends whole bodies along, byte for byte', async () => {
+    await istio.stop();
+    const [values] = readSample('message-signatures', 'istio-mesh-config.yaml');
+    istio = await startIstio(api, values?.['meshConfig'], GATEWAY);
+    expect((await sendUntil(port, 200)).status).toBe(200);
+    const [filter] = await istio.configured('envoy.filters.http.ext_authz');
+    expect(filter?.['typed_config'].with_request_body).toEqual({
+      max_request_bytes: 131_072,
+      pack_as_bytes: true,
+    });
   });
 });
 

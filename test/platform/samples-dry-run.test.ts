@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments, stringify } from 'yaml';
+import { SIGNATURE_HEADERS } from '../../src/authz/message-signature.ts';
 import { EGCTL } from '../support/envoy-gateway.ts';
 import { ISTIOCTL } from '../support/istio.ts';
 import { KUBERNETES_API, type KubernetesApi, startKubernetesApi } from '../support/kubernetes-api.ts';
@@ -21,9 +22,13 @@ import {
 } from '../support/sample-files.ts';
 
 const OTHER_PAGE = fileURLToPath(new URL('../../docs/install/other.md', import.meta.url));
-const SAMPLES = ['istio', 'envoy-gateway', 'gateway-api'].flatMap((folder) =>
-  sampleFiles(folder).map((file) => [folder, file] as const),
-);
+const SAMPLES = [
+  ...['istio', 'envoy-gateway', 'gateway-api'].flatMap((folder) =>
+    sampleFiles(folder).map((file) => [folder, file] as const),
+  ),
+  ['message-signatures', 'envoy-gateway.yaml'] as const,
+  ['message-signatures', 'redis.yaml'] as const,
+];
 /** The samples that are not Kubernetes objects; other tests read them. */
 const VALUES = ['approov-values.yaml', 'mesh-config.yaml'];
 const NAMESPACES = ['istio-ingress', 'api', 'approov', 'projectcontour'];
@@ -132,6 +137,20 @@ describe.skipIf(withoutEgctl !== '')(`egctl${withoutEgctl}`, () => {
     const conditions = await translate([...samples, ...SERVICES]);
     expect(conditions.filter(({ type }) => type === 'Accepted')).not.toHaveLength(0);
     expect(conditions.filter(({ status }) => status !== 'True')).toEqual([]);
+  });
+
+  test('translates the policy for signed requests to a check of the route with the body and the headers', async () => {
+    const added = objectsOf('message-signatures', 'envoy-gateway.yaml');
+    const conditions = await translate([...samples, ...added, ...SERVICES]);
+    expect(conditions.filter(({ status }) => status !== 'True')).toEqual([]);
+    const output = await translateTo('xds', [...samples, ...added, ...SERVICES]);
+    const filters = [...output.matchAll(/^( *)- disabled: true\n(?:\1 {2}.*\n)+/gm)]
+      .map(([yaml]) => parse(yaml)[0].typedConfig)
+      .filter(({ withRequestBody }) => withRequestBody !== undefined);
+    expect(filters).toHaveLength(1);
+    expect(filters[0].withRequestBody).toEqual({ maxRequestBytes: 131_072 });
+    const sent = filters[0].allowedHeaders.patterns.map(({ exact }: { exact: string }) => exact);
+    expect(sent).toEqual(expect.arrayContaining(['approov-token', ...SIGNATURE_HEADERS]));
   });
 
   test('translates both checks to 200 ms with two tries over HTTP/2', async () => {

@@ -5,12 +5,13 @@ import { connect as connectTcp } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
-import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { readMetrics, readReadyz } from '../support/admin-pages.ts';
 import { type Certificate, createCa, issueCertificate } from '../support/certificate.ts';
 import { createScratch } from '../support/checked-service.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { runInProcess } from '../support/in-process.ts';
 import { PATIENCE } from '../support/patience.ts';
 import { type Finished, type RunningService, runCli, startServe } from '../support/process.ts';
 import { PREFACE, SETTINGS } from '../support/raw-http2.ts';
@@ -79,7 +80,7 @@ async function check(grpc: string, channel?: ChannelCredentials): Promise<string
 
 /** Runs `healthcheck` with the configuration of the service and the addresses that it is bound to. */
 function healthcheck(running: RunningService): Promise<Finished> {
-  return runCli(['healthcheck', '--config', CONFIG], {
+  return runInProcess(['healthcheck', '--config', CONFIG], {
     ...ENV,
     APPROOV_GRPC_LISTEN: running.grpc,
     APPROOV_ADMIN_LISTEN: running.admin,
@@ -106,21 +107,28 @@ async function servedName(grpc: string, options?: ConnectionOptions): Promise<st
 }
 
 describe('with TLS', () => {
+  let running: RunningService;
+  beforeAll(async () => {
+    running = await startTls();
+    // It is for all of these tests.
+    service = undefined;
+  });
+  afterAll(() => running.kill());
+
   test('a client that trusts the CA is answered, and healthcheck succeeds', async () => {
-    const running = await startTls();
     expect(await check(running.grpc, ssl())).toBe('ok');
     expect(await healthcheck(running)).toEqual(SERVING);
   });
 
   test('a plain-text client and a TLS 1.1 client are rejected', async () => {
-    const { grpc } = await startTls();
+    const { grpc } = running;
     expect(await check(grpc)).toBe(REFUSED);
     await expect(openTls(grpc, { minVersion: 'TLSv1', maxVersion: 'TLSv1.1' })).rejects.toThrow();
     expect(await check(grpc, ssl())).toBe('ok');
   });
 
   test('a client that stalls during or after its handshake is disconnected, and an active one is not', async () => {
-    const { grpc } = await startTls();
+    const { grpc } = running;
     const [host = '', port] = grpc.split(':');
     const kept = createCheckClient(grpc, ssl());
     const silent = connectTcp(Number(port), host).resume();
@@ -141,7 +149,7 @@ describe('with TLS', () => {
   });
 
   test('a client that trusts another CA does not connect', async () => {
-    expect(await check((await startTls()).grpc, ssl(undefined, otherCa))).toBe(REFUSED);
+    expect(await check(running.grpc, ssl(undefined, otherCa))).toBe(REFUSED);
   });
 
   test.each<[what: string, cert: string, key: string, message: string]>([
@@ -153,10 +161,9 @@ describe('with TLS', () => {
     ],
     ['an empty certificate', '', first.key, 'no certificate in PEM'],
   ])('%s is an error at startup', async (_what, cert, key, message) => {
-    writeFileSync(FILES.certFile, cert);
-    writeFileSync(FILES.keyFile, key);
-    writeFileSync(CONFIG, stringify({ listen: { tls: FILES } }));
-    const finished = await runCli(['serve', '--config', CONFIG], ENV);
+    const tls = { certFile: scratch.write('bad.crt', cert), keyFile: scratch.write('bad.key', key) };
+    const config = scratch.write('bad.yaml', stringify({ listen: { tls } }));
+    const finished = await runInProcess(['serve', '--config', config], ENV);
     expect(finished).toMatchObject({ code: 2, stdout: '' });
     expect(finished.stderr).toMatch(
       /^approov-ext-authz: \S+:\d+:\d+: listen\.tls\.(?:cert|key)File: [^\n]+\n$/,
@@ -235,6 +242,7 @@ describe('a renewed certificate', () => {
     await reloads('keys');
     expect(await isResumed(ticket)).toBe(true);
     install(second);
+    signal('SIGHUP');
     await reloads('tls');
     expect(await isResumed(ticket)).toBe(false);
   });
@@ -296,15 +304,17 @@ describe('with a client CA', () => {
     ['adding it to the configuration takes effect at the next start', {}, CLIENT_CA, 'ok'],
   ])('%s, while the server certificate is still renewed', async (_when, before, after, uncertified) => {
     writeFileSync(CLIENT_CA.clientCaFile, ca.cert);
-    const { grpc, logLines } = await startTls(before);
+    const { grpc, logLines, signal } = await startTls(before);
     const own = { cert: envoy.cert, key: envoy.key };
     expect(await servedName(grpc, own)).toBe('first');
     writeFileSync(CONFIG, stringify({ listen: { tls: { ...FILES, ...after } } }));
+    signal('SIGHUP');
     await vi.waitFor(
       () => expect(logLines()).toContainEqual(expect.objectContaining({ field: 'listen', level: 'warn' })),
       PATIENCE,
     );
     install(second);
+    signal('SIGHUP');
     await vi.waitFor(async () => expect(await servedName(grpc, own)).toBe('second'), PATIENCE);
     expect(await check(grpc, ssl())).toBe(uncertified);
     expect(await check(grpc, ssl(envoy))).toBe('ok');

@@ -19,7 +19,8 @@ afterAll(() => scratch.remove());
 type Headers = Readonly<Record<string, string>>;
 
 function signedNow(): Headers {
-  return signHeaders({ token: freshToken(CLAIMS), created: Math.floor(Date.now() / 1000) });
+  const created = Math.floor(Date.now() / 1000);
+  return signHeaders({ token: freshToken(CLAIMS), created, expires: created + 300 });
 }
 
 /** @param id Envoy's id of the request. */

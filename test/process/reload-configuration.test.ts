@@ -1,11 +1,12 @@
 /** Tests reloads of the configuration in a running process. */
 import { rmSync } from 'node:fs';
-import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readReadyz } from '../support/admin-pages.ts';
 import { createCa, issueCertificate } from '../support/certificate.ts';
-import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
+import { createScratch } from '../support/checked-service.ts';
 import { metadataOf } from '../support/grpc-client.ts';
 import { PATIENCE } from '../support/patience.ts';
+import { type ResettableService, shareService } from '../support/resettable-service.ts';
 import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET } from '../support/token.ts';
 
 const scratch = createScratch('reload-configuration');
@@ -13,14 +14,17 @@ const secretFile = scratch.write('secret', SECRET);
 const keys = [{ id: 'current', secretFile }];
 afterAll(() => scratch.remove());
 
-let service: CheckedService;
+const ENV_SECRET = { APPROOV_BASE64_SECRET: SECRET };
+
+const shared = shareService(scratch);
+let service: ResettableService;
 beforeEach(() => {
   scratch.write('secret', SECRET);
 });
-afterEach(() => service.kill());
+afterAll(() => shared.stop());
 
 async function start(more: object = {}): Promise<void> {
-  service = await startChecked(scratch, { keys, ...more });
+  service = await shared.start({ keys, ...more });
 }
 
 /** Writes another configuration, and has the service reload it. */
@@ -33,8 +37,8 @@ function eventually(assert: () => Promise<void>): Promise<void> {
   return vi.waitFor(assert, PATIENCE);
 }
 
-async function successes(): Promise<number | undefined> {
-  return service.metric('approov_reloads_total{source="config",outcome="success"}');
+async function successes(): Promise<number> {
+  return service.counted('approov_reloads_total{source="config",outcome="success"}');
 }
 
 async function metadata(path = '/'): Promise<Readonly<Record<string, string | undefined>>> {
@@ -42,7 +46,7 @@ async function metadata(path = '/'): Promise<Readonly<Record<string, string | un
 }
 
 function warnings(): readonly Readonly<Record<string, unknown>>[] {
-  return service.logLines().filter(({ level, msg }) => level === 'warn' && !String(msg).startsWith('Node '));
+  return service.newLines().filter(({ level, msg }) => level === 'warn' && !String(msg).startsWith('Node '));
 }
 
 describe('what changes without a restart', () => {
@@ -117,7 +121,7 @@ describe('what changes without a restart', () => {
 
   test('are the log level and log.checks', async () => {
     await start({ log: { checks: 'all' } });
-    const lines = () => service.logLines().filter(({ msg }) => /^check /.test(String(msg))).length;
+    const lines = () => service.newLines().filter(({ msg }) => /^check /.test(String(msg))).length;
     await service.reasonOf(freshToken());
     await eventually(async () => expect(lines()).toBe(1));
     change({ log: { level: 'error', checks: 'all' } });
@@ -136,7 +140,7 @@ describe('what changes without a restart', () => {
   test('is the size of the token cache', async () => {
     await start({ tokenCache: { maxEntries: 0 } });
     const token = freshToken();
-    const hits = () => service.metric('approov_token_cache_lookups_total{outcome="hit"}');
+    const hits = () => service.counted('approov_token_cache_lookups_total{outcome="hit"}');
     for (let checks = 0; checks < 3; checks++) await service.reasonOf(token);
     expect(await hits()).toBe(0);
     change({});
@@ -190,8 +194,9 @@ describe('a setting that is bound at start', () => {
       keyFile: scratch.write(`${name}.key`, key),
       clientCaFile: scratch.write(`${name}-ca.crt`, ca.cert),
     });
+    await shared.stop();
     await start({ listen: { tls: tls('first') } });
-    const before = (await successes()) ?? 0;
+    const before = await successes();
     change({ listen: { tls: tls('second') } });
     await eventually(async () => expect(await successes()).toBe(before + 1));
     expect(warnings()).toEqual([]);
@@ -199,16 +204,13 @@ describe('a setting that is bound at start', () => {
     await eventually(async () =>
       expect(warnings()).toMatchObject([{ field: 'listen', msg: 'setting changed; restart required' }]),
     );
+    await shared.stop();
   });
 });
 
 describe('a reload replaces only what changed', () => {
   const cacheLookups = async (outcome: 'hit' | 'miss') =>
-    service.metric(`approov_token_cache_lookups_total{outcome="${outcome}"}`);
-
-  async function startWithEnvSecret(config: object): Promise<void> {
-    service = await startChecked(scratch, config, { APPROOV_BASE64_SECRET: SECRET });
-  }
+    service.counted(`approov_token_cache_lookups_total{outcome="${outcome}"}`);
 
   test.each<[what: string, config: object]>([
     ['log level', { log: { level: 'warn' } }],
@@ -216,7 +218,7 @@ describe('a reload replaces only what changed', () => {
     ['size of the token cache', { tokenCache: { maxEntries: 5 } }],
     ['restart-only setting', { limits: { connections: 5 } }],
   ])('a new %s does not empty the token cache', async (_what, config) => {
-    await startWithEnvSecret({});
+    service = await shared.start({}, ENV_SECRET);
     const token = freshToken();
     expect([await service.reasonOf(token), await cacheLookups('miss')]).toEqual(['ok', 1]);
     service.writeConfig(config);
@@ -233,7 +235,7 @@ describe('a reload replaces only what changed', () => {
     scratch.write('secret', `${SECRET}\n`);
     service.signal('SIGHUP');
     const reloads = 'approov_reloads_total{source="keys",outcome="success"}';
-    await eventually(async () => expect(await service.metric(reloads)).toBe(1));
+    await eventually(async () => expect(await service.counted(reloads)).toBe(1));
     expect([await service.reasonOf(token), await cacheLookups('miss')]).toEqual(['ok', 1]);
   });
 
@@ -295,10 +297,10 @@ describe('an invalid configuration', () => {
         ]);
       });
       expect((await metadata())['approov_mode']).toBe('observe');
-      expect(await service.metric('approov_reloads_total{source="config",outcome="failure"}')).toBe(1);
+      expect(await service.counted('approov_reloads_total{source="config",outcome="failure"}')).toBe(1);
       // The log reaches this process later than the metrics do.
       await eventually(async () => {
-        const logged = service.logLines().filter(({ level }) => level === 'error');
+        const logged = service.newLines().filter(({ level }) => level === 'error');
         expect(logged.map((line) => `${line['path']}: ${line['problem']}`)).toEqual([
           expect.stringContaining(problem),
         ]);

@@ -2,13 +2,14 @@
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CompactEncrypt } from 'jose';
-import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { readMetrics, readReadyz } from '../support/admin-pages.ts';
-import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
+import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { readReadyz } from '../support/admin-pages.ts';
+import { createScratch } from '../support/checked-service.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
 import { createKeyPair, jwkSet } from '../support/key-pair.ts';
 import { PATIENCE } from '../support/patience.ts';
 import { startServe } from '../support/process.ts';
+import { type ResettableService, shareService } from '../support/resettable-service.ts';
 import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../support/token.ts';
 
 const scratch = createScratch('reload');
@@ -17,17 +18,18 @@ afterAll(() => scratch.remove());
 const OLD = { secret: SECRET_BYTES };
 const NEW = { secret: OTHER_SECRET_BYTES };
 
-let service: CheckedService;
+const shared = shareService(scratch);
+let service: ResettableService;
 beforeEach(() => {
   scratch.write('old', SECRET);
   scratch.write('new', OTHER_SECRET);
 });
-afterEach(() => service.kill());
+afterAll(() => shared.stop());
 
 const keyOf = (id: string, secretFile: string): object => ({ id, secretFile });
 
 async function start(keys: readonly object[], more: object = {}): Promise<void> {
-  service = await startChecked(scratch, { keys, ...more });
+  service = await shared.start({ keys, ...more });
 }
 
 function expectReason(token: string, reason: string): Promise<unknown> {
@@ -53,6 +55,7 @@ test('a secret that was probably encoded twice is warned about once, whether at 
     service.logLines().flatMap(({ warning }) => (warning === undefined ? [] : [warning]));
   const warning =
     'secretFile: the secret decodes to text that is itself base64: it was probably encoded twice; decode it once';
+  await shared.stop();
   await start(keys);
   await vi.waitFor(() => expect(warnings()).toEqual([`keys[0].${warning}`]), PATIENCE);
   scratch.write('later', Buffer.from(OTHER_SECRET).toString('base64'));
@@ -119,10 +122,9 @@ describe('a secret is reloaded when it is', () => {
         await expectReason(next, 'ok');
         // It was cached, but its key has been replaced.
         expect(await service.reasonOf(old)).toBe('invalid_token_signature');
-        const metrics = await readMetrics(service.admin);
-        expect(metrics.get('approov_reloads_total{source="keys",outcome="success"}')).toBe(1);
-        expect(metrics.get('approov_reloads_total{source="keys",outcome="failure"}')).toBe(0);
-        expect(service.logLines()).toContainEqual(
+        expect(await service.counted('approov_reloads_total{source="keys",outcome="success"}')).toBe(1);
+        expect(await service.counted('approov_reloads_total{source="keys",outcome="failure"}')).toBe(0);
+        expect(service.newLines()).toContainEqual(
           expect.objectContaining({ level: 'info', source: 'keys', msg: 'reloaded' }),
         );
       });
@@ -133,13 +135,16 @@ describe('a secret is reloaded when it is', () => {
     const file = scratch.write('from-env', SECRET);
     const running = await startServe({ APPROOV_BASE64_SECRET_FILE: file });
     const client = createCheckClient(running.grpc);
-    service = { ...service, kill: () => running.kill() };
-    scratch.write('from-env', OTHER_SECRET);
-    await vi.waitFor(async () => {
-      const answer = await client.check(requestWith({ 'approov-token': freshToken({}, NEW) }));
-      expect(metadataOf(answer)['approov_reason']).toBe('ok');
-    }, PATIENCE);
-    client.close();
+    try {
+      scratch.write('from-env', OTHER_SECRET);
+      await vi.waitFor(async () => {
+        const answer = await client.check(requestWith({ 'approov-token': freshToken({}, NEW) }));
+        expect(metadataOf(answer)['approov_reason']).toBe('ok');
+      }, PATIENCE);
+    } finally {
+      client.close();
+      await running.kill();
+    }
   });
 });
 
@@ -192,7 +197,7 @@ describe('a secret that cannot be used', () => {
         'ok',
         'ok',
       ]);
-      expect(service.logLines().filter(({ level }) => level === 'error')).toEqual([
+      expect(service.newLines().filter(({ level }) => level === 'error')).toEqual([
         expect.objectContaining({
           source: 'keys',
           path: 'keys[0].secretFile',
@@ -240,11 +245,10 @@ describe('a secret that cannot be used', () => {
     expect(await service.reasonOf(freshToken({}, OLD))).toBe('ok');
   });
 
-  async function reloads(): Promise<{ success: number | undefined; failure: number | undefined }> {
-    const metrics = await readMetrics(service.admin);
+  async function reloads(): Promise<{ success: number; failure: number }> {
     const count = (outcome: string) =>
-      metrics.get(`approov_reloads_total{source="keys",outcome="${outcome}"}`);
-    return { success: count('success'), failure: count('failure') };
+      service.counted(`approov_reloads_total{source="keys",outcome="${outcome}"}`);
+    return { success: await count('success'), failure: await count('failure') };
   }
 });
 
@@ -274,28 +278,28 @@ describe('a leaked secret', () => {
 });
 
 test('the metrics of a key count its verifications and show its last use; a removed key has none', async () => {
-  const both = [keyOf('old', scratch.path('old')), keyOf('new', scratch.path('new'))];
+  const both = [keyOf('used', scratch.path('old')), keyOf('unused', scratch.path('new'))];
   await start(both);
   const series = async (id: string) => [
     await service.metric(`approov_key_verifications_total{key_id="${id}"}`),
     await service.metric(`approov_key_last_used_timestamp_seconds{key_id="${id}"}`),
   ];
-  expect([await series('old'), await series('new')]).toEqual([
+  expect([await series('used'), await series('unused')]).toEqual([
     [0, 0],
     [0, 0],
   ]);
   const token = freshToken({}, OLD);
   const startSeconds = Date.now() / 1000;
   for (let checks = 0; checks < 3; checks++) expect(await service.reasonOf(token)).toBe('ok');
-  const [used, lastUsed] = await series('old');
+  const [used, lastUsed] = await series('used');
   expect(used).toBe(3);
   expect(lastUsed).toBeGreaterThanOrEqual(startSeconds - 0.01);
   expect(lastUsed).toBeLessThanOrEqual(Date.now() / 1000 + 0.01);
-  expect(await series('new')).toEqual([0, 0]);
+  expect(await series('unused')).toEqual([0, 0]);
   service.writeConfig({ keys: both.slice(1) });
   service.signal('SIGHUP');
   await expectReason(token, 'invalid_token_signature');
-  expect([await series('old'), await series('new')]).toEqual([
+  expect([await series('used'), await series('unused')]).toEqual([
     [undefined, undefined],
     [0, 0],
   ]);
@@ -322,8 +326,8 @@ describe('a reload of another kind of key file', () => {
       });
     }, PATIENCE);
     expect(await service.reasonOf(await b.sign())).toBe('ok');
-    expect(await service.metric('approov_reloads_total{source="jwks",outcome="success"}')).toBe(1);
-    expect(await service.metric('approov_reloads_total{source="jwks",outcome="failure"}')).toBe(1);
+    expect(await service.counted('approov_reloads_total{source="jwks",outcome="success"}')).toBe(1);
+    expect(await service.counted('approov_reloads_total{source="jwks",outcome="failure"}')).toBe(1);
   });
 
   test('applies a public key in PEM', async () => {

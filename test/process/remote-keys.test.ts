@@ -8,10 +8,11 @@ import { readMetrics, readReadyz } from '../support/admin-pages.ts';
 import { createCa, issueCertificate } from '../support/certificate.ts';
 import { startConnectProxy } from '../support/connect-proxy.ts';
 import { type CheckClient, createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { runInProcess } from '../support/in-process.ts';
 import { type KeyHost, startKeyHost } from '../support/key-host.ts';
 import { createKeyPair, jwkSet } from '../support/key-pair.ts';
 import { PATIENCE } from '../support/patience.ts';
-import { type RunningService, runCli, startServe } from '../support/process.ts';
+import { type RunningService, startServe } from '../support/process.ts';
 import { freshToken, SECRET } from '../support/token.ts';
 import { readyWorkers } from '../support/workers.ts';
 
@@ -71,7 +72,7 @@ async function check(token: string, at = 'api.example.com'): Promise<string> {
 }
 
 async function health(): Promise<string> {
-  const { code, stderr } = await runCli(['healthcheck', '--config', CONFIG], {
+  const { code, stderr } = await runInProcess(['healthcheck', '--config', CONFIG], {
     APPROOV_GRPC_LISTEN: service.grpc,
   });
   return code === 0 ? 'SERVING' : stderr.trim();

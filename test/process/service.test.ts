@@ -10,8 +10,9 @@ import { service as healthService } from 'grpc-health-check';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { endOfLifeWarning } from '../../src/server/node-release.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
+import { runInProcess } from '../support/in-process.ts';
 import { PATIENCE } from '../support/patience.ts';
-import { type RunningService, runCli, startServe } from '../support/process.ts';
+import { type RunningService, startServe } from '../support/process.ts';
 import { freshToken, SECRET } from '../support/token.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'service-'));
@@ -35,8 +36,9 @@ async function readyz(): Promise<{ status: number; body: unknown }> {
 }
 
 async function health(): Promise<number | null> {
-  return (await runCli(['healthcheck'], { APPROOV_BASE64_SECRET: SECRET, APPROOV_GRPC_LISTEN: service.grpc }))
-    .code;
+  return (
+    await runInProcess(['healthcheck'], { APPROOV_BASE64_SECRET: SECRET, APPROOV_GRPC_LISTEN: service.grpc })
+  ).code;
 }
 
 /** Uses a connection of its own. */

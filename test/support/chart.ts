@@ -18,11 +18,19 @@ export function valuesFile(file: string): string {
   return join(CHART, 'ci', file);
 }
 
+/** By the values, as many tests look at the same objects, and the chart does not change while tests run. */
+const rendered = new Map<string, Promise<string>>();
+
 /** What `helm template` prints for these values files or values. */
 export function renderText(...values: readonly (string | Values)[]): Promise<string> {
-  return withValues(values, (options) =>
-    runToolOrThrow('helm', ['template', RELEASE, CHART, '--namespace', 'approov', ...options]),
-  );
+  const key = JSON.stringify(values);
+  const text =
+    rendered.get(key) ??
+    withValues(values, (options) =>
+      runToolOrThrow('helm', ['template', RELEASE, CHART, '--namespace', 'approov', ...options]),
+    );
+  rendered.set(key, text);
+  return text;
 }
 
 /** The objects by kind; the chart renders at most one of each. */

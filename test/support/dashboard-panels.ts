@@ -41,6 +41,9 @@ export function expectedPanels(
     'Remaining token lifetime': { p10: rate, p50: rate, p90: rate },
     'Clock skew': { [`${instance}: expired`]: close(1 / 4), [`${instance}: over 5 minutes`]: close(0) },
     'Tokens by remaining lifetime': expect.objectContaining({ '-60': rate, '+Inf': rate }),
+    'Failed signatures': {},
+    'Replay store errors': { [instance]: 0 },
+    'Unchecked digests': { [instance]: 0 },
     'Hit ratio': { [instance]: close(2 / 6) },
     Lookups: { hit: rate, miss: rate },
     'Check duration': { p50: rate, p90: rate, p99: rate },
@@ -57,7 +60,6 @@ export function expectedPanels(
     'Open files': { [instance]: rate },
     Restarts: { [instance]: 0, [`${instance} workers`]: 0 },
     'Suppressed log lines': {},
-    'Replay store errors': {},
     Versions: expect.any(Object),
   };
 }

@@ -13,6 +13,10 @@ import { type RunningService, startServe } from './process.ts';
 import { SECRET } from './token.ts';
 
 export const ENVOY_CONFIG = fileURLToPath(new URL('../../envoy.yaml', import.meta.url));
+/** The variant for signed requests. */
+export const SIGNED_ENVOY_CONFIG = fileURLToPath(
+  new URL('../../deploy/message-signatures/envoy.yaml', import.meta.url),
+);
 export const SERVICE_CONFIG = fileURLToPath(new URL('../../deploy/config/config.yaml', import.meta.url));
 
 const CONNECTION_MANAGER = [
@@ -38,8 +42,8 @@ export interface Sample {
   addHttpFilterAfter(name: string, filter: unknown): void;
 }
 
-export function readEnvoySample(): Sample {
-  const document = parseDocument(readFileSync(ENVOY_CONFIG, 'utf8'));
+export function readEnvoySample(file: string = ENVOY_CONFIG): Sample {
+  const document = parseDocument(readFileSync(file, 'utf8'));
   const connectionManager = mapAt(document, CONNECTION_MANAGER);
   const httpFilterIndex = (name: string): number => {
     const filters = connectionManager.toJS(document)['http_filters'] as { name: string }[];
@@ -83,8 +87,9 @@ export interface Addresses {
 export function startSample(
   addresses: Addresses,
   change: (sample: Sample) => void = () => undefined,
+  file: string = ENVOY_CONFIG,
 ): Promise<RunningEnvoy> {
-  const sample = readEnvoySample();
+  const sample = readEnvoySample(file);
   setTimeouts(sample, { check: 20, oneTry: 5 });
   sample.document.setIn(['static_resources', 'clusters', 0, 'connect_timeout'], '5s');
   change(sample);

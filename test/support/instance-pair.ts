@@ -7,7 +7,7 @@ import { EXT_AUTHZ, eventually, type Sample, startSample } from './envoy.ts';
 import { type Load, startLoad, startPlainUpstream } from './load.ts';
 import { type CheckServer, healthyInstances, startCheckServer } from './restarts.ts';
 
-const PER_SECOND = 150;
+const PER_SECOND = 100;
 /** The requests of about one second, sent before and after each event. */
 export const SOME = PER_SECOND;
 

@@ -17,11 +17,14 @@ export function sectionsOf(page: string): ReadonlyMap<string, string> {
   return new Map(sections.map((section) => [section.slice(0, section.indexOf('\n')), section]));
 }
 
+/** Without the indentation of a block in a list. */
 export function codeBlocksOf(markdown: string): readonly CodeBlock[] {
-  return [...markdown.matchAll(/^( *)```(\w*)\n(.*?)^\1```$/gms)].map(([, , language = '', text = '']) => ({
-    language,
-    text,
-  }));
+  return [...markdown.matchAll(/^( *)```(\w*)\n(.*?)^\1```$/gms)].map(
+    ([, indent = '', language = '', text = '']) => ({
+      language,
+      text: text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+    }),
+  );
 }
 
 /** The rows of the table with this first column, without its head. */

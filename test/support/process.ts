@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
@@ -9,6 +10,15 @@ export interface Finished {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** The errors on stderr: one line each after the program's name, and no stack trace. */
+export function errorsOf({ stderr }: Finished): string[] {
+  const lines = stderr.split('\n');
+  expect(lines.pop()).toBe('');
+  for (const line of lines) expect(line).toMatch(/^approov-ext-authz: \S/);
+  expect(stderr).not.toMatch(/^\s+at |Error:|node:internal/m);
+  return lines.map((line) => line.slice('approov-ext-authz: '.length));
 }
 
 /** Runs a command to completion. Its environment is `env` and PATH. */

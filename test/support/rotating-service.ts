@@ -48,6 +48,8 @@ export interface RotatingService {
   awaitRefused(secret: RotatedSecret, remove: () => void): Promise<void>;
   /** Stops sending tokens of the old secret, and waits until the metrics show only the new key in use. */
   awaitUnused(oldId: string, newId: string, secret: RotatedSecret): Promise<void>;
+  /** Waits until the load has received this number of further answers. */
+  awaitAnswers(count: number): Promise<void>;
   /** Ends the load, and returns what was wrong with its answers. */
   stopLoad(): Promise<LoadReport>;
   stop(): Promise<void>;
@@ -102,6 +104,10 @@ export async function startRotatingService(name: string): Promise<RotatingServic
       expect(await lastUsed(oldId)).toBeLessThan((await lastUsed(newId)) ?? 0);
       if (expectation !== undefined) expectations.set(secret, expectation);
     },
+    async awaitAnswers(count) {
+      const goal = load.report.answered + count;
+      await vi.waitFor(() => expect(load.report.answered).toBeGreaterThanOrEqual(goal), RELOAD);
+    },
     stopLoad: load.stop,
     async stop() {
       await load.stop();
@@ -111,8 +117,14 @@ export async function startRotatingService(name: string): Promise<RotatingServic
   };
 }
 
+interface LoadOfTokens {
+  /** So far. */
+  readonly report: Readonly<LoadReport>;
+  stop(): Promise<LoadReport>;
+}
+
 /** Sends tokens of every secret with an expectation, on several connections, until stopped. */
-function startLoad(grpc: string, expectations: Expectations): { stop(): Promise<LoadReport> } {
+function startLoad(grpc: string, expectations: Expectations): LoadOfTokens {
   const report: LoadReport = { answered: 0, wrong: [], failed: [] };
   const clients = Array.from({ length: CLIENTS }, () => createCheckClient(grpc));
   let isStopped = false;
@@ -135,6 +147,7 @@ function startLoad(grpc: string, expectations: Expectations): { stop(): Promise<
   };
   const runs = clients.map(run);
   return {
+    report,
     async stop() {
       isStopped = true;
       await Promise.all(runs);

@@ -20,7 +20,7 @@ export function mintToken(claims: unknown, { header = {}, secret = SECRET_BYTES 
     new Map([
       ['HS384', 'sha384'],
       ['HS512', 'sha512'],
-    ]).get(String(fullHeader['alg'])) ?? 'sha256';
+    ]).get(fullHeader['alg'] as string) ?? 'sha256';
   return `${signingInput}.${createHmac(hash, secret).update(signingInput).digest('base64url')}`;
 }
 

@@ -128,6 +128,23 @@ describe('the curl command of a request', () => {
     ]);
   });
 
+  test('follows the one that signs it', () => {
+    const sign = { file: 'signed', key: 'phone' };
+    expect(linesOf({ sign, headers: ['@signed'], body: '@order' })).toEqual([
+      '    APPROOV_BASE64_SECRET_FILE=.demo/secret node dist/cli.js mint \\',
+      '      --sign-request POST http://127.0.0.1:10000/orders \\',
+      '      --body-file .demo/order --install-key .demo/phone >.demo/signed',
+      '    curl -i http://127.0.0.1:10000/orders -H @.demo/signed -d @.demo/order',
+    ]);
+  });
+
+  test('has the token of a signed request, and another body', () => {
+    expect(linesOf({ headers: ['@signed:1'], body: '{"item":7}' })).toEqual([
+      `    curl -i http://127.0.0.1:10000/orders -H "$(head -n 1 .demo/signed)" \\`,
+      `      -d '{"item":7}'`,
+    ]);
+  });
+
   test('keeps dot segments, which curl would resolve', () => {
     expect(linesOf({ path: '/public/../orders' })).toEqual([
       '    curl -i --path-as-is http://127.0.0.1:10000/public/../orders',

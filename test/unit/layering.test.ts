@@ -13,12 +13,12 @@ interface Layer {
 const LAYERS: ReadonlyMap<string, Layer> = new Map([
   layer(
     'cli.ts',
-    'commands/ server/ telemetry/ config/ version.ts node:timers/promises',
-    'it is the process: arguments, environment, signals, exit code',
+    'commands/ telemetry/ node:timers/promises',
+    'it is the process: environment, streams, signals, exit',
   ),
   layer(
     'commands/',
-    'server/ telemetry/ sources/ config/ authz/ approov/ version.ts zod node:crypto node:events node:http node:http2 node:net node:tls node:util',
+    'server/ telemetry/ sources/ config/ authz/ approov/ version.ts zod node:crypto node:events node:fs/promises node:http node:http2 node:net node:tls node:util',
     'each command uses what it needs, and none of them is the process',
   ),
   layer(

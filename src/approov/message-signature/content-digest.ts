@@ -25,6 +25,11 @@ const HASHES = [
   ['sha-512', 'sha512'],
 ] as const;
 
+/** The value of Content-Digest that the SDKs send with a body. */
+export function contentDigestOf(body: Buffer): string {
+  return `sha-256=:${createHash('sha256').update(body).digest('base64')}:`;
+}
+
 /** @param inputs of the verified signatures. */
 export function checkContentDigest(
   inputs: readonly SignatureInput[],

@@ -29,7 +29,8 @@ export async function readRequest(options: Options): Promise<CheckRequest> {
   };
 }
 
-async function readBody(options: Options): Promise<Buffer | undefined> {
+/** The body of `--body-file`. */
+export async function readBody(options: Options): Promise<Buffer | undefined> {
   const file = options.text('body-file');
   if (file === undefined) return undefined;
   const result = await readFileBytes(file);

@@ -9,6 +9,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { CONTENT_ENCRYPTION_ALGORITHMS } from '../../../src/approov/decryption-algorithm.ts';
 import { DEFAULT_POLICY } from '../../support/default-policy.ts';
+import { runInProcess } from '../../support/in-process.ts';
 import { createKeyPair, generateKeyPair } from '../../support/key-pair.ts';
 import { collect, type Finished, runCli, spawnCli, startServe } from '../../support/process.ts';
 import { OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../../support/token.ts';
@@ -26,7 +27,7 @@ function fingerprint(secret: Buffer): string {
 }
 
 function checkConfig(config?: string, env: Readonly<Record<string, string>> = {}): Promise<Finished> {
-  return runCli(
+  return runInProcess(
     ['check-config', ...(config === undefined ? [] : ['--config', fileWith('config.yaml', config)])],
     env,
   );
@@ -41,7 +42,8 @@ function placed(stderr: string): string[] {
 }
 
 test('check-config escapes control and format characters in its errors', async () => {
-  const { code, stderr } = await checkConfig('"a\u202eb\u009b\u2028": 1\n', {
+  const config = fileWith('controls.yaml', '"a\u202eb\u009b\u2028": 1\n');
+  const { code, stderr } = await runCli(['check-config', '--config', config], {
     APPROOV_BASE64_SECRET: SECRET,
   });
   expect(code).toBe(2);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../../src/commands/commands.ts';
+import { runInProcess } from '../../support/in-process.ts';
 import { runCli } from '../../support/process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'completion-'));
@@ -22,10 +23,12 @@ const CASES: readonly Case[] = [
     ['--header', '--help'],
   ],
   [['mint', '--inv'], ['--invalid']],
+  [['mint', '--sign'], ['--sign-request']],
   [['--conf'], ['--config']],
   [['completion', 'z'], ['zsh']],
   [['help', 'mi'], ['mint']],
   [['mint', '--config', 'my'], ['my config.yaml']],
+  [['mint', '--body-file', 'my'], ['my config.yaml']],
   [['explain', '--token', ''], []],
 ];
 
@@ -81,13 +84,17 @@ describe.runIf(hasShell('fish'))('in fish (needs fish)', () => {
 });
 
 describe.runIf(hasShell('zsh'))('in zsh (needs zsh)', () => {
+  let script = '';
+  beforeAll(async () => {
+    script = await scriptFor('zsh');
+  });
+
   test.each([
     ['expl', 'explain'],
     ['explain --tok', 'explain --token'],
     ['completion z', 'completion zsh'],
     ['help mi', 'help mint'],
-  ])('%s and the Tab key make %s', async (typed, expected) => {
-    const script = await scriptFor('zsh');
+  ])('%s and the Tab key make %s', (typed, expected) => {
     const code = `zmodload zsh/zpty
       zpty terminal zsh -f -i
       zpty -w terminal "PS1=; autoload -U compinit; compinit -D -u; source ${script}; print re''ady"
@@ -103,7 +110,7 @@ test('the summaries of commands need no quoting in a shell', () => {
 });
 
 test.each([[[]], [['tcsh']], [['bash', 'zsh']], [['toString']]])('completion %j is exit 2', async (args) => {
-  const { code, stdout, stderr } = await runCli(['completion', ...args]);
+  const { code, stdout, stderr } = await runInProcess(['completion', ...args]);
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toMatch(/bash, zsh, fish|give one SHELL/);
 });

@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { runInProcess } from '../../support/in-process.ts';
 import { PATIENCE } from '../../support/patience.ts';
 import { type Finished, type RunningService, runCli, startServe } from '../../support/process.ts';
 import { SECRET } from '../../support/token.ts';
@@ -34,7 +35,7 @@ async function start(grpc: string, args: readonly string[] = []): Promise<Runnin
 
 /** Runs `healthcheck` for a service that listens on this address. */
 function healthcheck(grpc: string, env: Readonly<Record<string, string>> = ENV): Promise<Finished> {
-  return runCli(['healthcheck'], { ...env, APPROOV_GRPC_LISTEN: grpc });
+  return runInProcess(['healthcheck'], { ...env, APPROOV_GRPC_LISTEN: grpc });
 }
 
 function expectOneLine({ stderr }: Finished): void {
@@ -56,14 +57,20 @@ async function startPeer(onConnection: (socket: Socket) => void): Promise<string
 describe('healthcheck exits 0 without output for a service', () => {
   const quiet = { code: 0, stdout: '', stderr: '' };
 
+  let shared: RunningService;
+  beforeAll(async () => {
+    shared = await startServe(ENV);
+  });
+  afterAll(() => shared.kill());
+
   test('on a TCP address', async () => {
-    expect(await healthcheck((await start('127.0.0.1:0')).grpc)).toEqual(quiet);
+    expect(await runCli(['healthcheck'], { ...ENV, APPROOV_GRPC_LISTEN: shared.grpc })).toEqual(quiet);
   });
 
   test.runIf(spawnSync('script', ['--version']).status === 0)(
     'and on a terminal says so (needs script)',
     async () => {
-      const { grpc } = await start('127.0.0.1:0');
+      const { grpc } = shared;
       const command = `APPROOV_GRPC_LISTEN=${grpc} ${process.execPath} dist/cli.js healthcheck`;
       const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8' });
       expect(stdout.trim()).toBe(`serving on ${grpc}`);
@@ -100,7 +107,7 @@ describe('healthcheck exits 0 without output for a service', () => {
 describe('healthcheck exits 1 with one line for', () => {
   test('an address without a listener', async () => {
     const address = '127.0.0.1:1';
-    const finished = await healthcheck(address);
+    const finished = await runCli(['healthcheck'], { ...ENV, APPROOV_GRPC_LISTEN: address });
     expect(finished).toEqual({
       code: 1,
       stdout: '',
@@ -138,12 +145,12 @@ describe('healthcheck exits 1 with one line for', () => {
     const admin = await startPeer(() => {});
     const tls = 'tls: {certFile: a, keyFile: b, clientCaFile: c}';
     writeFileSync(join(folder, 'mtls.yaml'), `listen: {admin: "${admin}", ${tls}}`);
-    const finished = await runCli(['healthcheck', '--config', join(folder, 'mtls.yaml')], ENV);
+    const finished = await runInProcess(['healthcheck', '--config', join(folder, 'mtls.yaml')], ENV);
     expect(finished).toEqual({ code: 1, stdout: '', stderr: `${admin}: no response within 2000 ms\n` });
   });
 
   test('a missing configuration file', async () => {
-    const finished = await runCli(['healthcheck', '--config', join(folder, 'none.yaml')], ENV);
+    const finished = await runInProcess(['healthcheck', '--config', join(folder, 'none.yaml')], ENV);
     expect(finished.code).toBe(1);
     expectOneLine(finished);
   });

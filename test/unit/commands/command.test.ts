@@ -76,6 +76,23 @@ describe('options', () => {
   });
 });
 
+describe('an argument that is the second value of an option', () => {
+  const command = { argument: { name: 'URL', values: [], ofOption: 'token' } };
+
+  test('is read after the option', () => {
+    expect(new Options(['--token', 'a', '--json', 'b'], DECLARED, command).argument()).toBe('b');
+    expect(new Options(['--token', 'a'], DECLARED, command).argument()).toBeUndefined();
+  });
+
+  test.each([
+    [['b'], 'unexpected argument; only options are accepted'],
+    [['b', 'c'], 'unexpected argument; only options are accepted'],
+    [['--token', 'a', 'b', 'c'], 'give one URL'],
+  ])('is rejected in %j', (args, message) => {
+    expect(() => new Options(args, DECLARED, command)).toThrow(new UsageError(message));
+  });
+});
+
 describe('the configuration file', () => {
   const io = (env: Io['env']): Io => ({ env }) as Io;
 

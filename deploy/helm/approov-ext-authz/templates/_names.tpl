@@ -134,6 +134,13 @@ fail here, because otherwise they would only show when a pod fails to start.
 {{- end -}}
 {{- end }}
 
+{{/* The port of the replay store, for which the pods need egress; empty without a store. */}}
+{{- define "approov.replayStorePort" -}}
+{{- with .Values.config.replayStore -}}
+{{- regexFind ":[0-9]+$" (urlParse .url).host | trimPrefix ":" | default "6379" -}}
+{{- end -}}
+{{- end }}
+
 {{/* Drops fields that are null, so that the cluster sets them. */}}
 {{- define "approov.withoutNulls" -}}
 {{- $given := dict -}}

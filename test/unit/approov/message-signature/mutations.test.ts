@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { BYTE_CHANGE, changeByte, meaningOf } from '../../../support/byte-change.ts';
 import { type Line, signLines, verifyRequest } from '../../../support/message-signature.ts';
 import { signedRequest } from '../../../support/signed-request.ts';
 
@@ -64,30 +65,6 @@ function isVerified(
   return verifyRequest(request, { options }).kind === 'verified';
 }
 
-/** Another byte at a place: replaced, inserted, or none. */
-const CHANGE = fc.record({
-  place: fc.nat(),
-  kind: fc.constantFrom('replace', 'insert', 'remove'),
-  byte: fc.oneof(fc.integer({ min: 0x20, max: 0x7e }), fc.integer({ min: 0, max: 0xff })),
-});
-
-function change(
-  text: string,
-  { place, kind, byte }: typeof CHANGE extends fc.Arbitrary<infer T> ? T : never,
-): string {
-  const start = place % (text.length + (kind === 'insert' ? 1 : 0));
-  const inserted = kind === 'remove' ? '' : String.fromCharCode(byte);
-  return text.slice(0, start) + inserted + text.slice(kind === 'insert' ? start : start + 1);
-}
-
-/** What a change leaves as it was: case where it has no meaning, and white space around a field (RFC 9110 §5.5). */
-function meaningOf(part: string, text: string): string {
-  if (part === 'scheme' || part === 'authority') return text.toLowerCase();
-  return part === 'body' || part === 'method' || part === 'path' || part === 'query'
-    ? text
-    : text.replace(/^[ \t]+|[ \t]+$/g, '');
-}
-
 describe.each(['install', 'account'] as const)('a request with the %s signature', (label) => {
   describe.each(Object.entries(TARGETS))('over %s', (_, target) => {
     const lines: readonly Line[] = [['"@method"', SENT.method], ...target, ...FIELDS];
@@ -99,8 +76,8 @@ describe.each(['install', 'account'] as const)('a request with the %s signature'
 
     it.each(Object.keys(SENT) as (keyof Parts)[])('is not valid with any other %s', (part) => {
       fc.assert(
-        fc.property(CHANGE, (each) => {
-          const changed = change(SENT[part], each);
+        fc.property(BYTE_CHANGE, (each) => {
+          const changed = changeByte(SENT[part], each);
           fc.pre(meaningOf(part, changed) !== meaningOf(part, SENT[part]));
           expect(isVerified({ ...SENT, [part]: changed }, signature, label)).toBe(false);
         }),
@@ -111,8 +88,8 @@ describe.each(['install', 'account'] as const)('a request with the %s signature'
     it.each(['signature-input', 'signature'] as const)('is not valid with any other header %s', (header) => {
       const bytes = /:([^:]*):/.exec(signature.signature)?.[1] ?? '';
       fc.assert(
-        fc.property(CHANGE, (each) => {
-          const changed = change(signature[header], each);
+        fc.property(BYTE_CHANGE, (each) => {
+          const changed = changeByte(signature[header], each);
           fc.pre(meaningOf(header, changed) !== signature[header]);
           // Padding is optional (RFC 8941 §4.2.7).
           fc.pre(!changed.includes(`:${bytes.replace(/=+$/, '')}:`) || header === 'signature-input');

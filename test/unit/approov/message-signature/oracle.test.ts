@@ -1,149 +1,162 @@
-/** Tests that another implementation of RFC 9421 verifies what our signature base signs, and signs what we verify. */
+/** Tests that other implementations of RFC 9421 sign what we verify, and verify what our signature base signs. */
 import fc from 'fast-check';
-import { createSigner, createVerifier, httpbis } from 'http-message-signatures';
-import { describe, expect, it } from 'vitest';
+import { createVerifier, httpbis } from 'http-message-signatures';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseDictionary } from '../../../../src/approov/message-signature/dictionary.ts';
 import { signatureBases } from '../../../../src/approov/message-signature/signature-base.ts';
 import { parseSignatureInput } from '../../../../src/approov/message-signature/signature-input.ts';
+import { BYTE_CHANGE, type ByteChange, changeByte, meaningOf } from '../../../support/byte-change.ts';
+import {
+  createLibrarySigner,
+  type IndependentSigner,
+  libraryRequest,
+  OPENSSL,
+  PYTHON,
+  startPythonSigner,
+} from '../../../support/independent-signers.ts';
 import {
   ACCOUNT_SECRET,
   byteSequence,
   CREATED,
   INSTALL_KEY,
-  outcomeOf,
   SIGNERS,
-  verifyRequest,
 } from '../../../support/message-signature.ts';
-import { signedRequest } from '../../../support/signed-request.ts';
+import { unmet } from '../../../support/requirement.ts';
+import {
+  ALGORITHMS,
+  componentsOf,
+  decideExample,
+  EXAMPLE,
+  type Example,
+  parametersOf,
+  pathOf,
+  type SentSignature,
+} from '../../../support/signature-examples.ts';
+import { type RequestFields, signedRequest } from '../../../support/signed-request.ts';
 
 const RUNS = 200;
 
-const ORACLE = {
-  install: {
-    algorithm: 'ecdsa-p256-sha256',
-    signer: createSigner(INSTALL_KEY.privateKey, 'ecdsa-p256-sha256'),
-    verifier: createVerifier(INSTALL_KEY.publicKey, 'ecdsa-p256-sha256'),
-  },
-  account: {
-    algorithm: 'hmac-sha256',
-    signer: createSigner(ACCOUNT_SECRET, 'hmac-sha256'),
-    verifier: createVerifier(ACCOUNT_SECRET, 'hmac-sha256'),
-  },
-} as const;
+const VERIFIERS = {
+  install: createVerifier(INSTALL_KEY.publicKey, ALGORITHMS.install),
+  account: createVerifier(ACCOUNT_SECRET, ALGORITHMS.account),
+};
 
-type Label = keyof typeof ORACLE;
-
-const LABEL = fc.constantFrom<Label>('install', 'account');
-
-/** Text that the URL parser of the oracle leaves as it is. */
-const SEGMENT = fc.stringMatching(/^(?:[A-Za-z0-9_~!$&()*+,;=:@-]|%[2-7][0-9A-F]|%C3%A9){1,12}$/);
-const VALUE = fc.stringMatching(/^[!-~](?:[ -~]{0,20}[!-~])?$/);
-const NAME = fc.stringMatching(/^x-[a-z0-9_-]{1,10}$/);
-
-const REQUEST = fc.record({
-  label: LABEL,
-  method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'PATCH'),
-  authority: fc.constantFrom('api.example.com', 'api.example.com:8443', '[2001:db8::1]:8443', '192.0.2.1'),
-  path: fc.array(
-    SEGMENT.filter((text) => !/^(?:\.|%2e)+$/i.test(text)),
-    { minLength: 1, maxLength: 4 },
-  ),
-  query: fc.option(fc.array(SEGMENT, { minLength: 1, maxLength: 3 }), { nil: undefined }),
-  headers: fc.dictionary(NAME, fc.oneof(VALUE, fc.array(VALUE, { minLength: 2, maxLength: 3 })), {
-    maxKeys: 4,
-  }),
-  derived: fc.uniqueArray(
-    fc.constantFrom('@method', '@target-uri', '@authority', '@scheme', '@path', '@query', '@request-target'),
-    { minLength: 1 },
-  ),
-  expires: fc.option(fc.integer({ min: CREATED + 1, max: CREATED + 1000 }), { nil: undefined }),
-  nonce: fc.option(fc.stringMatching(/^[ -~]{0,10}$/), { nil: undefined }),
-});
-
-type Example = typeof REQUEST extends fc.Arbitrary<infer T> ? T : never;
-
-function pathOf({ path, query }: Example): string {
-  return `/${path.join('/')}${query === undefined ? '' : `?${query.join('&')}`}`;
+/** An empty port is none, and a question mark makes a query of a part of the path. */
+function isMoved(part: string, changed: string): boolean {
+  return (part === 'authority' && changed.endsWith(':')) || (part === 'path' && changed.includes('?'));
 }
 
-function ourRequest(example: Example, signature: Readonly<Record<string, string | readonly string[]>>) {
-  const { method, authority, headers } = example;
-  return signedRequest({ method, authority, path: pathOf(example), headers: { ...headers, ...signature } });
+/** The parts of an example that it covers, with another byte; none if the change has no meaning. */
+function changesOf(example: Example, change: ByteChange): readonly RequestFields[] {
+  const { derived, method, authority, headers } = example;
+  const [path = '', query] = pathOf(example).split('?');
+  const covers = (...names: readonly Example['derived'][number][]): boolean =>
+    derived.includes('@target-uri') || names.some((name) => derived.includes(name));
+  const other = (part: string, text: string, apply: (changed: string) => RequestFields): RequestFields[] => {
+    const changed = changeByte(text, change);
+    return meaningOf(part, changed) === meaningOf(part, text) || isMoved(part, changed)
+      ? []
+      : [apply(changed)];
+  };
+  const withQuery = query === undefined ? '' : `?${query}`;
+  return [
+    ...(derived.includes('@method') ? other('method', method, (changed) => ({ method: changed })) : []),
+    ...(covers('@authority') ? other('authority', authority, (changed) => ({ authority: changed })) : []),
+    ...(covers('@path', '@request-target')
+      ? other('path', path, (changed) => ({ path: changed + withQuery }))
+      : []),
+    ...(query !== undefined && covers('@query', '@request-target')
+      ? other('query', query, (changed) => ({ path: `${path}?${changed}` }))
+      : []),
+    ...Object.entries(headers).flatMap(([name, value]) => {
+      const [first = '', ...others] = [value].flat();
+      return other('field', first, (changed) => ({ headers: { [name]: [changed, ...others] } }));
+    }),
+  ];
 }
 
-function theirRequest(example: Example, signature: Readonly<Record<string, string>> = {}) {
-  const { method, authority, headers } = example;
-  return { method, url: `https://${authority}${pathOf(example)}`, headers: { ...headers, ...signature } };
+/** With another byte in the bytes of the signature. */
+function otherSignature(sent: SentSignature, { place, byte }: ByteChange): SentSignature {
+  const [, label = '', text = ''] = /^(\w+)=:(.*):$/.exec(sent.signature) ?? [];
+  const bytes = Buffer.from(text, 'base64');
+  const index = place % bytes.length;
+  bytes[index] = (bytes[index] ?? 0) ^ (byte || 1);
+  return { ...sent, signature: `${label}=${byteSequence(bytes)}` };
 }
 
-function decide(example: Example, signature: Readonly<Record<string, string | readonly string[]>>): string {
-  const { label, derived, headers } = example;
-  const options = {
-    install: 'off',
-    account: 'off',
-    [label]: 'required',
-    requiredComponents: [...derived, ...Object.keys(headers)],
-  } as const;
-  return outcomeOf(verifyRequest(ourRequest(example, signature), { options }));
+const withoutPython = await unmet([PYTHON, OPENSSL], 'that sign_request.py signs what we verify');
+
+const SIGNER_KINDS: readonly [name: string, start: () => IndependentSigner, missing: string][] = [
+  ['http-message-signatures', createLibrarySigner, ''],
+  ['sign_request.py, in Python', startPythonSigner, withoutPython],
+];
+
+for (const [name, start, missing] of SIGNER_KINDS) {
+  describe.skipIf(missing !== '')(`${name}${missing}`, () => {
+    let signer: IndependentSigner;
+    beforeAll(() => {
+      signer = start();
+    });
+    afterAll(() => signer.stop());
+
+    it('signs what we verify, and refuse with any other byte in what is covered, or in the signature', async () => {
+      let refused = 0;
+      await fc.assert(
+        fc.asyncProperty(EXAMPLE, BYTE_CHANGE, async (example, change) => {
+          const sent = await signer.sign(example);
+          expect(decideExample(example, sent)).toBe('verified');
+          for (const changed of changesOf(example, change)) {
+            expect(decideExample(example, sent, changed)).toMatch(/^invalid_message_signature: /);
+            refused++;
+          }
+          expect(decideExample(example, otherSignature(sent, change))).toBe(
+            'invalid_message_signature: not_verified',
+          );
+        }),
+        { numRuns: RUNS },
+      );
+      expect(refused).toBeGreaterThan(RUNS);
+    });
+  });
 }
 
-describe('another implementation of RFC 9421', () => {
-  it('signs what we verify', async () => {
+describe.skipIf(withoutPython !== '')(`both implementations${withoutPython}`, () => {
+  it('make the same signature with an account key', async () => {
+    const [library, python] = [createLibrarySigner(), startPythonSigner()];
     await fc.assert(
-      fc.asyncProperty(REQUEST, async (example) => {
-        const { label, derived, headers, expires, nonce } = example;
-        const signed = await httpbis.signMessage(
-          {
-            key: ORACLE[label].signer,
-            name: label,
-            fields: [...derived, ...Object.keys(headers)],
-            params: ['created', 'alg', 'expires', 'nonce'],
-            paramValues: {
-              created: new Date(CREATED * 1000),
-              expires: new Date((expires ?? CREATED + 15) * 1000),
-              ...(nonce === undefined ? {} : { nonce }),
-            },
-          },
-          theirRequest(example),
-        );
-        const { Signature: signature = '', 'Signature-Input': input = '' } = signed.headers;
-        expect(decide(example, { signature, 'signature-input': input })).toBe('verified');
-        expect(decide({ ...example, method: 'HEAD' as 'GET' }, { signature, 'signature-input': input })).toBe(
-          derived.includes('@method') ? 'invalid_message_signature: not_verified' : 'verified',
-        );
+      fc.asyncProperty(EXAMPLE, async (any) => {
+        const example = { ...any, label: 'account' as const };
+        expect(await python.sign(example)).toEqual(await library.sign(example));
       }),
       { numRuns: RUNS },
     );
+    await python.stop();
   });
+});
 
+describe('http-message-signatures', () => {
   it('verifies what our signature base signs', async () => {
     await fc.assert(
-      fc.asyncProperty(REQUEST, async (example) => {
-        const { label, derived, headers, expires, nonce } = example;
-        const { algorithm, verifier } = ORACLE[label];
-        const components = [...derived, ...Object.keys(headers)].map((name) => `"${name}"`).join(' ');
-        const parameters = [
-          `created=${CREATED}`,
-          ...(expires === undefined ? [] : [`expires=${expires}`]),
-          ...(nonce === undefined ? [] : [`nonce="${nonce.replace(/["\\]/g, '\\$&')}"`]),
-          `alg="${algorithm}"`,
-        ];
-        const input = `${label}=(${components});${parameters.join(';')}`;
+      fc.asyncProperty(EXAMPLE, async (example) => {
+        const { label, method, authority, headers } = example;
+        const components = componentsOf(example).map((name) => `"${name}"`);
+        const input = `${label}=(${components.join(' ')})${parametersOf(example)}`;
         const parsed = parseDictionary(input, { bytes: 4096, members: 1 });
         const member = parsed.kind === 'dictionary' ? parsed.members.get(label) : undefined;
         const ours = member && parseSignatureInput(member);
-        const [base] = ours?.kind === 'input' ? signatureBases(ours.input, ourRequest(example, {})) : [];
+        const request = signedRequest({ method, authority, path: pathOf(example), headers });
+        const [base] = ours?.kind === 'input' ? signatureBases(ours.input, request) : [];
         const signature = `${label}=${byteSequence(SIGNERS[label](base?.text ?? ''))}`;
         const isValid = await httpbis.verifyMessage(
           {
-            keyLookup: async () => ({ algs: [algorithm], verify: verifier }),
+            keyLookup: async () => ({ algs: [ALGORITHMS[label]], verify: VERIFIERS[label] }),
             notAfter: new Date((CREATED + 60) * 1000),
             tolerance: 1_000_000_000,
           },
-          theirRequest(example, { signature, 'signature-input': input }),
+          libraryRequest(example, { signature, 'signature-input': input }),
         );
         expect(isValid).toBe(true);
-        expect(decide(example, { signature, 'signature-input': input })).toBe('verified');
+        expect(decideExample(example, { signature, 'signature-input': input })).toBe('verified');
       }),
       { numRuns: RUNS },
     );

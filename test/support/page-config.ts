@@ -1,0 +1,71 @@
+/** Has the service load the configurations of a page of the documentation, and Envoy validate the page's snippets. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterAll } from 'vitest';
+import { checkConfig } from '../../src/commands/check-config.ts';
+import { type Io, Options } from '../../src/commands/command.ts';
+import { EXT_AUTHZ, type Sample } from './envoy.ts';
+
+const FOLDER = mkdtempSync(join(tmpdir(), 'approov-page-'));
+afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
+
+/** A secret for each file name that a page uses. */
+export function secretOf(file: string): Buffer {
+  return Buffer.alloc(64, `secret of ${basename(file)} `);
+}
+
+/** A file of the tests with this name. */
+export function pageFile(name: string): string {
+  return join(FOLDER, name);
+}
+
+/**
+ * Writes a configuration of the service, with its secrets in files of the test.
+ * @param contents of the files that are not secrets, by name.
+ */
+export function writePageConfig(
+  name: string,
+  yaml: string,
+  contents: Readonly<Record<string, string>> = {},
+): string {
+  const folder = pageFile(name.replaceAll(/\W+/g, '-'));
+  mkdirSync(folder);
+  for (const [, file = ''] of yaml.matchAll(/\/run\/secrets\/approov\/([\w-]+)/g))
+    writeFileSync(join(folder, file), contents[file] ?? secretOf(file).toString('base64'));
+  const config = join(folder, 'config.yaml');
+  writeFileSync(config, yaml.replaceAll('/run/secrets/approov/', `${folder}/`));
+  return config;
+}
+
+/** Runs `check-config`, and returns its exit code and what it writes to stderr. */
+export async function checkConfigOf(file: string): Promise<readonly string[]> {
+  const errors: string[] = [];
+  const io = { env: {}, out: () => undefined, err: (line: string) => errors.push(line) };
+  const code = await checkConfig.run(new Options(['--config', file], {}), io as unknown as Io);
+  return [`exit ${code}`, ...errors];
+}
+
+/** Puts a snippet into envoy.yaml, where its first line, a comment, says. */
+export const SNIPPET_PLACES: Readonly<Record<string, (sample: Sample, snippet: unknown) => void>> = {
+  '# virtual_hosts, under route_config': ({ document, connectionManager }, snippet) =>
+    connectionManager.setIn(['route_config', 'virtual_hosts'], document.createNode(snippet)),
+  '# routes of the virtual host': ({ document, connectionManager }, snippet) =>
+    connectionManager.setIn(['route_config', 'virtual_hosts', 0, 'routes'], document.createNode(snippet)),
+  '# in each virtual host': ({ document, connectionManager }, snippet) => {
+    for (const [field, value] of Object.entries(snippet as object))
+      connectionManager.setIn(['route_config', 'virtual_hosts', 0, field], document.createNode(value));
+  },
+  '# http_filters, before envoy.filters.http.ext_authz': (sample, snippet) => {
+    for (const filter of snippet as unknown[]) sample.addHttpFilterFirst(filter);
+  },
+  '# in typed_config of envoy.filters.http.ext_authz': ({ document, httpFilter }, snippet) => {
+    for (const [field, value] of Object.entries(snippet as object))
+      httpFilter(EXT_AUTHZ).set(field, document.createNode(value));
+  },
+};
+
+/** The first line of a snippet. */
+export function placeOf(snippet: string): string {
+  return snippet.split('\n', 1)[0] ?? '';
+}
