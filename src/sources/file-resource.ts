@@ -116,27 +116,21 @@ export function messageSigningKeyResource(
 }
 
 /** Of the files that are named: what they give the connection to the store. */
-export function replayStoreResources({
-  caFile,
-  usernameFile,
-  passwordFile,
-}: Pick<ReplayStore, 'caFile' | 'usernameFile' | 'passwordFile'>): Readonly<
-  Partial<Record<'ca' | 'username' | 'password', FileResource<string>>>
-> {
+export function replayStoreResources(
+  store: ReplayStore,
+): Partial<Record<'ca' | 'username' | 'password', FileResource<string>>> {
+  const { caFile, usernameFile, passwordFile } = store;
   return {
-    ...(caFile === undefined ? {} : { ca: caFileResource('replayStore.caFile', caFile) }),
-    ...(usernameFile === undefined ? {} : { username: credentialResource('usernameFile', usernameFile) }),
-    ...(passwordFile === undefined ? {} : { password: credentialResource('passwordFile', passwordFile) }),
+    ...(caFile && { ca: caFileResource('replayStore.caFile', caFile) }),
+    ...(usernameFile && { username: credentialResource('usernameFile', usernameFile) }),
+    ...(passwordFile && { password: credentialResource('passwordFile', passwordFile) }),
   };
 }
 
 function credentialResource(field: 'usernameFile' | 'passwordFile', file: string): FileResource<string> {
-  return {
-    source: 'keys',
-    identity: JSON.stringify({ [field]: file }),
-    files: [{ path: `replayStore.${field}`, file }],
-    parse: ([text = '']) => parseCredential(text),
-  };
+  const files = [{ path: `replayStore.${field}`, file }];
+  const identity = JSON.stringify({ [field]: file });
+  return { source: 'keys', identity, files, parse: ([text = '']) => parseCredential(text) };
 }
 
 export function tlsResource(tls: Tls): FileResource<TlsMaterial> | undefined {

@@ -107,6 +107,16 @@ describe.skipIf(skipped !== '')(`the NetworkPolicy of the chart${skipped}`, () =
 });
 
 describe.skipIf(skipped !== '')(`the policies in the chart's values${skipped}`, () => {
+  test('may switch parts of message signatures off without quotes', async () => {
+    const section = '{account: off, contentDigest: off, replay: off}';
+    await withYaml(`config: {policies: {default: {messageSignature: ${section}}}}`, async (file) => {
+      const config = configOf(await render(file));
+      const off = { account: 'off', contentDigest: 'off', replay: 'off' };
+      expect(parse(config).policies.default.messageSignature).toEqual(off);
+      expect(parseConfig(config, {}).problems).toEqual([]);
+    });
+  });
+
   test('may be off without quotes, which YAML 1.1 reads as false', async () => {
     await withYaml('config: {policies: {open: {mode: off}, strict: {mode: enforce}}}', async (file) => {
       const config = configOf(await render(file));
