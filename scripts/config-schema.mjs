@@ -19,6 +19,7 @@ const LINKS = {
   'keys[].kid': '[Several keys](#several-keys).',
   decryptionKeys: '[Encrypted tokens](#encrypted-tokens).',
   'policies.<name>.binding': '[Token binding](#token-binding).',
+  'policies.<name>.messageSignature': '[Message signatures](message-signatures.md).',
   'policies.<name>.allowCorsPreflight': '[What that means](../SECURITY.md#limitations).',
   'log.level': '[Level debug](operations.md#level-debug).',
   routes: '[Which policy applies](#which-policy-applies).',
