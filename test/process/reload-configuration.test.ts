@@ -121,7 +121,8 @@ describe('what changes without a restart', () => {
 
   test('are the log level and log.checks', async () => {
     await start({ log: { checks: 'all' } });
-    const lines = () => service.newLines().filter(({ msg }) => /^check (passed|failed)$/.test(String(msg))).length;
+    const lines = () =>
+      service.newLines().filter(({ msg }) => /^check (passed|failed)$/.test(String(msg))).length;
     await service.reasonOf(freshToken());
     await eventually(async () => expect(lines()).toBe(1));
     change({ log: { level: 'error', checks: 'all' } });
