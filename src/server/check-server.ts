@@ -18,7 +18,7 @@ import { type Changes, describeChanges } from './describe-config.ts';
 import { describeReadiness, type Phase } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
 import { openReplayGuard } from './open-replay-guard.ts';
-import { createReloader, rulesOf } from './reloader.ts';
+import { createReloader, type Reloader, rulesOf } from './reloader.ts';
 
 export interface CheckServer {
   readonly grpc: ListenAddress;
@@ -81,16 +81,8 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     reportReadiness();
   }
 
-  /** A requested poll (SIGHUP) says that no file is half-written. */
   async function poll(isRequested: boolean): Promise<void> {
-    const before = configStore.current();
-    const outcomes = await configStore.poll(isRequested);
-    logPoll(configStore.changedFiles(), outcomes, log);
-    if (outcomes.length === 0) return;
-    reloader.apply(configStore.current());
-    const changes = describeChanges(before, configStore.current());
-    for (const outcome of outcomes) recordOutcome(outcome, changes, options);
-    reportReadiness();
+    if (await applyChanges(isRequested, reloader, options)) reportReadiness();
   }
 
   metrics.jwksAgesFrom(() => keyStore.ages());
@@ -166,6 +158,27 @@ function createTransport(
     maxMetadataBytes: limits.grpcMetadataBytes,
     tls,
   });
+}
+
+/**
+ * Loads what changed in the files, and applies it.
+ * @param isRequested the operator says that no file is half-written (SIGHUP).
+ * @returns whether anything changed.
+ */
+async function applyChanges(
+  isRequested: boolean,
+  reloader: Reloader,
+  options: CheckServerOptions,
+): Promise<boolean> {
+  const { configStore, log } = options;
+  const before = configStore.current();
+  const outcomes = await configStore.poll(isRequested);
+  logPoll(configStore.changedFiles(), outcomes, log);
+  if (outcomes.length === 0) return false;
+  reloader.apply(configStore.current());
+  const changes = describeChanges(before, configStore.current());
+  for (const outcome of outcomes) recordOutcome(outcome, changes, options);
+  return true;
 }
 
 /** No outcome: the files may be half-written. What changed in them is in the lines that follow. */
