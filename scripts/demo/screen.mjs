@@ -108,7 +108,7 @@ function signLines(request, place) {
   const { folder } = place;
   const { file, key, tokenOf } = sign;
   return commandLines([
-    `APPROOV_BASE64_SECRET_FILE=${folder}/secret node dist/cli.js mint`,
+    `APPROOV_BASE64_SECRET_FILE=${folder}/secret npx approov-ext-authz mint`,
     `--sign-request POST ${quote(urlOf(request, place))}`,
     `--body-file ${folder}/${body.slice(1)}`,
     ...(key === undefined ? [] : [`--install-key ${folder}/${key}`]),

@@ -100,8 +100,10 @@ export function recordOnce(guard: ReplayGuard): ReplayGuard {
   const outcomes = new Map<string, ReplayOutcome | Promise<ReplayOutcome>>();
   return {
     check(mark, scope) {
-      const outcome = outcomes.get(mark.key) ?? guard.check(mark, scope);
-      outcomes.set(mark.key, outcome);
+      // Under new rules, what only this process has recorded may have to be recorded in the store.
+      const use = `${scope} ${mark.key}`;
+      const outcome = outcomes.get(`shared ${mark.key}`) ?? outcomes.get(use) ?? guard.check(mark, scope);
+      outcomes.set(use, outcome);
       return outcome;
     },
   };

@@ -49,7 +49,7 @@ function entry(name: string, summary: string, load: CommandEntry['load']): [stri
 /** What `help` and `--help` print without a command. */
 export function programHelp(): string {
   return [
-    `${PROGRAM} ${VERSION}: verifies Approov tokens for Envoy's ext_authz filter`,
+    `${PROGRAM} ${VERSION}: verifies Approov tokens and signatures for Envoy`,
     '',
     `usage: ${PROGRAM} [command] [options]`,
     '',

@@ -131,7 +131,7 @@ describe('the curl command of a request', () => {
   test('follows the one that signs it', () => {
     const sign = { file: 'signed', key: 'phone' };
     expect(linesOf({ sign, headers: ['@signed'], body: '@order' })).toEqual([
-      '    APPROOV_BASE64_SECRET_FILE=.demo/secret node dist/cli.js mint \\',
+      '    APPROOV_BASE64_SECRET_FILE=.demo/secret npx approov-ext-authz mint \\',
       '      --sign-request POST http://127.0.0.1:10000/orders \\',
       '      --body-file .demo/order --install-key .demo/phone >.demo/signed',
       '    curl -i http://127.0.0.1:10000/orders -H @.demo/signed -d @.demo/order',

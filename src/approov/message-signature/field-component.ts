@@ -1,12 +1,15 @@
 /** Computes the value of an HTTP field as a component of a signature base (RFC 9421 §2.1). */
 import { trimOws } from '../field-value.ts';
 
+/** Above Envoy's default for all headers of a request (`max_headers_count`, 100): joining many is slow. */
+const MAX_OCCURRENCES = 128;
+
 /**
- * All occurrences in one line, one character per byte; `undefined` if there is none, or CR LF stands for anything but a
+ * All occurrences in one line, one character per byte; `undefined` if there is none or too many, or CR LF stands for anything but a
  * folding. A CR or LF alone is left in.
  */
 export function combineFieldValues(values: readonly Buffer[]): string | undefined {
-  if (values.length === 0) return undefined;
+  if (values.length === 0 || values.length > MAX_OCCURRENCES) return undefined;
   const lines: string[] = [];
   for (const value of values) {
     const line = unfold(trimOws(value));

@@ -10,7 +10,7 @@ export type QueryParameters = ReadonlyMap<string, string | null>;
 export function parseQueryParameters(query = ''): QueryParameters {
   const parameters = new Map<string, string | null>();
   if (query.length > MAX_QUERY_LENGTH) return parameters;
-  for (const [name, value] of new URLSearchParams(query)) {
+  for (const [name, value] of new URLSearchParams(`?${query}`)) {
     const key = encodeFormComponent(name);
     parameters.set(key, parameters.has(key) ? null : value);
   }

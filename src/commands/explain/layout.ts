@@ -1,5 +1,6 @@
 /** Lays an explanation out for people: in 80 columns, and on a terminal in colour. */
 import type { Step } from '../../authz/reason.ts';
+import { escapeUnprintable } from '../../telemetry/printable.ts';
 import { type Paint, paintFor } from '../terminal.ts';
 import { wrap } from '../wrap.ts';
 import type { Explanation } from './explanation.ts';
@@ -37,12 +38,21 @@ const SHORT_NAMES: Readonly<Partial<Record<Step, string>>> = { message_signature
 function stepLines({ step, result, text }: Explanation['steps'][number], paint: Paint): readonly string[] {
   const start = paint(RESULT_STYLES[result], result) + ' '.repeat(RESULT_WIDTH - result.length);
   return text
-    .flatMap((sentence) => wrap(sentence, WIDTH - STEP_WIDTH - RESULT_WIDTH))
+    .flatMap((sentence) =>
+      isBaseLine(sentence)
+        ? [escapeUnprintable(sentence)]
+        : wrap(sentence, WIDTH - STEP_WIDTH - RESULT_WIDTH),
+    )
     .map((line, index) =>
       index === 0
         ? (SHORT_NAMES[step] ?? step).padEnd(STEP_WIDTH) + start + line
         : ' '.repeat(STEP_WIDTH + RESULT_WIDTH) + line,
     );
+}
+
+/** A line of a signature base stays whole, to be compared with that of the app. It begins with a quoted component. */
+function isBaseLine(sentence: string): boolean {
+  return sentence.startsWith('"');
 }
 
 function tokenLines(token: Explanation['token']): readonly string[] {

@@ -73,10 +73,16 @@ function signatureSentences(signature: Signature, facts: MessageSignatureFacts):
     `covers ${components.join(' ')}`,
     ...(absent_components.length === 0
       ? []
-      : [`the request has no ${list(absent_components, 'and')}: give it with --header`]),
+      : [`the request has no ${list(absent_components, 'and')}: give ${missingWith(absent_components)}`]),
     ...timeSentences(signature, facts),
     ...baseSentences(signature),
   ];
+}
+
+/** The body brings its own headers. */
+function missingWith(components: readonly string[]): string {
+  const isOfBody = components.every((name) => /content-(length|digest)/.test(name));
+  return isOfBody ? 'the body with --body-file, or the header with --header' : 'it with --header';
 }
 
 function keyText({ label, key, algorithm }: Signature): string {
@@ -103,16 +109,18 @@ function distance(seconds: number): string {
 }
 
 function baseSentences(signature: Signature): readonly string[] {
-  const { base, base_digest, reading_means, also_tried, sent_base_digest } = signature;
+  const { base, base_digest, reading_means, also_tried } = signature;
   if (base === null || reading_means === null) return [];
   return [
     `URL read ${reading_means}`,
     ...(also_tried.length === 0 || signature.verified
       ? []
-      : [`and read ${list(also_tried.map((name) => TARGET_READINGS[name].because).map(quote), 'and')}`]),
+      : [
+          `also tried, and not verified either: ${list(also_tried.map((name) => TARGET_READINGS[name].because).map(quote), 'and')}`,
+        ]),
     'signature base:',
     ...base.split('\n'),
-    `its digest: sha-256=:${base_digest}:${DIGEST_TEXTS[sent_base_digest]}`,
+    `its digest: sha-256=:${base_digest}:${digestText(signature)}`,
   ];
 }
 
@@ -122,6 +130,12 @@ const DIGEST_TEXTS: Readonly<Record<Signature['sent_base_digest'], string>> = {
   differs: '; `Signature-Base-Digest` says that the app signed something else',
   matches: '; `Signature-Base-Digest` says that the app signed the same',
 };
+
+function digestText({ verified, sent_base_digest }: Signature): string {
+  return verified && sent_base_digest === 'differs'
+    ? '; `Signature-Base-Digest` differs, though the signature verifies: it is of another request'
+    : DIGEST_TEXTS[sent_base_digest];
+}
 
 const DIGEST_RESULTS: Readonly<Record<string, string>> = {
   matches: 'the body has the digest in `Content-Digest`',

@@ -29,8 +29,10 @@ export interface RequestToSign {
 /** As written, for what the app signs is not normalised. Without user name and fragment, which are not sent. */
 const URL_PARTS = /^(https?):\/\/([^/?#@]+)(\/[^?#]*)?(\?[^#]*)?(?:#.*)?$/i;
 
-export const SIGN_REQUEST_USAGE =
-  '--sign-request: give METHOD and URL, such as GET https://api.example.com/orders';
+const SIGN_REQUEST_USAGE = '--sign-request: give METHOD and URL, such as GET https://api.example.com/orders';
+
+export const URL_USAGE =
+  '--sign-request: the URL must be http or https with a host and no user name, such as https://api.example.com/orders';
 
 /** `undefined` without `--sign-request`. */
 export async function readRequest(options: Options): Promise<RequestToSign | undefined> {
@@ -38,8 +40,9 @@ export async function readRequest(options: Options): Promise<RequestToSign | und
   if (method === undefined) return undefined;
   const url = options.argument() ?? '';
   const parts = URL_PARTS.exec(url);
-  if (parts === null || !TOKEN.test(method)) throw new UsageError(SIGN_REQUEST_USAGE);
+  if (url === '' || !TOKEN.test(method)) throw new UsageError(SIGN_REQUEST_USAGE);
   if (/[^!-~]/.test(url)) throw new UsageError('--sign-request: the URL must be percent-encoded');
+  if (parts === null) throw new UsageError(URL_USAGE);
   const [, scheme = '', authority = '', path = '/', query = ''] = parts;
   const headers = options.texts('header').map(readHeader);
   return { method, scheme, authority, path: `${path}${query}`, headers, body: await readBody(options) };

@@ -12,13 +12,7 @@ import type { MessageSigningKey } from '../../authz/token-verifier.ts';
 import type { LoadedConfig } from '../../sources/loaded-config.ts';
 import { type Options, UsageError } from '../command.ts';
 import { installKey } from './install-key.ts';
-import {
-  type HeaderLine,
-  headersToSend,
-  type RequestToSign,
-  SIGN_REQUEST_USAGE,
-  toSignedRequest,
-} from './request.ts';
+import { type HeaderLine, headersToSend, type RequestToSign, toSignedRequest, URL_USAGE } from './request.ts';
 import type { Claims } from './token.ts';
 
 export const SIGNER_OPTIONS = {
@@ -72,6 +66,6 @@ export function signedHeaders(
     expires: created + LIFETIME_SECONDS,
   });
   // All covered components are there, so it is the URL.
-  if (signature === undefined) throw new UsageError(SIGN_REQUEST_USAGE);
+  if (signature === undefined) throw new UsageError(URL_USAGE);
   return [...headers, ...Object.entries(signature)];
 }

@@ -24,7 +24,7 @@ export function readClaims(options: Options, nowSeconds: number): Claims {
   return {
     exp: Math.floor(nowSeconds + lifetimeSeconds),
     did: 'ExampleApproovTokenDID==',
-    ip: '1.2.3.4',
+    ip: '192.0.2.7',
     ...boundClaims(options.texts('bind')),
     ...extraClaims(options.texts('claim')),
   };

@@ -193,12 +193,14 @@ describe('mint --sign-request rejects', () => {
     }).privateKey,
   );
   const usage = '--sign-request: give METHOD and URL, such as GET https://api.example.com/orders';
+  const notHttp =
+    '--sign-request: the URL must be http or https with a host and no user name, such as https://api.example.com/orders';
   test.each<[args: string[], message: string]>([
     [['GET'], usage],
-    [['GET', '/orders'], usage],
-    [['GET', 'ftp://a/'], usage],
-    [['GET', 'https://user:secret@a/'], usage],
-    [['GET', 'https://a:b:c/'], usage],
+    [['GET', '/orders'], notHttp],
+    [['GET', 'ftp://a/'], notHttp],
+    [['GET', 'https://user:secret@a/'], notHttp],
+    [['GET', 'https://a:b:c/'], notHttp],
     [['https://a/', 'GET'], usage],
     [['GET', 'https://a/caf\u00e9'], '--sign-request: the URL must be percent-encoded'],
     [['GET', 'https://a/ b'], '--sign-request: the URL must be percent-encoded'],

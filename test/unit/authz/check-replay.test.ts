@@ -188,4 +188,12 @@ describe('recordOnce', () => {
     await once.check({ ...mark, key: 'b' }, 'shared');
     expect(asked).toHaveLength(2);
   });
+
+  it('records in the store what was recorded in this process only, if the rules have changed to that', async () => {
+    const { asked, guard } = guardWith('fresh');
+    const once = recordOnce(guard);
+    await once.check(mark, 'per-instance');
+    await once.check(mark, 'shared');
+    expect(asked.map(({ scope }) => scope)).toEqual(['per-instance', 'shared']);
+  });
 });

@@ -135,6 +135,8 @@ describe('a signature base', () => {
     ['"@query-param";name="a"', { path: '/p' }],
     ['"@query-param";name="a"', { path: '/p?b=1' }],
     ['"@query-param";name="a"', { path: '/p?a=1&a=2' }],
+    ['"@query-param";name="a"', { path: '/p??a=1' }],
+    ['"a"', { headers: { a: Array.from({ length: 129 }, () => '') } }],
     ['"@query-param";name="a"', { path: '/p?a=1&b=1&%61=1&b=2' }],
     // Of the parameter whose name is `a b`, not `a%20b`.
     ['"@query-param";name="a%20b"', { path: '/p?a%2520b=1' }],

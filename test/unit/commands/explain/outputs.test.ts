@@ -264,7 +264,8 @@ describe('the output of explain', () => {
     'for %s fits 80 columns and has printable characters only',
     async (_name, args) => {
       for (const line of (await textOf(args)).split('\n')) {
-        expect(line.length, line).toBeLessThanOrEqual(80);
+        // The lines of a signature base stay whole, to be compared with those of the app.
+        if (!/^ +"/.test(line)) expect(line.length, line).toBeLessThanOrEqual(80);
         expect(line).toMatch(/^[\x20-\x7e\u2019\u2026]*$/);
       }
     },
