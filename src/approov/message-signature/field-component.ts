@@ -1,7 +1,7 @@
 /** Computes the value of an HTTP field as a component of a signature base (RFC 9421 §2.1). */
 import { trimOws } from '../field-value.ts';
 
-/** Above Envoy's default for all headers of a request (`max_headers_count`, 100): joining many is slow. */
+/** Above the 100 headers that proxies commonly allow for a whole request: joining many is slow. */
 const MAX_OCCURRENCES = 128;
 
 /**
