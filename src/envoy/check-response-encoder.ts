@@ -1,6 +1,7 @@
 /** Encodes Envoy's CheckResponse from a decision. */
 import type { Decision } from '../authz/decide.ts';
 import type { DeniedResponse } from '../authz/denied-response.ts';
+import type { Reason } from '../authz/reason.ts';
 import {
   ACTION_HEADER,
   claimHeader,
@@ -49,20 +50,22 @@ const NO_POLICY = {};
  * Encoded once per outcome, since encoding was most of a check's cost. Keyed weakly by the configured objects, so that
  * a reload frees it; reasons, modes and key ids are closed sets or configured names.
  */
-const fixedPartsOf = new WeakMap<DeniedResponse, WeakMap<object, Map<string, FixedParts>>>();
+const fixedPartsOf = new WeakMap<DeniedResponse, WeakMap<object, Map<Reason, Map<string, FixedParts>>>>();
 
 function fixedParts(decision: Decision, denied: DeniedResponse): FixedParts {
-  const { policy, mode, reason, verifiedToken } = decision;
-  const byOutcome = getOrAdd(getOrAdd(fixedPartsOf, denied, newWeakMap), policy ?? NO_POLICY, newMap);
-  const outcome = `${mode} ${reason} ${verifiedToken?.keyId ?? ''}`;
-  return getOrAdd(byOutcome, outcome, () => ({
+  const { policy, reason, verifiedToken } = decision;
+  // The mode follows from the policy. No key is joined from parts: hashing it would cost more than these lookups.
+  const byReason = getOrAdd(getOrAdd(fixedPartsOf, denied, newWeakMap), policy ?? NO_POLICY, newReasons);
+  const byKeyId = getOrAdd(byReason, reason, newKeyIds);
+  return getOrAdd(byKeyId, verifiedToken?.keyId ?? '', () => ({
     response: encodeResponse(decision, denied, NO_CLAIMS, NO_ALIASES),
     metadata: Buffer.concat(metadataEntries(decision)),
   }));
 }
 
-const newWeakMap = (): WeakMap<object, Map<string, FixedParts>> => new WeakMap();
-const newMap = (): Map<string, FixedParts> => new Map();
+const newWeakMap = (): WeakMap<object, Map<Reason, Map<string, FixedParts>>> => new WeakMap();
+const newReasons = (): Map<Reason, Map<string, FixedParts>> => new Map();
+const newKeyIds = (): Map<string, FixedParts> => new Map();
 
 interface MapLike<K, V> {
   get(key: K): V | undefined;
