@@ -1,6 +1,7 @@
 /** Intercepts each gRPC call when its headers arrive: a check is answered here, other calls pass to grpc-js. */
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { CheckCall, type CheckCallOptions } from './check-call.ts';
+import { NO_SLOT } from './message-timeout.ts';
 import { rejectByHeaders, type ServerCall, streamOf } from './server-call.ts';
 import type { TrafficLimits } from './traffic-limits.ts';
 import { CHECK_PATH } from './transport.ts';
@@ -23,11 +24,7 @@ function trackOpenCall(
   call: ServerCall,
   { maxMetadataBytes, messageTimeout, otherCalls }: InterceptorOptions,
 ): ServerInterceptingCall {
-  let slot: number | undefined;
-  const clearTimeoutOnce = (): void => {
-    if (slot !== undefined) messageTimeout.clear(slot);
-    slot = undefined;
-  };
+  let slot = NO_SLOT;
   return new ServerInterceptingCall(call, {
     start: (next) =>
       next({
@@ -38,12 +35,12 @@ function trackOpenCall(
           receive(metadata);
         },
         onReceiveMessage(message, receive) {
-          clearTimeoutOnce();
+          messageTimeout.clear(slot, call);
           receive(message);
         },
         onCancel() {
           otherCalls.delete(call);
-          clearTimeoutOnce();
+          messageTimeout.clear(slot, call);
         },
       }),
   });

@@ -1,6 +1,6 @@
 /** Carries one Check call of grpc-js from its headers to its end. */
 import { type Metadata, ServerInterceptingCall, status } from '@grpc/grpc-js';
-import type { MessageTimeout } from './message-timeout.ts';
+import { type MessageTimeout, NO_SLOT } from './message-timeout.ts';
 import { type CallListener, rejectByHeaders, type ServerCall } from './server-call.ts';
 import type { CheckCallObserver, CheckHandler } from './transport.ts';
 
@@ -28,8 +28,8 @@ export class CheckCall extends ServerInterceptingCall implements CallListener {
   #onEnded: (() => void) | undefined;
   #traceparent: string | undefined;
   #message: Buffer | undefined;
-  /** Of the message timeout; -1 while the call is not waiting for its message. */
-  #slot = -1;
+  /** Of the message timeout. */
+  #slot = NO_SLOT;
   #isCancelled = false;
   #isAnswered = false;
 
@@ -54,7 +54,7 @@ export class CheckCall extends ServerInterceptingCall implements CallListener {
   }
 
   onReceiveMessage(message: Buffer): void {
-    this.#clearMessageTimeout();
+    this.#options.messageTimeout.clear(this.#slot, this.#call);
     if (this.#message !== undefined) {
       this.#end(SECOND_MESSAGE);
       return;
@@ -94,16 +94,10 @@ export class CheckCall extends ServerInterceptingCall implements CallListener {
   onCancel(): void {
     this.#isCancelled = true;
     this.#onEnded?.();
-    this.#clearMessageTimeout();
+    this.#options.messageTimeout.clear(this.#slot, this.#call);
     if (this.#isAnswered) return;
     const isPastDeadline = this.#deadlineMs() - TIMER_SKEW_MS <= Date.now();
     this.#options.onAbandoned(isPastDeadline ? 'deadline' : 'cancelled');
-  }
-
-  #clearMessageTimeout(): void {
-    if (this.#slot < 0) return;
-    this.#options.messageTimeout.clear(this.#slot);
-    this.#slot = -1;
   }
 
   #isAbandoned(): boolean {

@@ -8,12 +8,14 @@ const TIMEOUT_SWEEPS = 5;
 export interface MessageTimeout<Call> {
   /** The call's headers have arrived. @returns the slot of the call. */
   start(call: Call): number;
-  /** The message of the call in this slot is complete, or the call has ended; once for each call. */
-  clear(slot: number): void;
+  /** The message of the call is complete, or the call has ended. No effect unless the call is still in this slot. */
+  clear(slot: number, call: Call): void;
   stop(): void;
 }
 
-/** @param end must lead to `clear` for the call. */
+/** No call is in this slot. */
+export const NO_SLOT = -1;
+
 export function createMessageTimeout<Call>(end: (call: Call) => void): MessageTimeout<Call> {
   // Slots are reused: a Map, with an entry added and deleted for each call, was measured to cost a check several µs.
   const calls: (Call | undefined)[] = [];
@@ -21,11 +23,16 @@ export function createMessageTimeout<Call>(end: (call: Call) => void): MessageTi
   const freeSlots: number[] = [];
   let sweeps = 0;
 
+  function free(slot: number): void {
+    calls[slot] = undefined;
+    freeSlots.push(slot);
+  }
+
   function sweep(): void {
     sweeps++;
     for (const [slot, call] of calls.entries()) {
       if (call === undefined || sweeps - (startedAt[slot] ?? sweeps) <= TIMEOUT_SWEEPS) continue;
-      calls[slot] = undefined;
+      free(slot);
       end(call);
     }
   }
@@ -40,9 +47,8 @@ export function createMessageTimeout<Call>(end: (call: Call) => void): MessageTi
       return slot;
     },
 
-    clear(slot) {
-      calls[slot] = undefined;
-      freeSlots.push(slot);
+    clear(slot, call) {
+      if (slot !== NO_SLOT && calls[slot] === call) free(slot);
     },
 
     stop: () => clearInterval(timer),
