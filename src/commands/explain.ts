@@ -8,7 +8,8 @@ import { escapeUnprintable } from '../telemetry/printable.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 import { explainDecision } from './explain/explanation.ts';
 import { formatExplanation } from './explain/layout.ts';
-import { readRequest, readTime, readToken, withToken } from './explain/request.ts';
+import { readRequest, readTime, withToken } from './explain/request.ts';
+import { readToken } from './request-options.ts';
 
 /** Only the running service knows what was sent before. */
 const NO_MEMORY: ReplayGuard = { check: () => ({ kind: 'fresh' }) };
