@@ -1,7 +1,7 @@
 /** Finds out why a value is not a well-formed token: what was added to it, or what it lacks. */
 import { type Algorithm, algorithmRow, parseAlgorithm } from '../../approov/algorithm.ts';
 import { CompactToken, type JsonObject, MAX_TOKEN_BYTES } from '../../approov/compact-token.ts';
-import { count } from './values.ts';
+import { count } from '../count.ts';
 
 export interface TokenForm {
   readonly characters: number;

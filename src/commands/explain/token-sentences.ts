@@ -1,7 +1,8 @@
 /** Says in sentences what stood in the token header. */
+import { count } from '../count.ts';
 import type { TokenFacts } from './token-facts.ts';
 import { SLIPS, type TokenForm } from './token-form.ts';
-import { count, list } from './values.ts';
+import { list } from './values.ts';
 
 export function tokenSentences(facts: TokenFacts): readonly string[] {
   const { token, sdk_status, found_in } = facts;
