@@ -1,6 +1,7 @@
 /** Finds the running service: the addresses in its configuration, and what its admin pages answer. */
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
+import { connect, type TLSSocket } from 'node:tls';
 import { formatAddress, type ListenAddress } from '../config/address.ts';
 import { ConfigError } from '../config/config.ts';
 import type { ListenSettings } from '../config/listen.ts';
@@ -35,6 +36,14 @@ export function dialAddress(address: ListenAddress): ListenAddress {
 /** The arguments of `connect` in node:net and node:tls. */
 export function connectOptions(address: ListenAddress) {
   return address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
+}
+
+/**
+ * Connects to the gRPC listener over TLS, without verifying its certificate, which may be private or expired: nothing
+ * secret is sent, and a configured address is not a host name to check.
+ */
+export function connectGrpcTls(address: ListenAddress): TLSSocket {
+  return connect({ ...connectOptions(address), ALPNProtocols: ['h2'], rejectUnauthorized: false });
 }
 
 interface Answer {

@@ -1,10 +1,9 @@
 /** Shows what a person wants to know of a running service, from its admin pages. */
-import { connect } from 'node:tls';
 import { type ListenAddress, parseAddress, printableAddress } from '../config/address.ts';
 import { describeConnectionError } from '../sources/connection-problem.ts';
 import { escapeAll } from '../telemetry/printable.ts';
 import { type Command, EXIT } from './command.ts';
-import { connectOptions, dialAddress, getPage, readListen } from './running-service.ts';
+import { connectGrpcTls, dialAddress, getPage, readListen } from './running-service.ts';
 import { type AdminPages, collectStatus, type Status } from './status-facts.ts';
 import { layOutStatus } from './status-layout.ts';
 import { paintFor } from './terminal.ts';
@@ -86,8 +85,7 @@ function certificateExpiry(grpc: ListenAddress): Promise<string | null> {
       socket.destroy();
       resolve(expiry);
     };
-    // Not verified: an expired or private certificate is shown all the same.
-    const socket = connect({ ...connectOptions(grpc), ALPNProtocols: ['h2'], rejectUnauthorized: false });
+    const socket = connectGrpcTls(grpc);
     socket.setTimeout(TIMEOUT_SECONDS * 1000, () => end(null));
     socket.once('error', () => end(null));
     socket.once('close', () => end(null));
