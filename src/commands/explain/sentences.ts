@@ -1,5 +1,4 @@
 /** Says in sentences what each step of a check found. */
-
 import type { Step } from '../../authz/reason.ts';
 import { formatDuration } from '../duration.ts';
 import { bindingSentences } from './binding-sentences.ts';
