@@ -1,4 +1,4 @@
-/** Implements `explain`: evaluates a request described on the command line, and says why it is decided so. */
+/** Implements `explain`: evaluates a request described on the command line, and explains the decision. */
 import { evaluate } from '../authz/evaluate.ts';
 import type { ReplayGuard } from '../authz/replay.ts';
 import { TokenVerifier } from '../authz/token-verifier.ts';

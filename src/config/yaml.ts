@@ -134,7 +134,7 @@ function findDuplicateKeys(document: Document, lines: LineCounter): Fault[] {
   return duplicates;
 }
 
-/** An alias stands after its anchor. */
+/** An anchor must come before its aliases. */
 function findUnknownAliases(document: Document): SyntaxFault[] {
   const anchors = new Set<string>();
   const faults: SyntaxFault[] = [];

@@ -1,4 +1,4 @@
-/** Says in one sentence why a request was decided as it was. */
+/** Sums up in one sentence why a request was allowed or refused. */
 import type { Decision } from '../../authz/decide.ts';
 import type { Reason } from '../../authz/reason.ts';
 import { formatDuration } from '../duration.ts';

@@ -1,4 +1,4 @@
-/** Says in sentences what stood in the token header. */
+/** Puts into sentences what the token header had in it. */
 import { count } from '../count.ts';
 import type { TokenFacts } from './token-facts.ts';
 import { SLIPS, type TokenForm } from './token-form.ts';
@@ -40,7 +40,7 @@ function withoutToken({ header, state, occurrences }: TokenFacts): string {
     state !== 'several'
       ? ''
       : occurrences > 1
-        ? ` (the header is there ${occurrences} times)`
+        ? ` (the header occurs ${occurrences} times)`
         : ' (joined by a comma)';
   return `header ${header}: ${text}${how}`;
 }
