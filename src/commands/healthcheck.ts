@@ -38,7 +38,7 @@ export const healthcheck: Command = {
 type ServingStatus = 'SERVING' | 'NOT_SERVING';
 
 function describe(error: Error): string {
-  return error.name === 'AbortError' ? NO_RESPONSE : describeConnectionError(error);
+  return error.name === 'TimeoutError' ? NO_RESPONSE : describeConnectionError(error);
 }
 
 async function queryReadyz(address: ListenAddress): Promise<ServingStatus> {

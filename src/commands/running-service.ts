@@ -53,9 +53,18 @@ interface Answer {
 
 /**
  * Asks for an admin page. Not with `fetch`, which refuses some ports that a listener may have, such as 6000.
- * Rejects with the error of the connection, or an `AbortError`.
+ * Rejects with the error of the connection, or with the reason of the signal.
  */
 export async function getPage(admin: ListenAddress, path: string, signal: AbortSignal): Promise<Answer> {
+  try {
+    return await requestPage(admin, path, signal);
+  } catch (error) {
+    // In the middle of a response, Node reports an abort as a reset of the connection.
+    throw signal.aborted ? signal.reason : error;
+  }
+}
+
+async function requestPage(admin: ListenAddress, path: string, signal: AbortSignal): Promise<Answer> {
   const headers = { host: formatAddress(admin) };
   const request = get({ ...connectOptions(admin), path, headers, agent: false, signal });
   // A later error is reported by the response.

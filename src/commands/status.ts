@@ -58,8 +58,7 @@ function describe(error: NodeJS.ErrnoException, admin: ListenAddress): string {
   const { name, code } = error;
   const address = printableAddress(admin);
   const advice = 'is the service running? (its admin address: listen.admin or APPROOV_ADMIN_LISTEN)';
-  if (name === 'AbortError' || name === 'TimeoutError')
-    return `${address}: no answer within ${TIMEOUT_SECONDS} s; ${advice}`;
+  if (name === 'TimeoutError') return `${address}: no answer within ${TIMEOUT_SECONDS} s; ${advice}`;
   if (NOT_REACHED.has(code)) return `${address}: ${describeConnectionError(error)}; ${advice}`;
   // Not HTTP, or not to the end.
   return `${notOurs(admin)} (${code ?? name})`;
