@@ -5,9 +5,9 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { performance } from 'node:perf_hooks';
+import { cpuSeconds } from './cpu-seconds.mjs';
 
 const DIST = new URL('../dist/replay/', import.meta.url).href;
 const { createLocalMarks, MAX_MARKS } = await import(`${DIST}local-marks.js`);
@@ -28,12 +28,6 @@ function newMark() {
     clockToleranceSeconds: 0,
     keepUntilSeconds: created + 300 + Number(requests % 300n),
   };
-}
-
-/** @param {number} pid CPU seconds so far, user and system. */
-function cpuSeconds(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 /** @param {string} name @param {string} value */

@@ -5,12 +5,13 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHmac, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { loadSync } from '@grpc/proto-loader';
+import { cpuSeconds } from './cpu-seconds.mjs';
 
 const ROUNDS = 9;
 const CHECKS_PER_ROUND = 30_000;
@@ -141,12 +142,6 @@ async function startServer(args, env) {
       return once(child, 'exit');
     },
   };
-}
-
-/** CPU seconds used so far, user and system. @param {number} pid */
-function cpuSeconds(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 /**

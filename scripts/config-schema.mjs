@@ -8,7 +8,7 @@ import { stringify } from 'yaml';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 export const SCHEMA_FILE = `${ROOT}config.schema.json`;
-export const PAGE_FILE = `${ROOT}docs/configuration.md`;
+const PAGE_FILE = `${ROOT}docs/configuration.md`;
 
 const BEGIN = '<!-- The tables are written by scripts/config-schema.mjs. -->\n';
 const END = '<!-- End of the tables. -->\n';

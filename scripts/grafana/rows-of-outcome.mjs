@@ -9,6 +9,8 @@ import {
 } from './queries.mjs';
 
 const ACTION_COLORS = { allow: 'green', limit: 'orange', deny: 'red' };
+/** The thresholds of the alerts on it. */
+const UNVERIFIED_SHARE = { unit: 'percentunit', limits: { warn: 0.02, alarm: 0.1 } };
 const NO_CHECKS = 'No checks by the selected policies';
 const NONE_LENIENT = 'No checks in 5 minutes by a policy in observe or limit';
 
@@ -32,9 +34,8 @@ export const ROWS_OF_OUTCOME = [
         title: 'Unverified share',
         description:
           'Share of checked requests without a valid token, in every mode. Skipped checks do not count. Be able to explain it before you enforce.',
-        unit: 'percentunit',
+        ...UNVERIFIED_SHARE,
         width: 6,
-        limits: { warn: 0.02, alarm: 0.1 },
         noValue: NO_CHECKS,
         alerts: ['ApproovUnverifiedShareHigh', 'ApproovLockOut'],
         queries: [{ expr: unverifiedShare('') }],
@@ -69,9 +70,8 @@ export const ROWS_OF_OUTCOME = [
         title: 'Would be refused if enforced now',
         description:
           'One number for each policy in mode observe or limit: of the requests that it checked in the last 5 minutes, the share with verdict unverified, which mode enforce denies. Skipped checks do not count. Policies that already enforce, or are off, are not listed.',
-        unit: 'percentunit',
+        ...UNVERIFIED_SHARE,
         width: 8,
-        limits: { warn: 0.02, alarm: 0.1 },
         noValue: NONE_LENIENT,
         alerts: ['ApproovWouldDenySurge', 'ApproovPolicyNotEnforcing'],
         queries: [{ expr: wouldDenyShare, legend: '{{policy}} ({{mode}})' }],
@@ -131,9 +131,8 @@ export const ROWS_OF_OUTCOME = [
         title: 'Unverified share by policy',
         description:
           'The share that enforce denies or would deny. Watch it before you change a policy from observe to enforce.',
-        unit: 'percentunit',
+        ...UNVERIFIED_SHARE,
         width: 10,
-        limits: { warn: 0.02, alarm: 0.1 },
         noValue: NO_CHECKS,
         alerts: ['ApproovWouldDenySurge', 'ApproovUnverifiedShareHigh'],
         queries: [{ expr: unverifiedShare('policy'), legend: '{{policy}}' }],

@@ -39,8 +39,8 @@ export function checkBinding(
 }
 
 /** The `pay` claim of a token bound to these header values: standard base64 with padding, as Approov writes it. */
-export function payClaim(values: readonly string[]): string {
+export function payClaim(values: readonly (string | Buffer)[]): string {
   const hash = createHash('sha256');
-  for (const value of values) hash.update(trimOws(Buffer.from(value)));
+  for (const value of values) hash.update(trimOws(typeof value === 'string' ? Buffer.from(value) : value));
   return hash.digest('base64');
 }

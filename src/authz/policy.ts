@@ -103,7 +103,10 @@ export interface PolicyChoice {
   readonly host: string | undefined;
 }
 
-export function choosePolicies(request: CheckRequest, table: PolicyTable): PolicyChoice {
+/** What of a request chooses its policy. */
+type PolicyTarget = Pick<CheckRequest, 'method' | 'path' | 'host' | 'policyName'>;
+
+export function choosePolicies(request: PolicyTarget, table: PolicyTable): PolicyChoice {
   const host = readHost(request.host);
   const path = pathOf(request.path);
   const isPlain = isPlainPath(path);
@@ -113,7 +116,7 @@ export function choosePolicies(request: CheckRequest, table: PolicyTable): Polic
 
 /** @param path `undefined` if ambiguous. */
 function policiesFor(
-  request: CheckRequest,
+  request: PolicyTarget,
   table: PolicyTable,
   host: string | undefined,
   path: string | undefined,

@@ -7,6 +7,7 @@ import { openConfigStore } from '../sources/config-store.ts';
 import { keyWarnings } from '../sources/key-store.ts';
 import { otherKeyWarnings } from '../sources/loaded-config.ts';
 import { type Command, configFile, EXIT } from './command.ts';
+import { count } from './count.ts';
 
 export const checkConfig: Command = {
   help: [],
@@ -40,8 +41,4 @@ function summarize({ keys, decryptionKeys, messageSigningKeys, policyTable, sett
     `${count(Object.keys(settings.policies).length, 'policy', 'policies')} (${name} ${VERBS[mode]})`,
     count(settings.routes.length, 'route'),
   ].join(', ');
-}
-
-function count(number: number, one: string, many = `${one}s`): string {
-  return `${number} ${number === 1 ? one : many}`;
 }

@@ -31,7 +31,7 @@ export interface Io {
 
 type OptionsConfig = NonNullable<ParseArgsConfig['options']>;
 
-export interface CommandArgument {
+interface CommandArgument {
   readonly name: string;
   /** Empty: any. */
   readonly values: readonly string[];

@@ -1,4 +1,4 @@
-/** Implements `explain`: evaluates a request described on the command line, and says why it is decided so. */
+/** Implements `explain`: evaluates a request described on the command line, and explains the decision. */
 import { evaluate } from '../authz/evaluate.ts';
 import type { ReplayGuard } from '../authz/replay.ts';
 import { TokenVerifier } from '../authz/token-verifier.ts';
@@ -8,7 +8,8 @@ import { escapeUnprintable } from '../telemetry/printable.ts';
 import { type Command, configFile, EXIT } from './command.ts';
 import { explainDecision } from './explain/explanation.ts';
 import { formatExplanation } from './explain/layout.ts';
-import { readRequest, readTime, readToken, withToken } from './explain/request.ts';
+import { readRequest, readTime, withToken } from './explain/request.ts';
+import { readToken } from './request-options.ts';
 
 /** Only the running service knows what was sent before. */
 const NO_MEMORY: ReplayGuard = { check: () => ({ kind: 'fresh' }) };

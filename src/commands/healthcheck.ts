@@ -1,11 +1,10 @@
 /** Queries the health of the running service, for Docker's HEALTHCHECK and Kubernetes exec probes. */
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 import { type ListenAddress, printableAddress } from '../config/address.ts';
 import { describeConnectionError } from '../sources/connection-problem.ts';
 import { type Command, EXIT } from './command.ts';
-import { connectOptions, dialAddress, getPage, readListen } from './running-service.ts';
+import { connectGrpcTls, connectOptions, dialAddress, getPage, readListen } from './running-service.ts';
 
 const TIMEOUT_MS = 2000;
 const NO_RESPONSE = `no response within ${TIMEOUT_MS} ms`;
@@ -39,7 +38,7 @@ export const healthcheck: Command = {
 type ServingStatus = 'SERVING' | 'NOT_SERVING';
 
 function describe(error: Error): string {
-  return error.name === 'AbortError' ? NO_RESPONSE : describeConnectionError(error);
+  return error.name === 'TimeoutError' ? NO_RESPONSE : describeConnectionError(error);
 }
 
 async function queryReadyz(address: ListenAddress): Promise<ServingStatus> {
@@ -58,13 +57,8 @@ const SERVING = Buffer.from([0, 0, 0, 0, 2, 0x08, 0x01]);
  */
 function queryHealth(address: ListenAddress, isTls: boolean): Promise<ServingStatus> {
   return new Promise((resolve, reject) => {
-    const target = connectOptions(address);
     const session = connectHttp2(isTls ? 'https://localhost' : 'http://localhost', {
-      createConnection: () =>
-        isTls
-          ? // Not verified: the connection carries no secret, and the configured address is not a host name to check.
-            connectTls({ ...target, ALPNProtocols: ['h2'], rejectUnauthorized: false })
-          : connectSocket(target),
+      createConnection: () => (isTls ? connectGrpcTls(address) : connectSocket(connectOptions(address))),
     });
     const timer = setTimeout(() => session.destroy(new Error(NO_RESPONSE)), TIMEOUT_MS);
     const end = (settle: () => void): void => {

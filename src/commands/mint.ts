@@ -1,10 +1,10 @@
 /** Signs an example token, like `approov token -genExample`, and a request with it if asked. */
 import { loadConfig } from '../sources/config-store.ts';
 import { type Command, configFile, EXIT, type Options, UsageError } from './command.ts';
-import { readToken } from './explain/request.ts';
 import { policyFor, REQUEST_OPTIONS, readRequest } from './mint/request.ts';
 import { loadSigners, SIGNER_OPTIONS, signedHeaders } from './mint/signature.ts';
 import { mintToken, readClaims, TOKEN_OPTIONS } from './mint/token.ts';
+import { readToken } from './request-options.ts';
 
 const SIGNING_OPTIONS = {
   ...REQUEST_OPTIONS,

@@ -1,6 +1,7 @@
 /** Finds the running service: the addresses in its configuration, and what its admin pages answer. */
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
+import { connect, type TLSSocket } from 'node:tls';
 import { formatAddress, type ListenAddress } from '../config/address.ts';
 import { ConfigError } from '../config/config.ts';
 import type { ListenSettings } from '../config/listen.ts';
@@ -37,6 +38,14 @@ export function connectOptions(address: ListenAddress) {
   return address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
 }
 
+/**
+ * Connects to the gRPC listener over TLS, without verifying its certificate, which may be private or expired: nothing
+ * secret is sent, and a configured address is not a host name to check.
+ */
+export function connectGrpcTls(address: ListenAddress): TLSSocket {
+  return connect({ ...connectOptions(address), ALPNProtocols: ['h2'], rejectUnauthorized: false });
+}
+
 interface Answer {
   readonly status: number;
   readonly body: string;
@@ -44,9 +53,18 @@ interface Answer {
 
 /**
  * Asks for an admin page. Not with `fetch`, which refuses some ports that a listener may have, such as 6000.
- * Rejects with the error of the connection, or an `AbortError`.
+ * Rejects with the error of the connection, or with the reason of the signal.
  */
 export async function getPage(admin: ListenAddress, path: string, signal: AbortSignal): Promise<Answer> {
+  try {
+    return await requestPage(admin, path, signal);
+  } catch (error) {
+    // In the middle of a response, Node reports an abort as a reset of the connection.
+    throw signal.aborted ? signal.reason : error;
+  }
+}
+
+async function requestPage(admin: ListenAddress, path: string, signal: AbortSignal): Promise<Answer> {
   const headers = { host: formatAddress(admin) };
   const request = get({ ...connectOptions(admin), path, headers, agent: false, signal });
   // A later error is reported by the response.

@@ -7,7 +7,7 @@ import { wrap } from './wrap.ts';
 
 const WIDTH = 80;
 
-export interface LayoutOptions {
+interface LayoutOptions {
   /** The address that was asked. */
   readonly admin: string;
   readonly nowSeconds: number;

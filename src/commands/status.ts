@@ -1,10 +1,9 @@
 /** Shows what a person wants to know of a running service, from its admin pages. */
-import { connect } from 'node:tls';
 import { type ListenAddress, parseAddress, printableAddress } from '../config/address.ts';
 import { describeConnectionError } from '../sources/connection-problem.ts';
 import { escapeAll } from '../telemetry/printable.ts';
 import { type Command, EXIT } from './command.ts';
-import { connectOptions, dialAddress, getPage, readListen } from './running-service.ts';
+import { connectGrpcTls, dialAddress, getPage, readListen } from './running-service.ts';
 import { type AdminPages, collectStatus, type Status } from './status-facts.ts';
 import { layOutStatus } from './status-layout.ts';
 import { paintFor } from './terminal.ts';
@@ -59,8 +58,7 @@ function describe(error: NodeJS.ErrnoException, admin: ListenAddress): string {
   const { name, code } = error;
   const address = printableAddress(admin);
   const advice = 'is the service running? (its admin address: listen.admin or APPROOV_ADMIN_LISTEN)';
-  if (name === 'AbortError' || name === 'TimeoutError')
-    return `${address}: no answer within ${TIMEOUT_SECONDS} s; ${advice}`;
+  if (name === 'TimeoutError') return `${address}: no answer within ${TIMEOUT_SECONDS} s; ${advice}`;
   if (NOT_REACHED.has(code)) return `${address}: ${describeConnectionError(error)}; ${advice}`;
   // Not HTTP, or not to the end.
   return `${notOurs(admin)} (${code ?? name})`;
@@ -86,8 +84,7 @@ function certificateExpiry(grpc: ListenAddress): Promise<string | null> {
       socket.destroy();
       resolve(expiry);
     };
-    // Not verified: an expired or private certificate is shown all the same.
-    const socket = connect({ ...connectOptions(grpc), ALPNProtocols: ['h2'], rejectUnauthorized: false });
+    const socket = connectGrpcTls(grpc);
     socket.setTimeout(TIMEOUT_SECONDS * 1000, () => end(null));
     socket.once('error', () => end(null));
     socket.once('close', () => end(null));

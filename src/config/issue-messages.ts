@@ -1,4 +1,4 @@
-/** Words the schema's errors for people who write YAML: in place of zod's messages, which use JavaScript's terms. */
+/** Rewords the schema's errors for people who write YAML, as zod's messages use JavaScript's terms. */
 import type * as z from 'zod';
 import { looksLikeSecret } from '../approov/secret.ts';
 import { nearest } from './nearest.ts';

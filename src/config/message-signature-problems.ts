@@ -2,6 +2,7 @@
 import type { Problem } from './config.ts';
 import { isRawObject, type RawObject, rawList } from './env.ts';
 import { printableName } from './shape-problems.ts';
+import { takenMembers } from './taken-members.ts';
 
 export function messageSignatureProblems(content: RawObject): readonly Problem[] {
   const { policies } = content;
@@ -50,17 +51,5 @@ function sectionProblems(content: RawObject, { account, replay }: RawObject): re
 
 /** One `mskid` names one key. */
 function mskidProblems(content: RawObject): readonly Problem[] {
-  const first = new Map<string, number>();
-  return rawList(content, 'messageSigningKeys').flatMap((key, index) => {
-    const mskid = isRawObject(key) ? key['mskid'] : undefined;
-    if (typeof mskid !== 'string') return [];
-    const owner = first.get(mskid);
-    if (owner === undefined) {
-      first.set(mskid, index);
-      return [];
-    }
-    return [
-      { path: `messageSigningKeys[${index}].mskid`, message: `is taken by messageSigningKeys[${owner}]` },
-    ];
-  });
+  return takenMembers(content, ['messageSigningKeys'], 'mskid');
 }

@@ -165,5 +165,4 @@ export const REPLAY_STORE = z
       context.addIssue({ code: 'custom', path: ['usernameFile'], message: 'needs a passwordFile' });
   });
 
-export type MessageSigningKeySettings = z.infer<typeof MESSAGE_SIGNING_KEY>;
 export type ReplayStoreSettings = z.infer<typeof REPLAY_STORE>;

@@ -23,6 +23,7 @@ import { nearest } from './nearest.ts';
 import type { PolicySettings } from './policy-schema.ts';
 import { DEFAULT_POLICY, FILE, OPTIONAL_SECTIONS, type Settings } from './schema.ts';
 import { printableName, REPORT_INPUT, shapeProblems } from './shape-problems.ts';
+import { takenMembers } from './taken-members.ts';
 import { readYaml } from './yaml.ts';
 
 /** With problems there is no `config`, but the files whose description is valid are still listed. */
@@ -143,19 +144,9 @@ function nameProblems(content: RawObject, defaultPolicy: unknown): Problem[] {
 }
 
 /** Finds ids used twice; keys of all kinds share the metrics' label `key_id`. */
-function idProblems(content: RawObject, env: Env): Problem[] {
-  const problems: Problem[] = [];
-  const owners = new Map(hasEnvKey(env) ? [[ENV_KEY_ID, 'the key of the environment']] : []);
-  for (const field of ['keys', 'decryptionKeys', 'messageSigningKeys']) {
-    rawList(content, field).forEach((key, index) => {
-      const id = isRawObject(key) ? key['id'] : undefined;
-      if (typeof id !== 'string') return;
-      const owner = owners.get(id);
-      if (owner === undefined) owners.set(id, `${field}[${index}]`);
-      else problems.push({ path: `${field}[${index}].id`, message: `is taken by ${owner}` });
-    });
-  }
-  return problems;
+function idProblems(content: RawObject, env: Env): readonly Problem[] {
+  const reserved = new Map(hasEnvKey(env) ? [[ENV_KEY_ID, 'the key of the environment']] : []);
+  return takenMembers(content, ['keys', 'decryptionKeys', 'messageSigningKeys'], 'id', reserved);
 }
 
 function buildPolicyTable(settings: Settings): PolicyTable {

@@ -1,8 +1,8 @@
 /** Finds where in the configuration file a problem is. */
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { isMap, isScalar, isSeq, type Node } from 'yaml';
 import type { Problem } from './config.ts';
 import { printableName } from './shape-problems.ts';
-import { MAX_YAML_BYTES, WHOLE_FILE } from './yaml.ts';
+import { MAX_YAML_BYTES, parseYaml, WHOLE_FILE } from './yaml.ts';
 
 /** More are not read, and each takes a walk through the file. */
 const MAX_PLACED = 50;
@@ -18,14 +18,7 @@ export function placeProblems(file: string, text: string, problems: readonly Pro
     return problems.map((problem) =>
       problem.path === WHOLE_FILE ? { ...problem, place: file, path: '' } : problem,
     );
-  const lines = new LineCounter();
-  const document = parseDocument(text, {
-    prettyErrors: false,
-    lineCounter: lines,
-    resolveKnownTags: false,
-    uniqueKeys: false,
-    merge: true,
-  });
+  const { document, lines } = parseYaml(text);
   const placed = problems.map((problem, index) => {
     // A syntax error has its place as its path.
     const syntax = /^line (\d+)(?:, column (\d+))?$/.exec(problem.path);

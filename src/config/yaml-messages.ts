@@ -1,4 +1,4 @@
-/** Words YAML's syntax errors for people, and finds where the mistake is rather than where the parser noticed it. */
+/** Rewords YAML's syntax errors for people, and finds where the mistake is rather than where the parser noticed it. */
 import { type Document, visit, type YAMLError } from 'yaml';
 
 export interface SyntaxFault {
@@ -129,7 +129,7 @@ const RULES: readonly Rule[] = [
   {
     codes: ['UNEXPECTED_TOKEN'],
     detail: /^Unexpected (?:,|empty item)/,
-    message: 'nothing stands before this comma; remove it',
+    message: 'there is nothing before this comma; remove it',
   },
   {
     codes: ['UNEXPECTED_TOKEN'],

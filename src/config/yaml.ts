@@ -19,6 +19,17 @@ export function readYaml(text: string, problems: Problem[]): RawObject | undefin
     problems.push({ path: WHOLE_FILE, message: `is over ${MAX_YAML_BYTES} bytes` });
     return undefined;
   }
+  const { document, lines } = parseYaml(text);
+  for (const problem of limitProblems(syntaxProblems({ text, document }, lines))) problems.push(problem);
+  return problems.length > 0 ? undefined : readContent(document, lines, problems);
+}
+
+interface ParsedYaml {
+  readonly document: Document.Parsed;
+  readonly lines: LineCounter;
+}
+
+export function parseYaml(text: string): ParsedYaml {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     // Pretty errors quote the line.
@@ -33,8 +44,7 @@ export function readYaml(text: string, problems: Problem[]): RawObject | undefin
     // `<<`, as other tools do.
     merge: true,
   });
-  for (const problem of limitProblems(syntaxProblems({ text, document }, lines))) problems.push(problem);
-  return problems.length > 0 ? undefined : readContent(document, lines, problems);
+  return { document, lines };
 }
 
 interface Source {
@@ -124,7 +134,7 @@ function findDuplicateKeys(document: Document, lines: LineCounter): Fault[] {
   return duplicates;
 }
 
-/** An alias stands after its anchor. */
+/** An anchor must come before its aliases. */
 function findUnknownAliases(document: Document): SyntaxFault[] {
   const anchors = new Set<string>();
   const faults: SyntaxFault[] = [];

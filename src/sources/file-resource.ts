@@ -66,7 +66,7 @@ export function resourcesOf(references: FileReferences): readonly FileResource[]
   ].filter((resource) => resource !== undefined);
 }
 
-/** The same for two keys with the same description, wherever they stand in the configuration. */
+/** The same for two keys with the same description, wherever they are in the configuration. */
 export function identityOf(key: KeyConfig | DecryptionKeyConfig | MessageSigningKeyConfig): string {
   return JSON.stringify({ ...key, path: undefined });
 }

@@ -30,7 +30,7 @@ export interface LoadedKey {
 }
 
 /** What is needed to use the replay store. */
-export interface LoadedReplayStore extends Pick<ReplayStoreSettings, 'url' | 'timeoutMs' | 'onError'> {
+interface LoadedReplayStore extends Pick<ReplayStoreSettings, 'url' | 'timeoutMs' | 'onError'> {
   readonly ca: string | undefined;
   readonly username: string | undefined;
   readonly password: string | undefined;

@@ -11,7 +11,7 @@ interface Unreadable {
 
 export type FileText = { readonly kind: 'read'; readonly text: string } | Unreadable;
 
-export type FileBytes = { readonly kind: 'read'; readonly bytes: Buffer } | Unreadable;
+type FileBytes = { readonly kind: 'read'; readonly bytes: Buffer } | Unreadable;
 
 /** Real files have a few thousand bytes. */
 const MAX_BYTES = 1024 * 1024;

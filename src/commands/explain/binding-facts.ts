@@ -1,6 +1,6 @@
 /** Gathers the facts of step binding: the hash in the token, the hash of the request, and how the two might differ. */
-import { createHash } from 'node:crypto';
 import { trimOws } from '../../approov/field-value.ts';
+import { payClaim } from '../../approov/token-binding.ts';
 import { type CheckRequest, headerValues } from '../../authz/check-request.ts';
 import type { Decision } from '../../authz/decide.ts';
 import type { Policy } from '../../authz/policy.ts';
@@ -57,10 +57,6 @@ function readValue(values: readonly Buffer[]): Buffer | undefined {
 }
 
 function hashOf(values: readonly (Buffer | undefined)[]): string | null {
-  const hash = createHash('sha256');
-  for (const value of values) {
-    if (value === undefined) return null;
-    hash.update(value);
-  }
-  return values.length === 0 ? null : hash.digest('base64');
+  const present = values.filter((value) => value !== undefined);
+  return present.length === 0 || present.length < values.length ? null : payClaim(present);
 }

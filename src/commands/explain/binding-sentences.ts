@@ -1,4 +1,4 @@
-/** Says in sentences how the token is bound, and to what. */
+/** Puts into sentences how the token is bound, and to what. */
 import type { BindingFacts } from './binding-facts.ts';
 import { list } from './values.ts';
 

@@ -1,4 +1,4 @@
-/** Says in sentences which keys could verify the token, and whether one did. */
+/** Puts into sentences which keys could verify the token, and whether one did. */
 import type { KeyFacts, SignatureFacts } from './key-facts.ts';
 import { bare, list, quote } from './values.ts';
 

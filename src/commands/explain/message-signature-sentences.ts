@@ -1,4 +1,4 @@
-/** Says in sentences which signatures the request carries, and what was signed. */
+/** Puts into sentences which signatures the request carries, and what was signed. */
 import { SIGNATURE_KINDS } from '../../approov/message-signature/signature-kind.ts';
 import { TARGET_READINGS } from '../../approov/message-signature/target.ts';
 import { formatDuration } from '../duration.ts';

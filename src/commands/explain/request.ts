@@ -2,17 +2,13 @@
 import type { CheckRequest } from '../../authz/check-request.ts';
 import { PARTIAL_BODY_HEADER } from '../../authz/message-signature.ts';
 import { choosePolicies, type PolicyTable } from '../../authz/policy.ts';
-import { readFileBytes } from '../../sources/text-file.ts';
 import { type Io, type Options, UsageError } from '../command.ts';
+import { readBody, readHeaders } from '../request-options.ts';
 
 /** Without the token of `--token`, whose header depends on the policy. */
 export async function readRequest(options: Options): Promise<CheckRequest> {
   const headers = new Map<string, Buffer[]>();
-  for (const line of options.texts('header')) {
-    const colon = line.indexOf(':');
-    if (colon < 1) throw new UsageError("--header: must be 'name: value'");
-    addHeader(headers, line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
-  }
+  for (const [name, value] of readHeaders(options)) addHeader(headers, name, value);
   const body = await readBody(options);
   if (body !== undefined) addBodyHeaders(headers, body);
   return {
@@ -27,15 +23,6 @@ export async function readRequest(options: Options): Promise<CheckRequest> {
     body: body ?? Buffer.alloc(0),
     allHeaders: () => headers,
   };
-}
-
-/** The body of `--body-file`. */
-export async function readBody(options: Options): Promise<Buffer | undefined> {
-  const file = options.text('body-file');
-  if (file === undefined) return undefined;
-  const result = await readFileBytes(file);
-  if (result.kind === 'unreadable') throw new UsageError(`--body-file: ${result.problem}`);
-  return result.bytes;
 }
 
 /** Those that Envoy would send with the whole body, and the client's length unless it is given. */
@@ -60,11 +47,6 @@ export function withToken(
 
 function addHeader(headers: Map<string, Buffer[]>, name: string, value: string): void {
   headers.set(name, [...(headers.get(name) ?? []), Buffer.from(value)]);
-}
-
-export async function readToken(options: Options, io: Io): Promise<string | undefined> {
-  const token = options.text('token');
-  return token === '-' ? (await io.readStdin()).trim() : token;
 }
 
 /** The time of the decision; `isGiven`: by `--at`. */

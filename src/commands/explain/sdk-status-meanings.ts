@@ -1,4 +1,4 @@
-/** Lists what each status word of the Approov SDKs means, and who it is a matter for. */
+/** Lists what each status word of the Approov SDKs means, and who can do something about it. */
 import type { ReportedSdkStatus } from '../../approov/sdk-status.ts';
 
 interface StatusMeaning {

@@ -1,5 +1,4 @@
-/** Says in sentences what each step of a check found. */
-
+/** Puts into sentences what each step of a check found. */
 import type { Step } from '../../authz/reason.ts';
 import { formatDuration } from '../duration.ts';
 import { bindingSentences } from './binding-sentences.ts';
@@ -110,7 +109,7 @@ function startText(nbf: unknown, now: number): string {
   return typeof nbf === 'number' && nbf > now ? `: ${formatDuration(nbf - now)} from now` : '';
 }
 
-/** A difference this small is rather a clock's than a client's. */
+/** A difference this small is more likely the fault of a clock than of a client. */
 const CLOCK_SECONDS = 60;
 
 function clockHints(facts: LifetimeFacts): readonly string[] {

@@ -1,7 +1,6 @@
-/** Says in one sentence why a request was decided as it was. */
-
+/** Sums up in one sentence why a request was allowed or refused. */
+import type { Decision } from '../../authz/decide.ts';
 import type { Reason } from '../../authz/reason.ts';
-import type { Mode, UNKNOWN } from '../../authz/verdict.ts';
 import { formatDuration } from '../duration.ts';
 import type { FactsByStep } from './step-facts.ts';
 import { CUT_OFF, SLIPS } from './token-form.ts';
@@ -126,19 +125,12 @@ export interface Outcome {
 }
 
 /** What the mode adds where a request is allowed that `enforce` would refuse. */
-const MODE_NOTES: Readonly<Partial<Record<Mode | typeof UNKNOWN, string>>> = {
+const MODE_NOTES: Readonly<Partial<Record<Decision['mode'], string>>> = {
   observe: ', but the policy only observes',
   limit: ', but the policy only marks it for rate limiting',
 };
 
-interface Decided {
-  readonly action: 'allow' | 'limit' | 'deny';
-  readonly reason: Reason;
-  readonly mode: Mode | typeof UNKNOWN;
-  readonly verdict: 'verified' | 'unverified' | 'skipped';
-}
-
-export function summarize({ action, reason, mode, verdict }: Decided, facts: Facts): Outcome {
+export function summarize({ action, reason, mode, verdict }: Decision, facts: Facts): Outcome {
   const why = SUMMARIES[reason](facts);
   if (action === 'deny') return { outcome: 'refused', summary: why };
   const note = verdict === 'unverified' ? (MODE_NOTES[mode] ?? '') : '';

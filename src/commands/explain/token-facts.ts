@@ -1,4 +1,4 @@
-/** Gathers the facts of step token: the header that was read, and what stands in it. */
+/** Gathers the facts of step token: the header that was read, and what is in it. */
 import { CompactToken } from '../../approov/compact-token.ts';
 import { trimOws } from '../../approov/field-value.ts';
 import type { ReportedSdkStatus } from '../../approov/sdk-status.ts';

@@ -1,13 +1,13 @@
 /** Finds out why a value is not a well-formed token: what was added to it, or what it lacks. */
 import { type Algorithm, algorithmRow, parseAlgorithm } from '../../approov/algorithm.ts';
 import { CompactToken, type JsonObject, MAX_TOKEN_BYTES } from '../../approov/compact-token.ts';
-import { count } from './values.ts';
+import { count } from '../count.ts';
 
 export interface TokenForm {
   readonly characters: number;
   readonly parts: number;
   readonly form: 'signed' | 'encrypted' | 'malformed';
-  /** What stands around or in the token and must not. */
+  /** What is around or inside the token and must not be. */
   readonly slips: readonly Slip[];
   /** Whether the value would be well-formed without the slips. */
   readonly well_formed_without: boolean;
@@ -52,7 +52,7 @@ function decodeUrl(text: string): string {
 export function analyzeForm(token: CompactToken): TokenForm {
   const slips: Slip[] = [];
   let repaired = token.text;
-  // Of an overlong value only the length is of interest.
+  // For an overlong value, its length says enough.
   const names = token.parsed === undefined && !isOverlong(repaired) ? (Object.keys(REPAIRS) as Slip[]) : [];
   for (const name of names) {
     const next = REPAIRS[name](repaired);

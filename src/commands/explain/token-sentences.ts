@@ -1,7 +1,8 @@
-/** Says in sentences what stood in the token header. */
+/** Puts into sentences what the token header had in it. */
+import { count } from '../count.ts';
 import type { TokenFacts } from './token-facts.ts';
 import { SLIPS, type TokenForm } from './token-form.ts';
-import { count, list } from './values.ts';
+import { list } from './values.ts';
 
 export function tokenSentences(facts: TokenFacts): readonly string[] {
   const { token, sdk_status, found_in } = facts;
@@ -39,7 +40,7 @@ function withoutToken({ header, state, occurrences }: TokenFacts): string {
     state !== 'several'
       ? ''
       : occurrences > 1
-        ? ` (the header is there ${occurrences} times)`
+        ? ` (the header occurs ${occurrences} times)`
         : ' (joined by a comma)';
   return `header ${header}: ${text}${how}`;
 }

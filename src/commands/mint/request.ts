@@ -1,19 +1,16 @@
 /** Reads the request to sign from the command line. */
 import { CONTENT_DIGEST, contentDigestOf } from '../../approov/message-signature/content-digest.ts';
 import type { SignedRequest } from '../../approov/message-signature/signed-request.ts';
-import type { CheckRequest } from '../../authz/check-request.ts';
 import { choosePolicies, type Policy, type PolicyTable } from '../../authz/policy.ts';
 import { TOKEN } from '../../config/header-name.ts';
 import { type Options, UsageError } from '../command.ts';
-import { readBody } from '../explain/request.ts';
+import { type HeaderLine, readBody, readHeaders } from '../request-options.ts';
 
 export const REQUEST_OPTIONS = {
   'sign-request': { type: 'string' },
   header: { type: 'string', multiple: true },
   'body-file': { type: 'string' },
 } as const;
-
-export type HeaderLine = readonly [name: string, value: string];
 
 export interface RequestToSign {
   readonly method: string;
@@ -44,14 +41,11 @@ export async function readRequest(options: Options): Promise<RequestToSign | und
   if (/[^!-~]/.test(url)) throw new UsageError('--sign-request: the URL must be percent-encoded');
   if (parts === null) throw new UsageError(URL_USAGE);
   const [, scheme = '', authority = '', path = '/', query = ''] = parts;
-  const headers = options.texts('header').map(readHeader);
+  const headers = readHeaders(options).map(checkHeader);
   return { method, scheme, authority, path: `${path}${query}`, headers, body: await readBody(options) };
 }
 
-function readHeader(line: string): HeaderLine {
-  const colon = line.indexOf(':');
-  const name = line.slice(0, Math.max(colon, 0)).toLowerCase();
-  const value = line.slice(colon + 1).trim();
+function checkHeader([name, value]: HeaderLine): HeaderLine {
   // An empty header would have to be written in another way for curl.
   if (!TOKEN.test(name) || value === '') throw new UsageError("--header: must be 'name: value'");
   // A line break in a value would begin another header.
@@ -61,13 +55,8 @@ function readHeader(line: string): HeaderLine {
 
 /** The first policy that applies, which has the token header. */
 export function policyFor({ method, path, authority }: RequestToSign, table: PolicyTable): Policy {
-  const headers: CheckRequest['headers'] = new Map();
-  const request: CheckRequest = {
-    ...{ method, path, host: authority, headers, allHeaders: () => headers },
-    ...{ policyName: undefined, resultHeaderAliases: new Set(), sourceAddress: '', requestId: '' },
-    body: Buffer.alloc(0),
-  };
-  const [policy = table.defaultPolicy] = choosePolicies(request, table).policies;
+  const target = { method, path, host: authority, policyName: undefined };
+  const [policy = table.defaultPolicy] = choosePolicies(target, table).policies;
   return policy;
 }
 

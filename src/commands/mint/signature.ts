@@ -11,8 +11,9 @@ import type { Policy } from '../../authz/policy.ts';
 import type { MessageSigningKey } from '../../authz/token-verifier.ts';
 import type { LoadedConfig } from '../../sources/loaded-config.ts';
 import { type Options, UsageError } from '../command.ts';
+import type { HeaderLine } from '../request-options.ts';
 import { installKey } from './install-key.ts';
-import { type HeaderLine, headersToSend, type RequestToSign, toSignedRequest, URL_USAGE } from './request.ts';
+import { headersToSend, type RequestToSign, toSignedRequest, URL_USAGE } from './request.ts';
 import type { Claims } from './token.ts';
 
 export const SIGNER_OPTIONS = {

@@ -254,6 +254,14 @@ describe('status exits 1 with one line for', () => {
       (socket) => sockets.push(socket),
       `ADDRESS: no answer within 3 s; ${ADVICE}`,
     ],
+    [
+      'a peer that stalls in the middle of a page',
+      (socket) => {
+        sockets.push(socket);
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx');
+      },
+      `ADDRESS: no answer within 3 s; ${ADVICE}`,
+    ],
     ['a peer that closes the connection', (socket) => socket.destroy(), `ADDRESS ${NOT_OURS} (ECONNRESET)`],
     [
       'a peer that stops in the middle of a page',

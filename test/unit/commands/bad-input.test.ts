@@ -119,19 +119,19 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
     'unexpected argument; give a token with --token TOKEN, or pipe it in with --token -',
   ],
   ['an argument too many', { args: ['completion', 'bash', 'zsh'] }, 'give one SHELL'],
-  ['a shell that is none', { args: ['completion', 'tcsh'] }, 'completion: name a shell: bash, zsh, fish'],
+  ['an unknown shell', { args: ['completion', 'tcsh'] }, 'completion: name a shell: bash, zsh, fish'],
   [
     'a header without a colon',
     { args: ['explain', '--header', 'authorization'] },
     "--header: must be 'name: value'",
   ],
   [
-    'a time that is none',
+    'an invalid time',
     { args: ['explain', '--at', 'yesterday'] },
     '--at: must be a time such as 2026-01-31T12:00:00Z, or seconds since the epoch',
   ],
   [
-    'a duration that is none',
+    'an invalid duration',
     { args: ['mint', '--expires-in', '5 minutes'] },
     '--expires-in: must be a duration such as 90s, 5m or 1h',
   ],
@@ -142,7 +142,7 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
     '--claim: number out of range',
   ],
   [
-    'a key id that is none',
+    'an unknown key id',
     { args: ['mint', '--key-id', 'nope'] },
     '--key-id: unknown symmetric key; known: env',
   ],

@@ -221,7 +221,7 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
     'config.yaml:1:33: denied.headers.retry-after: must be a text, but without quotes it is a number: quote it',
   ],
   [
-    'a log level that is none',
+    'an unknown log level',
     { config: 'log: {level: loud}' },
     'config.yaml:1:14: log.level: "loud" is not a log level (trace, debug, info, warn, error, fatal, silent)',
   ],

@@ -176,7 +176,7 @@ describe('without a file', () => {
       expected: 'APPROOV_BASE64_SECRET: set together with APPROOV_BASE64_SECRET_FILE: give one',
     },
     {
-      name: 'a mode that is none',
+      name: 'an unknown mode',
       env: { ...ENV, APPROOV_MODE: 'on' },
       expected: 'APPROOV_MODE: "on" is not a mode (off, observe, limit, enforce)',
     },
@@ -196,7 +196,7 @@ describe('without a file', () => {
       expected: 'APPROOV_ADMIN_LISTEN: "unix:/run/admin.sock" must be host:port or [v6]:port',
     },
     {
-      name: 'a log level that is none',
+      name: 'an unknown log level',
       env: { ...ENV, LOG_LEVEL: 'loud' },
       expected: 'LOG_LEVEL: "loud" is not a log level (trace, debug, info, warn, error, fatal, silent)',
     },

@@ -56,6 +56,13 @@ it('problems are in the order of the file, and those without a place come last',
   ]);
 });
 
+it('a name that looks like a number is found as it is written', () => {
+  const text = 'policies:\n  0x10: {mode: x}\n  1.0: {mode: y}\n';
+  expect(placesOf(text)).toEqual(
+    expect.arrayContaining(['c.yaml:2:16 policies.0x10.mode', 'c.yaml:3:3 policies.1.0']),
+  );
+});
+
 it('a syntax error has its place only once', () => {
   const [problem] = placeProblems('c.yaml', 'a:\n b: c: d', parseConfig('a:\n b: c: d', {}).problems);
   expect(problem && formatProblem(problem)).toMatch(/^c\.yaml:2:5: not valid YAML: /);

@@ -102,7 +102,7 @@ describe('a mistake in the syntax', () => {
     [
       'a comma too many',
       'log: {level: info,, checks: all}\n',
-      ['1:19', 'nothing stands before this comma; remove it'],
+      ['1:19', 'there is nothing before this comma; remove it'],
     ],
     ['an unquoted @', 'routes:\n  - host: @host\n', ['2:11', 'a text that begins with "@" needs quotes']],
     ['an unquoted backtick', 'defaultPolicy: `x`\n', ['1:16', 'a text that begins with "`" needs quotes']],
