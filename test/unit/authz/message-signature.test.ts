@@ -42,6 +42,11 @@ describe('the signed request', () => {
       fields: { body: Buffer.from('a'), headers: { [PARTIAL]: 'true' } },
       expected: { kind: 'truncated' },
     },
+    ...['True', '1', ''].map((value) => ({
+      name: `truncated if Envoy says ${JSON.stringify(value)}, which is not false`,
+      fields: { body: Buffer.from('a'), headers: { [PARTIAL]: value } },
+      expected: { kind: 'truncated' },
+    })),
     {
       name: 'truncated if one of two headers says so',
       fields: { body: Buffer.from('a'), headers: { [PARTIAL]: ['false', 'true'] } },
