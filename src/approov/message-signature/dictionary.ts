@@ -17,14 +17,14 @@ export interface Member {
 
 export type Dictionary = ReadonlyMap<string, Member>;
 
-export interface DictionaryLimits {
+interface DictionaryLimits {
   readonly bytes: number;
   readonly members: number;
 }
 
 export type DictionaryProblem = 'malformed' | 'duplicate_key' | 'too_long' | 'too_many_members';
 
-export type DictionaryResult =
+type DictionaryResult =
   | { readonly kind: 'dictionary'; readonly members: Dictionary }
   | { readonly kind: 'invalid'; readonly problem: DictionaryProblem };
 

@@ -16,7 +16,7 @@ import {
 } from './verify-signature.ts';
 
 /** The first step that fails names the reason. */
-export type MessageSignatureFailure =
+type MessageSignatureFailure =
   | { readonly reason: 'missing_message_signature'; readonly label: SignatureLabel }
   | { readonly reason: 'invalid_message_signature' | 'internal_error'; readonly signature: InvalidSignature }
   | {
