@@ -75,7 +75,7 @@ test('a replay is refused by one of several policies, though the others refuse n
 });
 
 describe('rules that are replaced while a signature is being recorded', () => {
-  /** Answers when it is told to. */
+  /** Answers when the test says so. */
   function slowGuard() {
     const keys: string[] = [];
     let answer: (outcome: ReplayOutcome) => void = () => undefined;

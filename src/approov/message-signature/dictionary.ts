@@ -65,7 +65,7 @@ function invalid(problem: DictionaryProblem): DictionaryResult {
   return { kind: 'invalid', problem };
 }
 
-/** Splits at commas, which can otherwise stand in quoted strings only; `undefined` if a member is empty. */
+/** Splits at commas, which otherwise occur only in quoted strings; `undefined` if a member is empty. */
 function splitMembers(text: string): readonly string[] | undefined {
   if (trimBlanks(text) === '') return [];
   const members: string[] = [];
