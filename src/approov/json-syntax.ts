@@ -6,7 +6,7 @@ export interface TextPosition {
   readonly column: number;
 }
 
-export interface JsonFault extends TextPosition {
+interface JsonFault extends TextPosition {
   /** Quotes nothing of the text. */
   readonly message: string;
 }

@@ -1,4 +1,4 @@
-/** Refuses a request whose message signature was used before: the last part of a check, which takes a memory. */
+/** Refuses a request whose message signature was used before: the last part of a check, and the only one with state. */
 import { replayMark } from '../approov/message-signature/replay-mark.ts';
 import { type Decision, toDecision } from './decide.ts';
 import type { Policy } from './policy.ts';

@@ -35,7 +35,7 @@ export interface Decision {
 }
 
 /**
- * Decides a request, but for replays, which take a memory. Never throws for what a request contains.
+ * Decides a request, except whether it is a replay, which takes state. Never throws for what a request contains.
  * @param choice the policies that apply; ties go to the first.
  * @param nowSeconds since the epoch, fractions allowed.
  * @param onPassed called for each policy whose steps all passed, in order.

@@ -138,7 +138,7 @@ export const REASONS = {
   missing_message_signature: {
     verdict: 'unverified',
     step: 'message_signature',
-    meaning: 'The request has to be signed, and a signature is not there.',
+    meaning: 'A required signature is missing.',
     remedy:
       'An app that does not sign yet, a stolen token, or headers that Envoy does not pass on (`allowed_headers`).',
   },
@@ -147,14 +147,14 @@ export const REASONS = {
     step: 'message_signature',
     meaning: 'A signature is malformed, or its key did not sign this request.',
     remedy:
-      'See the logged `signature_problem`; `explain` shows what should have been signed. A filter before us that rewrites path, host or headers, or another device.',
+      'See the logged `signature_problem`; `explain` shows what should have been signed. A filter before ext_authz that rewrites path, host or headers, or another device.',
   },
   message_signature_expired: {
     verdict: 'unverified',
     step: 'message_signature',
     meaning: 'A signature was made too long ago or in the future, or its `expires` has passed.',
     remedy:
-      'Check this machine’s clock; clocks of devices differ too (`clockToleranceSeconds`). Else a request that was kept and sent again.',
+      'Check this machine’s clock; clocks of devices differ too (`clockToleranceSeconds`). Otherwise a request that was kept and sent again.',
   },
   missing_signed_components: {
     verdict: 'unverified',
@@ -167,7 +167,7 @@ export const REASONS = {
     step: 'message_signature',
     meaning: 'The body is not the one that was signed, or is not there in full.',
     remedy:
-      'Let Envoy send the body (`with_request_body`, `pack_as_bytes`, `max_request_bytes`); else it was changed on the way.',
+      'Let Envoy send the body (`with_request_body`, `pack_as_bytes`, `max_request_bytes`); otherwise it was changed in transit.',
   },
   message_replayed: {
     verdict: 'unverified',

@@ -1,19 +1,16 @@
 /** Defines how a verified message signature is recorded, so that a second request with it is recognised. */
+import type { SignatureMark } from '../approov/message-signature/replay-mark.ts';
 
 /** `per-instance`: this process alone remembers; `shared`: all replicas do, through a store. */
 export type ReplayScope = 'per-instance' | 'shared';
 
-export interface ReplayMark {
-  /** The same for all signatures that are valid together. */
-  readonly key: string;
+export interface ReplayMark extends SignatureMark {
   /** Envoy's id of the request (`http.id`), which is the same on its retries; empty if absent. */
   readonly requestId: string;
   /** `created` of the signature. */
   readonly createdSeconds: number;
   /** How far in the future `created` may lie: the first use may be that much earlier than `created`. */
   readonly clockToleranceSeconds: number;
-  /** From then on, the signature is not accepted anyway. */
-  readonly keepUntilSeconds: number;
 }
 
 export type ReplayOutcome =

@@ -18,7 +18,7 @@ import type { TokenReader } from './token-header.ts';
 export type VerifyToken = (token: CompactToken, host: string) => TokenResult;
 
 /** Verifies the signatures of a request with a verified token. */
-export type VerifyMessage = (
+type VerifyMessage = (
   request: SignedRequest,
   policy: MessageSignaturePolicy,
   token: VerifiedToken,

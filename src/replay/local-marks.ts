@@ -6,7 +6,7 @@ import { isSameRequest, recordedId } from './request-id.ts';
 /** About 16 MB: 150 bytes for a key, a request id and two entries (scripts/bench-replay.mjs). */
 export const MAX_MARKS = 100_000;
 
-export interface LocalMarks {
+interface LocalMarks {
   /** `full`: nothing was recorded. */
   add(mark: ReplayMark, nowSeconds: number): 'fresh' | 'replayed' | 'full';
   /** Makes another request the first, as a store knows better. */

@@ -7,7 +7,7 @@ import type { StoreFailure } from './store-failure.ts';
 import { KEY_PREFIX } from './store-memory.ts';
 import { keepSession, type Session, type SessionKeeper, type SessionOptions } from './store-session.ts';
 
-export type StoreOutcome =
+type StoreOutcome =
   | { readonly kind: 'fresh' }
   /** `firstRequestId`: of the request that was recorded. */
   | { readonly kind: 'replayed'; readonly firstRequestId: string }

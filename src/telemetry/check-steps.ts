@@ -1,9 +1,8 @@
 /** Describes what each step of a check found, for the debug log; never a token, a secret or a bound value. */
-import type { MessageSignatureResult } from '../approov/message-signature/verify-message-signature.ts';
+import { failureDetails } from '../approov/message-signature/verify-message-signature.ts';
 import type { Decision } from '../authz/decide.ts';
 import type { PolicyTable } from '../authz/policy.ts';
 import type { CheckRecord } from './check-observer.ts';
-import { describeSignature } from './message-description.ts';
 import { clip } from './printable.ts';
 
 /**
@@ -89,12 +88,12 @@ function messageSignatureStep({ facts: { messageSignature, nowSeconds = 0 } }: D
   if (messageSignature === undefined) return undefined;
   const { result, replay } = messageSignature;
   if (result.kind === 'not_demanded') return { demanded: false };
-  const { label, problem } = describeSignature(result);
+  const failure = result.kind === 'failed' ? failureDetails(result.failure) : undefined;
   return {
     demanded: true,
-    label: result.kind === 'failed' ? label : undefined,
-    problem,
-    missing_components: missingComponents(result),
+    label: failure?.label,
+    problem: failure?.problem,
+    missing_components: failure?.components,
     verified: result.signatures.map(({ label: verified, key, input, reading }) => ({
       label: verified,
       key_id: key.keyId,
@@ -106,12 +105,6 @@ function messageSignatureStep({ facts: { messageSignature, nowSeconds = 0 } }: D
     body: messageSignature.request.body.kind,
     replay,
   };
-}
-
-function missingComponents(result: MessageSignatureResult): readonly string[] | undefined {
-  if (result.kind !== 'failed') return undefined;
-  const { failure } = result;
-  return 'label' in failure && 'components' in failure ? failure.components : undefined;
 }
 
 /** A number as it is; a text cut short; anything else as cut JSON. */

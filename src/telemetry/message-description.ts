@@ -1,5 +1,8 @@
 /** Describes the result of message signatures for the log; never a signature, or what was signed. */
-import type { MessageSignatureResult } from '../approov/message-signature/verify-message-signature.ts';
+import {
+  failureDetails,
+  type MessageSignatureResult,
+} from '../approov/message-signature/verify-message-signature.ts';
 
 type JudgedMessage = Exclude<MessageSignatureResult, { kind: 'not_demanded' }>;
 
@@ -17,14 +20,6 @@ export function describeSignature(result: JudgedMessage): MessageDescription {
     const digest = result.contentDigest === 'unchecked' ? 'unchecked' : undefined;
     return { label, problem: undefined, digest };
   }
-  const { failure } = result;
-  if ('signature' in failure) {
-    const { label, problem } = failure.signature;
-    return { label, problem, digest: undefined };
-  }
-  return {
-    label: 'label' in failure ? failure.label : undefined,
-    problem: 'problem' in failure ? failure.problem : undefined,
-    digest: undefined,
-  };
+  const { label, problem } = failureDetails(result.failure);
+  return { label, problem, digest: undefined };
 }

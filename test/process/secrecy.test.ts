@@ -15,9 +15,11 @@ import {
   requestWith,
 } from '../support/grpc-client.ts';
 import { runInProcess } from '../support/in-process.ts';
+import { ACCOUNT_SECRET, CLAIMS, MSKID } from '../support/message-signature.ts';
 import { PATIENCE } from '../support/patience.ts';
 import { type Finished, type RunningService, runCli, startPretty, startServe } from '../support/process.ts';
 import { CHECK_PATH, EMPTY_MESSAGE } from '../support/raw-http2.ts';
+import { signHeaders } from '../support/signed-check.ts';
 import { base64url, freshToken, mintToken } from '../support/token.ts';
 
 const SECRET_BYTES = randomBytes(64);
@@ -27,6 +29,8 @@ const SESSION = randomBytes(24).toString('hex');
 const QUERY = randomBytes(24).toString('hex');
 const COOKIE = randomBytes(24).toString('hex');
 const SHORT = randomBytes(31);
+/** Of a header that a signature covers, and no policy reads by itself. */
+const DEVICE = randomBytes(24).toString('hex');
 
 const pay = createHash('sha256').update(BEARER).update(SESSION).digest('base64');
 const TOKENS = {
@@ -37,18 +41,44 @@ const TOKENS = {
   expired: mintToken({ exp: 1_000_000_000, jti: randomBytes(9).toString('hex') }, { secret: SECRET_BYTES }),
   malformed: `${base64url('{"alg":"HS256","kid":{"a":[]}}')}.${base64url(randomBytes(40).toString('hex'))}.${randomBytes(32).toString('base64url')}`,
   broken: `${base64url('{"alg":"HS256"}')}.${randomBytes(30).toString('base64url')}.!`,
+  signed: freshToken(CLAIMS, { secret: SECRET_BYTES }),
 };
+
+const SIGNED_PATH = `/signed?q=${QUERY}`;
+const signature = {
+  token: TOKENS.signed,
+  path: SIGNED_PATH,
+  headers: { authorization: BEARER, 'x-device': DEVICE },
+  labels: ['install', 'account'],
+  created: Math.floor(Date.now() / 1000),
+} as const;
+/** By reason. */
+const SIGNED_HEADERS = {
+  ok: signHeaders(signature),
+  invalid_message_signature: signHeaders({ ...signature, path: '/other' }),
+  message_signature_expired: signHeaders({ ...signature, created: 1_000_000_000 }),
+};
+const SIGNATURES = Object.values(SIGNED_HEADERS).flatMap((headers) =>
+  Array.from((headers['signature'] ?? '').matchAll(/:(.*?):/g), ([, text = '']) =>
+    Buffer.from(text, 'base64'),
+  ),
+);
 
 /** Any 16 consecutive characters of these are a leak. The header of a token is not a secret; the rest is. */
 const PLANTED: Readonly<Record<string, readonly string[]>> = {
-  secret: [SECRET_BYTES, OTHER_BYTES, SHORT].flatMap((bytes) =>
-    ['base64', 'base64url', 'hex'].map((form) => bytes.toString(form as BufferEncoding)),
-  ),
+  secret: [SECRET_BYTES, OTHER_BYTES, SHORT, ACCOUNT_SECRET].flatMap(textsOf),
+  signature: SIGNATURES.flatMap(textsOf),
+  'signed header': [DEVICE],
   token: Object.values(TOKENS).map((token) => token.slice(token.indexOf('.') + 1)),
   'bound header': [BEARER, SESSION],
   query: [QUERY],
   cookie: [COOKIE],
 };
+
+function textsOf(bytes: Buffer): string[] {
+  return (['base64', 'base64url', 'hex'] as const).map((form) => bytes.toString(form));
+}
+
 const PIECES = Object.entries(PLANTED).flatMap(([what, texts]) => {
   const pieces = texts.flatMap((text) =>
     Array.from({ length: Math.max(1, text.length - 15) }, (_, at) => text.slice(at, at + 16)),
@@ -72,11 +102,13 @@ const SECRET = SECRET_BYTES.toString('base64');
 const CONFIG = fileWith(
   'config.yaml',
   `keys: [{id: current, secretFile: ${fileWith('current', SECRET)}}, {id: next, kid: k, secretFile: ${fileWith('next', randomBytes(32).toString('base64url'))}}]
+messageSigningKeys: [{id: account, mskid: ${MSKID}, secretFile: ${fileWith('account', ACCOUNT_SECRET.toString('base64'))}}]
 policies:
   default: {binding: {headers: [authorization, x-session]}}
   observe: {mode: observe, forwardClaims: [did, arc]}
   agent: {tokenHeader: x-request-id, binding: {headers: [user-agent], when: required}}
-routes: [{pathPrefix: /observe, policy: observe}]
+  signed: {messageSignature: {account: when-mskid, replay: per-instance}}
+routes: [{pathPrefix: /signed, policy: signed}, {pathPrefix: /observe, policy: observe}]
 denied: {exposeReason: true}
 log: {level: trace, checks: all}
 `,
@@ -145,6 +177,10 @@ async function checkAll(client: CheckClient): Promise<ResponseJson[]> {
     ];
     for (const request of requests) answers.push(await client.check(request));
   }
+  const signed = Object.values(SIGNED_HEADERS);
+  // The first is a replay when it is sent again.
+  for (const headers of [...signed, signed[0] ?? {}, { 'approov-token': TOKENS.signed }])
+    answers.push(await client.check(requestWith(headers, { path: SIGNED_PATH })));
   for (const text of texts) {
     const broken = Buffer.concat([Buffer.from(text), Buffer.from([0xff])]);
     answers.push(await client.checkBytes(broken));
@@ -200,7 +236,8 @@ describe('a running service', () => {
       'missing_pay_claim',
       'internal_error',
     ];
-    expect([...reasons]).toEqual(expect.arrayContaining([...expected, ...others]));
+    const signed = [...Object.keys(SIGNED_HEADERS), 'message_replayed', 'missing_message_signature'];
+    expect([...reasons]).toEqual(expect.arrayContaining([...expected, ...others, ...signed]));
   });
 
   test('leaks nothing in its responses', () => {
@@ -324,6 +361,20 @@ describe('a command leaks nothing', () => {
       expect(leaksIn(outputOf(finished) + decoded.join(' '), ['token'])).toEqual([]);
     }
   });
+
+  test.each(Object.entries(SIGNED_HEADERS))(
+    'in the output of explain of a signed request that is %s, except what the app has to compare',
+    async (reason, headers) => {
+      const lines = Object.entries(headers).flatMap(([name, value]) => ['--header', `${name}: ${value}`]);
+      const args = ['explain', '--host', 'api.example.com', '--path', SIGNED_PATH, ...lines];
+      for (const more of [[], ['--json']]) {
+        const output = outputOf(await runInProcess([...args, ...more], env));
+        expect(output).toContain(reason);
+        expect(output).toContain(DEVICE);
+        expect(leaksIn(output, ['query', 'signed header'])).toEqual([]);
+      }
+    },
+  );
 
   test('in the output of explain with a token from stdin', async () => {
     expect(

@@ -4,7 +4,7 @@ import type { ReplayGuard, ReplayOutcome } from '../../src/authz/replay.ts';
 import { createChecker } from '../../src/checker.ts';
 import { bytesField, stringField } from '../../src/envoy/wire-writer.ts';
 import type { CheckRecord } from '../../src/telemetry/check-observer.ts';
-import { KEYSET, keysetOf, NOW, policy, policyTable, symmetricKey } from '../support/check.ts';
+import { KEYSET, keysetOf, NOW, policy, policyTable, route, symmetricKey } from '../support/check.ts';
 import { MESSAGE_SIGNING_KEYS, signaturePolicy, signHeaders } from '../support/signed-check.ts';
 import { OTHER_SECRET } from '../support/token.ts';
 
@@ -25,11 +25,11 @@ function messageOf(headers: Readonly<Record<string, string>>, path = '/'): Buffe
   return bytesField(1, bytesField(4, bytesField(2, ...http)));
 }
 
-function start(replayGuard?: ReplayGuard) {
+function start(replayGuard?: ReplayGuard, rules: typeof RULES = RULES) {
   const records: CheckRecord[] = [];
   const lookups: string[] = [];
   const checker = createChecker({
-    rules: RULES,
+    rules,
     observers: [{ checkDone: (record) => void records.push(record) }],
     metrics: { cacheLookedUp: (outcome) => void lookups.push(outcome) },
     log: {
@@ -63,8 +63,19 @@ test('a signed request that must not be a replay is a fault without a guard', as
   expect(reasons()).toEqual(['internal_error']);
 });
 
+test('a replay is refused by one of several policies, though the others refuse none', async () => {
+  const signed = policy({ name: 'signed', messageSignature: signaturePolicy({ replay: 'shared' }) });
+  const table = policyTable(policy(), [route(signed, { pathPrefix: '/signed' })]);
+  const { checker, reasons } = start(
+    { check: () => ({ kind: 'replayed' }) },
+    { ...RULES, policyTable: table },
+  );
+  for (const path of ['/signed', '/']) await checker.check(messageOf(signHeaders({ path }), path), undefined);
+  expect(reasons()).toEqual(['message_replayed', 'ok']);
+});
+
 describe('rules that are replaced while a signature is being recorded', () => {
-  /** Answers when the test calls `answer`. */
+  /** Answers when the test says so. */
   function slowGuard() {
     const keys: string[] = [];
     let answer: (outcome: ReplayOutcome) => void = () => undefined;

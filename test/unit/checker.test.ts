@@ -418,6 +418,20 @@ test.each<[mode: Policy['mode'], code: number, action: string]>([
   expect(JSON.stringify(lines)).not.toContain(TOKEN);
 });
 
+test('a bug in encoding the response is internal_error after a decryption too', async () => {
+  const denied = {
+    ...DENIED,
+    get status(): never {
+      throw new Error(`a bug that quotes ${TOKEN}`);
+    },
+  };
+  const { checkLater, lines } = start({ decryptionKeys: [DECRYPTION_KEY], denied });
+  const expired = await encrypt(mintToken({ exp: NOW }));
+  expect(outcome(await checkLater(bearing(expired)))).toEqual([14, 'deny', 'internal_error']);
+  expect(lines.map(({ msg }) => msg)).toEqual(['internal error', 'check failed']);
+  expect(JSON.stringify(lines)).not.toContain(TOKEN);
+});
+
 describe('replaced rules', () => {
   test('apply to a check whose token was being decrypted', async () => {
     const { checkLater, checker, rules } = start({ decryptionKeys: [DECRYPTION_KEY] });

@@ -7,7 +7,7 @@ import type { SignedRequest } from './signed-request.ts';
 import type { TargetReadingName } from './target.ts';
 
 /** `differs`: the request is not what the app signed, or was read in another way. `matches`: the key is at fault. */
-export type BaseDigestComparison =
+type BaseDigestComparison =
   | { readonly kind: 'absent' | 'malformed' | 'differs' }
   | { readonly kind: 'matches'; readonly reading: TargetReadingName };
 

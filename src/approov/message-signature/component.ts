@@ -7,7 +7,7 @@ import { sentPath, type Target, type TargetReading } from './target.ts';
 
 export interface Component {
   readonly name: string;
-  /** As it stands in the signature base. */
+  /** As written in the signature base. */
   readonly identifier: string;
   /** The `name` of a `@query-param`. */
   readonly queryParameter: string | undefined;

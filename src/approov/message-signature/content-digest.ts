@@ -13,7 +13,7 @@ export type DigestCheck = 'off' | 'not_covered' | 'matches' | 'unchecked';
 
 export type DigestFailure = 'missing_signed_components' | 'content_digest_mismatch';
 
-export type DigestResult =
+type DigestResult =
   | { readonly kind: 'passed'; readonly check: DigestCheck }
   | { readonly kind: 'failed'; readonly reason: DigestFailure };
 

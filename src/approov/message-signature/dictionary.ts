@@ -17,14 +17,14 @@ export interface Member {
 
 export type Dictionary = ReadonlyMap<string, Member>;
 
-export interface DictionaryLimits {
+interface DictionaryLimits {
   readonly bytes: number;
   readonly members: number;
 }
 
 export type DictionaryProblem = 'malformed' | 'duplicate_key' | 'too_long' | 'too_many_members';
 
-export type DictionaryResult =
+type DictionaryResult =
   | { readonly kind: 'dictionary'; readonly members: Dictionary }
   | { readonly kind: 'invalid'; readonly problem: DictionaryProblem };
 
@@ -65,7 +65,7 @@ function invalid(problem: DictionaryProblem): DictionaryResult {
   return { kind: 'invalid', problem };
 }
 
-/** Splits at commas, which can otherwise stand in quoted strings only; `undefined` if a member is empty. */
+/** Splits at commas, which otherwise occur only in quoted strings; `undefined` if a member is empty. */
 function splitMembers(text: string): readonly string[] | undefined {
   if (trimBlanks(text) === '') return [];
   const members: string[] = [];

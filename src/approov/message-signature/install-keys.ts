@@ -2,7 +2,7 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { decodeBase64 } from '../base64.ts';
 
-export interface InstallKey {
+interface InstallKey {
   /** SHA-256 of the key's SubjectPublicKeyInfo, in base64url. */
   readonly identity: string;
   readonly keyId: undefined;

@@ -17,7 +17,7 @@ export function parseQueryParameters(query = ''): QueryParameters {
   return parameters;
 }
 
-/** @param name encoded, as RFC 9421 has it, or decoded, as some SDKs write it; with a `%` it is encoded. */
+/** @param name encoded, as RFC 9421 writes it, or decoded, as some SDKs write it; with a `%` it is encoded. */
 export function parameterValue(
   parameters: QueryParameters,
   name: string,

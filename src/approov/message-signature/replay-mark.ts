@@ -5,14 +5,14 @@ import { SIGNATURE_KINDS } from './signature-kind.ts';
 import { acceptedUntilSeconds } from './signature-lifetime.ts';
 import type { VerifiedSignature } from './verify-signature.ts';
 
-export interface ReplayMark {
+export interface SignatureMark {
   /** SHA-256 of key id and signature, in base64url; the same for all signatures that are valid together. */
   readonly key: string;
   /** From then on, the signature is not accepted anyway. */
   readonly keepUntilSeconds: number;
 }
 
-export function replayMark(signature: VerifiedSignature, options: MessageSignatureOptions): ReplayMark {
+export function replayMark(signature: VerifiedSignature, options: MessageSignatureOptions): SignatureMark {
   const { label, key, input } = signature;
   const canonical = SIGNATURE_KINDS[label].canonical(signature.bytes);
   // The canonical signature has one length per label, so that no two pairs are hashed as the same bytes.

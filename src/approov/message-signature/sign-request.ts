@@ -45,7 +45,7 @@ export function sdkComponents(request: SignedRequest, tokenHeader: string): read
   return [...new Set(['@method', '@target-uri', tokenHeader, ...present])];
 }
 
-export interface SigningOptions {
+interface SigningOptions {
   /** Names of components without parameters, which the signature covers in this order. */
   readonly components: readonly string[];
   /** Seconds since the epoch. */

@@ -9,13 +9,14 @@ import {
   type InvalidSignature,
   invalidSignature,
   type SignatureFields,
+  type SignatureProblem,
   type VerificationContext,
   type VerifiedSignature,
   verifySignature,
 } from './verify-signature.ts';
 
 /** The first step that fails names the reason. */
-export type MessageSignatureFailure =
+type MessageSignatureFailure =
   | { readonly reason: 'missing_message_signature'; readonly label: SignatureLabel }
   | { readonly reason: 'invalid_message_signature' | 'internal_error'; readonly signature: InvalidSignature }
   | {
@@ -29,6 +30,24 @@ export type MessageSignatureFailure =
       readonly components: readonly string[];
     }
   | { readonly reason: DigestFailure };
+
+interface FailureDetails {
+  /** Of the signature at fault. */
+  readonly label: SignatureLabel | undefined;
+  readonly problem: SignatureProblem | LifetimeProblem | undefined;
+  /** Those that are not covered; `undefined` also if it is the body. */
+  readonly components: readonly string[] | undefined;
+}
+
+/** What people want to know of a failure besides its reason; not every failure has it. */
+export function failureDetails(failure: MessageSignatureFailure): FailureDetails {
+  const at = 'signature' in failure ? failure.signature : failure;
+  return {
+    label: 'label' in at ? at.label : undefined,
+    problem: 'problem' in at ? at.problem : undefined,
+    components: 'components' in failure ? failure.components : undefined,
+  };
+}
 
 export type MessageSignatureResult =
   /** The policy asks for none from this token. */

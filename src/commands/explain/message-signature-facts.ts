@@ -7,7 +7,10 @@ import type { SignatureInput } from '../../approov/message-signature/signature-i
 import { SIGNATURE_KINDS, type SignatureLabel } from '../../approov/message-signature/signature-kind.ts';
 import type { SignedRequest } from '../../approov/message-signature/signed-request.ts';
 import { TARGET_READINGS, type TargetReadingName } from '../../approov/message-signature/target.ts';
-import type { MessageSignatureResult } from '../../approov/message-signature/verify-message-signature.ts';
+import {
+  failureDetails,
+  type MessageSignatureResult,
+} from '../../approov/message-signature/verify-message-signature.ts';
 import type { Decision } from '../../authz/decide.ts';
 import { clipAll } from '../../telemetry/printable.ts';
 
@@ -66,7 +69,7 @@ export function messageSignatureFacts(decision: Decision): MessageSignatureFacts
   const { result, policy, request } = facts.messageSignature ?? {};
   const claims = verifiedToken?.claims ?? {};
   const failure = result?.kind === 'failed' ? result.failure : undefined;
-  const problem = failure && problemOf(failure);
+  const { label, problem, components = [] } = failure === undefined ? {} : failureDetails(failure);
   return {
     install: policy?.install ?? null,
     account: policy?.account ?? null,
@@ -74,10 +77,10 @@ export function messageSignatureFacts(decision: Decision): MessageSignatureFacts
     mskid: clipAll(claims['mskid']),
     demanded: result !== undefined && result.kind !== 'not_demanded',
     reason: failure?.reason ?? null,
-    label: (failure && labelOf(failure)) ?? null,
+    label: label ?? null,
     problem: problem ?? null,
     problem_means: problem === undefined ? null : PROBLEM_MEANINGS[problem],
-    missing_components: failure === undefined ? [] : missingOf(failure),
+    missing_components: components,
     signatures:
       result === undefined || request === undefined
         ? []
@@ -89,21 +92,6 @@ export function messageSignatureFacts(decision: Decision): MessageSignatureFacts
     clock_tolerance_seconds: policy?.clockToleranceSeconds ?? 0,
     max_age_seconds: policy?.maxAgeSeconds ?? 0,
   };
-}
-
-function labelOf(failure: Failure): SignatureLabel | undefined {
-  if ('label' in failure) return failure.label;
-  return 'signature' in failure ? failure.signature.label : undefined;
-}
-
-/** Empty also if it is the body that is not covered. */
-function missingOf(failure: Failure): readonly string[] {
-  return 'label' in failure && 'components' in failure ? failure.components : [];
-}
-
-function problemOf(failure: Failure): keyof typeof PROBLEM_MEANINGS | undefined {
-  if ('problem' in failure) return failure.problem;
-  return 'signature' in failure ? failure.signature.problem : undefined;
 }
 
 interface Surroundings {

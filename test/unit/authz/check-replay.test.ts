@@ -1,4 +1,6 @@
 /** Tests that the last part of a check refuses a signature that was used before, and records it once. */
+import { createSecretKey, randomBytes } from 'node:crypto';
+import { CompactEncrypt } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { recordOnce } from '../../../src/authz/check-replay.ts';
 import type { Decision } from '../../../src/authz/decide.ts';
@@ -8,7 +10,12 @@ import type { PolicyTable } from '../../../src/authz/policy.ts';
 import type { ReplayGuard, ReplayMark, ReplayOutcome, ReplayScope } from '../../../src/authz/replay.ts';
 import { TokenVerifier } from '../../../src/authz/token-verifier.ts';
 import { checkRequest, KEYSET, NOW, policy, policyTable, type RequestFields } from '../../support/check.ts';
-import { MESSAGE_SIGNING_KEYS, signaturePolicy, signHeaders } from '../../support/signed-check.ts';
+import {
+  MESSAGE_SIGNING_KEYS,
+  SIGNED_TOKEN,
+  signaturePolicy,
+  signHeaders,
+} from '../../support/signed-check.ts';
 
 const VERIFIER = new TokenVerifier({
   keyset: KEYSET,
@@ -98,6 +105,51 @@ describe('a signed request', () => {
   });
 });
 
+describe('a signed request with an encrypted token', () => {
+  const key = createSecretKey(randomBytes(32));
+  const verifier = new TokenVerifier({
+    ...VERIFIER.keys,
+    decryptionKeys: [
+      {
+        id: 'decryptor',
+        kid: undefined,
+        key,
+        fingerprint: '0123456789ab',
+        keyManagementAlgorithms: ['dir'],
+        contentEncryptionAlgorithms: ['A256GCM'],
+        isNested: true,
+      },
+    ],
+    tokenCacheEntries: 0,
+  });
+
+  /** @param secondsToDecrypt by which the clock moves on meanwhile. */
+  async function evaluateEncrypted(replayGuard: ReplayGuard, secondsToDecrypt: number): Promise<Decision> {
+    const token = await new CompactEncrypt(Buffer.from(SIGNED_TOKEN))
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+      .encrypt(key);
+    const times = [NOW, NOW + secondsToDecrypt];
+    const rules = { policyTable: policyTable(policy({ messageSignature: signing() })), verifier };
+    const request = checkRequest({ headers: signHeaders({ token }) });
+    return evaluate(request, rules, () => times.shift() ?? Number.NaN, { replayGuard });
+  }
+
+  it.each([
+    { outcome: 'fresh', reason: 'ok' },
+    { outcome: 'replayed', reason: 'message_replayed' },
+  ] as const)('that is $outcome is decided $reason', async ({ outcome, reason }) => {
+    const { asked, guard } = guardWith(outcome);
+    expect(await evaluateEncrypted(guard, 1)).toMatchObject({ reason });
+    expect(asked).toHaveLength(1);
+  });
+
+  it('is expired if it expires during the decryption', async () => {
+    const { asked, guard } = guardWith('fresh');
+    expect(await evaluateEncrypted(guard, 75)).toMatchObject({ reason: 'message_signature_expired' });
+    expect(asked).toEqual([]);
+  });
+});
+
 describe('nothing is recorded', () => {
   it.each([
     { name: 'that fails another step', fields: { headers: signHeaders({ path: '/other' }) } },
@@ -159,7 +211,12 @@ describe('an ambiguous request', () => {
   it('is refused by the one policy that refuses replays', () => {
     const { guard } = guardWith('replayed');
     const decision = evaluateWith(guard, { path, headers: signHeaders({ path }) }, under(signing()));
-    expect(decision).toMatchObject({ reason: 'message_replayed', action: 'deny', policy: { name: 'p0' } });
+    expect(decision).toMatchObject({
+      reason: 'message_replayed',
+      action: 'deny',
+      policy: { name: 'p0' },
+      ambiguous: 'path',
+    });
   });
 
   it('is recorded by each of the signatures that its policies verify', () => {

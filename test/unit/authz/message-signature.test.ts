@@ -42,6 +42,11 @@ describe('the signed request', () => {
       fields: { body: Buffer.from('a'), headers: { [PARTIAL]: 'true' } },
       expected: { kind: 'truncated' },
     },
+    ...['True', '1', ''].map((value) => ({
+      name: `truncated if Envoy says ${JSON.stringify(value)}, which is not false`,
+      fields: { body: Buffer.from('a'), headers: { [PARTIAL]: value } },
+      expected: { kind: 'truncated' },
+    })),
     {
       name: 'truncated if one of two headers says so',
       fields: { body: Buffer.from('a'), headers: { [PARTIAL]: ['false', 'true'] } },
@@ -89,7 +94,7 @@ describe('the headers of a policy with message signatures', () => {
     ]);
   });
 
-  it('are decoded with the one that Envoy adds, which it need not be told to send', () => {
+  it('are decoded with the one that Envoy adds, which `allowed_headers` need not list', () => {
     const more = [...headersDecodedUnder(signed)].filter((name) => !headersReadUnder(signed).has(name));
     expect(more).toEqual([PARTIAL]);
     expect(headersDecodedUnder(plain)).toEqual(headersReadUnder(plain));

@@ -292,6 +292,16 @@ describe('a CheckRequest', () => {
     expect(headers.get('approov-token')?.map((value) => value.toString('hex'))).toEqual(['ff0061', '62', '']);
   });
 
+  test('has the body that Envoy sends as text', () => {
+    const message = aroundHttp(fieldsOf(Stock.HttpRequest, { body: 'é' }));
+    expect(decodeCheckRequest(message, HEADER_NAMES).body).toEqual(Buffer.from('é'));
+  });
+
+  test('collects all headers in one pass, as a client chooses how many are signed', () => {
+    const request = decodeCheckRequest(aroundHttp(Buffer.alloc(0)), HEADER_NAMES);
+    expect(request.allHeaders()).toBe(request.allHeaders());
+  });
+
   test('uses the non-empty one of value and raw_value', () => {
     const headers = [
       { key: 'approov-token', value: 'a', raw_value: Buffer.alloc(0) },

@@ -1,6 +1,6 @@
 /** Tests the marks by which replays are recognised. */
 import { describe, expect, it } from 'vitest';
-import { type ReplayMark, replayMark } from '../../../../src/approov/message-signature/replay-mark.ts';
+import { replayMark, type SignatureMark } from '../../../../src/approov/message-signature/replay-mark.ts';
 import {
   byteSequence,
   type Circumstances,
@@ -20,7 +20,7 @@ type SignatureHeaders = ReturnType<typeof signLines>;
 function markOf(
   headers: SignatureHeaders,
   { options = {}, ...circumstances }: Circumstances = {},
-): ReplayMark {
+): SignatureMark {
   const request = signedRequest({ headers: { 'approov-token': 'token', ...headers } });
   const result = verifyRequest(request, { options, ...circumstances });
   if (result.kind !== 'verified') throw new Error(result.kind);
