@@ -174,8 +174,8 @@ describe('the process', () => {
       const { msg, version } = JSON.parse(line) as { msg: string; version?: string };
       messages.push(msg);
       if (msg !== 'serving') continue;
-      expect(version).toBe(VERSION);
       child.kill('SIGKILL');
+      expect(version).toBe(VERSION);
     }
     expect(messages).toContain('serving');
   });

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { CONTENT_ENCRYPTION_ALGORITHMS } from '../../../src/approov/decryption-algorithm.ts';
 import { DEFAULT_POLICY } from '../../support/default-policy.ts';
@@ -255,8 +255,8 @@ policies: {b: {mode: off}}`,
     );
     const addresses = { APPROOV_GRPC_LISTEN: '127.0.0.1:0', APPROOV_ADMIN_LISTEN: '127.0.0.1:0' };
     const service = await startServe(addresses, ['--config', config]);
+    onTestFinished(() => service.kill());
     const page = await (await fetch(`http://${service.admin}/config`)).text();
-    await service.kill();
     expect((await runCli(['check-config', '--config', config], addresses)).stdout).toBe(page);
   });
 });
