@@ -8,12 +8,11 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { redisProblem } from '../../src/replay/redis-connection.ts';
 import { createCa, issueCertificate } from '../support/certificate.ts';
-import { OPENSSL } from '../support/certificates.ts';
 import { eventually } from '../support/cluster.ts';
 import { freePort, runTool } from '../support/platform-tool.ts';
 import { REDIS, type RunningRedis, startProxy, startRedis } from '../support/redis.ts';
 import { createReplicas, replayOf } from '../support/replay-guards.ts';
-import { unmet } from '../support/requirement.ts';
+import { OPENSSL, unmet } from '../support/requirement.ts';
 
 const skipped = await unmet(
   [REDIS, OPENSSL],

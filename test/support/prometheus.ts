@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { createCheckClient, requestWith } from './grpc-client.ts';
 import { type RunningService, startServe } from './process.ts';
-import { answers, type Requirement } from './requirement.ts';
+import { program } from './requirement.ts';
 import { freshToken, mintToken, SECRET } from './token.ts';
 
 export const PROMETHEUS_FOLDER = fileURLToPath(new URL('../../deploy/prometheus/', import.meta.url));
@@ -19,16 +19,8 @@ const DASHBOARD = fileURLToPath(new URL('../../deploy/grafana/dashboard.json', i
 const TARGET_LABELS = ['cluster', 'job', 'instance', 'namespace'];
 
 const SOURCE = 'a release of Prometheus, or the package prometheus of Debian or Homebrew';
-export const PROMTOOL: Requirement = {
-  name: 'promtool',
-  source: SOURCE,
-  isMet: () => answers('promtool', ['--version']),
-};
-export const PROMETHEUS: Requirement = {
-  name: 'prometheus',
-  source: SOURCE,
-  isMet: () => answers('prometheus', ['--version']),
-};
+export const PROMTOOL = program('promtool', ['--version'], SOURCE);
+export const PROMETHEUS = program('prometheus', ['--version'], SOURCE);
 
 export interface Rule {
   readonly expr: string;

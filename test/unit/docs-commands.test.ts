@@ -10,18 +10,14 @@ import { Secret } from '../../src/approov/secret.ts';
 import { codeBlocksOf, readPage } from '../support/markdown.ts';
 import { runTool } from '../support/platform-tool.ts';
 import { PROMTOOL } from '../support/prometheus.ts';
-import { answers, type Requirement, unmet } from '../support/requirement.ts';
+import { program, unmet } from '../support/requirement.ts';
 import { SECRET, SECRET_BYTES } from '../support/token.ts';
 
 const TROUBLESHOOTING = readPage('docs/troubleshooting.md');
 const FOLDER = mkdtempSync(join(tmpdir(), 'approov-docs-'));
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
 
-const JQ: Requirement = {
-  name: 'jq',
-  source: 'https://jqlang.org',
-  isMet: () => answers('jq', ['--version']),
-};
+const JQ = program('jq', ['--version'], 'https://jqlang.org');
 const withoutJq = await unmet([JQ], 'that the log queries of docs/troubleshooting.md run');
 const withoutPromtool = await unmet([PROMTOOL], 'that the queries of docs/troubleshooting.md are PromQL');
 

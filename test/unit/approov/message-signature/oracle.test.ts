@@ -10,7 +10,6 @@ import {
   createLibrarySigner,
   type IndependentSigner,
   libraryRequest,
-  OPENSSL,
   PYTHON,
   startPythonSigner,
 } from '../../../support/independent-signers.ts';
@@ -21,7 +20,7 @@ import {
   INSTALL_KEY,
   SIGNERS,
 } from '../../../support/message-signature.ts';
-import { unmet } from '../../../support/requirement.ts';
+import { OPENSSL, unmet } from '../../../support/requirement.ts';
 import {
   ALGORITHMS,
   componentsOf,
