@@ -1,5 +1,4 @@
 /** Tests the log lines of a running service. */
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,10 +7,15 @@ import { VERSION } from '../../src/version.ts';
 import { createCheckClient, type RequestJson, requestWith } from '../support/grpc-client.ts';
 import { PATIENCE } from '../support/patience.ts';
 import { type RunningService, startPretty, startServe } from '../support/process.ts';
-import { freshToken, mintToken, OTHER_SECRET, SECRET } from '../support/token.ts';
-
-const fingerprint = (secret: string): string =>
-  createHash('sha256').update(Buffer.from(secret, 'base64')).digest('hex').slice(0, 12);
+import {
+  fingerprint,
+  freshToken,
+  mintToken,
+  OTHER_SECRET,
+  OTHER_SECRET_BYTES,
+  SECRET,
+  SECRET_BYTES,
+} from '../support/token.ts';
 
 let folder = '';
 let service: Pick<RunningService, 'kill'> | undefined;
@@ -92,8 +96,8 @@ test('the start-up line has version, addresses, file, policies with modes and ke
     config_file: at('config.yaml'),
     policies: { default: 'observe', open: 'off' },
     keys: [
-      { id: 'current', fingerprint: fingerprint(SECRET) },
-      { id: 'next', kid: 'k', fingerprint: fingerprint(OTHER_SECRET) },
+      { id: 'current', fingerprint: fingerprint(SECRET_BYTES) },
+      { id: 'next', kid: 'k', fingerprint: fingerprint(OTHER_SECRET_BYTES) },
     ],
   });
 });
@@ -125,8 +129,8 @@ log: {checks: all}`,
       {
         source: 'keys',
         changes: [
-          `key current: ${fingerprint(SECRET)} -> ${fingerprint(OTHER_SECRET)}`,
-          `key next: added ${fingerprint(OTHER_SECRET)}`,
+          `key current: ${fingerprint(SECRET_BYTES)} -> ${fingerprint(OTHER_SECRET_BYTES)}`,
+          `key next: added ${fingerprint(OTHER_SECRET_BYTES)}`,
         ],
       },
     ]);

@@ -1,5 +1,4 @@
 /** Tests that `check-config` prints the effective configuration without secrets, or every error. */
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +11,7 @@ import { DEFAULT_POLICY } from '../../support/default-policy.ts';
 import { runInProcess } from '../../support/in-process.ts';
 import { createKeyPair, generateKeyPair } from '../../support/key-pair.ts';
 import { collect, type Finished, runCli, spawnCli, startServe } from '../../support/process.ts';
-import { OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../../support/token.ts';
+import { fingerprint, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../../support/token.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'check-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -20,10 +19,6 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function fileWith(name: string, content: string): string {
   writeFileSync(join(folder, name), content);
   return join(folder, name);
-}
-
-function fingerprint(secret: Buffer): string {
-  return createHash('sha256').update(secret).digest('hex').slice(0, 12);
 }
 
 function checkConfig(config?: string, env: Readonly<Record<string, string>> = {}): Promise<Finished> {

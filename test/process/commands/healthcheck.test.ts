@@ -1,25 +1,21 @@
 /** Tests that `healthcheck` reaches the service wherever it listens, and exits with 0 or 1 only. */
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { runInProcess } from '../../support/in-process.ts';
 import { PATIENCE } from '../../support/patience.ts';
+import { startPeer } from '../../support/peer.ts';
 import { type Finished, type RunningService, runCli, startServe } from '../../support/process.ts';
 import { IPV6, SCRIPT, unmet } from '../../support/requirement.ts';
 import { SECRET } from '../../support/token.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'healthcheck-'));
 const services: RunningService[] = [];
-const servers: Server[] = [];
-const sockets: Socket[] = [];
 afterEach(async () => {
   for (const service of services.splice(0)) await service.kill();
-  for (const socket of sockets.splice(0)) socket.destroy();
-  for (const server of servers.splice(0)) await new Promise((done) => server.close(done));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -41,17 +37,6 @@ function healthcheck(grpc: string, env: Readonly<Record<string, string>> = ENV):
 function expectOneLine({ stderr }: Finished): void {
   expect(stderr).toMatch(/^[^\n]+\n$/);
   expect(stderr).not.toMatch(/ at |node:internal/);
-}
-
-/** Starts a TCP server that is not our service. */
-async function startPeer(onConnection: (socket: Socket) => void): Promise<string> {
-  const server = createServer((socket) => {
-    sockets.push(socket.on('error', () => {}));
-    onConnection(socket);
-  }).listen(0, '127.0.0.1');
-  servers.push(server);
-  await once(server, 'listening');
-  return `127.0.0.1:${(server.address() as { port: number }).port}`;
 }
 
 describe('healthcheck exits 0 without output for a service', () => {
