@@ -35,7 +35,8 @@ const SLOWEST = [
   'test/process/cli-streams.test.ts',
   'test/deploy/prometheus.test.ts',
   'test/deploy/grafana-queries.test.ts',
-  'test/process/reload.test.ts',
+  'test/process/reload-keys.test.ts',
+  'test/process/reload-configuration.test.ts',
 ];
 
 class SlowestFirst extends BaseSequencer {
