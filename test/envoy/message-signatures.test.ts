@@ -87,7 +87,7 @@ const sendHttp1: Send = async (envoy, { method, host, path, headers, body }) => 
     port: envoy.port('api'),
     method,
     path,
-    // Node frames a body of a GET only if it is told how long it is.
+    // Node frames a body of a GET only if its length is stated.
     headers: { ...headers, host, ...(body.length === 0 ? {} : { 'content-length': body.length }) },
     agent: false,
   });

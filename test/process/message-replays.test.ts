@@ -68,7 +68,7 @@ describe('a service with replay: per-instance', () => {
     expect(await reasonOf(client, headers)).toBe('ok');
   });
 
-  test('allows 1,000 identical requests that are each signed anew', async () => {
+  test('allows 1,000 identical requests that are signed one by one', async () => {
     const sent = Array.from({ length: 1000 }, signedNow);
     expect(await reasonsOf(client, sent)).toEqual(new Set(['ok']));
   });

@@ -1,5 +1,5 @@
 /** Runs the built command line as a process. `npm test` builds it first. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
@@ -148,7 +148,10 @@ function spawnOnTerminal(args: readonly string[], env: Readonly<Record<string, s
 }
 
 /** Starts a command without waiting for it. */
-export function spawnCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+export function spawnCli(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): ChildProcessWithoutNullStreams {
   const child = spawn(process.execPath, [CLI, ...args], {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -64,7 +64,7 @@ test('a signed request that must not be a replay is a fault without a guard', as
 });
 
 describe('rules that are replaced while a signature is being recorded', () => {
-  /** Answers when it is told to. */
+  /** Answers on demand. */
   function slowGuard() {
     const keys: string[] = [];
     let answer: (outcome: ReplayOutcome) => void = () => undefined;

@@ -66,9 +66,12 @@ function reasonFor(vector: PublishedToken, when: 'if-present' | 'required'): Rea
 }
 
 describe('the published tokens', () => {
-  it.each(decided.map((vector, index) => ({ ...vector, index })))('$index. $name: $expect', (vector) => {
-    expect(reasonFor(vector, 'if-present')).toBe(expectedReason(vector));
-  });
+  it.each(decided.map((vector, index) => ({ ...vector, index })))(
+    'number $index, $name: $expect',
+    (vector) => {
+      expect(reasonFor(vector, 'if-present')).toBe(expectedReason(vector));
+    },
+  );
 
   it('are 40, of which the five about message signatures are left out', () => {
     expect([PUBLISHED_TOKENS.length, decided.length]).toEqual([40, 35]);
@@ -101,7 +104,7 @@ describe('the published tokens', () => {
 describe('the published tokens under a policy that requires binding', () => {
   const bound = decided.filter((vector) => vector.binding_headers.length > 0);
 
-  it.each(bound.map((vector, index) => ({ ...vector, index })))('$index. $name: $expect', (vector) => {
+  it.each(bound.map((vector, index) => ({ ...vector, index })))('number $index, $name: $expect', (vector) => {
     const expected = expectedReason(vector);
     expect(reasonFor(vector, 'required')).toBe(
       vector.expect === 'policy:missing-pay' ? 'missing_pay_claim' : expected,

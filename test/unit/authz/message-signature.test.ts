@@ -89,7 +89,7 @@ describe('the headers of a policy with message signatures', () => {
     ]);
   });
 
-  it('are decoded with the one that Envoy adds, which it need not be told to send', () => {
+  it('are decoded with the one that Envoy adds, which it sends without being configured to', () => {
     const more = [...headersDecodedUnder(signed)].filter((name) => !headersReadUnder(signed).has(name));
     expect(more).toEqual([PARTIAL]);
     expect(headersDecodedUnder(plain)).toEqual(headersReadUnder(plain));
