@@ -35,7 +35,8 @@ const SLOWEST = [
   'test/process/cli-streams.test.ts',
   'test/deploy/prometheus.test.ts',
   'test/deploy/grafana-queries.test.ts',
-  'test/process/reload.test.ts',
+  'test/process/reload-keys.test.ts',
+  'test/process/reload-configuration.test.ts',
 ];
 
 class SlowestFirst extends BaseSequencer {
@@ -56,6 +57,8 @@ export default defineConfig({
     hookTimeout: 120_000,
     reporters: ['default', ['json', { outputFile: '.vitest/results.json' }]],
     sequence: { sequencer: SlowestFirst },
+    // A test that verifies nothing fails.
+    expect: { requireAssertions: true },
     // Spies and stubs of one file must not reach the next in the same process.
     restoreMocks: true,
     unstubEnvs: true,

@@ -8,6 +8,7 @@ import { relocate, startEnvoy } from '../../scripts/envoy.mjs';
 import { parseConfig } from '../../src/config/parse.ts';
 import { freePort, runTool } from '../support/platform-tool.ts';
 import { COMPOSE, HADOLINT, unmet } from '../support/requirement.ts';
+import { readYaml, type YamlMapping } from '../support/sample-files.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const DOCKERFILE = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
@@ -15,19 +16,13 @@ const COMPOSE_FILE = 'deploy/docker-compose.yaml';
 const RATELIMIT_FILE = 'deploy/docker-compose.ratelimit.yaml';
 const SIGNATURES_FILE = 'deploy/docker-compose.message-signatures.yaml';
 
-function readYaml(file: string) {
-  return parse(readFileSync(join(ROOT, file), 'utf8'), { merge: true });
-}
-
-interface ComposeService {
+interface ComposeService extends YamlMapping {
   readonly image: string;
   readonly user?: string;
   readonly volumes?: readonly string[];
   readonly profiles?: readonly string[];
   readonly ports?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  // biome-ignore lint/suspicious/noExplicitAny: fields of the compose schema
-  readonly [field: string]: any;
 }
 
 const services: Readonly<Record<string, ComposeService>> = readYaml(COMPOSE_FILE).services;
@@ -239,10 +234,9 @@ describe('the compose files', () => {
   });
 });
 
-// biome-ignore lint/suspicious/noExplicitAny: a cluster of Envoy
-function hostOf(cluster: any): string {
+function hostOf(cluster: YamlMapping): string {
   const { address, port_value: port } =
-    cluster.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address;
+    cluster['load_assignment'].endpoints[0].lb_endpoints[0].endpoint.address.socket_address;
   return `${address}:${port}`;
 }
 

@@ -79,11 +79,11 @@ const READ_BY: Readonly<Record<string, readonly [test: string, words: string]>> 
   'grafana/dashboard.json': ['deploy/grafana.test.ts', 'readDashboard()'],
   'grafana/provisioning/dashboards/approov.yaml': [
     'deploy/grafana-provisioning.test.ts',
-    "readYaml('dashboards/approov.yaml')",
+    "readYaml('deploy/grafana/provisioning/dashboards/approov.yaml')",
   ],
   'grafana/provisioning/datasources/prometheus.yaml': [
     'deploy/grafana-provisioning.test.ts',
-    "readYaml('datasources/prometheus.yaml')",
+    "readYaml('deploy/grafana/provisioning/datasources/prometheus.yaml')",
   ],
 };
 

@@ -1,16 +1,11 @@
 /** Checks that Grafana's provisioning fits the compose file that mounts it. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
-
-const PROVISIONING = fileURLToPath(new URL('../../deploy/grafana/provisioning/', import.meta.url));
+import { readYaml } from '../support/sample-files.ts';
 
 describe('the provisioning', () => {
   test('connects to the Prometheus of the compose file, with its scrape interval', () => {
-    const { datasources } = readYaml('datasources/prometheus.yaml');
-    const { global } = readYaml('../../prometheus/prometheus.yaml');
+    const { datasources } = readYaml('deploy/grafana/provisioning/datasources/prometheus.yaml');
+    const { global } = readYaml('deploy/prometheus/prometheus.yaml');
     expect(datasources).toHaveLength(1);
     expect(datasources[0]).toMatchObject({
       type: 'prometheus',
@@ -18,13 +13,13 @@ describe('the provisioning', () => {
       isDefault: true,
     });
     expect(datasources[0].jsonData.timeInterval).toBe(global.scrape_interval);
-    const { services } = readYaml('../../docker-compose.yaml');
+    const { services } = readYaml('deploy/docker-compose.yaml');
     expect(services).toHaveProperty('prometheus');
   });
 
   test('finds the dashboard where the compose file mounts it', () => {
-    const { providers } = readYaml('dashboards/approov.yaml');
-    const { services } = readYaml('../../docker-compose.yaml');
+    const { providers } = readYaml('deploy/grafana/provisioning/dashboards/approov.yaml');
+    const { services } = readYaml('deploy/docker-compose.yaml');
     const volumes = services.grafana.volumes as string[];
     expect(providers).toHaveLength(1);
     const { path } = providers[0].options as { path: string };
@@ -34,8 +29,3 @@ describe('the provisioning', () => {
     expect(volumes).toContain('./grafana/provisioning:/etc/grafana/provisioning:ro');
   });
 });
-
-// biome-ignore lint/suspicious/noExplicitAny: files of four schemas
-function readYaml(file: string): Record<string, any> {
-  return parse(readFileSync(join(PROVISIONING, file), 'utf8'), { merge: true });
-}

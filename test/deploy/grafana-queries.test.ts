@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunningEnvoy } from '../../scripts/envoy.mjs';
 import { close, expectedPanels } from '../support/dashboard-panels.ts';
 import { send, startSample, startSampleService, startUpstream, type Upstream } from '../support/envoy.ts';
-import { createCheckClient, requestWith } from '../support/grpc-client.ts';
 import { type RunningService, startServe } from '../support/process.ts';
 import {
   chartsOf,
@@ -15,6 +14,7 @@ import {
   RULES,
   readDashboard,
   SEASONED_CONFIG,
+  sendChecks,
   withoutVariables,
 } from '../support/prometheus.ts';
 import { eventually, type RunningPrometheus, startPrometheus } from '../support/prometheus-server.ts';
@@ -62,7 +62,7 @@ beforeAll(async () => {
     'the counters are scraped',
     async () => (await prometheus.query('approov_checks_total'))[0],
   );
-  await sendChecks();
+  await sendChecks(service, tokensByPolicy());
   await eventually('the checks are scraped', async () => {
     const [sum] = await prometheus.query('sum(approov_checks_total)');
     return sum?.value[1] === '12' || undefined;
@@ -77,31 +77,20 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Twelve checks: of the checked ones, half under `default` and `search` and three quarters under `trial` are unverified. */
-async function sendChecks(): Promise<void> {
+/**
+ * The tokens of eleven checks; the twelfth does not decode. Of the checked ones, half under `default` and `search` and
+ * three quarters under `trial` are unverified.
+ */
+function tokensByPolicy(): Readonly<Record<string, readonly string[]>> {
   const good = freshToken();
   const expired = mintToken({ exp: Math.floor(Date.now() / 1000) - 60 });
-  const tokens = {
+  return {
     default: [good, 'not.a.token'],
     trial: [good, '', '', 'not.a.token'],
     search: [good, expired],
     open: ['', ''],
     'not-configured': [good],
   };
-  const client = createCheckClient(service.grpc);
-  try {
-    for (const [policy, sent] of Object.entries(tokens)) {
-      for (const token of sent) {
-        const request = requestWith({ 'approov-token': token, 'approov-status': 'no_network' });
-        const attributes = request['attributes'] as Readonly<Record<string, unknown>>;
-        await client.check({ attributes: { ...attributes, context_extensions: { approov_policy: policy } } });
-      }
-    }
-    // Does not decode: an internal error without a policy.
-    await client.checkBytes(Buffer.from([0xff]));
-  } finally {
-    client.close();
-  }
 }
 
 /** The values of a panel by the text of their legend, or by their labels where it has no legend. */

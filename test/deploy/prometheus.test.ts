@@ -108,7 +108,7 @@ describe('rules.yaml', () => {
 
 const noPromtool = await unmet(
   [PROMTOOL],
-  'rules, their tests, the scrape configuration and /metrics are sound',
+  'that rules, their tests, the scrape configuration and /metrics are sound',
 );
 
 describe.skipIf(noPromtool !== '')(`promtool${noPromtool}`, () => {
@@ -146,7 +146,7 @@ describe.skipIf(noPromtool !== '')(`promtool${noPromtool}`, () => {
 
 const noPrometheus = await unmet(
   [PROMETHEUS],
-  'a real Prometheus reads the service and evaluates every rule',
+  'that a real Prometheus reads the service and evaluates every rule',
 );
 
 describe.skipIf(noPrometheus !== '')(`a real Prometheus with prometheus.yaml${noPrometheus}`, () => {

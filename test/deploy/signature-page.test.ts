@@ -2,7 +2,6 @@
 import { writeFileSync } from 'node:fs';
 import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
 import { type RunningEnvoy, validateConfig } from '../../scripts/envoy.mjs';
 import { PROBLEM_MEANINGS } from '../../src/approov/message-signature/problem-meaning.ts';
 import { REASONS } from '../../src/authz/reason.ts';
@@ -11,9 +10,9 @@ import { codeBlocksOf, readPage, sectionsOf, tableRows } from '../support/markdo
 import { INSTALL_KEY, ipkOf } from '../support/message-signature.ts';
 import {
   checkConfigOf,
+  insertSnippet,
   pageFile,
   placeOf,
-  SNIPPET_PLACES,
   secretOf,
   writePageConfig,
 } from '../support/page-config.ts';
@@ -41,11 +40,9 @@ test.each(CONFIGS.map((yaml, index) => [index, yaml] as const))(
 
 test.each(SNIPPETS.map((text) => [placeOf(text), text] as const))(
   'Envoy accepts in envoy.yaml the snippet "%s"',
-  async (name, text) => {
+  async (_place, text) => {
     const sample = readEnvoySample();
-    const place = SNIPPET_PLACES[name];
-    if (place === undefined) throw new Error(`no place ${name}`);
-    place(sample, parse(text));
+    insertSnippet(sample, text);
     const file = pageFile(`snippet-${SNIPPETS.indexOf(text)}.yaml`);
     writeFileSync(file, sample.document.toString());
     expect(await validateConfig(file)).toBeUndefined();
@@ -103,7 +100,7 @@ test('a policy that only observes sees the signatures of requests that another p
   const service = await startServe({}, ['--config', writePageConfig('observed', config)]);
   const envoy = await startSample({ services: [service.grpc], upstream: upstream.address }, (sample) => {
     for (const text of SNIPPETS.filter((snippet) => snippet.includes('approov.observe_signatures')))
-      SNIPPET_PLACES[placeOf(text)]?.(sample, parse(text));
+      insertSnippet(sample, text);
   });
   try {
     const claims = { exp: Date.now() / 1000 + 60, ipk: ipkOf(INSTALL_KEY.publicKey) };

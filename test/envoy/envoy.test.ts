@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { RunningEnvoy } from '../../scripts/envoy.mjs';
 import { payClaim } from '../../src/approov/token-binding.ts';
 import { RESULT_HEADER_ALIASES, RESULT_HEADERS } from '../../src/authz/result-header.ts';
@@ -161,11 +161,11 @@ describe.each([{ encode_raw_headers: true }, { encode_raw_headers: false }])('wi
 
 test('a bound header that is not UTF-8 is verified by its bytes when Envoy sends raw headers', async () => {
   const envoy = await startSample({ services: [service.grpc], upstream: upstream.address });
+  onTestFinished(() => envoy.stop());
   const bytes = Buffer.from('Bearer \xe9', 'latin1');
   const pay = createHash('sha256').update(bytes).digest('base64');
   const headers = [token(freshToken({ pay })), ['authorization', bytes.toString('latin1')]] as const;
   const { status } = await send(envoy, { headers });
-  await envoy.stop();
   expect(status).toBe(200);
 });
 

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { RunningEnvoy } from '../../scripts/envoy.mjs';
+import { countChecks } from '../support/admin-pages.ts';
 import {
   accessLogOf,
   eventually,
@@ -75,13 +76,6 @@ async function startSilent(): Promise<{ readonly grpc: string; stop(): void }> {
 /** The status of a request with a valid token. */
 async function statusOf(envoy: RunningEnvoy, sent: Sent = {}): Promise<number> {
   return (await send(envoy, { ...sent, headers: [['approov-token', freshToken()]] })).status;
-}
-
-/** From the metrics, since the log suppresses lines when there are many. */
-async function checksOf(instance: RunningService): Promise<number> {
-  const text = await (await fetch(`http://${instance.admin}/metrics`)).text();
-  const counts = text.matchAll(/^approov_checks_total\{.*\} (\d+)$/gm);
-  return Array.from(counts, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0);
 }
 
 test('while the service is down, every request gets 503 and the access log says why', async () => {
@@ -209,9 +203,9 @@ test('the service keeps its connections to an Envoy whose checks all time out', 
 test('a draining instance soon gets no new checks', async () => {
   await withSample(addresses(one, other), undefined, async (envoy) => {
     const checksByOne = async (): Promise<number> => {
-      const before = await checksOf(one);
+      const before = await countChecks(one.admin);
       for (let count = 0; count < 10; count++) expect(await statusOf(envoy)).toBe(200);
-      return (await checksOf(one)) - before;
+      return (await countChecks(one.admin)) - before;
     };
     expect(await checksByOne()).toBeGreaterThan(0);
     one.signal('SIGTERM');

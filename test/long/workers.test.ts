@@ -8,7 +8,7 @@ import { afterAll, expect, test, vi } from 'vitest';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
 import { limitCpu } from '../support/cpu-share.ts';
 import { requestWith } from '../support/grpc-client.ts';
-import { unmet } from '../support/requirement.ts';
+import { program, unmet } from '../support/requirement.ts';
 import { freshToken, SECRET } from '../support/token.ts';
 import { readyWorkers } from '../support/workers.ts';
 
@@ -22,13 +22,8 @@ const CORES_NEEDED = 4;
 const SHARE = 0.35;
 const EXPECTED_RATIO = 1.7;
 
-const H2LOAD = {
-  name: 'h2load',
-  source: 'the package nghttp2-client of Debian',
-  isMet: async () =>
-    (await promisify(execFile)('h2load', ['--version']).catch(() => undefined)) !== undefined,
-};
-const missing = await unmet([H2LOAD], 'what a second worker brings');
+const H2LOAD = program('h2load', ['--version'], 'the package nghttp2-client of Debian');
+const missing = await unmet([H2LOAD], 'that two workers answer more checks per second than one');
 
 const scratch = createScratch('workers-long');
 const services: CheckedService[] = [];

@@ -5,15 +5,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runTool } from '../support/platform-tool.ts';
 import { type RunningService, startServe } from '../support/process.ts';
-import { answers, unmet } from '../support/requirement.ts';
+import { program, unmet } from '../support/requirement.ts';
 import { SECRET } from '../support/token.ts';
 import { watchService } from '../support/watch.ts';
 
-const H2SPEC = {
-  name: 'h2spec',
-  source: 'a release of summerwind/h2spec',
-  isMet: () => answers('h2spec', ['--version']),
-};
+const H2SPEC = program('h2spec', ['--version'], 'a release of summerwind/h2spec');
 const CASES = 145;
 /**
  * Where the second frame of a stream is the invalid one, timing decides whether the stream has ended by then, so failed

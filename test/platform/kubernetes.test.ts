@@ -4,12 +4,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { createCertificates, type KeyPair, OPENSSL } from '../support/certificates.ts';
+import { createCertificates, type KeyPair } from '../support/certificates.ts';
 import { valuesFile } from '../support/chart.ts';
 import { createNamespace, eventually, type Namespace, NODE } from '../support/cluster.ts';
 import { ENVOY_CONFIG } from '../support/envoy.ts';
 import { startLoad } from '../support/load.ts';
-import { HELM, KUBECTL, unmet } from '../support/requirement.ts';
+import { HELM, KUBECTL, OPENSSL, unmet } from '../support/requirement.ts';
 import { sampleFolder } from '../support/sample-files.ts';
 import { freshToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../support/token.ts';
 

@@ -12,6 +12,7 @@ import { freePort, type RunningTool, startTool } from '../support/platform-tool.
 import type { RunningService } from '../support/process.ts';
 import { REDIS } from '../support/redis.ts';
 import { answers, type Requirement, unmet } from '../support/requirement.ts';
+import type { YamlMapping } from '../support/sample-files.ts';
 import { freshToken } from '../support/token.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -144,9 +145,9 @@ describe.skipIf(skipped !== '')(`limits across many Envoys${skipped}`, () => {
 });
 
 /** With longer timeouts: on a busy machine a late answer would count as none. */
-// biome-ignore lint/suspicious/noExplicitAny: the configuration of Envoy
-function patient(config: any): unknown {
-  const filters = config.static_resources.listeners[0].filter_chains[0].filters[0].typed_config.http_filters;
+function patient(config: YamlMapping): unknown {
+  const filters =
+    config['static_resources'].listeners[0].filter_chains[0].filters[0].typed_config.http_filters;
   for (const { name, typed_config: settings } of filters) {
     if (name === 'envoy.filters.http.ratelimit') settings.timeout = '20s';
     if (name === 'envoy.filters.http.ext_authz') settings.grpc_service.timeout = '20s';

@@ -11,6 +11,7 @@ import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
 import { protoPath as healthProto } from 'grpc-health-check';
 import protobuf from 'protobufjs';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { readMetrics } from '../support/admin-pages.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
 import { PATIENCE } from '../support/patience.ts';
 import { type RunningService, startServe } from '../support/process.ts';
@@ -67,9 +68,7 @@ function callCheck(
 }
 
 async function metric(name: string): Promise<number> {
-  const text = await (await fetch(`http://${service.admin}/metrics`)).text();
-  const line = text.split('\n').find((each) => each.startsWith(`${name} `));
-  return Number(line?.slice(name.length));
+  return (await readMetrics(service.admin)).get(name) ?? Number.NaN;
 }
 
 /** Opens a Check call without sending its message. */

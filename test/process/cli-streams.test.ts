@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
 import { PATIENCE } from '../support/patience.ts';
+import { killAtExit } from '../support/platform-tool.ts';
 import { collect, startServe } from '../support/process.ts';
 import { SECRET } from '../support/token.ts';
 import { readyWorkers } from '../support/workers.ts';
@@ -40,6 +41,7 @@ function start(stdio: StdioOptions): ChildProcess {
       LOG_LEVEL: 'trace',
     },
   });
+  killAtExit(child);
   return child;
 }
 

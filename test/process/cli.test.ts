@@ -1,5 +1,5 @@
 /** Tests the command line: exit codes, help, and one readable line per error. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { errorsOf, type RunningService, runCli, startServe } from '../support/process.ts';
+import { collect, errorsOf, type RunningService, runCli, spawnCli, startServe } from '../support/process.ts';
 import { SECRET } from '../support/token.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cli-'));
@@ -165,30 +165,23 @@ describe('a Unix socket left behind by a killed service', () => {
 
 describe('the process', () => {
   test('runs serve if no command is given', async () => {
-    const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
-    const child = spawn(process.execPath, [cli], {
-      env: { ...ENV, APPROOV_EXT_AUTHZ_SERVICE_HOST: '10.0.0.1' },
-    });
+    const child = spawnCli([], { ...ENV, APPROOV_EXT_AUTHZ_SERVICE_HOST: '10.0.0.1' });
     const messages: unknown[] = [];
     for await (const line of createInterface(child.stdout)) {
       const { msg, version } = JSON.parse(line) as { msg: string; version?: string };
       messages.push(msg);
       if (msg !== 'serving') continue;
-      expect(version).toBe(VERSION);
       child.kill('SIGKILL');
+      expect(version).toBe(VERSION);
     }
     expect(messages).toContain('serving');
   });
 
   test('exits without an error message if its stdout is closed', async () => {
-    const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
-    const child = spawn(process.execPath, [cli, 'check-config'], { env: ENV });
+    const child = spawnCli(['check-config'], ENV);
     child.stdout.destroy();
-    let stderr = '';
-    child.stderr.on('data', (chunk: Buffer) => {
-      stderr += chunk.toString();
-    });
+    const stderr = collect(child.stderr);
     await once(child, 'close');
-    expect(stderr).toMatch(/^ok: [^\n]*\n$/);
+    expect(stderr()).toMatch(/^ok: [^\n]*\n$/);
   });
 });

@@ -2,7 +2,6 @@
 import { once } from 'node:events';
 import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -15,6 +14,7 @@ import { runInProcess } from '../support/in-process.ts';
 import { PATIENCE } from '../support/patience.ts';
 import { type Finished, type RunningService, runCli, startServe } from '../support/process.ts';
 import { PREFACE, SETTINGS } from '../support/raw-http2.ts';
+import { IPV6, unmet } from '../support/requirement.ts';
 import { freshToken, OTHER_SECRET, SECRET } from '../support/token.ts';
 
 const scratch = createScratch('listeners');
@@ -28,9 +28,6 @@ const stranger = issueCertificate(scratch.folder, 'stranger', otherCa);
 afterAll(() => scratch.remove());
 
 const ENV = { APPROOV_BASE64_SECRET: SECRET };
-const HAS_IPV6 = Object.values(networkInterfaces()).some((list) =>
-  list?.some(({ address }) => address === '::1'),
-);
 
 let service: RunningService | undefined;
 afterEach(async () => {
@@ -403,9 +400,9 @@ describe('a Unix socket', () => {
   });
 });
 
-if (!HAS_IPV6) process.stderr.write('listeners.test.ts: no IPv6 on this machine, skipping five tests\n');
+const withoutIpv6 = await unmet([IPV6], 'that the listeners serve IPv6');
 
-describe.runIf(HAS_IPV6)('IPv6', () => {
+describe.skipIf(withoutIpv6 !== '')(`IPv6${withoutIpv6}`, () => {
   test.each(['[::1]:0', '[::]:0'])('is served at %s', async (address) => {
     const running = await start({}, address);
     expect(running.grpc).toMatch(/^\[::1?\]:[1-9]\d*$/);

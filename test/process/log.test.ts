@@ -1,5 +1,4 @@
 /** Tests the log lines of a running service. */
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,13 +7,18 @@ import { VERSION } from '../../src/version.ts';
 import { createCheckClient, type RequestJson, requestWith } from '../support/grpc-client.ts';
 import { PATIENCE } from '../support/patience.ts';
 import { type RunningService, startPretty, startServe } from '../support/process.ts';
-import { freshToken, mintToken, OTHER_SECRET, SECRET } from '../support/token.ts';
-
-const fingerprint = (secret: string): string =>
-  createHash('sha256').update(Buffer.from(secret, 'base64')).digest('hex').slice(0, 12);
+import {
+  fingerprint,
+  freshToken,
+  mintToken,
+  OTHER_SECRET,
+  OTHER_SECRET_BYTES,
+  SECRET,
+  SECRET_BYTES,
+} from '../support/token.ts';
 
 let folder = '';
-let service: RunningService | undefined;
+let service: Pick<RunningService, 'kill'> | undefined;
 
 const at = (name: string): string => join(folder, name);
 const write = (name: string, content: string): void => writeFileSync(at(name), content);
@@ -31,9 +35,21 @@ afterEach(async () => {
 
 /** Starts the service with key `current` and the rest of a configuration. */
 async function start(rest: string): Promise<RunningService> {
+  const running = await startServe({}, ['--config', writeConfig(rest)]);
+  service = running;
+  return running;
+}
+
+/** Starts it with a log for people. */
+async function startForPeople(rest: string, options?: Parameters<typeof startPretty>[1]) {
+  const running = await startPretty(['--config', writeConfig(rest)], options);
+  service = running;
+  return running;
+}
+
+function writeConfig(rest: string): string {
   write('config.yaml', `keys: [{id: current, secretFile: ${at('current')}}]\n${rest}`);
-  service = await startServe({}, ['--config', at('config.yaml')]);
-  return service;
+  return at('config.yaml');
 }
 
 async function check({ grpc }: RunningService, ...requests: readonly RequestJson[]): Promise<void> {
@@ -71,16 +87,17 @@ test('the start-up line has version, addresses, file, policies with modes and ke
   write('next', OTHER_SECRET);
   const keys = `keys: [{id: current, secretFile: ${at('current')}}, {id: next, kid: k, secretFile: ${at('next')}}]`;
   write('config.yaml', `${keys}\npolicies: {default: {mode: observe}, open: {mode: off}}`);
-  service = await startServe({}, ['--config', at('config.yaml')]);
-  expect(service.logLines().find(({ msg }) => msg === 'serving')).toMatchObject({
+  const running = await startServe({}, ['--config', at('config.yaml')]);
+  service = running;
+  expect(running.logLines().find(({ msg }) => msg === 'serving')).toMatchObject({
     version: VERSION,
-    grpc: service.grpc,
-    admin: service.admin,
+    grpc: running.grpc,
+    admin: running.admin,
     config_file: at('config.yaml'),
     policies: { default: 'observe', open: 'off' },
     keys: [
-      { id: 'current', fingerprint: fingerprint(SECRET) },
-      { id: 'next', kid: 'k', fingerprint: fingerprint(OTHER_SECRET) },
+      { id: 'current', fingerprint: fingerprint(SECRET_BYTES) },
+      { id: 'next', kid: 'k', fingerprint: fingerprint(OTHER_SECRET_BYTES) },
     ],
   });
 });
@@ -112,8 +129,8 @@ log: {checks: all}`,
       {
         source: 'keys',
         changes: [
-          `key current: ${fingerprint(SECRET)} -> ${fingerprint(OTHER_SECRET)}`,
-          `key next: added ${fingerprint(OTHER_SECRET)}`,
+          `key current: ${fingerprint(SECRET_BYTES)} -> ${fingerprint(OTHER_SECRET_BYTES)}`,
+          `key next: added ${fingerprint(OTHER_SECRET_BYTES)}`,
         ],
       },
     ]);
@@ -135,8 +152,7 @@ describe('a log for people', () => {
   const withoutText = (output: string): string => output.replaceAll(/[\x20-\x7e\r\n]/g, '');
 
   test.each([1, 2])('is written on a terminal by %i process(es), in colour', async (workers) => {
-    write('config.yaml', `keys: [{id: current, secretFile: ${at('current')}}]\nworkers: ${workers}\n`);
-    const running = await startPretty(['--config', at('config.yaml')], { isTerminal: true });
+    const running = await startForPeople(`workers: ${workers}\n`, { isTerminal: true });
     const client = createCheckClient(running.grpc);
     await client.check(requestWith({ 'user-agent': NASTY }));
     client.close();
@@ -158,22 +174,14 @@ describe('a log for people', () => {
   });
 
   test('has no colour with NO_COLOR', async () => {
-    write('config.yaml', `keys: [{id: current, secretFile: ${at('current')}}]\n`);
-    const running = await startPretty(['--config', at('config.yaml')], {
-      env: { NO_COLOR: '1' },
-      isTerminal: true,
-    });
+    const running = await startForPeople('', { env: { NO_COLOR: '1' }, isTerminal: true });
     await running.kill();
     expect(running.output()).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: serving \{"version":/m);
     expect(withoutText(running.output())).toBe('');
   });
 
   test('says what to do next, at start and at the first Ctrl-C', async () => {
-    write('config.yaml', `keys: [{id: current, secretFile: ${at('current')}}]\n`);
-    const running = await startPretty(['--config', at('config.yaml')], {
-      env: { NO_COLOR: '1' },
-      isTerminal: true,
-    });
+    const running = await startForPeople('', { env: { NO_COLOR: '1' }, isTerminal: true });
     await vi.waitFor(() => expect(running.output()).toContain('no checks yet'), PATIENCE);
     const { grpc, admin } = JSON.parse(/serving (\{.*\})/.exec(running.output())?.[1] ?? '');
     expect(grpc).toBe(running.grpc);
@@ -189,8 +197,7 @@ describe('a log for people', () => {
   });
 
   test('is written to a pipe under format: pretty, without colour', async () => {
-    write('config.yaml', `keys: [{id: current, secretFile: ${at('current')}}]\nlog: {format: pretty}\n`);
-    const running = await startPretty(['--config', at('config.yaml')]);
+    const running = await startForPeople('log: {format: pretty}\n');
     await running.kill();
     expect(running.output()).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: serving \{"version":/m);
     expect(withoutText(running.output())).toBe('');

@@ -1,28 +1,13 @@
 /** Tests message signatures in a running service: published messages, account keys and their rotation, logs and metrics. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
 import { type CheckClient, createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
 import { ACCOUNT_SECRET, CLAIMS, MSKID, signAccount } from '../support/message-signature.ts';
+import { PATIENCE } from '../support/patience.ts';
+import { PUBLISHED_MESSAGES } from '../support/published.ts';
 import { signHeaders } from '../support/signed-check.ts';
 import { freshToken, SECRET } from '../support/token.ts';
-
-interface Vector {
-  readonly name: string;
-  readonly secret_base64: string;
-  readonly token: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly method: string;
-  readonly url: string;
-  readonly expect: string;
-}
-
-const VECTORS = (
-  JSON.parse(
-    readFileSync(new URL('../support/vectors/approov-published.json', import.meta.url), 'utf8'),
-  ) as readonly Vector[]
-).filter(({ name }) => name.startsWith('msg'));
 
 const REASONS: Readonly<Record<string, string>> = {
   accept: 'ok',
@@ -31,13 +16,12 @@ const REASONS: Readonly<Record<string, string>> = {
   'reject:missing-signature': 'missing_message_signature',
 };
 
-const PATIENCE = { timeout: 60_000, interval: 50 };
 const scratch = createScratch('message-signatures');
 const published = { maxAgeSeconds: 1e9, externalScheme: 'http' };
 const CONFIG = {
   keys: [
     { id: 'current', secretFile: scratch.write('current', SECRET) },
-    { id: 'published', secretFile: scratch.write('published', VECTORS[0]?.secret_base64 ?? '') },
+    { id: 'published', secretFile: scratch.write('published', PUBLISHED_MESSAGES[0]?.secret_base64 ?? '') },
   ],
   messageSigningKeys: [
     {
@@ -89,13 +73,16 @@ function signed(account?: (base: string) => Buffer): Readonly<Record<string, str
 }
 
 describe('the messages that Approov published', () => {
-  test.each(VECTORS)('$name: $expect', async ({ headers, token, method, url, expect: expectation }) => {
-    const { host, pathname, search } = new URL(url);
-    const lowerCase = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
-    const sent = { ...Object.fromEntries(lowerCase), 'approov-token': token };
-    const reason = await reasonOf(sent, { method, host, path: `${pathname}${search}` }, 'published');
-    expect(reason).toBe(REASONS[expectation]);
-  });
+  test.each(PUBLISHED_MESSAGES)(
+    '$name: $expect',
+    async ({ headers, token, method, url, expect: expectation }) => {
+      const { host, pathname, search } = new URL(url);
+      const lowerCase = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+      const sent = { ...Object.fromEntries(lowerCase), 'approov-token': token };
+      const reason = await reasonOf(sent, { method, host, path: `${pathname}${search}` }, 'published');
+      expect(reason).toBe(REASONS[expectation]);
+    },
+  );
 });
 
 describe('an account key', () => {

@@ -216,7 +216,7 @@ describe('a secret that cannot be used', () => {
     },
   );
 
-  test('and is restored counts as a success, or an alert on failures would never end', async () => {
+  test('counts as a success once it is restored, or an alert on failures would never end', async () => {
     clear();
     scratch.write('secret', SECRET);
     await start(configured);

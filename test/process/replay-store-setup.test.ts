@@ -5,15 +5,14 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { redisProblem } from '../../src/replay/redis-connection.ts';
 import { createCa, issueCertificate } from '../support/certificate.ts';
-import { OPENSSL } from '../support/certificates.ts';
 import { eventually } from '../support/cluster.ts';
 import { freePort, runTool } from '../support/platform-tool.ts';
 import { REDIS, type RunningRedis, startProxy, startRedis } from '../support/redis.ts';
 import { createReplicas, replayOf } from '../support/replay-guards.ts';
-import { unmet } from '../support/requirement.ts';
+import { OPENSSL, unmet } from '../support/requirement.ts';
 
 const skipped = await unmet(
   [REDIS, OPENSSL],
@@ -64,11 +63,11 @@ describe.skipIf(skipped !== '')(`a replica and its Redis server${skipped}`, () =
 
   test('give up on a server that accepts a connection and does not speak TLS', async () => {
     const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+    onTestFinished(() => void silent.close());
     await once(silent, 'listening');
     const { port } = silent.address() as AddressInfo;
     const replica = await replicas.replica({ url: `rediss://127.0.0.1:${port}` }, false);
     expect(replica.states).toEqual(['no connection in 1500 ms']);
-    silent.close();
   });
 
   test('need the password of the server, and never show it', async () => {
@@ -132,6 +131,7 @@ describe.skipIf(skipped !== '')(`a replica and its Redis server${skipped}`, () =
   test('allow no replay after a failover to a copy that lacks the last signatures', async () => {
     const [primary, copy] = [await start(), await start()];
     const proxy = await startProxy(primary.port);
+    onTestFinished(() => proxy.close());
     const one = await replicas.replica({ url: proxy.url });
     const other = await replicas.replica({ url: proxy.url });
     await copy.command('REPLICAOF', '127.0.0.1', String(primary.port));
@@ -156,7 +156,6 @@ describe.skipIf(skipped !== '')(`a replica and its Redis server${skipped}`, () =
     expect(await other.check(replayOf(early))).toBe('replayed');
     const late = await replicas.replica({ url: proxy.url });
     expect(await late.check(replayOf(mark, 'late'))).toBe('replayed');
-    proxy.close();
   });
 
   test('leave a server that has become a read-only copy, and use it when it is a primary again', async () => {

@@ -1,13 +1,13 @@
 /** Tests docs/rotation.md: its steps and commands, run under load, and repeated rotations without a wrong answer. */
 import { execFile } from 'node:child_process';
-import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse, stringify } from 'yaml';
+import { parse } from 'yaml';
 import { readMetrics, readReadyz } from '../support/admin-pages.ts';
-import { runTool } from '../support/platform-tool.ts';
-import { PROMTOOL, parseExposition, unknownIn } from '../support/prometheus.ts';
+import { codeBlocksOf, readPage, sectionsOf } from '../support/markdown.ts';
+import { expectPromQl, PROMTOOL, parseExposition, unknownIn } from '../support/prometheus.ts';
 import { unmet } from '../support/requirement.ts';
 import { createSecret, type RotatingService, startRotatingService } from '../support/rotating-service.ts';
 
@@ -17,25 +17,9 @@ const ROTATIONS_EACH = 10;
 const ANSWERS = 20;
 /** The id of the new key in docs/rotation.md. */
 const NEW_ID = '2026-11';
-const PAGE = readFileSync(new URL('../../docs/rotation.md', import.meta.url), 'utf8');
+const PAGE = readPage('docs/rotation.md');
 
 const withoutPromtool = await unmet([PROMTOOL], 'that the queries of docs/rotation.md are PromQL');
-
-interface Block {
-  readonly language: string;
-  readonly text: string;
-}
-
-/** The fenced code blocks of a section of the page, in order. */
-function blocksOf(heading: string): readonly Block[] {
-  const section = PAGE.split(/^## /m).find((each) => each.startsWith(`${heading}\n`)) ?? '';
-  return [...section.matchAll(/^( *)```(\w+)\n(.*?)^\1```$/gms)].map(
-    ([, indent = '', language = '', text = '']) => ({
-      language,
-      text: text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
-    }),
-  );
-}
 
 describe('docs/rotation.md', () => {
   let rotating: RotatingService;
@@ -44,7 +28,7 @@ describe('docs/rotation.md', () => {
   });
   afterAll(() => rotating.stop());
 
-  const blocks = blocksOf('Rotate the HS256 secret');
+  const blocks = codeBlocksOf(sectionsOf(PAGE).get('Rotate the HS256 secret') ?? '');
   const of = (language: string): readonly string[] =>
     blocks.filter((block) => block.language === language).map(({ text }) => text);
 
@@ -127,10 +111,7 @@ describe('docs/rotation.md', () => {
   });
 
   test.skipIf(withoutPromtool !== '')(`has only valid PromQL${withoutPromtool}`, async () => {
-    const rules = queries.map((expr, index) => ({ record: `query:${index}`, expr }));
-    const file = rotating.scratch.write('rules.yaml', stringify({ groups: [{ name: 'queries', rules }] }));
-    const { code, output } = await runTool('promtool', ['check', 'rules', file]);
-    expect([code, output]).toEqual([0, expect.stringContaining(`${queries.length} rules found`)]);
+    await expectPromQl(queries, rotating.scratch.folder);
   });
 });
 

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
   type CheckClient,
   createCheckClient,
@@ -285,6 +285,7 @@ describe('a running service', () => {
   test('leaks nothing when it drains', async () => {
     const quick = fileWith('quick.yaml', 'drain: {delaySeconds: 0}');
     const other = await startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', quick]);
+    onTestFinished(() => other.kill());
     other.signal('SIGINT');
     await other.ended;
     expect(leaksIn(other.output())).toEqual([]);
@@ -294,6 +295,7 @@ describe('a running service', () => {
 test('a log for people leaks nothing', async () => {
   const pretty = `${readFileSync(CONFIG, 'utf8').replace('checks: all', 'checks: all, format: pretty')}`;
   const running = await startPretty(['--config', fileWith('pretty.yaml', pretty)], { env: TRACED });
+  onTestFinished(() => running.kill());
   const client = createCheckClient(running.grpc);
   await checkAll(client);
   client.close();

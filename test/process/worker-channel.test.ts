@@ -42,15 +42,16 @@ async function startSuspended() {
   const primary = spawnCli(['serve', '--config', scratch.write('config.yaml', config)], {
     NODE_OPTIONS: `--import=data:text/javascript;base64,${Buffer.from(SUSPEND_WORKERS).toString('base64')}`,
   });
-  const [worker = 0] = await vi.waitFor(() => {
-    const workers = suspendedChildrenOf(primary.pid);
-    expect(workers).toHaveLength(1);
-    return workers;
-  }, PATIENCE);
+  let suspended: readonly number[] = [];
   onTestFinished(() => {
     primary.kill('SIGKILL');
-    if (isAlive(worker)) process.kill(worker, 'SIGCONT');
+    for (const worker of suspended.filter(isAlive)) process.kill(worker, 'SIGCONT');
   });
+  const [worker = 0] = await vi.waitFor(() => {
+    suspended = suspendedChildrenOf(primary.pid);
+    expect(suspended).toHaveLength(1);
+    return suspended;
+  }, PATIENCE);
   return { primary, worker };
 }
 

@@ -12,6 +12,12 @@ export async function readMetrics(admin: string): Promise<ReadonlyMap<string, nu
   );
 }
 
+/** The number of checks that a service has decided. From the metrics, since the log omits lines when there are many. */
+export async function countChecks(admin: string): Promise<number> {
+  const counts = [...(await readMetrics(admin))].filter(([name]) => name.startsWith('approov_checks_total{'));
+  return counts.reduce((sum, [, count]) => sum + count, 0);
+}
+
 export interface Readyz {
   readonly status: number;
   readonly components: {

@@ -3,13 +3,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runToolOrThrow } from './platform-tool.ts';
-import { answers, type Requirement } from './requirement.ts';
-
-export const OPENSSL: Requirement = {
-  name: 'openssl',
-  source: 'https://openssl-library.org, or the package of your system',
-  isMet: () => answers('openssl', ['version']),
-};
 
 export interface KeyPair {
   readonly cert: string;

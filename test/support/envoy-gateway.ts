@@ -7,19 +7,19 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findEnvoy } from '../../scripts/envoy.mjs';
 import { runToolOrThrow, startTool } from './platform-tool.ts';
-import { answers, type Requirement } from './requirement.ts';
+import { program } from './requirement.ts';
 import { type SampleObject, toManifest } from './sample-files.ts';
 
-export const ENVOY_GATEWAY: Requirement = {
-  name: 'envoy-gateway',
-  source: 'go install github.com/envoyproxy/gateway/cmd/envoy-gateway@v1.9.1',
-  isMet: () => answers('envoy-gateway', ['version']),
-};
-export const EGCTL: Requirement = {
-  name: 'egctl',
-  source: 'go install github.com/envoyproxy/gateway/cmd/egctl@v1.9.1',
-  isMet: () => answers('egctl', ['version', '--remote=false']),
-};
+export const ENVOY_GATEWAY = program(
+  'envoy-gateway',
+  ['version'],
+  'go install github.com/envoyproxy/gateway/cmd/envoy-gateway@v1.9.1',
+);
+export const EGCTL = program(
+  'egctl',
+  ['version', '--remote=false'],
+  'go install github.com/envoyproxy/gateway/cmd/egctl@v1.9.1',
+);
 
 /** Envoy Gateway listens on these whatever its configuration says, so only one can run per machine. */
 const FIXED_PORTS = [8081, 18000, 18001, 18002, 19000, 19001, 19003];

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { createSigner, httpbis } from 'http-message-signatures';
 import { ACCOUNT_SECRET, CREATED, INSTALL_KEY } from './message-signature.ts';
-import { answers, type Requirement } from './requirement.ts';
+import { program } from './requirement.ts';
 import {
   ALGORITHMS,
   componentsOf,
@@ -60,16 +60,7 @@ export function createLibrarySigner(): IndependentSigner {
 
 const SCRIPT = fileURLToPath(new URL('sign_request.py', import.meta.url));
 
-export const PYTHON: Requirement = {
-  name: 'python3',
-  source: 'https://www.python.org, 3.8 or later',
-  isMet: () => answers('python3', ['--version']),
-};
-export const OPENSSL: Requirement = {
-  name: 'openssl',
-  source: 'https://openssl.org',
-  isMet: () => answers('openssl', ['version']),
-};
+export const PYTHON = program('python3', ['--version'], 'https://www.python.org, 3.8 or later');
 
 /** Signs one example at a time. */
 export function startPythonSigner(): IndependentSigner {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunningEnvoy } from '../../scripts/envoy.mjs';
+import { countChecks } from './admin-pages.ts';
 import { EXT_AUTHZ, eventually, type Sample, startSample } from './envoy.ts';
 import { type Load, startLoad, startPlainUpstream } from './load.ts';
 import { type CheckServer, healthyInstances, startCheckServer } from './restarts.ts';
@@ -87,10 +88,8 @@ export async function more(load: Load, count: number): Promise<void> {
 }
 
 /** The number of checks that an instance has answered. */
-export async function checksOf(instance: CheckServer): Promise<number> {
-  const text = await (await fetch(`http://${instance.service().admin}/metrics`)).text();
-  const counts = text.matchAll(/^approov_checks_total\{.*\} (\d+)$/gm);
-  return Array.from(counts, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0);
+export function checksOf(instance: CheckServer): Promise<number> {
+  return countChecks(instance.service().admin);
 }
 
 /** Prints numbers that depend on timing, so that they cannot be asserted. */

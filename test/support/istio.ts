@@ -6,19 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startEnvoy } from '../../scripts/envoy.mjs';
 import type { KubernetesApi } from './kubernetes-api.ts';
 import { freePort, startTool } from './platform-tool.ts';
-import { answers, type Requirement } from './requirement.ts';
+import { program, type Requirement } from './requirement.ts';
 import type { SampleObject } from './sample-files.ts';
 
-export const ISTIOD: Requirement = {
-  name: 'pilot-discovery',
-  source: "from Istio's pilot image, or built from istio.io/istio/pilot/cmd/pilot-discovery",
-  isMet: () => answers('pilot-discovery', ['version']),
-};
-export const ISTIOCTL: Requirement = {
-  name: 'istioctl',
-  source: 'a release of Istio',
-  isMet: () => answers('istioctl', ['version', '--remote=false']),
-};
+export const ISTIOD = program(
+  'pilot-discovery',
+  ['version'],
+  "from Istio's pilot image, or built from istio.io/istio/pilot/cmd/pilot-discovery",
+);
+export const ISTIOCTL = program('istioctl', ['version', '--remote=false'], 'a release of Istio');
 /** Kubernetes rejects endpoints on loopback. */
 export const MACHINE_ADDRESS: Requirement = {
   name: 'an IPv4 address besides loopback',

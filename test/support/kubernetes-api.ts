@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, runTool, runToolOrThrow, startTool } from './platform-tool.ts';
-import { answers, KUBECTL, type Requirement } from './requirement.ts';
+import { answers, KUBECTL, program, type Requirement } from './requirement.ts';
 import { type SampleObject, toManifest } from './sample-files.ts';
 
 const START_TIMEOUT_MS = 180_000;
@@ -45,11 +45,7 @@ const SERVER: Requirement = {
   source: 'their releases, or PLATFORM_KUBECONFIG of a disposable cluster',
   isMet: async () => GIVEN_KUBECONFIG !== undefined || (await hasServer()),
 };
-const GO: Requirement = {
-  name: 'go',
-  source: 'https://go.dev/dl, to download the CRDs, which are in Go modules',
-  isMet: () => answers('go', ['version']),
-};
+const GO = program('go', ['version'], 'https://go.dev/dl, to download the CRDs, which are in Go modules');
 /** What `startKubernetesApi` needs. */
 export const KUBERNETES_API: readonly Requirement[] = [SERVER, KUBECTL, GO];
 

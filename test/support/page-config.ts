@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll } from 'vitest';
+import { parse } from 'yaml';
 import { checkConfig } from '../../src/commands/check-config.ts';
 import { type Io, Options } from '../../src/commands/command.ts';
 import { EXT_AUTHZ, type Sample } from './envoy.ts';
@@ -46,8 +47,7 @@ export async function checkConfigOf(file: string): Promise<readonly string[]> {
   return [`exit ${code}`, ...errors];
 }
 
-/** Puts a snippet into envoy.yaml, where its first line, a comment, says. */
-export const SNIPPET_PLACES: Readonly<Record<string, (sample: Sample, snippet: unknown) => void>> = {
+const SNIPPET_PLACES: Readonly<Record<string, (sample: Sample, snippet: unknown) => void>> = {
   '# virtual_hosts, under route_config': ({ document, connectionManager }, snippet) =>
     connectionManager.setIn(['route_config', 'virtual_hosts'], document.createNode(snippet)),
   '# routes of the virtual host': ({ document, connectionManager }, snippet) =>
@@ -65,7 +65,14 @@ export const SNIPPET_PLACES: Readonly<Record<string, (sample: Sample, snippet: u
   },
 };
 
-/** The first line of a snippet. */
+/** The first line of a snippet: a comment that says where it belongs. */
 export function placeOf(snippet: string): string {
   return snippet.split('\n', 1)[0] ?? '';
+}
+
+/** Puts a snippet into envoy.yaml, where its first line says. */
+export function insertSnippet(sample: Sample, snippet: string): void {
+  const insert = SNIPPET_PLACES[placeOf(snippet)];
+  if (insert === undefined) throw new Error(`no place in envoy.yaml: ${placeOf(snippet)}`);
+  insert(sample, parse(snippet));
 }

@@ -41,13 +41,19 @@ export interface RunningTool {
   stop(): Promise<void>;
 }
 
-const running = new Set<ChildProcess>();
+const running = new Map<ChildProcess, NodeJS.Signals>();
 
 function killRunning(): void {
-  for (const child of running) child.kill('SIGKILL');
+  for (const [child, signal] of running) child.kill(signal);
 }
 
-// A suite that times out never calls `stop`; vitest then ends this process, possibly by a signal.
+/** Ends a child with this process at the latest: a test that times out may never stop it. */
+export function killAtExit(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): void {
+  running.set(child, signal);
+  child.once('exit', () => running.delete(child));
+}
+
+// Vitest ends this process, possibly by a signal.
 process.once('exit', killRunning);
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.once(signal, () => {
@@ -65,7 +71,7 @@ export function startTool(
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  running.add(child);
+  killAtExit(child);
   let output = '';
   const collect = (chunk: Buffer): void => {
     output += chunk.toString();
@@ -75,7 +81,6 @@ export function startTool(
   let isRunning = true;
   const ended = once(child, 'exit').finally(() => {
     isRunning = false;
-    running.delete(child);
   });
   ended.catch((error: Error) => collect(Buffer.from(error.message)));
   return {

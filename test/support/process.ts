@@ -1,8 +1,9 @@
 /** Runs the built command line as a process. `npm test` builds it first. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { killAtExit } from './platform-tool.ts';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
@@ -134,21 +135,29 @@ export async function startPretty(
   };
 }
 
-/** With a pseudo-terminal by script (util-linux), which hangs up the command when it ends. */
+/** With a pseudo-terminal by script (util-linux). */
 function spawnOnTerminal(args: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
   const command = [process.execPath, CLI, ...args].map((word) => `'${word}'`).join(' ');
-  return spawn('script', ['-qefc', `exec ${command}`, '/dev/null'], {
+  const child = spawn('script', ['-qefc', `exec ${command}`, '/dev/null'], {
     env: { PATH: process.env['PATH'], TERM: 'xterm-256color', ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  // It passes SIGTERM on; killed, it would leave a service behind, for which a hang-up is a request to reload.
+  killAtExit(child, 'SIGTERM');
+  return child;
 }
 
 /** Starts a command without waiting for it. */
-export function spawnCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
-  return spawn(process.execPath, [CLI, ...args], {
+export function spawnCli(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): ChildProcessWithoutNullStreams {
+  const child = spawn(process.execPath, [CLI, ...args], {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  killAtExit(child);
+  return child;
 }
 
 /** Collects the text of a stream so far. */

@@ -1,10 +1,13 @@
 /** Reads rules, dashboard and metrics: which metrics and labels a PromQL expression names, and which the service exposes. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parse } from 'yaml';
+import { expect } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { createCheckClient, requestWith } from './grpc-client.ts';
+import { runTool } from './platform-tool.ts';
 import { type RunningService, startServe } from './process.ts';
-import { answers, type Requirement } from './requirement.ts';
+import { program } from './requirement.ts';
 import { freshToken, mintToken, SECRET } from './token.ts';
 
 export const PROMETHEUS_FOLDER = fileURLToPath(new URL('../../deploy/prometheus/', import.meta.url));
@@ -19,16 +22,18 @@ const DASHBOARD = fileURLToPath(new URL('../../deploy/grafana/dashboard.json', i
 const TARGET_LABELS = ['cluster', 'job', 'instance', 'namespace'];
 
 const SOURCE = 'a release of Prometheus, or the package prometheus of Debian or Homebrew';
-export const PROMTOOL: Requirement = {
-  name: 'promtool',
-  source: SOURCE,
-  isMet: () => answers('promtool', ['--version']),
-};
-export const PROMETHEUS: Requirement = {
-  name: 'prometheus',
-  source: SOURCE,
-  isMet: () => answers('prometheus', ['--version']),
-};
+export const PROMTOOL = program('promtool', ['--version'], SOURCE);
+export const PROMETHEUS = program('prometheus', ['--version'], SOURCE);
+
+/** Asserts that promtool finds nothing wrong with queries, as rules in a file of a folder. */
+export async function expectPromQl(queries: readonly string[], folder: string): Promise<void> {
+  const file = join(folder, 'queries.yaml');
+  const rules = queries.map((expr, index) => ({ record: `query${index}`, expr }));
+  writeFileSync(file, stringify({ groups: [{ name: 'queries', rules }] }));
+  const check = await runTool('promtool', ['check', 'rules', '--lint=all', '--lint-fatal', file]);
+  const output = expect.stringContaining(`SUCCESS: ${queries.length} rules found`);
+  expect(check).toEqual({ code: 0, output });
+}
 
 export interface Rule {
   readonly expr: string;
@@ -258,11 +263,21 @@ function alternatives(matcher: Matcher): Matcher[] {
 /** Starts the service and sends checks of every kind that rules and dashboard query: each mode, valid and invalid tokens. */
 export async function startSeasonedService(configFile: string): Promise<RunningService> {
   const service = await startServe({ APPROOV_BASE64_SECRET: SECRET }, ['--config', configFile]);
-  const client = createCheckClient(service.grpc);
+  const expired = mintToken({ exp: Math.floor(Date.now() / 1000) - 60 });
+  const tokens = [freshToken(), freshToken(), 'not.a.token', expired, ''];
+  const policies = ['default', 'trial', 'search', 'open', 'not-configured'];
+  await sendChecks(service, Object.fromEntries(policies.map((policy) => [policy, tokens])));
+  return service;
+}
+
+/** Sends a check with each token under a policy, and one more that does not decode. */
+export async function sendChecks(
+  { grpc }: Pick<RunningService, 'grpc'>,
+  tokensByPolicy: Readonly<Record<string, readonly string[]>>,
+): Promise<void> {
+  const client = createCheckClient(grpc);
   try {
-    const now = Math.floor(Date.now() / 1000);
-    const tokens = [freshToken(), freshToken(), 'not.a.token', mintToken({ exp: now - 60 }), ''];
-    for (const policy of ['default', 'trial', 'search', 'open', 'not-configured']) {
+    for (const [policy, tokens] of Object.entries(tokensByPolicy)) {
       for (const token of tokens) {
         const request = requestWith({ 'approov-token': token, 'approov-status': 'no_network' });
         const attributes = request['attributes'] as Readonly<Record<string, unknown>>;
@@ -274,7 +289,6 @@ export async function startSeasonedService(configFile: string): Promise<RunningS
   } finally {
     client.close();
   }
-  return service;
 }
 
 /** A configuration with one policy per mode. */

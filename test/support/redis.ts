@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from './cluster.ts';
 import { freePort, type RunningTool, runToolOrThrow, startTool } from './platform-tool.ts';
-import { answers, type Requirement } from './requirement.ts';
+import { program } from './requirement.ts';
 
-export const REDIS: Requirement = {
-  name: 'redis-server',
-  source: 'the package redis-server of your system, 7.0 or later',
-  isMet: () => answers('redis-server', ['--version']),
-};
+export const REDIS = program(
+  'redis-server',
+  ['--version'],
+  'the package redis-server of your system, 7.0 or later',
+);
 
 export interface RunningRedis {
   readonly port: number;

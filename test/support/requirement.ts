@@ -1,4 +1,5 @@
-/** Programs that tests need besides Node, and a loud notice where one is missing. */
+/** What tests need besides Node, and a loud notice where something is missing. */
+import { networkInterfaces } from 'node:os';
 import { runTool } from './platform-tool.ts';
 
 export interface Requirement {
@@ -8,7 +9,13 @@ export interface Requirement {
   readonly isMet: () => Promise<boolean>;
 }
 
-function program(tool: string, args: readonly string[], source: string, name = tool): Requirement {
+/** @param args with which it exits with 0 at once. */
+export function program(
+  tool: string,
+  args: readonly string[],
+  source: string,
+  name: string = tool,
+): Requirement {
   return { name, source, isMet: () => answers(tool, args) };
 }
 
@@ -40,6 +47,19 @@ export const ACTIONLINT = program(
 );
 export const COMPOSE = program('docker', ['compose', 'version'], 'Docker', 'docker compose');
 export const DOCKER_ENGINE = program('docker', ['info'], 'Docker, and it must run', 'a docker engine');
+
+export const OPENSSL = program(
+  'openssl',
+  ['version'],
+  'https://openssl-library.org, or the package of your system',
+);
+export const SCRIPT = program('script', ['--version'], 'util-linux');
+export const IPV6: Requirement = {
+  name: 'IPv6',
+  source: 'the loopback address ::1',
+  isMet: async () =>
+    Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1')),
+};
 
 /**
  * Reports missing requirements on stderr.

@@ -1,13 +1,20 @@
-/** Reads the sample files of deploy/ as objects, and copies them with other ports. */
+/** Reads the sample files as objects, and copies them with other ports. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 
-const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const DEPLOY = join(ROOT, 'deploy/');
+
+/** A YAML mapping with the schema of another project. */
+export interface YamlMapping {
+  // biome-ignore lint/suspicious/noExplicitAny: the tests read objects of many schemas
+  readonly [field: string]: any;
+}
 
 /** A Kubernetes object, or any other YAML mapping. */
-export interface SampleObject {
+export interface SampleObject extends YamlMapping {
   readonly apiVersion?: string;
   readonly kind?: string;
   readonly metadata?: {
@@ -15,8 +22,11 @@ export interface SampleObject {
     readonly namespace?: string;
     readonly labels?: Readonly<Record<string, string>>;
   };
-  // biome-ignore lint/suspicious/noExplicitAny: the tests read objects of many schemas
-  readonly [field: string]: any;
+}
+
+/** A file of one document, by its path in the repository. Anchors are merged, as in compose files. */
+export function readYaml(path: string) {
+  return parse(readFileSync(join(ROOT, path), 'utf8'), { merge: true });
 }
 
 export function sampleFolder(folder: string): string {

@@ -1,11 +1,16 @@
 /** Signs tokens with node:crypto alone, so that no code under test verifies its own output. */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 
 export const SECRET_BYTES = Buffer.alloc(64, 'test secret of 64 bytes ');
 /** As `approov secret -get base64` would print it. */
 export const SECRET = SECRET_BYTES.toString('base64');
 export const OTHER_SECRET_BYTES = Buffer.alloc(64, 'another secret ');
 export const OTHER_SECRET = OTHER_SECRET_BYTES.toString('base64');
+
+/** By which the service names a secret. */
+export function fingerprint(secret: Buffer): string {
+  return createHash('sha256').update(secret).digest('hex').slice(0, 12);
+}
 
 interface MintOptions {
   readonly header?: Readonly<Record<string, unknown>>;

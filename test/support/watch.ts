@@ -1,6 +1,7 @@
 /** Observes a service under hostile traffic: memory, open files, calls in flight, and answers to other clients. */
 import { fileURLToPath } from 'node:url';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
+import { readMetrics } from './admin-pages.ts';
 import { createCheckClient, metadataOf, requestWith } from './grpc-client.ts';
 import type { RunningService } from './process.ts';
 import { freshToken } from './token.ts';
@@ -32,9 +33,7 @@ export interface Watch {
 
 export function watchService(service: RunningService): Watch {
   async function metric(name: string): Promise<number> {
-    const text = await (await fetch(`http://${service.admin}/metrics`)).text();
-    const line = text.split('\n').find((each) => each.startsWith(`${name} `));
-    return Number(line?.slice(name.length));
+    return (await readMetrics(service.admin)).get(name) ?? Number.NaN;
   }
 
   return {

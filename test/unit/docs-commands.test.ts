@@ -5,23 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
-import { stringify } from 'yaml';
 import { Secret } from '../../src/approov/secret.ts';
 import { codeBlocksOf, readPage } from '../support/markdown.ts';
-import { runTool } from '../support/platform-tool.ts';
-import { PROMTOOL } from '../support/prometheus.ts';
-import { answers, type Requirement, unmet } from '../support/requirement.ts';
+import { expectPromQl, PROMTOOL } from '../support/prometheus.ts';
+import { program, unmet } from '../support/requirement.ts';
 import { SECRET, SECRET_BYTES } from '../support/token.ts';
 
 const TROUBLESHOOTING = readPage('docs/troubleshooting.md');
 const FOLDER = mkdtempSync(join(tmpdir(), 'approov-docs-'));
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
 
-const JQ: Requirement = {
-  name: 'jq',
-  source: 'https://jqlang.org',
-  isMet: () => answers('jq', ['--version']),
-};
+const JQ = program('jq', ['--version'], 'https://jqlang.org');
 const withoutJq = await unmet([JQ], 'that the log queries of docs/troubleshooting.md run');
 const withoutPromtool = await unmet([PROMTOOL], 'that the queries of docs/troubleshooting.md are PromQL');
 
@@ -104,10 +98,6 @@ test.skipIf(withoutPromtool !== '')(
   async () => {
     const queries = linesOf('promql');
     expect(queries.length).toBeGreaterThan(5);
-    const rules = queries.map((expr, index) => ({ record: `query:${index}`, expr }));
-    const file = join(FOLDER, 'rules.yaml');
-    writeFileSync(file, stringify({ groups: [{ name: 'queries', rules }] }));
-    const { code, output } = await runTool('promtool', ['check', 'rules', file]);
-    expect([code, output]).toEqual([0, expect.stringContaining(`${queries.length} rules found`)]);
+    await expectPromQl(queries, FOLDER);
   },
 );

@@ -1,5 +1,4 @@
 /** Tests the decisions about the tokens that Approov published. */
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../src/authz/decide.ts';
 import { choosePolicies } from '../../src/authz/policy.ts';
@@ -14,19 +13,7 @@ import {
   symmetricKey,
   verify,
 } from '../support/check.ts';
-
-interface Vector {
-  readonly name: string;
-  readonly secret_base64: string;
-  readonly token: string | null;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly binding_headers: readonly string[];
-  readonly expect: string;
-}
-
-const VECTORS = JSON.parse(
-  readFileSync(new URL('../support/vectors/approov-published.json', import.meta.url), 'utf8'),
-) as readonly Vector[];
+import { PUBLISHED_TOKENS, type PublishedToken } from '../support/published.ts';
 
 /** Our reason for each outcome of the vectors, with binding under `if-present`. */
 const REASON_BY_EXPECTATION: Readonly<Record<string, Reason>> = {
@@ -52,15 +39,15 @@ const LEFT_OUT = [
   'msg: ipk present, no signature headers',
 ];
 
-const decided = VECTORS.filter(({ name }) => !LEFT_OUT.includes(name));
+const decided = PUBLISHED_TOKENS.filter(({ name }) => !LEFT_OUT.includes(name));
 
 /** A word of letters is an SDK status, an outcome that the vectors do not have. */
-function expectedReason({ token, expect: expectation }: Vector): Reason | undefined {
+function expectedReason({ token, expect: expectation }: PublishedToken): Reason | undefined {
   const isWord = /^[A-Za-z_]+$/.test(token ?? '');
   return isWord ? 'missing_approov_token' : REASON_BY_EXPECTATION[expectation];
 }
 
-function reasonFor(vector: Vector, when: 'if-present' | 'required'): Reason {
+function reasonFor(vector: PublishedToken, when: 'if-present' | 'required'): Reason {
   const headers = Object.entries({ ...vector.headers, 'Approov-Token': vector.token });
   const present = headers.filter((each): each is [string, string] => each[1] !== null);
   const request = checkRequest({
@@ -79,13 +66,18 @@ function reasonFor(vector: Vector, when: 'if-present' | 'required'): Reason {
 }
 
 describe('the published tokens', () => {
-  it.each(decided.map((vector, index) => ({ ...vector, index })))('$index. $name: $expect', (vector) => {
-    expect(reasonFor(vector, 'if-present')).toBe(expectedReason(vector));
-  });
+  it.each(decided.map((vector, index) => ({ ...vector, index })))(
+    'number $index, $name: $expect',
+    (vector) => {
+      expect(reasonFor(vector, 'if-present')).toBe(expectedReason(vector));
+    },
+  );
 
   it('are 40, of which the five about message signatures are left out', () => {
-    expect([VECTORS.length, decided.length]).toEqual([40, 35]);
-    const others = VECTORS.filter(({ name }) => LEFT_OUT.includes(name)).map((vector) => vector.expect);
+    expect([PUBLISHED_TOKENS.length, decided.length]).toEqual([40, 35]);
+    const others = PUBLISHED_TOKENS.filter(({ name }) => LEFT_OUT.includes(name)).map(
+      (vector) => vector.expect,
+    );
     expect(others.sort()).toEqual([
       'reject:message-signature',
       'reject:message-signature',
@@ -96,7 +88,7 @@ describe('the published tokens', () => {
   });
 
   it('about message signatures have valid tokens', () => {
-    const outcomes = VECTORS.filter(({ name }) => LEFT_OUT.includes(name)).map((vector) =>
+    const outcomes = PUBLISHED_TOKENS.filter(({ name }) => LEFT_OUT.includes(name)).map((vector) =>
       reasonFor(vector, 'if-present'),
     );
     expect(outcomes).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
@@ -112,7 +104,7 @@ describe('the published tokens', () => {
 describe('the published tokens under a policy that requires binding', () => {
   const bound = decided.filter((vector) => vector.binding_headers.length > 0);
 
-  it.each(bound.map((vector, index) => ({ ...vector, index })))('$index. $name: $expect', (vector) => {
+  it.each(bound.map((vector, index) => ({ ...vector, index })))('number $index, $name: $expect', (vector) => {
     const expected = expectedReason(vector);
     expect(reasonFor(vector, 'required')).toBe(
       vector.expect === 'policy:missing-pay' ? 'missing_pay_claim' : expected,

@@ -1,18 +1,17 @@
 /** Tests that `check-config` prints the effective configuration without secrets, or every error. */
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { CONTENT_ENCRYPTION_ALGORITHMS } from '../../../src/approov/decryption-algorithm.ts';
 import { DEFAULT_POLICY } from '../../support/default-policy.ts';
 import { runInProcess } from '../../support/in-process.ts';
 import { createKeyPair, generateKeyPair } from '../../support/key-pair.ts';
 import { collect, type Finished, runCli, spawnCli, startServe } from '../../support/process.ts';
-import { OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../../support/token.ts';
+import { fingerprint, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET, SECRET_BYTES } from '../../support/token.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'check-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -20,10 +19,6 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function fileWith(name: string, content: string): string {
   writeFileSync(join(folder, name), content);
   return join(folder, name);
-}
-
-function fingerprint(secret: Buffer): string {
-  return createHash('sha256').update(secret).digest('hex').slice(0, 12);
 }
 
 function checkConfig(config?: string, env: Readonly<Record<string, string>> = {}): Promise<Finished> {
@@ -255,8 +250,8 @@ policies: {b: {mode: off}}`,
     );
     const addresses = { APPROOV_GRPC_LISTEN: '127.0.0.1:0', APPROOV_ADMIN_LISTEN: '127.0.0.1:0' };
     const service = await startServe(addresses, ['--config', config]);
+    onTestFinished(() => service.kill());
     const page = await (await fetch(`http://${service.admin}/config`)).text();
-    await service.kill();
     expect((await runCli(['check-config', '--config', config], addresses)).stdout).toBe(page);
   });
 });

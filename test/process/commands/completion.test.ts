@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../../src/commands/commands.ts';
 import { runInProcess } from '../../support/in-process.ts';
 import { runCli } from '../../support/process.ts';
+import { program, unmet } from '../../support/requirement.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'completion-'));
 writeFileSync(join(folder, 'my config.yaml'), '');
@@ -32,9 +33,14 @@ const CASES: readonly Case[] = [
   [['explain', '--token', ''], []],
 ];
 
-function hasShell(shell: string): boolean {
-  return spawnSync(shell, ['--version']).status === 0;
+/** Whether a shell is missing, as the suffix of a title. */
+function without(shell: string): Promise<string> {
+  const requirement = program(shell, ['--version'], `the package ${shell} of your system`);
+  return unmet([requirement], `that the completion script for ${shell} works`);
 }
+const withoutBash = await without('bash');
+const withoutFish = await without('fish');
+const withoutZsh = await without('zsh');
 
 function run(shell: string, code: string, args: readonly string[] = []): string {
   const options = shell === 'fish' ? ['--no-config', '-c', code, ...args] : ['-c', code, shell, ...args];
@@ -51,7 +57,7 @@ async function scriptFor(shell: string): Promise<string> {
   return path;
 }
 
-describe.runIf(hasShell('bash'))('in bash', () => {
+describe.skipIf(withoutBash !== '')(`in bash${withoutBash}`, () => {
   let script = '';
   beforeAll(async () => {
     script = await scriptFor('bash');
@@ -67,7 +73,7 @@ describe.runIf(hasShell('bash'))('in bash', () => {
   });
 });
 
-describe.runIf(hasShell('fish'))('in fish (needs fish)', () => {
+describe.skipIf(withoutFish !== '')(`in fish${withoutFish}`, () => {
   let script = '';
   beforeAll(async () => {
     script = await scriptFor('fish');
@@ -83,7 +89,7 @@ describe.runIf(hasShell('fish'))('in fish (needs fish)', () => {
   });
 });
 
-describe.runIf(hasShell('zsh'))('in zsh (needs zsh)', () => {
+describe.skipIf(withoutZsh !== '')(`in zsh${withoutZsh}`, () => {
   let script = '';
   beforeAll(async () => {
     script = await scriptFor('zsh');

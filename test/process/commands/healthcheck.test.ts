@@ -1,31 +1,27 @@
 /** Tests that `healthcheck` reaches the service wherever it listens, and exits with 0 or 1 only. */
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
-import { networkInterfaces, tmpdir } from 'node:os';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { runInProcess } from '../../support/in-process.ts';
 import { PATIENCE } from '../../support/patience.ts';
+import { startPeer } from '../../support/peer.ts';
 import { type Finished, type RunningService, runCli, startServe } from '../../support/process.ts';
+import { IPV6, SCRIPT, unmet } from '../../support/requirement.ts';
 import { SECRET } from '../../support/token.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'healthcheck-'));
 const services: RunningService[] = [];
-const servers: Server[] = [];
-const sockets: Socket[] = [];
 afterEach(async () => {
   for (const service of services.splice(0)) await service.kill();
-  for (const socket of sockets.splice(0)) socket.destroy();
-  for (const server of servers.splice(0)) await new Promise((done) => server.close(done));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const ENV = { APPROOV_BASE64_SECRET: SECRET };
-const HAS_IPV6 = Object.values(networkInterfaces()).some((list) =>
-  list?.some(({ address }) => address === '::1'),
-);
+const withoutIpv6 = await unmet([IPV6], 'that healthcheck asks a service on IPv6');
+const withoutScript = await unmet([SCRIPT], 'that healthcheck says on a terminal where the service serves');
 
 async function start(grpc: string, args: readonly string[] = []): Promise<RunningService> {
   const service = await startServe({ ...ENV, APPROOV_GRPC_LISTEN: grpc }, args);
@@ -43,17 +39,6 @@ function expectOneLine({ stderr }: Finished): void {
   expect(stderr).not.toMatch(/ at |node:internal/);
 }
 
-/** Starts a TCP server that is not our service. */
-async function startPeer(onConnection: (socket: Socket) => void): Promise<string> {
-  const server = createServer((socket) => {
-    sockets.push(socket.on('error', () => {}));
-    onConnection(socket);
-  }).listen(0, '127.0.0.1');
-  servers.push(server);
-  await once(server, 'listening');
-  return `127.0.0.1:${(server.address() as { port: number }).port}`;
-}
-
 describe('healthcheck exits 0 without output for a service', () => {
   const quiet = { code: 0, stdout: '', stderr: '' };
 
@@ -67,8 +52,8 @@ describe('healthcheck exits 0 without output for a service', () => {
     expect(await runCli(['healthcheck'], { ...ENV, APPROOV_GRPC_LISTEN: shared.grpc })).toEqual(quiet);
   });
 
-  test.runIf(spawnSync('script', ['--version']).status === 0)(
-    'and on a terminal says so (needs script)',
+  test.skipIf(withoutScript !== '')(
+    `on a TCP address, but says so on a terminal${withoutScript}`,
     async () => {
       const { grpc } = shared;
       const command = `APPROOV_GRPC_LISTEN=${grpc} ${process.execPath} dist/cli.js healthcheck`;
@@ -88,7 +73,7 @@ describe('healthcheck exits 0 without output for a service', () => {
     expect(await healthcheck(grpc)).toEqual(quiet);
   });
 
-  test.runIf(HAS_IPV6).each(['[::1]:0', '[::]:0'])('on %s (needs IPv6)', async (address) => {
+  test.skipIf(withoutIpv6 !== '').each(['[::1]:0', '[::]:0'])(`on %s${withoutIpv6}`, async (address) => {
     const { grpc } = await start(address);
     expect(grpc).toMatch(/^\[::1?\]:\d+$/);
     expect(await healthcheck(grpc)).toEqual(quiet);

@@ -1,19 +1,25 @@
 /** Tests `status` against a running service: what it shows, as text and as JSON, and what it says if it cannot ask. */
-import { createHash, X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Options } from '../../../src/commands/command.ts';
 import { status } from '../../../src/commands/status.ts';
 import { VERSION } from '../../../src/version.ts';
 import { createCa, issueCertificate } from '../../support/certificate.ts';
 import { type CheckedService, createScratch, startChecked } from '../../support/checked-service.ts';
+import { startPeer } from '../../support/peer.ts';
 import { runCli } from '../../support/process.ts';
-import { freshToken, mintToken, OTHER_SECRET, SECRET } from '../../support/token.ts';
+import {
+  fingerprint,
+  freshToken,
+  mintToken,
+  OTHER_SECRET,
+  OTHER_SECRET_BYTES,
+  SECRET,
+  SECRET_BYTES,
+} from '../../support/token.ts';
 
 const scratch = createScratch('status');
-const servers: Server[] = [];
-const sockets: Socket[] = [];
 let service: CheckedService;
 
 beforeAll(async () => {
@@ -35,15 +41,9 @@ beforeAll(async () => {
   await service.ask(undefined, { path: '/open/a' });
 });
 afterAll(async () => {
-  for (const socket of sockets) socket.destroy();
-  for (const server of servers) server.close();
   await service.kill();
   scratch.remove();
 });
-
-function fingerprint(secret: string): string {
-  return createHash('sha256').update(Buffer.from(secret, 'base64')).digest('hex').slice(0, 12);
-}
 
 /** Runs the command in this process. */
 async function run(args: readonly string[], env: Readonly<Record<string, string>>, hasColors = false) {
@@ -102,8 +102,8 @@ Policies
 
 Keys
   key      fingerprint   verifications  last use
-  current  ${fingerprint(SECRET)}              5 N s ago
-  next     ${fingerprint(OTHER_SECRET)}              0     never
+  current  ${fingerprint(SECRET_BYTES)}              5 N s ago
+  next     ${fingerprint(OTHER_SECRET_BYTES)}              0     never
 
 Checks since start: 8 (0 in flight)
   outcome                  checks   share
@@ -148,14 +148,14 @@ test('status --json has the same facts', async () => {
       {
         id: 'current',
         loaded: true,
-        fingerprints: [fingerprint(SECRET)],
+        fingerprints: [fingerprint(SECRET_BYTES)],
         verifications: 5,
         last_used_at: 'TIME',
       },
       {
         id: 'next',
         loaded: true,
-        fingerprints: [fingerprint(OTHER_SECRET)],
+        fingerprints: [fingerprint(OTHER_SECRET_BYTES)],
         verifications: 0,
         last_used_at: null,
       },
@@ -218,17 +218,6 @@ describe('of a service with mTLS, status', () => {
   });
 });
 
-/** Starts a TCP server that is not our service. */
-async function startPeer(onConnection: (socket: Socket) => void): Promise<string> {
-  const server = createServer((socket) => onConnection(socket.on('error', () => undefined))).listen(
-    0,
-    '127.0.0.1',
-  );
-  servers.push(server);
-  await once(server, 'listening');
-  return `127.0.0.1:${(server.address() as { port: number }).port}`;
-}
-
 describe('status exits 1 with one line for', () => {
   const ADVICE = 'is the service running? (its admin address: listen.admin or APPROOV_ADMIN_LISTEN)';
   const NOT_OURS =
@@ -249,17 +238,10 @@ describe('status exits 1 with one line for', () => {
   });
 
   test.each<[name: string, onConnection: (socket: Socket) => void, line: string]>([
-    [
-      'a peer that never answers',
-      (socket) => sockets.push(socket),
-      `ADDRESS: no answer within 3 s; ${ADVICE}`,
-    ],
+    ['a peer that never answers', () => undefined, `ADDRESS: no answer within 3 s; ${ADVICE}`],
     [
       'a peer that stalls in the middle of a page',
-      (socket) => {
-        sockets.push(socket);
-        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx');
-      },
+      (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx'),
       `ADDRESS: no answer within 3 s; ${ADVICE}`,
     ],
     ['a peer that closes the connection', (socket) => socket.destroy(), `ADDRESS ${NOT_OURS} (ECONNRESET)`],

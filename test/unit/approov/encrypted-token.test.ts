@@ -215,7 +215,7 @@ describe('the decryption key of a token', () => {
     ['a secret and an RSA key', keyFor(one), keyFor(RSA), false],
     ['two RSA keys', keyFor(RSA), keyFor(RSA), true],
     ['keys on different curves', keyFor(P256), keyFor(X25519), false],
-  ])('is ambiguous between %s: %s', (_what, first, second, expected) => {
+  ])('by its kid and algorithms: %s', (_what, first, second, expected) => {
     expect(isSameChoice(first, second)).toBe(expected);
     expect(isSameChoice(second, first)).toBe(expected);
   });

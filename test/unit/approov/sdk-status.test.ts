@@ -31,7 +31,7 @@ describe('the SDK status words', () => {
   });
 
   it.each(['reject', 'constructor', 'FUTURE_STATUS', '_', 'a'.repeat(60_000)])(
-    'takes %.20s for a word that it does not know',
+    'are %s, else it is `other`',
     (text) => {
       expect(parseSdkStatus(text)).toBe('other');
     },

@@ -119,12 +119,12 @@ describe('bad usage is exit 2', () => {
   });
 
   test.each([
-    ['planted.planted.planted'],
-    ['help', 'planted.planted.planted'],
-    ['--Planted.planted.planted'],
-    ['--planted1-_'],
-    ['explain', '--tokn=planted'],
-  ])('what may be a token is not quoted: %j %j', async (...args) => {
+    [['planted.planted.planted']],
+    [['help', 'planted.planted.planted']],
+    [['--Planted.planted.planted']],
+    [['--planted1-_']],
+    [['explain', '--tokn=planted']],
+  ])('what may be a token is not quoted: %j', async (args) => {
     const finished = await runInProcess(args, ENV);
     expect(finished.code).toBe(2);
     expect(finished.stderr).not.toMatch(/planted/i);

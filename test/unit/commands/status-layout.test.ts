@@ -65,7 +65,7 @@ function section(title: string, changes: Partial<Status>): readonly string[] {
   return lines.slice(start, end === -1 ? undefined : end);
 }
 
-test('a healthy service', () => {
+test('status of a healthy service has every table', () => {
   expect(layOut().join('\n')).toBe(`approov-ext-authz 1.2.3, up 3 h 12 min, Node 24.1.0
   ready        yes
   process      serving
@@ -101,7 +101,7 @@ Reloads
   keys    3 h 11 min ago        0         0`);
 });
 
-test('a service without checks', () => {
+test('status of a service without checks says so', () => {
   const none = { total: 0, in_flight: 0, verified: 0, unverified: 0, skipped: 0, reasons: {} };
   const checks = { ...none, actions: { allow: 0, limit: 0, deny: 0 } };
   expect(layOut({ checks })).toContain('Checks since start: none (0 in flight)');

@@ -100,6 +100,7 @@ describe('a connection is closed', () => {
       await peer.write(frame(FRAME.data, FLAG.endStream, stream));
     }
     await peer.closed;
+    expect(accepted.destroyed).toBe(true);
   });
 });
 

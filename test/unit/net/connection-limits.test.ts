@@ -113,6 +113,7 @@ describe('a server at its connection limit', () => {
     sweep();
     await connectPeer();
     await closing(first);
+    expect(open.size).toBe(1);
   });
 });
 

@@ -204,7 +204,7 @@ describe('the hosts of a key', () => {
     { hosts: ['a.test'], host: '', isUsed: false },
     { hosts: ['key.test'], host: '\u212aey.test', isUsed: false },
     { hosts: ['*.test'], host: 'u@a.test', isUsed: false },
-  ])('$hosts match $host: $isUsed', ({ hosts, host, isUsed }) => {
+  ])('being $hosts, the key is used for "$host": $isUsed', ({ hosts, host, isUsed }) => {
     expect(describeKey({ id: 'a', hosts }).isForHost?.(host) ?? true).toBe(isUsed);
     const [key] = parseKeys(keyConfig({ hosts }), SECRET).keys;
     expect(key?.isForHost?.(host) ?? true).toBe(isUsed);
@@ -270,7 +270,7 @@ describe('a decryption key', () => {
       expected: 'dir with A256CBC-HS512 needs exactly 64',
     },
   ])(
-    'for $algorithms and $encryptions must not be a secret of $bytes bytes',
+    'for $algorithms and $contentEncryptionAlgorithms must not be a secret of $bytes bytes',
     ({ algorithms, contentEncryptionAlgorithms, bytes, expected }) => {
       const parse = () =>
         parseDecryptionKey(

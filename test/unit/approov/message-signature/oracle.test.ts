@@ -1,7 +1,7 @@
 /** Tests that other implementations of RFC 9421 sign what we verify, and verify what our signature base signs. */
 import fc from 'fast-check';
 import { createVerifier, httpbis } from 'http-message-signatures';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { parseDictionary } from '../../../../src/approov/message-signature/dictionary.ts';
 import { signatureBases } from '../../../../src/approov/message-signature/signature-base.ts';
 import { parseSignatureInput } from '../../../../src/approov/message-signature/signature-input.ts';
@@ -10,7 +10,6 @@ import {
   createLibrarySigner,
   type IndependentSigner,
   libraryRequest,
-  OPENSSL,
   PYTHON,
   startPythonSigner,
 } from '../../../support/independent-signers.ts';
@@ -21,7 +20,7 @@ import {
   INSTALL_KEY,
   SIGNERS,
 } from '../../../support/message-signature.ts';
-import { unmet } from '../../../support/requirement.ts';
+import { OPENSSL, unmet } from '../../../support/requirement.ts';
 import {
   ALGORITHMS,
   componentsOf,
@@ -123,6 +122,7 @@ for (const [name, start, missing] of SIGNER_KINDS) {
 describe.skipIf(withoutPython !== '')(`both implementations${withoutPython}`, () => {
   it('make the same signature with an account key', async () => {
     const [library, python] = [createLibrarySigner(), startPythonSigner()];
+    onTestFinished(() => python.stop());
     await fc.assert(
       fc.asyncProperty(EXAMPLE, async (any) => {
         const example = { ...any, label: 'account' as const };
@@ -130,7 +130,6 @@ describe.skipIf(withoutPython !== '')(`both implementations${withoutPython}`, ()
       }),
       { numRuns: RUNS },
     );
-    await python.stop();
   });
 });
 

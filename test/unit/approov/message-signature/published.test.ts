@@ -1,29 +1,12 @@
 /** Tests the decisions about the signed messages that Approov and the RFCs published. */
 import { createPublicKey } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { InstallKeys } from '../../../../src/approov/message-signature/install-keys.ts';
 import { Secret } from '../../../../src/approov/secret.ts';
 import { keysetOf, symmetricKey, tokenOrReason } from '../../../support/check.ts';
 import { ipkOf, outcomeOf, verifyRequest } from '../../../support/message-signature.ts';
+import { PUBLISHED_MESSAGES, type PublishedMessage } from '../../../support/published.ts';
 import { signedRequest } from '../../../support/signed-request.ts';
-
-interface Vector {
-  readonly name: string;
-  readonly secret_base64: string;
-  readonly token: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly method: string;
-  readonly url: string;
-  readonly expect: string;
-  readonly signature_base?: string;
-}
-
-const VECTORS = (
-  JSON.parse(
-    readFileSync(new URL('../../../support/vectors/approov-published.json', import.meta.url), 'utf8'),
-  ) as readonly Vector[]
-).filter(({ name }) => name.startsWith('msg'));
 
 /** Seconds after their `created`. */
 const NOW = 1_744_292_755;
@@ -36,7 +19,7 @@ const OUTCOMES: Readonly<Record<string, string>> = {
   'reject:missing-signature': 'missing_message_signature',
 };
 
-function requestOf({ headers, token, method, url }: Vector) {
+function requestOf({ headers, token, method, url }: PublishedMessage) {
   const { host, pathname, search } = new URL(url);
   const lowerCase = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
   return signedRequest({
@@ -48,7 +31,7 @@ function requestOf({ headers, token, method, url }: Vector) {
   });
 }
 
-function decide(vector: Vector, requiredComponents: 'default' | readonly string[]): string {
+function decide(vector: PublishedMessage, requiredComponents: 'default' | readonly string[]): string {
   const token = tokenOrReason(vector.token, keysetOf(symmetricKey({ secret: vector.secret_base64 })));
   if (typeof token === 'string') throw new Error(token);
   const now = vector.expect === 'reject:signature-expired' ? AFTER_15_SECONDS : NOW;
@@ -58,13 +41,13 @@ function decide(vector: Vector, requiredComponents: 'default' | readonly string[
 }
 
 describe('the messages that Approov published', () => {
-  it.each(VECTORS)('$name: $expect', (vector) => {
+  it.each(PUBLISHED_MESSAGES)('$name: $expect', (vector) => {
     expect(decide(vector, ['@method', 'approov-token'])).toBe(OUTCOMES[vector.expect]);
   });
 
   it('decide alike where @target-uri is required, but for the one that does not cover it', () => {
-    const outcomes = VECTORS.map((vector) => [vector.name, decide(vector, 'default')]);
-    const expected = VECTORS.map(({ name, expect: expectation }) => [
+    const outcomes = PUBLISHED_MESSAGES.map((vector) => [vector.name, decide(vector, 'default')]);
+    const expected = PUBLISHED_MESSAGES.map(({ name, expect: expectation }) => [
       name,
       name.startsWith('msg TEST1') ? 'missing_signed_components: @target-uri' : OUTCOMES[expectation],
     ]);
@@ -72,7 +55,7 @@ describe('the messages that Approov published', () => {
   });
 
   it('have the published signature bases where they are accepted', () => {
-    const accepted = VECTORS.filter((vector) => vector.expect === 'accept');
+    const accepted = PUBLISHED_MESSAGES.filter((vector) => vector.expect === 'accept');
     const bases = accepted.map((vector) => {
       const result = verifyRequest(requestOf(vector), {
         claims: { ipk: ipkOfToken(vector.token) },

@@ -15,7 +15,7 @@ describe('the form of a value', () => {
   it.each([
     [TOKEN, 'signed', 3],
     [`${HEADER}..QQ.QQ.QQ`, 'encrypted', 5],
-  ])('is that of a token', (text, form, parts) => {
+  ])('of %s is that of a token: %s, in %i parts', (text, form, parts) => {
     expect(analyze(text)).toEqual({
       characters: text.length,
       parts,
