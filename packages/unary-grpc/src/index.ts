@@ -1,0 +1,2 @@
+/** The public API of unary-grpc. */
+export { MAX_FRAME_BYTES } from './limits.ts';
