@@ -36,6 +36,8 @@ export const MAX_SETTINGS_ENTRIES = 32;
 export const DEFAULT_MAX_MESSAGE_BYTES = 4 * 2 ** 20;
 /** SETTINGS_INITIAL_WINDOW_SIZE is the size of the largest message, up to this. A larger one needs WINDOW_UPDATE. */
 export const MAX_STREAM_WINDOW_BYTES = 2 ** 20;
+/** A client may send as much before it has read our SETTINGS (§6.9.2). */
+export const MIN_STREAM_WINDOW_BYTES = 65_535;
 /** The window of the connection: what may arrive in one round trip. */
 export const CONNECTION_WINDOW_BYTES = 2 ** 20;
 /**
@@ -52,6 +54,8 @@ export const REMEMBERED_STREAMS = 256;
 
 /** A DATA frame below this costs far more CPU than its bytes are worth (CVE-2019-9518). */
 export const TINY_DATA_BYTES = 64;
+/** A client may write the prefix of a message, its bytes and the end of the stream in a frame each. */
+export const FREE_DATA_FRAMES = 3;
 
 /** Timeouts in milliseconds. All are counted in ticks, so none of them is shorter because the process stalled. */
 export const TICK_MS = 250;

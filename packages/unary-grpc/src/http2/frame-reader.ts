@@ -1,13 +1,11 @@
 /** Splits the bytes of a connection into frames, after its preface (RFC 9113 §3.4, §4.1, §4.2). */
 import { MAX_FRAME_BYTES } from '../limits.ts';
-import { connectionError, type Http2Error } from './error.ts';
+import type { Http2Error } from './error.ts';
 import { CLIENT_PREFACE, FRAME_HEADER_BYTES, readPayloadLength } from './frames.ts';
+import { VIOLATION } from './violations.ts';
 
 /** Receives each frame as `bytes` from its header at `at` to `end`. The bytes may be overwritten afterwards. */
 export type OnFrame = (bytes: Buffer, at: number, end: number) => Http2Error | undefined;
-
-const NO_PREFACE = connectionError('PROTOCOL_ERROR', 'no HTTP/2 connection preface');
-const TOO_LONG = connectionError('FRAME_SIZE_ERROR', 'a frame longer than SETTINGS_MAX_FRAME_SIZE');
 
 const EMPTY = Buffer.alloc(0);
 
@@ -33,14 +31,14 @@ export class FrameReader {
     if (!this.hasPreface) {
       at = Math.min(bytes.length, CLIENT_PREFACE.length - this.#prefaceBytes);
       const expected = CLIENT_PREFACE.subarray(this.#prefaceBytes, this.#prefaceBytes + at);
-      if (!expected.equals(bytes.subarray(0, at))) return NO_PREFACE;
+      if (!expected.equals(bytes.subarray(0, at))) return VIOLATION.noPreface;
       this.#prefaceBytes += at;
     }
     if (this.#partialBytes > 0) {
       at = this.#fillPartial(bytes, at);
       const end = this.#partialEnd();
       if (end === undefined) return undefined;
-      if (end > FRAME_HEADER_BYTES + MAX_FRAME_BYTES) return TOO_LONG;
+      if (end > FRAME_HEADER_BYTES + MAX_FRAME_BYTES) return VIOLATION.frameTooLong;
       if (this.#partialBytes < end) return undefined;
       const frame = this.#partial;
       this.#partial = EMPTY;
@@ -55,7 +53,7 @@ export class FrameReader {
     let at = from;
     while (bytes.length - at >= FRAME_HEADER_BYTES) {
       const length = readPayloadLength(bytes, at);
-      if (length > MAX_FRAME_BYTES) return TOO_LONG;
+      if (length > MAX_FRAME_BYTES) return VIOLATION.frameTooLong;
       const end = at + FRAME_HEADER_BYTES + length;
       if (end > bytes.length) break;
       const error = this.#onFrame(bytes, at, end);

@@ -50,9 +50,7 @@ export function readUint31(bytes: Buffer, at: number): number {
 
 /** The length of the payload, which does not include the header. */
 export function readPayloadLength(bytes: Buffer, at: number): number {
-  return (
-    ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number)
-  );
+  return ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number);
 }
 
 /** What the header of a frame must satisfy, whatever the state of its stream. */

@@ -1,9 +1,7 @@
 /** A header block that is cut into HEADERS and CONTINUATION frames (RFC 9113 §4.3, §6.10). */
 import { MAX_FRAME_BYTES, SPARE_CONTINUATIONS, SPARE_HEADER_BLOCK_BYTES } from '../limits.ts';
-import { connectionError, type Http2Error } from './error.ts';
-
-const TOO_LONG = connectionError('ENHANCE_YOUR_CALM', 'a header block that is too long');
-const TOO_MANY = connectionError('ENHANCE_YOUR_CALM', 'too many CONTINUATION frames');
+import type { Http2Error } from './error.ts';
+import { VIOLATION } from './violations.ts';
 
 export class HeaderBlock {
   readonly streamId: number;
@@ -24,10 +22,10 @@ export class HeaderBlock {
   /** Adds the fragment of a CONTINUATION. */
   add(fragment: Buffer): Http2Error | undefined {
     this.#length += fragment.length;
-    if (this.#length > this.#maxBytes) return TOO_LONG;
+    if (this.#length > this.#maxBytes) return VIOLATION.headerBlockTooLong;
     // Empty ones count as well: they would dodge a limit on bytes.
     const maxFragments = Math.ceil(this.#maxBytes / MAX_FRAME_BYTES) + SPARE_CONTINUATIONS;
-    if (this.#fragments.push(Buffer.from(fragment)) > maxFragments) return TOO_MANY;
+    if (this.#fragments.push(Buffer.from(fragment)) > maxFragments) return VIOLATION.tooManyContinuations;
     return undefined;
   }
 

@@ -30,11 +30,12 @@ export class Output {
     return taken;
   }
 
-  /** §6.1. */
-  data(streamId: number, flags: number, payload: Buffer, from: number, to: number): void {
-    this.#header(to - from, FRAME.DATA, flags, streamId);
-    this.#bytes.set(from === 0 && to === payload.length ? payload : payload.subarray(from, to), this.#length);
-    this.#length += to - from;
+  /** §6.1: in two parts. */
+  data(streamId: number, first: Buffer, second: Buffer): void {
+    this.#header(first.length + second.length, FRAME.DATA, 0, streamId);
+    this.#bytes.set(first, this.#length);
+    this.#bytes.set(second, this.#length + first.length);
+    this.#length += first.length + second.length;
   }
 
   /** §6.2. The block must fit into one frame of the smallest size that a peer may require. */

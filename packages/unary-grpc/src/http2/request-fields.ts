@@ -26,7 +26,8 @@ const SLOTS: readonly (readonly [name: string, slot: number])[] = [
 
 /** By octet: whether it may be part of a name. §8.2.1 leaves of a token (RFC 9110 §5.6.2) what is not upper case. */
 const NAME_OCTETS = new Uint8Array(256);
-for (const octet of Buffer.from("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")) NAME_OCTETS[octet] = 1;
+for (const octet of Buffer.from("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"))
+  NAME_OCTETS[octet] = 1;
 
 /** Reads one header list after the other, without an allocation for any. */
 export class RequestFields {
@@ -123,10 +124,12 @@ export class RequestFields {
     }
     if (values[SCHEME] === undefined) return 'no :scheme';
     if (path === undefined) return 'no :path';
-    if (path.charCodeAt(0) !== SLASH && !(path === '*' && values[METHOD] === 'OPTIONS')) return 'no path in :path';
+    if (path.charCodeAt(0) !== SLASH && !(path === '*' && values[METHOD] === 'OPTIONS'))
+      return 'no path in :path';
     if (authority === undefined && host === undefined) return 'neither :authority nor host';
     if (authority === '' || host === '') return 'an empty :authority or host';
-    if (authority !== undefined && host !== undefined && authority !== host) return 'host that is not :authority';
+    if (authority !== undefined && host !== undefined && authority !== host)
+      return 'host that is not :authority';
     if (authority?.includes('@')) return ':authority with userinfo';
     return undefined;
   }

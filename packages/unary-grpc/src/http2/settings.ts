@@ -1,7 +1,9 @@
 /** SETTINGS: which values a peer may send, and what it may change (RFC 9113 §6.5). */
 import { MAX_SETTINGS_ENTRIES } from '../limits.ts';
-import { connectionError, type Http2Error } from './error.ts';
+import type { Http2Error } from './error.ts';
+import { MAX_WINDOW_BYTES } from './flow-control.ts';
 import { readUint32 } from './frames.ts';
+import { VIOLATION } from './violations.ts';
 
 /** §6.5.2. */
 export const SETTING = {
@@ -13,35 +15,25 @@ export const SETTING = {
   MAX_HEADER_LIST_SIZE: 0x6,
 } as const;
 
-/** The settings of the peer that bind a server which sends no dynamic table and no PUSH_PROMISE. */
+/** The settings of the peer that bind a server which never sends PUSH_PROMISE. */
 export interface PeerSettings {
+  /** The smallest ever sent: what an encoder that adds no entry must react to (RFC 7541 §4.2). */
+  minHeaderTableBytes: number;
   initialWindowBytes: number;
   maxFrameBytes: number;
 }
 
 /** §6.5.2: the initial values. */
 export function initialSettings(): PeerSettings {
-  return { initialWindowBytes: 65_535, maxFrameBytes: 16_384 };
+  return { minHeaderTableBytes: 4096, initialWindowBytes: 65_535, maxFrameBytes: 16_384 };
 }
-
-/** §6.9.1. */
-const MAX_WINDOW_BYTES = 2 ** 31 - 1;
 
 /** The values that are not allowed are connection errors of these kinds. Other settings have no range. */
 const RANGES: ReadonlyMap<number, readonly [min: number, max: number, error: Http2Error]> = new Map([
-  [SETTING.ENABLE_PUSH, [0, 1, connectionError('PROTOCOL_ERROR', 'SETTINGS_ENABLE_PUSH out of range')]],
-  [
-    SETTING.INITIAL_WINDOW_SIZE,
-    [0, MAX_WINDOW_BYTES, connectionError('FLOW_CONTROL_ERROR', 'SETTINGS_INITIAL_WINDOW_SIZE out of range')],
-  ],
-  [
-    SETTING.MAX_FRAME_SIZE,
-    [16_384, 16_777_215, connectionError('PROTOCOL_ERROR', 'SETTINGS_MAX_FRAME_SIZE out of range')],
-  ],
+  [SETTING.ENABLE_PUSH, [0, 1, VIOLATION.enablePush]],
+  [SETTING.INITIAL_WINDOW_SIZE, [0, MAX_WINDOW_BYTES, VIOLATION.initialWindow]],
+  [SETTING.MAX_FRAME_SIZE, [16_384, 16_777_215, VIOLATION.maxFrameSize]],
 ]);
-
-const WRONG_SIZE = connectionError('FRAME_SIZE_ERROR', 'SETTINGS that is not a list of settings');
-const TOO_MANY = connectionError('ENHANCE_YOUR_CALM', 'SETTINGS with too many settings');
 
 /** Applies the settings in their order (§6.5.3), up to the first that is wrong. */
 export function applySettings(
@@ -50,13 +42,16 @@ export function applySettings(
   from: number,
   to: number,
 ): Http2Error | undefined {
-  if ((to - from) % 6 !== 0) return WRONG_SIZE;
-  if (to - from > 6 * MAX_SETTINGS_ENTRIES) return TOO_MANY;
+  if ((to - from) % 6 !== 0) return VIOLATION.settingsSize;
+  if (to - from > 6 * MAX_SETTINGS_ENTRIES) return VIOLATION.tooManySettings;
   for (let at = from; at < to; at += 6) {
     const id = ((payload[at] as number) << 8) | (payload[at + 1] as number);
     const value = readUint32(payload, at + 2);
     const range = RANGES.get(id);
     if (range !== undefined && (value < range[0] || value > range[1])) return range[2];
+    if (id === SETTING.HEADER_TABLE_SIZE) {
+      settings.minHeaderTableBytes = Math.min(settings.minHeaderTableBytes, value);
+    }
     if (id === SETTING.INITIAL_WINDOW_SIZE) settings.initialWindowBytes = value;
     if (id === SETTING.MAX_FRAME_SIZE) settings.maxFrameBytes = value;
   }

@@ -77,10 +77,12 @@ export class Stream<Call> {
   sendable: number;
   receivable: number;
   unreturned = 0;
-  /** DATA received before the END_STREAM, without padding. */
+  /** Of the DATA so far: frames, bytes without padding, and bytes that the user of the connection keeps. */
+  dataFrames = 0;
   bodyBytes = 0;
+  keptBytes = 0;
   /** `content-length`, or -1 (§8.1.1). */
-  expectedBytes: number;
+  readonly expectedBytes: number;
   blocked: BlockedAnswer | undefined = undefined;
 
   constructor(id: number, sendable: number, receivable: number, expectedBytes: number) {
