@@ -5,11 +5,6 @@ export const MAX_FRAME_BYTES = 16_384;
 
 /** Calls at a time. Envoy opens another connection for more. */
 export const DEFAULT_MAX_CONCURRENT_STREAMS = 256;
-/**
- * Until a client acknowledges our SETTINGS it may not know the limit (§6.5.3). Envoy opens at most this many streams on
- * a connection.
- */
-export const MAX_STREAMS_BEFORE_ACK = 1024;
 /** Stream ids cannot be reused (§5.1.1). At three quarters of them the connection gets a GOAWAY. */
 export const MAX_STREAM_ID = 0.75 * 2 ** 31;
 

@@ -78,8 +78,7 @@ export class Calls implements StreamListener<Call> {
   receive(bytes: Buffer, nowMs: number): void {
     this.#nowMs = nowMs;
     this.connection.receive(bytes, nowMs);
-    for (const call of this.#ready) this.#run(call);
-    this.#ready.length = 0;
+    this.#runReady();
     if (this.connection.activeStreams.size === 0) this.earliestDeadlineMs = Number.POSITIVE_INFINITY;
   }
 
@@ -134,6 +133,10 @@ export class Calls implements StreamListener<Call> {
     else this.#reject(call, failureBlock(problem));
   }
 
+  onFull(): void {
+    this.#runReady();
+  }
+
   onAnswered({ call }: Stream<Call>): void {
     call?.end('answered');
   }
@@ -152,6 +155,11 @@ export class Calls implements StreamListener<Call> {
       kept[index] = fields.value(GRPC_HEADERS.length + index);
     }
     return kept;
+  }
+
+  #runReady(): void {
+    for (const call of this.#ready) this.#run(call);
+    this.#ready.length = 0;
   }
 
   #run(call: Call): void {

@@ -25,6 +25,7 @@ export class Connection<Call> {
   readonly #requests: Requests<Call>;
   readonly #frames = new FrameReader((bytes, at, end) => this.#receive(bytes, at, end));
   #hasSettings = false;
+  #isAcknowledged = false;
   #isShuttingDown = false;
   #error: Http2Error | undefined;
   #ticks = 0;
@@ -52,7 +53,7 @@ export class Connection<Call> {
 
   /** The client has acknowledged our SETTINGS (§6.5.3). */
   get isAcknowledged(): boolean {
-    return this.#requests.isLimitKnown;
+    return this.#isAcknowledged;
   }
 
   get isInHeaderBlock(): boolean {
@@ -166,7 +167,9 @@ export class Connection<Call> {
     // §6.4: RST_STREAM is not sent for an idle stream. The error ends the connection instead.
     if (this.#requests.isIdle(streamId)) return error;
     this.#requests.reset(streamId, error);
-    return this.#glitches.add(error === VIOLATION.tooManyStreams ? 'refusedStream' : 'streamError');
+    // Before it has read our SETTINGS, a client does not know better.
+    if (error === VIOLATION.tooManyStreams && !this.#isAcknowledged) return undefined;
+    return this.#glitches.add('streamError');
   }
 
   #dispatch(
@@ -211,7 +214,7 @@ export class Connection<Call> {
     if ((flags & FLAG.ACK) !== 0) {
       if (end > start) return VIOLATION.settingsAckPayload;
       if (this.isAcknowledged) return this.#glitches.add('settings');
-      this.#requests.isLimitKnown = true;
+      this.#isAcknowledged = true;
       return undefined;
     }
     const { sender, streams } = this.#requests;

@@ -18,9 +18,8 @@ const GLITCH = {
   lateFrame: 1,
   /** A call was reset before its message was complete (CVE-2023-44487). */
   earlyReset: 8,
-  /** We reset a stream because the client broke a rule (CVE-2025-8671). */
+  /** We reset a stream because the client broke a rule or opened too many (CVE-2025-8671). */
   streamError: 8,
-  refusedStream: 8,
   /** DATA with few bytes or none beyond what a client may need to write a message (CVE-2019-9518). */
   tinyData: 8,
   priority: 8,

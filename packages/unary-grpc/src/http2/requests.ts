@@ -1,5 +1,5 @@
 /** The requests of a connection: the frames of its streams, and what they are answered with (RFC 9113 §5.1, §8.1). */
-import { FREE_DATA_FRAMES, MAX_STREAMS_BEFORE_ACK, TINY_DATA_BYTES } from '../limits.ts';
+import { FREE_DATA_FRAMES, TINY_DATA_BYTES } from '../limits.ts';
 import { type Http2Error, streamError } from './error.ts';
 import { consume, growSendWindow } from './flow-control.ts';
 import { FLAG, FRAME } from './frames.ts';
@@ -21,6 +21,8 @@ export interface StreamListener<Call> {
   onData(stream: Stream<Call>, bytes: Buffer, from: number, to: number): void;
   /** The request is complete. */
   onEnd(stream: Stream<Call>): void;
+  /** A stream is about to be refused, because so many others are active. Those that can be answered are. */
+  onFull(): void;
   /** All of the answer has been sent, as far as flow control is concerned. */
   onAnswered(stream: Stream<Call>): void;
   /** The stream was reset, by the peer or by us, before that. */
@@ -41,8 +43,6 @@ export class Requests<Call> {
   readonly sender: Sender<Call>;
   readonly receiver: Receiver<Call>;
   readonly headers: HeaderReader;
-  /** Whether the client knows the limit on streams. */
-  isLimitKnown = false;
   /** Handlers that still run for streams that were reset. They count as streams (CVE-2023-44487). */
   orphans = 0;
   readonly #options: RequestOptions;
@@ -177,18 +177,20 @@ export class Requests<Call> {
   /** §5.1.1, §5.1.2. */
   #open(streamId: number, fields: RequestFields, isLast: boolean): Http2Error | undefined {
     this.streams.lastId = streamId;
-    const { maxConcurrentStreams, streamWindowBytes } = this.#options;
-    const limit = this.isLimitKnown
-      ? maxConcurrentStreams
-      : Math.max(maxConcurrentStreams, MAX_STREAMS_BEFORE_ACK);
-    if (this.streams.active.size + this.orphans >= limit) return VIOLATION.tooManyStreams;
+    if (this.#isFull) this.#listener.onFull();
+    if (this.#isFull) return VIOLATION.tooManyStreams;
     // §8.1.1.
     if (fields.problem !== undefined) return streamError('PROTOCOL_ERROR', fields.problem);
     const sendable = this.sender.settings.initialWindowBytes;
+    const { streamWindowBytes } = this.#options;
     const stream = new Stream<Call>(streamId, sendable, streamWindowBytes, fields.contentLength);
     this.streams.open(stream);
     this.#listener.onRequest(stream, fields);
     return isLast ? this.#endOfRequest(stream) : undefined;
+  }
+
+  get #isFull(): boolean {
+    return this.streams.active.size + this.orphans >= this.#options.maxConcurrentStreams;
   }
 
   /** §6.4. */
