@@ -23,6 +23,9 @@ export function lengthDelimited(fieldNumber: number): number {
   return (fieldNumber << 3) | WIRE_TYPE.lengthDelimited;
 }
 
+/** Not a tag: field numbers begin at 1. */
+export const NO_TAG = 0;
+
 /** Where the key of a pair is. */
 export interface KeySpan {
   keyStart: number;
@@ -57,12 +60,31 @@ export class WireReader {
 
   /** Reads the nested message whose tag was just read. */
   message<T>(readField: FieldReader<T>, into: T): T {
+    const outerEnd = this.enter();
+    this.fields(readField, into);
+    this.leave(outerEnd);
+    return into;
+  }
+
+  /**
+   * Enters the nested message whose tag was just read, to read its fields with {@link nextTag}: faster than a call for
+   * each field. @returns the end of the outer message, for {@link leave}.
+   */
+  enter(): number {
     const length = this.#uint32();
     const outerEnd = this.#end;
     this.#end = this.#endAfter(length);
-    this.fields(readField, into);
+    return outerEnd;
+  }
+
+  /** Leaves a nested message that was read to its end. */
+  leave(outerEnd: number): void {
     this.#end = outerEnd;
-    return into;
+  }
+
+  /** The tag of the next field; {@link NO_TAG} at the end of the message. */
+  nextTag(): number {
+    return this.#position < this.#end ? this.#tag() : NO_TAG;
   }
 
   /**
