@@ -41,6 +41,27 @@ describe('a token cache', () => {
     expect(cache.get('t', 0)).toBeUndefined();
   });
 
+  it('distinguishes tokens that end alike, of which it keeps the last', () => {
+    const cache = new TokenCache(10);
+    const tail = 'x'.repeat(100);
+    cache.add(`a.b.${tail}`, verified, 50);
+    expect(cache.get(`a.c.${tail}`, 50)).toBeUndefined();
+    cache.add(`a.c.${tail}`, verified, 50);
+    expect([`a.b.${tail}`, `a.c.${tail}`].map((token) => cache.get(token, 50))).toEqual([
+      undefined,
+      verified,
+    ]);
+  });
+
+  it('keeps a token once for each suffix, however long', () => {
+    const cache = new TokenCache(10, 30);
+    const token = `a.b.${'x'.repeat(43)}`;
+    const suffixes = ['0'.repeat(30), '1'.repeat(30)];
+    for (const suffix of suffixes) cache.add(token + suffix, verified, 50);
+    cache.add(`a.b.${'y'.repeat(43)}${suffixes[0]}`, verified, 50);
+    expect(suffixes.map((suffix) => cache.get(token + suffix, 50))).toEqual([verified, verified]);
+  });
+
   it('evicts the oldest entry when full', () => {
     const cache = new TokenCache(2);
     for (const token of ['a', 'b', 'c']) cache.add(token, verified, 50);
