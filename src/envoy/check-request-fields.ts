@@ -47,6 +47,8 @@ export type PairForm = 'map entry' | 'HeaderValue';
 
 /** Reads the pair whose tag was just read. */
 export function readPair(reader: WireReader, form: PairForm, pair: Pair): void {
+  const valueTag = form === 'HeaderValue' ? TAG.pair.rawValue : TAG.pair.value;
+  if (reader.plainPair(TAG.pair.key, valueTag, pair)) return;
   const outerEnd = reader.enter();
   for (let tag = reader.nextTag(); tag !== NO_TAG; tag = reader.nextTag()) {
     if (tag === TAG.pair.key) reader.markKey(pair);
