@@ -18,6 +18,8 @@ export class TokenCache {
   readonly #tailLength: number;
   /** By the end of the token, as V8 would take longer to hash the whole of it than to compare it. */
   readonly #entries = new Map<string, Entry>();
+  /** One iterator for all evictions: a new one would pass over the place of every entry that was deleted before. */
+  readonly #oldestFirst = this.#entries.values();
   /** By encrypted token. */
   readonly #envelopes = new Map<string, Entry>();
 
@@ -33,10 +35,7 @@ export class TokenCache {
   /** Drops the oldest entries beyond a smaller limit. */
   resize(maxEntries: number): void {
     this.#maxEntries = maxEntries;
-    for (const entry of this.#entries.values()) {
-      if (this.#entries.size <= maxEntries) return;
-      this.#delete(entry);
-    }
+    while (this.#entries.size > maxEntries) this.#deleteOldest();
   }
 
   /** `undefined` if not cached, or expired. */
@@ -53,10 +52,7 @@ export class TokenCache {
     const tail = this.#tailOf(token);
     const replaced = this.#entries.get(tail);
     if (replaced !== undefined) this.#delete(replaced);
-    if (this.#entries.size >= this.#maxEntries) {
-      const oldest = this.#entries.values().next();
-      if (!oldest.done) this.#delete(oldest.value);
-    }
+    if (this.#entries.size >= this.#maxEntries) this.#deleteOldest();
     this.#entries.set(tail, { token, verified, envelope: undefined });
   }
 
@@ -83,6 +79,11 @@ export class TokenCache {
 
   #tailOf(token: string): string {
     return token.slice(-this.#tailLength);
+  }
+
+  #deleteOldest(): void {
+    const oldest = this.#oldestFirst.next();
+    if (!oldest.done) this.#delete(oldest.value);
   }
 
   #delete({ token, envelope }: Entry): void {
