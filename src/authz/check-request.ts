@@ -38,7 +38,9 @@ export const HEADERS_READ = {
   externalAddress: 'x-envoy-external-address',
 } as const;
 
+const NO_VALUES: readonly Buffer[] = [];
+
 /** Each occurrence of a header; none if it is absent. */
 export function headerValues(request: CheckRequest, name: string): readonly Buffer[] {
-  return request.headers.get(name) ?? [];
+  return request.headers.get(name) ?? NO_VALUES;
 }

@@ -53,8 +53,10 @@ function withDid(fixed: FixedParts, did: string): Buffer {
   if (fixed.withDid?.didBytes !== didBytes) {
     fixed.withDid = { didBytes, message: withMetadata(fixed.response, fixed.metadata, did) };
   }
-  const message = Buffer.from(fixed.withDid.message);
-  message.write(did, message.length - didBytes);
+  const { length } = fixed.withDid.message;
+  const message = Buffer.allocUnsafe(length);
+  message.set(fixed.withDid.message);
+  message.write(did, length - didBytes);
   return message;
 }
 
