@@ -188,6 +188,12 @@ describe('the service is asked about', () => {
     ['a request without a token', () => [], 401, 'missing_approov_token'],
     ['an SDK status word', () => [token('NO_NETWORK')], 401, 'missing_approov_token'],
     ['a forged token', () => [token(forged())], 401, 'invalid_token_signature'],
+    [
+      'a token in authorization',
+      () => [['authorization', `Bearer ${freshToken()}`]],
+      401,
+      'missing_approov_token',
+    ],
     ['an expired token', () => [token(mintToken({ exp: now() - 60 }))], 401, 'token_expired'],
     ['a token without exp', () => [token(mintToken({ did: 'x' }))], 401, 'missing_expiry'],
     ['a token from the future', () => [token(freshToken({ nbf: now() + 60 }))], 401, 'token_not_yet_valid'],
