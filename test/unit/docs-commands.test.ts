@@ -94,6 +94,15 @@ test.skipIf(withoutJq !== '')(`the log queries of docs/troubleshooting.md run${w
   );
 });
 
+test.skipIf(withoutPromtool !== '')(`the query of docs/hybrid.md is PromQL${withoutPromtool}`, async () => {
+  const queries = codeBlocksOf(readPage('docs/hybrid.md')).filter(({ language }) => language === 'promql');
+  expect(queries).toHaveLength(1);
+  await expectPromQl(
+    queries.map(({ text }) => text),
+    FOLDER,
+  );
+});
+
 test.skipIf(withoutPromtool !== '')(
   `the queries of docs/troubleshooting.md are PromQL${withoutPromtool}`,
   async () => {
