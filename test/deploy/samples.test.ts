@@ -140,6 +140,7 @@ describe('envoy.yaml', () => {
     ['transport_api_version', 'V3'],
     ['grpc_service/envoy_grpc/cluster_name', 'approov_authz'],
     ['grpc_service/envoy_grpc/authority', 'approov-ext-authz'],
+    ['grpc_service/envoy_grpc/skip_envoy_headers', true],
     ['grpc_service/timeout', '0.2s'],
     ['grpc_service/retry_policy/retry_on', 'connect-failure,refused-stream,reset,unavailable'],
     ['grpc_service/retry_policy/num_retries', 2],
