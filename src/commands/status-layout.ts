@@ -1,6 +1,7 @@
 /** Lays out what `status` shows, in 80 columns. */
 import { formatDuration } from './duration.ts';
-import type { ChecksStatus, KeyStatus, PolicyStatus, ReloadStatus, Status } from './status-facts.ts';
+import type { ChecksStatus, KeyStatus, ReloadStatus, Status } from './status-facts.ts';
+import type { PolicyStatus } from './status-policies.ts';
 import { formatTable } from './table.ts';
 import type { Paint, Style } from './terminal.ts';
 import { wrap } from './wrap.ts';
@@ -107,12 +108,18 @@ function certificateRows(
 function policyRows(policies: readonly PolicyStatus[]): readonly string[] {
   return formatTable(
     ['policy', 'mode', '>checks', '>verified', '>unverified'],
-    policies.map(({ name, mode, verified, unverified, skipped }) => {
+    policies.map((policy) => {
+      const { name, verified, unverified, skipped } = policy;
       const total = verified + unverified + skipped;
       const shares = [verified, unverified].map((count) => formatShare(count, total));
-      return [name, mode, formatCount(total), ...shares];
+      return [name, modeText(policy), formatCount(total), ...shares];
     }),
   );
+}
+
+/** With the share of devices if it is not all of them. */
+function modeText({ mode, enforce_percent: percent }: PolicyStatus): string {
+  return percent === null || percent === 100 ? mode : `${mode} ${percent} %`;
 }
 
 function keyRows(keys: readonly KeyStatus[], { nowSeconds, paint }: LayoutOptions): readonly string[] {

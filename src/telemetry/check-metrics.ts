@@ -1,5 +1,6 @@
 /** Metrics of checks: outcomes, durations and ambiguous requests. */
 import { Counter, type Registry } from 'prom-client';
+import { modesInEffect } from '../authz/enforced-share.ts';
 import { AMBIGUITIES, type PolicyTable } from '../authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../authz/reason.ts';
 import { type Action, actionFor, type Mode, UNKNOWN } from '../authz/verdict.ts';
@@ -30,8 +31,11 @@ export function createCheckMetrics(registry: Registry) {
 
     /** Exposes every outcome that the policies can have as 0. */
     policiesLoaded({ policies }: PolicyTable): void {
-      for (const { name, mode } of policies.values()) {
-        for (const reason of REASON_NAMES) if (isPossible(mode, reason)) outcomes.of(name, mode, reason);
+      for (const policy of policies.values()) {
+        for (const mode of modesInEffect(policy)) {
+          for (const reason of REASON_NAMES)
+            if (isPossible(mode, reason)) outcomes.of(policy.name, mode, reason);
+        }
       }
     },
   };

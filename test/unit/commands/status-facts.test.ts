@@ -10,6 +10,9 @@ process_start_time_seconds ${NOW - 90}
 approov_checks_in_flight 2
 approov_worker_restarts_total 4
 approov_policy_mode{policy="default",mode="enforce"} 1
+approov_policy_mode{policy="default",mode="observe"} 1
+approov_policy_enforce_percent{policy="default"} 10
+approov_policy_mode{policy="open",mode="off"} 1
 approov_checks_total{policy="default",mode="observe",verdict="unverified",action="allow",reason="token_expired"} 3
 approov_checks_total{policy="default",mode="enforce",verdict="unverified",action="deny",reason="token_expired"} 4
 approov_checks_total{policy="default",mode="enforce",verdict="unverified",action="deny",reason="binding_mismatch"} 0
@@ -66,7 +69,10 @@ test('the status has the facts of all three pages', () => {
     worker_restarts: 4,
     listener: { grpc: '0.0.0.0:9001', tls: true, certificate_expires_at: null },
     default_policy: 'default',
-    policies: [{ name: 'default', mode: 'enforce', verified: 10, unverified: 7, skipped: 0 }],
+    policies: [
+      { name: 'default', mode: 'enforce', enforce_percent: 10, verified: 10, unverified: 7, skipped: 0 },
+      { name: 'open', mode: 'off', enforce_percent: null, verified: 0, unverified: 0, skipped: 0 },
+    ],
     keys: [
       {
         id: 'set',
