@@ -139,11 +139,9 @@ export const POLICY = z
   })
   // For editors, which cannot run the check above.
   .meta({
-    not: {
-      type: 'object',
-      required: ['mode', 'enforcePercent'],
-      properties: { mode: { enum: MODES.filter((mode) => mode !== 'enforce') } },
-    },
+    allOf: [
+      { anyOf: [{ properties: { mode: { const: 'enforce' } } }, { properties: { enforcePercent: false } }] },
+    ],
   });
 
 export const POLICY_NAME = name
