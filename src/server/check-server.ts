@@ -17,6 +17,7 @@ import { createSigningHint } from '../telemetry/signing-hint.ts';
 import { type Changes, describeChanges } from './describe-config.ts';
 import { describeReadiness, type Phase } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
+import type { ModeOverrides } from './mode-overrides.ts';
 import { openReplayGuard } from './open-replay-guard.ts';
 import { createReloader, type Reloader, rulesOf } from './reloader.ts';
 
@@ -25,6 +26,8 @@ export interface CheckServer {
   readiness(): Readiness;
   /** Reads every file and fetches every URL now. */
   reload(): Promise<void>;
+  /** Uses the modes of overrides, which have changed. */
+  useOverrides(): void;
   /** Drains as configured, and resolves when every check in flight is answered. */
   stop(): Promise<void>;
 }
@@ -33,13 +36,14 @@ interface CheckServerOptions {
   readonly configStore: ConfigStore;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly overrides: Pick<ModeOverrides, 'modes' | 'retain'>;
   /** Called whenever the readiness may have changed. */
   readonly onReadiness: (readiness: Readiness) => void;
 }
 
 /** @throws {ListenError} the listener cannot bind. */
 export async function startCheckServer(options: CheckServerOptions): Promise<CheckServer> {
-  const { configStore, log, metrics, onReadiness } = options;
+  const { configStore, log, metrics, overrides, onReadiness } = options;
   const start = configStore.current();
   let phase: Phase = 'starting';
 
@@ -49,7 +53,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
   });
   const replayGuard = openReplayGuard({ log, metrics, nowSeconds });
   const checker = createChecker({
-    rules: rulesOf(start, keyStore),
+    rules: rulesOf(start, keyStore, overrides.modes()),
     observers: [metrics, log, createSigningHint(log)],
     metrics,
     log,
@@ -65,6 +69,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     metrics,
     useTls: (tls) => transport.useTls(tls),
     useReplayStore: (store) => void replayGuard.useStore(store),
+    overriddenModes: overrides.modes,
   });
 
   const readiness = (): Readiness => describeReadiness(phase, keyStore, configStore, replayGuard);
@@ -101,6 +106,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
       keyStore.refetch();
       await poller.pollNow();
     },
+    useOverrides: reloader.useOverrides,
     async stop() {
       const { delaySeconds, timeoutSeconds } = configStore.current().config.settings.drain;
       poller.stop();
@@ -170,12 +176,13 @@ async function applyChanges(
   reloader: Reloader,
   options: CheckServerOptions,
 ): Promise<boolean> {
-  const { configStore, log } = options;
+  const { configStore, log, overrides } = options;
   const before = configStore.current();
   const outcomes = await configStore.poll(isRequested);
   logPoll(configStore.changedFiles(), outcomes, log);
   if (outcomes.length === 0) return false;
   reloader.apply(configStore.current());
+  overrides.retain(configStore.current().config.policyTable.policies);
   const changes = describeChanges(before, configStore.current());
   for (const outcome of outcomes) recordOutcome(outcome, changes, options);
   return true;

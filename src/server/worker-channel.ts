@@ -3,6 +3,7 @@ import cluster, { type Worker } from 'node:cluster';
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { Readiness } from '../admin/admin-server.ts';
 import type { ListenAddress } from '../config/address.ts';
+import type { ModeOverride } from './mode-overrides.ts';
 import type { WorkerExit } from './worker-exit.ts';
 
 export type MetricJson = MetricObjectWithValues<MetricValue<string>>;
@@ -12,8 +13,13 @@ type Report =
   | { readonly type: 'readiness'; readonly readiness: Readiness; readonly grpc: ListenAddress | undefined }
   | { readonly type: 'metrics'; readonly metrics: readonly MetricJson[] };
 
+/** As a message has it: the clocks of two processes differ. */
+export interface PassedOverride extends Omit<ModeOverride, 'endsAtMs'> {
+  readonly msLeft: number;
+}
+
 /** From the primary to a worker. */
-type Request = 'metrics' | 'reload' | 'stop';
+type Request = 'metrics' | 'reload' | 'stop' | { readonly overrides: readonly PassedOverride[] };
 
 /** A worker as the primary sees it. */
 export interface WorkerChannel {
@@ -29,6 +35,8 @@ export interface WorkerChannel {
   /** Requests a report, and resolves once it has arrived, the worker has exited, or `timeoutMs` have passed. */
   refreshMetrics(timeoutMs: number): Promise<void>;
   reload(): void;
+  /** Passes on all overrides that are active. A worker waits for the first such message before it listens. */
+  useOverrides(overrides: readonly PassedOverride[]): void;
   /** Drains the worker and makes it exit. */
   stop(): void;
   kill(): void;
@@ -62,6 +70,7 @@ function unspawned(exit: WorkerExit): WorkerChannel {
     metrics: () => [],
     refreshMetrics: async () => undefined,
     reload: () => undefined,
+    useOverrides: () => undefined,
     stop: () => undefined,
     kill: () => undefined,
   };
@@ -90,6 +99,7 @@ function connectTo(worker: Worker): WorkerChannel {
       return received;
     },
     reload: () => send('reload'),
+    useOverrides: (overrides) => send({ overrides }),
     stop() {
       // A worker that is starting does not read messages yet. Otherwise no signal: a second one would cut the drain short,
       // and a terminal or systemd signals the workers as well as the primary.
@@ -188,15 +198,17 @@ function closePendingConnectionOnExit(worker: Worker): void {
 interface WorkerHandlers {
   readonly metrics: () => Promise<readonly MetricJson[]>;
   readonly reload: () => void;
+  readonly useOverrides: (overrides: readonly PassedOverride[]) => void;
   readonly stop: () => void;
 }
 
 /** Serves the primary's requests. @returns a function that reports the worker's readiness. */
-export function serveAsWorker({ metrics, reload, stop }: WorkerHandlers) {
+export function serveAsWorker({ metrics, reload, useOverrides, stop }: WorkerHandlers) {
   const send = (report: Report): void => {
     if (process.connected) process.send?.(report);
   };
   process.on('message', (request: Request) => {
+    if (typeof request === 'object') useOverrides(request.overrides);
     if (request === 'reload') reload();
     if (request === 'stop') stop();
     if (request === 'metrics') void metrics().then((own) => send({ type: 'metrics', metrics: own }));
