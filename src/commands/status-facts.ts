@@ -3,7 +3,15 @@ import * as z from 'zod';
 import type { Problem } from '../config/config.ts';
 import { readYaml } from '../config/yaml.ts';
 import { labelsOf, parseExposition, type Sample, sumOf } from '../telemetry/exposition.ts';
-import { CHECKS, type PolicyStatus, policiesOf, type Verdicts, verdictsOf } from './status-policies.ts';
+import {
+  CHECKS,
+  type OverrideStatus,
+  overridesOf,
+  type PolicyStatus,
+  policiesOf,
+  type Verdicts,
+  verdictsOf,
+} from './status-policies.ts';
 
 /** The bodies of the admin pages. */
 export interface AdminPages {
@@ -11,6 +19,8 @@ export interface AdminPages {
   readonly readyz: string;
   /** Anything but a configuration: it is not shown to this client. */
   readonly config: string;
+  /** Anything but overrides, likewise. */
+  readonly overrides: string;
 }
 
 /** As printed by `--json`. */
@@ -29,6 +39,8 @@ export interface Status {
   readonly listener: Listener | null;
   readonly default_policy: string | null;
   readonly policies: readonly PolicyStatus[];
+  /** Those active now. */
+  readonly overrides: readonly OverrideStatus[];
   readonly keys: readonly KeyStatus[];
   readonly checks: ChecksStatus;
   readonly reloads: readonly ReloadStatus[];
@@ -117,6 +129,7 @@ export function collectStatus(pages: AdminPages, nowSeconds: number): Status | u
     listener: config === undefined ? null : listenerOf(config.listen),
     default_policy: config?.defaultPolicy ?? null,
     policies: policiesOf(samples),
+    overrides: overridesOf(samples, parseJson(pages.overrides)),
     keys: keysOf(samples, components, [
       ...(config?.decryptionKeys ?? []),
       ...(config?.messageSigningKeys ?? []),

@@ -1,4 +1,5 @@
-/** Collects what `status` shows of policies from the metrics of a running service. */
+/** Collects what `status` shows of policies and overrides from the admin pages of a running service. */
+import * as z from 'zod';
 import { labelsOf, type Sample, sumOf } from '../telemetry/exposition.ts';
 
 export type Verdicts = Readonly<Record<'verified' | 'unverified' | 'skipped', number>>;
@@ -10,7 +11,42 @@ export interface PolicyStatus extends Verdicts {
   readonly enforce_percent: number | null;
 }
 
+/** Of the modes of policies. */
+export interface OverrideStatus {
+  readonly policy: string;
+  readonly mode: string;
+  /** `null`, here and below: `/override` is not shown to this client. */
+  readonly configured_mode: string | null;
+  readonly reason: string | null;
+  readonly ends_at: string | null;
+  readonly seconds_left: number | null;
+}
+
+const OVERRIDES = z.object({
+  overrides: z.array(
+    z.object({
+      policy: z.string(),
+      mode: z.string(),
+      configured_mode: z.string(),
+      reason: z.string(),
+      ends_at: z.string(),
+      seconds_left: z.number(),
+    }),
+  ),
+});
+
+/** @param page parsed JSON of `/override`; anything else if it is not shown to this client. */
+export function overridesOf(samples: readonly Sample[], page: unknown): readonly OverrideStatus[] {
+  const shown = OVERRIDES.safeParse(page).data?.overrides;
+  if (shown !== undefined) return shown;
+  const unknown = { configured_mode: null, reason: null, ends_at: null, seconds_left: null };
+  return labelsOf(samples, ACTIVE)
+    .filter((labels) => sumOf(samples, ACTIVE, labels) === 1)
+    .map(({ policy = '', mode = '' }) => ({ policy, mode, ...unknown }));
+}
+
 export const CHECKS = 'approov_checks_total';
+const ACTIVE = 'approov_override_active';
 const MODE = 'approov_policy_mode';
 const ENFORCE_PERCENT = 'approov_policy_enforce_percent';
 

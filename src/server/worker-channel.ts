@@ -10,6 +10,8 @@ export type MetricJson = MetricObjectWithValues<MetricValue<string>>;
 
 /** From a worker to the primary. */
 type Report =
+  /** It reads messages from now on; those before are lost. */
+  | { readonly type: 'started' }
   | { readonly type: 'readiness'; readonly readiness: Readiness; readonly grpc: ListenAddress | undefined }
   | { readonly type: 'metrics'; readonly metrics: readonly MetricJson[] };
 
@@ -35,8 +37,8 @@ export interface WorkerChannel {
   /** Requests a report, and resolves once it has arrived, the worker has exited, or `timeoutMs` have passed. */
   refreshMetrics(timeoutMs: number): Promise<void>;
   reload(): void;
-  /** Passes on all overrides that are active. A worker waits for the first such message before it listens. */
-  useOverrides(overrides: readonly PassedOverride[]): void;
+  /** Passes on the overrides, which have changed. */
+  passOverrides(): void;
   /** Drains the worker and makes it exit. */
   stop(): void;
   kill(): void;
@@ -47,10 +49,13 @@ export function isWorker(): boolean {
   return cluster.isWorker;
 }
 
-/** Never throws: a process that cannot be spawned has `exited` with `spawnFailed`. */
-export function forkWorker(): WorkerChannel {
+/**
+ * Never throws: a process that cannot be spawned has `exited` with `spawnFailed`.
+ * @param overrides those that are active, which the worker waits for before it listens.
+ */
+export function forkWorker(overrides: () => readonly PassedOverride[]): WorkerChannel {
   try {
-    return connectTo(cluster.fork());
+    return connectTo(cluster.fork(), overrides);
   } catch (error) {
     // Node throws some errors of spawn (such as ENOMEM) and emits others (such as EAGAIN).
     return unspawned(spawnFailed(error as NodeJS.ErrnoException));
@@ -70,14 +75,15 @@ function unspawned(exit: WorkerExit): WorkerChannel {
     metrics: () => [],
     refreshMetrics: async () => undefined,
     reload: () => undefined,
-    useOverrides: () => undefined,
+    passOverrides: () => undefined,
     stop: () => undefined,
     kill: () => undefined,
   };
 }
 
-function connectTo(worker: Worker): WorkerChannel {
-  const reports = receiveReports(worker);
+function connectTo(worker: Worker, overrides: () => readonly PassedOverride[]): WorkerChannel {
+  const passOverrides = (): void => send({ overrides: overrides() });
+  const reports = receiveReports(worker, passOverrides);
   const exited = exitOf(worker);
   void exited.then(reports.close);
   if (worker.process.pid !== undefined) closePendingConnectionOnExit(worker);
@@ -99,7 +105,7 @@ function connectTo(worker: Worker): WorkerChannel {
       return received;
     },
     reload: () => send('reload'),
-    useOverrides: (overrides) => send({ overrides }),
+    passOverrides,
     stop() {
       // A worker that is starting does not read messages yet. Otherwise no signal: a second one would cut the drain short,
       // and a terminal or systemd signals the workers as well as the primary.
@@ -123,7 +129,7 @@ function exitOf(worker: Worker): Promise<WorkerExit> {
 }
 
 /** Keeps the last report of each type. */
-function receiveReports(worker: Worker) {
+function receiveReports(worker: Worker, onStarted: () => void) {
   const waiting = new Set<() => void>();
   let readiness: Readiness | undefined;
   let metrics: readonly MetricJson[] = [];
@@ -132,7 +138,9 @@ function receiveReports(worker: Worker) {
   };
   const listening = new Promise<ListenAddress>((resolve) => {
     worker.on('message', (report: Report) => {
-      if (report.type === 'metrics') {
+      if (report.type === 'started') {
+        onStarted();
+      } else if (report.type === 'metrics') {
         metrics = report.metrics;
         resolveWaiting();
       } else {
@@ -198,6 +206,7 @@ function closePendingConnectionOnExit(worker: Worker): void {
 interface WorkerHandlers {
   readonly metrics: () => Promise<readonly MetricJson[]>;
   readonly reload: () => void;
+  /** Called first in answer to the start, and then for each change. */
   readonly useOverrides: (overrides: readonly PassedOverride[]) => void;
   readonly stop: () => void;
 }
@@ -213,6 +222,7 @@ export function serveAsWorker({ metrics, reload, useOverrides, stop }: WorkerHan
     if (request === 'stop') stop();
     if (request === 'metrics') void metrics().then((own) => send({ type: 'metrics', metrics: own }));
   });
+  send({ type: 'started' });
   return (readiness: Readiness, grpc: ListenAddress | undefined): void => {
     send({ type: 'readiness', readiness, grpc });
   };

@@ -4,7 +4,7 @@ import type { ListenAddress } from '../config/address.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createMetricsAggregator } from './metrics-aggregator.ts';
 import type { ModeOverride } from './mode-overrides.ts';
-import { forkWorker, type WorkerChannel } from './worker-channel.ts';
+import { forkWorker, type PassedOverride, type WorkerChannel } from './worker-channel.ts';
 import { WorkerStartError } from './worker-exit.ts';
 import { createWorkerSlot, type WorkerSlot } from './worker-slot.ts';
 
@@ -42,7 +42,7 @@ export function createWorkerPool({ log, nowMs, overrides }: WorkerPoolOptions): 
     const slot = createWorkerSlot({
       log,
       nowMs,
-      fork: forkWithOverrides,
+      fork: () => forkWorker(passedOverrides),
       onExit: metrics.retire,
       onRestart: metrics.restarted,
     });
@@ -50,16 +50,8 @@ export function createWorkerPool({ log, nowMs, overrides }: WorkerPoolOptions): 
     return slot;
   }
 
-  function forkWithOverrides(): WorkerChannel {
-    const worker = forkWorker();
-    passOverrides(worker);
-    return worker;
-  }
-
-  function passOverrides(worker: WorkerChannel): void {
-    worker.useOverrides(
-      overrides().map(({ endsAtMs, ...override }) => ({ ...override, msLeft: endsAtMs - nowMs() })),
-    );
+  function passedOverrides(): readonly PassedOverride[] {
+    return overrides().map(({ endsAtMs, ...override }) => ({ ...override, msLeft: endsAtMs - nowMs() }));
   }
 
   function running(): WorkerChannel[] {
@@ -91,7 +83,7 @@ export function createWorkerPool({ log, nowMs, overrides }: WorkerPoolOptions): 
     },
 
     useOverrides() {
-      for (const worker of running()) passOverrides(worker);
+      for (const worker of running()) worker.passOverrides();
     },
 
     async stop(drainMs) {

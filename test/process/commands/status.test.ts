@@ -144,6 +144,7 @@ test('status --json has the same facts', async () => {
       { name: 'strict', mode: 'enforce', enforce_percent: 100, verified: 0, unverified: 1, skipped: 0 },
       { name: 'open', mode: 'off', enforce_percent: null, verified: 0, unverified: 0, skipped: 1 },
     ],
+    overrides: [],
     keys: [
       {
         id: 'current',

@@ -55,7 +55,16 @@ defaultPolicy: default
 decryptionKeys: [{id: box, fingerprint: "333333333333"}]
 messageSigningKeys: [{id: account, fingerprint: "444444444444"}]
 `;
-const PAGES = { metrics: METRICS, readyz: READYZ, config: CONFIG };
+const OVERRIDE = {
+  policy: 'default',
+  mode: 'observe',
+  configured_mode: 'enforce',
+  reason: 'a reason',
+  ends_at: '2033-05-18T04:03:20.000Z',
+  seconds_left: 1800,
+};
+const OVERRIDES = JSON.stringify({ overrides: [{ ...OVERRIDE, started_at: '2033-05-18T03:33:20.000Z' }] });
+const PAGES = { metrics: METRICS, readyz: READYZ, config: CONFIG, overrides: OVERRIDES };
 
 test('the status has the facts of all three pages', () => {
   expect(collectStatus(PAGES, NOW)).toEqual({
@@ -73,6 +82,7 @@ test('the status has the facts of all three pages', () => {
       { name: 'default', mode: 'enforce', enforce_percent: 10, verified: 10, unverified: 7, skipped: 0 },
       { name: 'open', mode: 'off', enforce_percent: null, verified: 0, unverified: 0, skipped: 0 },
     ],
+    overrides: [OVERRIDE],
     keys: [
       {
         id: 'set',
@@ -112,6 +122,24 @@ test('the status has the facts of all three pages', () => {
   });
 });
 
+test('an override is known from the metrics alone where its page is not shown', () => {
+  const metrics = `${METRICS}
+approov_override_active{policy="default",mode="observe"} 0
+approov_override_active{policy="default",mode="limit"} 1
+`;
+  const pages = { ...PAGES, metrics, overrides: 'loopback clients only\n' };
+  expect(collectStatus(pages, NOW)?.overrides).toEqual([
+    {
+      policy: 'default',
+      mode: 'limit',
+      configured_mode: null,
+      reason: null,
+      ends_at: null,
+      seconds_left: null,
+    },
+  ]);
+});
+
 test('the most frequent reasons come first', () => {
   expect(Object.keys(collectStatus(PAGES, NOW)?.checks.reasons ?? {})).toEqual([
     'invalid_token_signature',
@@ -123,7 +151,7 @@ test('the most frequent reasons come first', () => {
 test('a service that is starting has a status, without what it does not know yet', () => {
   const readyz = JSON.stringify({ status: 'not ready', components: { process: 'starting' } });
   const metrics = 'approov_build_info{version="1.2.3"} 1\n';
-  expect(collectStatus({ metrics, readyz, config: '' }, NOW)).toMatchObject({
+  expect(collectStatus({ metrics, readyz, config: '', overrides: '' }, NOW)).toMatchObject({
     ready: false,
     process: 'starting',
     started_at: null,
@@ -132,6 +160,7 @@ test('a service that is starting has a status, without what it does not know yet
     listener: null,
     default_policy: null,
     policies: [],
+    overrides: [],
     keys: [],
     reloads: [],
   });

@@ -27,6 +27,7 @@ const STATUS: Status = {
     { name: 'default', mode: 'enforce', enforce_percent: 100, verified: 12_003, unverified: 1, skipped: 0 },
     { name: 'open', mode: 'off', enforce_percent: null, verified: 0, unverified: 0, skipped: 0 },
   ],
+  overrides: [],
   keys: [
     {
       id: 'current',
@@ -75,6 +76,25 @@ test('the mode of a policy has its share of devices unless that is all of them',
     '  policy  mode            checks  verified  unverified',
     '  ramp    enforce 12.5 %       0         -           -',
     '  none    enforce 0 %          0         -           -',
+    '  default policy: default',
+  ]);
+});
+
+test('an override is below the policies, with its time and reason where they are known', () => {
+  const override = {
+    policy: 'default',
+    mode: 'observe',
+    configured_mode: 'enforce',
+    reason: 'checkout is locked out, INC-4711',
+    ends_at: ago(-1798),
+    seconds_left: 1798,
+  };
+  const unknown = { configured_mode: null, reason: null, ends_at: null, seconds_left: null };
+  const overrides = [override, { ...unknown, policy: 'open', mode: 'limit' }];
+  expect(section('Policies', { overrides }).slice(3)).toEqual([
+    '  override: policy default is in mode observe for another 29 min 58 s, then',
+    '    enforce as configured; reason: checkout is locked out, INC-4711',
+    '  override: policy open is in mode limit',
     '  default policy: default',
   ]);
 });
