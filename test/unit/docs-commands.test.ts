@@ -41,6 +41,7 @@ test.each([
   'docs/recipes.md',
   'docs/runbook.md',
   'docs/commands.md',
+  'docs/override.md',
   'docs/install/docker-compose.md',
   'docs/install/envoy-gateway.md',
   'docs/install/istio.md',
