@@ -32,6 +32,17 @@ export const POLICY = z
       .describe(
         'What happens to a request without a valid token: `enforce` denies it, `limit` allows it and marks it for rate limiting, `observe` allows it and counts it. `off` checks nothing.',
       ),
+    enforcePercent: z
+      .number()
+      .min(0)
+      .max(100)
+      .refine((percent) => Math.round(percent * 100) / 100 === percent, 'must have at most two decimals')
+      .optional()
+      .meta({
+        description:
+          'Under `enforce`: the share of devices, in percent, that it applies to; the others are observed. Raising it keeps the devices that are enforced already. Omitted: all.',
+        examples: [10],
+      }),
     tokenHeader: headerName.default('approov-token').describe('Request header with the token, in any case.'),
     tokenPrefix: z
       .string()
@@ -121,6 +132,16 @@ export const POLICY = z
   .refine(({ tokenHeader, binding }) => !binding?.headers.includes(tokenHeader), {
     path: ['binding', 'headers'],
     error: 'must not name the tokenHeader: no token can be bound to itself',
+  })
+  .refine(({ mode, enforcePercent }) => enforcePercent === undefined || mode === 'enforce', {
+    path: ['enforcePercent'],
+    error: 'needs mode: enforce, as no other mode has a share of devices',
+  })
+  // For editors, which cannot run the check above.
+  .meta({
+    allOf: [
+      { anyOf: [{ properties: { mode: { const: 'enforce' } } }, { properties: { enforcePercent: false } }] },
+    ],
   });
 
 export const POLICY_NAME = name

@@ -77,7 +77,7 @@ const fixedPartsOf = new WeakMap<DeniedResponse, WeakMap<object, Map<Reason, Map
 
 function fixedParts(decision: Decision, denied: DeniedResponse): FixedParts {
   const { policy, reason, verifiedToken } = decision;
-  // The mode follows from the policy. No key is joined from parts: hashing it would cost more than these lookups.
+  // The policy is in the mode in effect. No key is joined from parts: hashing it would cost more than these lookups.
   const byReason = getOrAdd(getOrAdd(fixedPartsOf, denied, newWeakMap), policy ?? NO_POLICY, newReasons);
   const byKeyId = getOrAdd(byReason, reason, newKeyIds);
   return getOrAdd(byKeyId, verifiedToken?.keyId ?? '', () => {

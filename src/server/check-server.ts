@@ -19,6 +19,7 @@ import { createSigningHint } from '../telemetry/signing-hint.ts';
 import { type Changes, describeChanges } from './describe-config.ts';
 import { describeReadiness, type Phase } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
+import type { ModeOverrides } from './mode-overrides.ts';
 import { openReplayGuard } from './open-replay-guard.ts';
 import { createReloader, type Reloader, rulesOf } from './reloader.ts';
 
@@ -27,6 +28,8 @@ export interface CheckServer {
   readiness(): Readiness;
   /** Reads every file and fetches every URL now. */
   reload(): Promise<void>;
+  /** Uses the modes of overrides, which have changed. */
+  useOverrides(): void;
   /** Drains as configured, and resolves when every check in flight is answered. */
   stop(): Promise<void>;
 }
@@ -35,13 +38,14 @@ interface CheckServerOptions {
   readonly configStore: ConfigStore;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly overrides: Pick<ModeOverrides, 'modes' | 'retain'>;
   /** Called whenever the readiness may have changed. */
   readonly onReadiness: (readiness: Readiness) => void;
 }
 
 /** @throws {ListenError} the listener cannot bind. */
 export async function startCheckServer(options: CheckServerOptions): Promise<CheckServer> {
-  const { configStore, log, metrics, onReadiness } = options;
+  const { configStore, log, metrics, overrides, onReadiness } = options;
   const start = configStore.current();
   let phase: Phase = 'starting';
 
@@ -51,7 +55,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
   });
   const replayGuard = openReplayGuard({ log, metrics, nowSeconds });
   const checker = createChecker({
-    rules: rulesOf(start, keyStore),
+    rules: rulesOf(start, keyStore, overrides.modes()),
     observers: [metrics, log, createSigningHint(log)],
     metrics,
     log,
@@ -67,6 +71,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     metrics,
     useTls: (tls) => transport.useTls(tls),
     useReplayStore: (store) => void replayGuard.useStore(store),
+    overriddenModes: overrides.modes,
   });
 
   const readiness = (): Readiness => describeReadiness(phase, keyStore, configStore, replayGuard);
@@ -103,6 +108,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
       keyStore.refetch();
       await poller.pollNow();
     },
+    useOverrides: reloader.useOverrides,
     async stop() {
       const { delaySeconds, timeoutSeconds } = configStore.current().config.settings.drain;
       poller.stop();
@@ -177,12 +183,13 @@ async function applyChanges(
   reloader: Reloader,
   options: CheckServerOptions,
 ): Promise<boolean> {
-  const { configStore, log } = options;
+  const { configStore, log, overrides } = options;
   const before = configStore.current();
   const outcomes = await configStore.poll(isRequested);
   logPoll(configStore.changedFiles(), outcomes, log);
   if (outcomes.length === 0) return false;
   reloader.apply(configStore.current());
+  overrides.retain(configStore.current().config.policyTable.policies);
   const changes = describeChanges(before, configStore.current());
   for (const outcome of outcomes) recordOutcome(outcome, changes, options);
   return true;

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Checker, CheckRules } from '../checker.ts';
 import { formatProblem, type Problem } from '../config/config.ts';
+import { type OverriddenModes, overrideModes } from '../config/override-modes.ts';
 import type { Settings } from '../config/schema.ts';
 import type { TlsMaterial } from '../net/tls-material.ts';
 import type { KeyStore } from '../sources/key-store.ts';
@@ -17,6 +18,8 @@ export interface ReloadTargets {
   readonly metrics: Pick<Metrics, 'configured'>;
   readonly useTls: (tls: TlsMaterial) => void;
   readonly useReplayStore: (store: LoadedConfig['replayStore']) => void;
+  /** Those of overrides. */
+  readonly overriddenModes: () => OverriddenModes;
 }
 
 export interface Reloader {
@@ -24,11 +27,13 @@ export interface Reloader {
   apply(next: LoadedConfig): void;
   /** Uses keys that were fetched from a URL. */
   useFetchedKeys(): void;
+  /** Uses the modes of overrides, which have changed. */
+  useOverrides(): void;
 }
 
 /** @param start the configuration that the targets were created with. */
 export function createReloader(start: LoadedConfig, targets: ReloadTargets): Reloader {
-  const { keyStore, checker, log, metrics, useTls, useReplayStore } = targets;
+  const { keyStore, checker, log, metrics, useTls, useReplayStore, overriddenModes } = targets;
   const warnAboutKeys = createKeyWarnings(log);
   const bound = boundSettings(start.config.settings);
   let current = start;
@@ -38,7 +43,15 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
   function useKeys(): void {
     ({ keys } = keyStore.keyset());
     warnAboutKeys([...keyStore.warnings(), ...otherKeyWarnings(current)]);
-    checker.replaceRules(rulesOf(current, keyStore));
+    useRules();
+  }
+
+  function useRules(): void {
+    checker.replaceRules(rulesOf(current, keyStore, overriddenModes()));
+  }
+
+  function exposeSeries(): void {
+    metrics.configured(overrideModes(current.config.policyTable, overriddenModes()), keyIds(current));
   }
 
   function replaceTls(next: TlsMaterial | undefined): void {
@@ -56,7 +69,7 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
     }
   }
 
-  metrics.configured(start.config.policyTable, keyIds(start));
+  exposeSeries();
   warnAboutKeys([...keyStore.warnings(), ...otherKeyWarnings(start)]);
   return {
     apply(next) {
@@ -68,10 +81,10 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
         next.messageSigningKeys !== before.messageSigningKeys;
       if (next.keys !== before.keys) keyStore.replaceKeys(next.keys);
       if (hasNewKeys) useKeys();
-      else if (hasNewRules(before, next)) checker.replaceRules(rulesOf(next, keyStore));
+      else if (hasNewRules(before, next)) useRules();
       const { policyTable, settings } = next.config;
       const hasNewPolicies = policyTable !== before.config.policyTable;
-      if (hasNewKeys || hasNewPolicies) metrics.configured(policyTable, keyIds(next));
+      if (hasNewKeys || hasNewPolicies) exposeSeries();
       if (hasNewPolicies || !isDeepStrictEqual(settings.log, before.config.settings.log))
         log.configure(policyTable, settings.log);
       warnAboutRestart(before.config.settings, settings);
@@ -82,6 +95,10 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
       const before = keys;
       useKeys();
       log.info({ changes: keyChanges(before, keys) }, 'JWKS loaded');
+    },
+    useOverrides() {
+      useRules();
+      exposeSeries();
     },
   };
 }
@@ -106,9 +123,10 @@ function createKeyWarnings(log: Pick<Log, 'warn'>): (problems: readonly Problem[
 export function rulesOf(
   { config, decryptionKeys, messageSigningKeys }: LoadedConfig,
   keyStore: Pick<KeyStore, 'keyset'>,
+  overriddenModes: OverriddenModes,
 ): CheckRules {
   return {
-    policyTable: config.policyTable,
+    policyTable: overrideModes(config.policyTable, overriddenModes),
     keyset: keyStore.keyset(),
     decryptionKeys,
     messageSigningKeys,

@@ -3,17 +3,25 @@ import cluster, { type Worker } from 'node:cluster';
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { Readiness } from '../admin/admin-server.ts';
 import type { ListenAddress } from '../config/address.ts';
+import type { ModeOverride } from './mode-overrides.ts';
 import type { WorkerExit } from './worker-exit.ts';
 
 export type MetricJson = MetricObjectWithValues<MetricValue<string>>;
 
 /** From a worker to the primary. */
 type Report =
+  /** It reads messages from now on; those before are lost. */
+  | { readonly type: 'started' }
   | { readonly type: 'readiness'; readonly readiness: Readiness; readonly grpc: ListenAddress | undefined }
   | { readonly type: 'metrics'; readonly metrics: readonly MetricJson[] };
 
+/** As a message has it: the clocks of two processes differ. */
+export interface PassedOverride extends Omit<ModeOverride, 'endsAtMs'> {
+  readonly msLeft: number;
+}
+
 /** From the primary to a worker. */
-type Request = 'metrics' | 'reload' | 'stop';
+type Request = 'metrics' | 'reload' | 'stop' | { readonly overrides: readonly PassedOverride[] };
 
 /** A worker as the primary sees it. */
 export interface WorkerChannel {
@@ -29,6 +37,8 @@ export interface WorkerChannel {
   /** Requests a report, and resolves once it has arrived, the worker has exited, or `timeoutMs` have passed. */
   refreshMetrics(timeoutMs: number): Promise<void>;
   reload(): void;
+  /** Passes on the overrides, which have changed. */
+  passOverrides(): void;
   /** Drains the worker and makes it exit. */
   stop(): void;
   kill(): void;
@@ -39,10 +49,13 @@ export function isWorker(): boolean {
   return cluster.isWorker;
 }
 
-/** Never throws: a process that cannot be spawned has `exited` with `spawnFailed`. */
-export function forkWorker(): WorkerChannel {
+/**
+ * Never throws: a process that cannot be spawned has `exited` with `spawnFailed`.
+ * @param overrides those that are active, which the worker waits for before it listens.
+ */
+export function forkWorker(overrides: () => readonly PassedOverride[]): WorkerChannel {
   try {
-    return connectTo(cluster.fork());
+    return connectTo(cluster.fork(), overrides);
   } catch (error) {
     // Node throws some errors of spawn (such as ENOMEM) and emits others (such as EAGAIN).
     return unspawned(spawnFailed(error as NodeJS.ErrnoException));
@@ -62,13 +75,15 @@ function unspawned(exit: WorkerExit): WorkerChannel {
     metrics: () => [],
     refreshMetrics: async () => undefined,
     reload: () => undefined,
+    passOverrides: () => undefined,
     stop: () => undefined,
     kill: () => undefined,
   };
 }
 
-function connectTo(worker: Worker): WorkerChannel {
-  const reports = receiveReports(worker);
+function connectTo(worker: Worker, overrides: () => readonly PassedOverride[]): WorkerChannel {
+  const passOverrides = (): void => send({ overrides: overrides() });
+  const reports = receiveReports(worker, passOverrides);
   const exited = exitOf(worker);
   void exited.then(reports.close);
   if (worker.process.pid !== undefined) closePendingConnectionOnExit(worker);
@@ -90,6 +105,7 @@ function connectTo(worker: Worker): WorkerChannel {
       return received;
     },
     reload: () => send('reload'),
+    passOverrides,
     stop() {
       // A worker that is starting does not read messages yet. Otherwise no signal: a second one would cut the drain short,
       // and a terminal or systemd signals the workers as well as the primary.
@@ -113,7 +129,7 @@ function exitOf(worker: Worker): Promise<WorkerExit> {
 }
 
 /** Keeps the last report of each type. */
-function receiveReports(worker: Worker) {
+function receiveReports(worker: Worker, onStarted: () => void) {
   const waiting = new Set<() => void>();
   let readiness: Readiness | undefined;
   let metrics: readonly MetricJson[] = [];
@@ -122,7 +138,9 @@ function receiveReports(worker: Worker) {
   };
   const listening = new Promise<ListenAddress>((resolve) => {
     worker.on('message', (report: Report) => {
-      if (report.type === 'metrics') {
+      if (report.type === 'started') {
+        onStarted();
+      } else if (report.type === 'metrics') {
         metrics = report.metrics;
         resolveWaiting();
       } else {
@@ -188,19 +206,23 @@ function closePendingConnectionOnExit(worker: Worker): void {
 interface WorkerHandlers {
   readonly metrics: () => Promise<readonly MetricJson[]>;
   readonly reload: () => void;
+  /** Called first in answer to the start, and then for each change. */
+  readonly useOverrides: (overrides: readonly PassedOverride[]) => void;
   readonly stop: () => void;
 }
 
 /** Serves the primary's requests. @returns a function that reports the worker's readiness. */
-export function serveAsWorker({ metrics, reload, stop }: WorkerHandlers) {
+export function serveAsWorker({ metrics, reload, useOverrides, stop }: WorkerHandlers) {
   const send = (report: Report): void => {
     if (process.connected) process.send?.(report);
   };
   process.on('message', (request: Request) => {
+    if (typeof request === 'object') useOverrides(request.overrides);
     if (request === 'reload') reload();
     if (request === 'stop') stop();
     if (request === 'metrics') void metrics().then((own) => send({ type: 'metrics', metrics: own }));
   });
+  send({ type: 'started' });
   return (readiness: Readiness, grpc: ListenAddress | undefined): void => {
     send({ type: 'readiness', readiness, grpc });
   };

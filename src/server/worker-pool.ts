@@ -3,7 +3,8 @@ import type { Readiness } from '../admin/admin-server.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createMetricsAggregator } from './metrics-aggregator.ts';
-import type { WorkerChannel } from './worker-channel.ts';
+import type { ModeOverride } from './mode-overrides.ts';
+import { forkWorker, type PassedOverride, type WorkerChannel } from './worker-channel.ts';
 import { WorkerStartError } from './worker-exit.ts';
 import { createWorkerSlot, type WorkerSlot } from './worker-slot.ts';
 
@@ -19,20 +20,38 @@ interface WorkerPool {
   readiness(): Readiness;
   metricsText(): Promise<string>;
   reload(): void;
+  /** Passes the overrides, which have changed, to every worker. */
+  useOverrides(): void;
   /** @param drainMs how long a worker's drain may take. */
   stop(drainMs: number): Promise<void>;
 }
 
-/** @param nowMs a monotonic clock. */
-export function createWorkerPool(log: Log, nowMs: () => number): WorkerPool {
+interface WorkerPoolOptions {
+  readonly log: Log;
+  /** A monotonic clock. */
+  readonly nowMs: () => number;
+  readonly overrides: () => readonly ModeOverride[];
+}
+
+export function createWorkerPool({ log, nowMs, overrides }: WorkerPoolOptions): WorkerPool {
   const metrics = createMetricsAggregator();
   const slots: WorkerSlot[] = [];
   let isStopping = false;
 
   function addSlot(): WorkerSlot {
-    const slot = createWorkerSlot({ log, nowMs, onExit: metrics.retire, onRestart: metrics.restarted });
+    const slot = createWorkerSlot({
+      log,
+      nowMs,
+      fork: () => forkWorker(passedOverrides),
+      onExit: metrics.retire,
+      onRestart: metrics.restarted,
+    });
     slots.push(slot);
     return slot;
+  }
+
+  function passedOverrides(): readonly PassedOverride[] {
+    return overrides().map(({ endsAtMs, ...override }) => ({ ...override, msLeft: endsAtMs - nowMs() }));
   }
 
   function running(): WorkerChannel[] {
@@ -61,6 +80,10 @@ export function createWorkerPool(log: Log, nowMs: () => number): WorkerPool {
 
     reload() {
       for (const worker of running()) worker.reload();
+    },
+
+    useOverrides() {
+      for (const worker of running()) worker.passOverrides();
     },
 
     async stop(drainMs) {

@@ -1,6 +1,6 @@
 /** Keeps one worker running: restarts it when it exits, with exponential backoff. */
 import type { Log } from '../telemetry/log.ts';
-import { forkWorker, type WorkerChannel } from './worker-channel.ts';
+import type { WorkerChannel } from './worker-channel.ts';
 import { describeExit, exitFields, type WorkerExit } from './worker-exit.ts';
 
 const MIN_RESTART_MS = 100;
@@ -24,12 +24,14 @@ interface WorkerSlotOptions {
   readonly log: Log;
   /** A monotonic clock. */
   readonly nowMs: () => number;
+  readonly fork: () => WorkerChannel;
   readonly onExit: (worker: WorkerChannel) => void;
   readonly onRestart: () => void;
 }
 
-export function createWorkerSlot({ log, nowMs, onExit, onRestart }: WorkerSlotOptions): WorkerSlot {
-  let worker = forkWorker();
+export function createWorkerSlot(options: WorkerSlotOptions): WorkerSlot {
+  const { log, nowMs, fork, onExit, onRestart } = options;
+  let worker = fork();
   let startedMs = nowMs();
   let lastExit: WorkerExit | undefined;
   let earlyExits = 0;
@@ -54,7 +56,7 @@ export function createWorkerSlot({ log, nowMs, onExit, onRestart }: WorkerSlotOp
   function restart(): void {
     onRestart();
     startedMs = nowMs();
-    worker = forkWorker();
+    worker = fork();
     lastExit = undefined;
     void supervise();
   }

@@ -1,5 +1,6 @@
 /** Metrics of checks: outcomes, durations and ambiguous requests. */
 import { Counter, type Registry } from 'prom-client';
+import { modesInEffect, policyInMode } from '../authz/enforced-share.ts';
 import { AMBIGUITIES, type Policy, type PolicyTable } from '../authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../authz/reason.ts';
 import { type Action, actionFor, type Mode, UNKNOWN } from '../authz/verdict.ts';
@@ -31,7 +32,10 @@ export function createCheckMetrics(registry: Registry) {
     /** Exposes every outcome that the policies can have as 0. */
     policiesLoaded({ policies }: PolicyTable): void {
       for (const policy of policies.values()) {
-        for (const reason of REASON_NAMES) if (isPossible(policy.mode, reason)) outcomes.of(policy, reason);
+        for (const mode of modesInEffect(policy)) {
+          const inEffect = policyInMode(policy, mode);
+          for (const reason of REASON_NAMES) if (isPossible(mode, reason)) outcomes.of(inEffect, reason);
+        }
       }
     },
   };

@@ -62,6 +62,7 @@ describe('dashboard.json', () => {
     expect(rows.map(({ title, collapsed }) => [title, collapsed])).toEqual([
       ['Overview', false],
       ['Would-deny by policy', true],
+      ['Shares and overrides', true],
       ['Keys and rotation', true],
       ['SDK status', true],
       ['Token remaining', true],

@@ -133,6 +133,22 @@ describe.skipIf(skipped !== '')(`the policies in the chart's values${skipped}`, 
     });
   });
 
+  test('are named in the notes if they enforce a share of devices', async () => {
+    const shares = 'a: {mode: enforce, enforcePercent: 12.5}, b: {mode: enforce, enforcePercent: 0}';
+    await withYaml(`config: {policies: {${shares}, c: {enforcePercent: 100}}}`, async (file) => {
+      const notes = await renderNotes(file);
+      expect(notes).toContain('Policy "a" enforces for 12.5 % of devices');
+      expect(notes).toContain('Policy "b" enforces for 0 % of devices');
+      expect(notes).not.toContain('Policy "c"');
+    });
+  });
+
+  test('may not have a share of devices in another mode', async () => {
+    await withYaml('config: {policies: {a: {mode: limit, enforcePercent: 10}}}', async (file) => {
+      expect(await refusal(file)).toContain("'/config/policies/a'");
+    });
+  });
+
   test.each(['on', 'yes', 'true'])('may not have the mode %s', async (mode) => {
     await withYaml(`config: {policies: {open: {mode: ${mode}}}}`, async (file) => {
       expect(await refusal(file)).toContain("'/config/policies/open/mode'");

@@ -42,6 +42,7 @@ test.each([
   'docs/runbook.md',
   'docs/commands.md',
   'docs/hybrid.md',
+  'docs/override.md',
   'docs/install/docker-compose.md',
   'docs/install/envoy-gateway.md',
   'docs/install/istio.md',

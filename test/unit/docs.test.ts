@@ -16,6 +16,7 @@ import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { parseConfig } from '../../src/config/parse.ts';
 import { FILE } from '../../src/config/schema.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
+import { createOverrideMetrics } from '../../src/telemetry/override-metrics.ts';
 import { createWorkerRestarts } from '../../src/telemetry/primary-metrics.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -83,6 +84,7 @@ describe('docs/reasons.md', () => {
 test('docs/metrics.md lists every metric with its labels, and no other', () => {
   const { registry } = createMetrics('1.2.3');
   createWorkerRestarts(registry);
+  createOverrideMetrics(registry, { policies: () => [], active: () => [] });
   const ours = registry.getMetricsAsArray().filter(({ name }) => name.startsWith('approov_'));
   const documented = rowsOf('docs/metrics.md')
     .filter(([first]) => first?.startsWith('`approov_'))

@@ -115,6 +115,20 @@ keys:
     expect(printed.match(/# from/g)).toHaveLength(1);
   });
 
+  it('has the notes that it is given, next to that of a variable', () => {
+    const config = configOf('policies: {open: {mode: off}}', {
+      APPROOV_BASE64_SECRET: SECRET,
+      APPROOV_MODE: 'limit',
+    });
+    const notes = ['default', 'open', 'removed'].map(
+      (name) => [`policies.${name}.mode`, 'overridden'] as const,
+    );
+    const printed = formatConfig({ ...NO_OTHER_KEYS, config, keys: [] }, new Map(notes));
+    expect(printed).toContain('    mode: off # overridden\n');
+    expect(printed).toContain('    mode: limit # from APPROOV_MODE; overridden\n');
+    expect(parse(printed)).toMatchObject({ policies: { open: { mode: 'off' }, default: { mode: 'limit' } } });
+  });
+
   it('shows the file of a secret and which variable set its path', () => {
     const config = configOf(undefined, { APPROOV_BASE64_SECRET_FILE: '/run/secret' });
     expect(parse(print(config))['keys']).toEqual([

@@ -76,6 +76,20 @@ describe('a field outside keys', () => {
     ],
     ['policy: {default: {}}', 'policy: unknown field; did you mean policies?'],
     ['routes: [{policy: defualt}]', 'routes[0].policy: unknown policy; did you mean default? known: default'],
+    ['policies: {default: {enforcePercent: 101}}', 'policies.default.enforcePercent: must be at most 100'],
+    ['policies: {default: {enforcePercent: -1}}', 'policies.default.enforcePercent: must be at least 0'],
+    [
+      'policies: {default: {enforcePercent: 0.005}}',
+      'policies.default.enforcePercent: must have at most two decimals',
+    ],
+    [
+      'policies: {default: {enforcePercent: 10%}}',
+      'policies.default.enforcePercent: must be a number, not "10%"',
+    ],
+    ...['off', 'observe', 'limit'].map((mode) => [
+      `policies: {default: {mode: ${mode}, enforcePercent: 10}}`,
+      'policies.default.enforcePercent: needs mode: enforce, as no other mode has a share of devices',
+    ]),
     ['policies: {default: {tokenHeader: Approov Token}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenHeader: ":path"}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenHeader: ""}}', `policies.default.tokenHeader: ${HEADER}`],
