@@ -193,7 +193,6 @@ function overwritingHeader(name: string, value: string): Buffer {
 /** Encoded once, as the removals. */
 const keyFields = new Map<string, Buffer>();
 
-
 const APPEND_FALSE = bytesField(2);
 const OVERWRITE_IF_EXISTS_OR_ADD = varintField(3, 2);
 const OVERWRITE = Buffer.concat([APPEND_FALSE, OVERWRITE_IF_EXISTS_OR_ADD]);
