@@ -138,12 +138,20 @@ function okResponse(
   const { verdict, action, reason, policy } = decision;
   const headers = new Map<string, string>([[VERDICT_HEADER, verdict], [ACTION_HEADER, action], ...claims]);
   if (reason !== 'ok') headers.set(REASON_HEADER, reason);
-  const removed = [...RESULT_HEADERS.filter((name) => !headers.has(name)), ...aliases];
-  if (policy?.forwardToken === false) removed.push(policy.tokenHeader);
-  return [
-    ...Array.from(headers, ([name, value]) => overwritingHeader(name, value)),
-    ...removed.map((name) => stringField(5, name)),
-  ];
+  const fields = RESULT_HEADERS.map((name) => {
+    const value = headers.get(name);
+    return value === undefined ? removal(name) : overwritingHeader(name, value);
+  });
+  for (const name of aliases) fields.push(removal(name));
+  if (policy?.forwardToken === false) fields.push(removal(policy.tokenHeader));
+  return fields;
+}
+
+/** Encoded once: all names are ours or configured. */
+const removals = new Map<string, Buffer>();
+
+function removal(name: string): Buffer {
+  return getOrAdd(removals, name, () => stringField(5, name));
 }
 
 /** The claims that the policy forwards and the token has, by header name. */
@@ -178,8 +186,12 @@ function deniedResponse(decision: Decision, denied: DeniedResponse, status: numb
  * were unset, a forged value would stay.
  */
 function overwritingHeader(name: string, value: string): Buffer {
-  return bytesField(2, bytesField(1, stringField(1, name), stringField(2, value)), OVERWRITE);
+  const key = getOrAdd(keyFields, name, () => stringField(1, name));
+  return bytesField(2, bytesField(1, key, stringField(2, value)), OVERWRITE);
 }
+
+/** Encoded once, as the removals. */
+const keyFields = new Map<string, Buffer>();
 
 const APPEND_FALSE = bytesField(2);
 const OVERWRITE_IF_EXISTS_OR_ADD = varintField(3, 2);

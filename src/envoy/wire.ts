@@ -1,4 +1,5 @@
 /** Reads the protobuf wire format (protobuf.dev/programming-guides/encoding) without copying. */
+import { shortVarint, sizeOf } from './short-varint.ts';
 
 /** The message does not decode. */
 export class WireError extends Error {
@@ -242,17 +243,4 @@ export class WireReader {
     if (end > this.#end) throw new WireError('field longer than its message');
     return end;
   }
-}
-
-/** A varint of one or two bytes, in its shortest form; -1 for any other. */
-function shortVarint(bytes: Buffer, position: number): number {
-  const first = bytes[position] ?? 0;
-  if (first < 0x80) return first;
-  const second = bytes[position + 1] ?? 0;
-  return second > 0 && second < 0x80 ? (first & 0x7f) | (second << 7) : -1;
-}
-
-/** Of a {@link shortVarint}. */
-function sizeOf(value: number): number {
-  return value < 0x80 ? 1 : 2;
 }
