@@ -1,0 +1,272 @@
+/** Verifies message signatures: none is accepted for another request than the one that was signed. */
+import assert from 'node:assert/strict';
+import { createHash, createHmac } from 'node:crypto';
+import { parseDictionary as parseWhole } from 'structured-headers';
+import { parseDictionary } from '../../src/approov/message-signature/dictionary.ts';
+import { InstallKeys } from '../../src/approov/message-signature/install-keys.ts';
+import { signatureBases } from '../../src/approov/message-signature/signature-base.ts';
+import { parseSignatureInput } from '../../src/approov/message-signature/signature-input.ts';
+import { verifyMessageSignature } from '../../src/approov/message-signature/verify-message-signature.ts';
+import { Secret } from '../../src/approov/secret.ts';
+
+const NOW = 1_800_000_000;
+const SECRET = Buffer.alloc(32, 'fuzz');
+const LIMITS = { bytes: 4096, members: 8 };
+const BODY = 'body';
+/** Stands for a body of which Envoy sent a part. */
+const TRUNCATED = '\x01';
+const DIGEST = `sha-256=:${createHash('sha256').update(BODY).digest('base64')}:`;
+
+const keys = {
+  installKeys: new InstallKeys(),
+  /** @param {string} mskid */
+  accountKey: (mskid) =>
+    mskid === 'm' ? { id: 'm', secret: Secret.parse(SECRET.toString('base64')) } : undefined,
+};
+/** @type {import('../../src/approov/message-signature/options.ts').MessageSignatureOptions} */
+const options = {
+  install: 'when-ipk',
+  account: 'when-mskid',
+  requiredComponents: 'default',
+  contentDigest: 'if-present',
+  maxAgeSeconds: 300,
+  clockToleranceSeconds: 60,
+  acceptDerSignatures: true,
+  tokenHeader: 'approov-token',
+};
+
+/** Other options, which a request after `#` must meet. */
+const STRICT = /** @type {const} */ ({
+  contentDigest: 'required',
+  requiredComponents: ['@path'],
+  install: 'off',
+});
+
+/** The lines of an input. */
+const FIELDS = [
+  'signature-input',
+  'signature',
+  'method',
+  'authority',
+  'path',
+  'approov-token',
+  'content-digest',
+  'content-length',
+  'body',
+];
+
+/** @param {Readonly<Record<string, string>>} fields */
+function requestOf(fields) {
+  const { method = '', authority = '', path = '', body } = fields;
+  return {
+    method,
+    scheme: 'https',
+    authority,
+    path,
+    body: bodyOf(body),
+    /** @param {string} name */
+    headerValues: (name) => (fields[name] === undefined ? [] : [Buffer.from(fields[name], 'latin1')]),
+  };
+}
+
+/** @param {string | undefined} text @returns {import('../../src/approov/message-signature/signed-request.ts').RequestBody} */
+function bodyOf(text) {
+  if (text === undefined) return { kind: 'unseen' };
+  return text === TRUNCATED
+    ? { kind: 'truncated' }
+    : { kind: 'complete', bytes: Buffer.from(text, 'latin1') };
+}
+
+/** @param {string} base */
+const sign = (base) => `account=:${createHmac('sha256', SECRET).update(base, 'latin1').digest('base64')}:`;
+
+const PARAMETERS = `("@method" "@target-uri" "approov-token" "content-digest");created=${NOW};expires=${NOW + 15}`;
+const GENUINE = {
+  'signature-input': `account=${PARAMETERS}`,
+  signature: sign(
+    `"@method": GET\n"@target-uri": https://api.example.com/v1?a=b\n"approov-token": t\n"content-digest": ${DIGEST}\n"@signature-params": ${PARAMETERS}`,
+  ),
+  method: 'GET',
+  authority: 'api.example.com',
+  path: '/v1?a=b',
+  'approov-token': 't',
+  'content-digest': DIGEST,
+  'content-length': String(BODY.length),
+  body: BODY,
+};
+
+export const covers = [
+  ...['base-digest', 'component', 'content-digest', 'dictionary', 'field-component', 'query-parameters'],
+  ...['required-components', 'signature-base', 'signature-input', 'signature-kind', 'signature-lifetime'],
+  ...['signed-request', 'target', 'verify-message-signature', 'verify-signature'],
+].map((name) => `dist/approov/message-signature/${name}.js`);
+
+/**
+ * @param {Buffer} data a line for each of FIELDS; after `!` or `#`, the request is signed here, so that what follows the signature
+ *   is reached as well; after `?`, one dictionary
+ */
+export function fuzz(data) {
+  const text = data.toString('latin1');
+  if (text.startsWith('?')) return fuzzDictionary(text.slice(1));
+  const isOurs = /^[!#]/.test(text);
+  const lines = text.slice(isOurs ? 1 : 0).split('\n');
+  /** @type {Record<string, string>} */
+  const fields = {};
+  FIELDS.forEach((name, index) => {
+    const line = index === FIELDS.length - 1 ? lines.slice(index).join('\n') : lines[index];
+    if (line !== undefined && line !== '') fields[name] = line;
+  });
+  if (isOurs) fields['signature'] = signedBy(fields);
+  const attempts = { publicKeysLeft: 8 };
+  const request = requestOf(fields);
+  const asked = text.startsWith('#') ? { ...options, ...STRICT } : options;
+  const context = { request, options: asked, claims: { mskid: 'm' }, keys, attempts };
+  const result = verifyMessageSignature(context, NOW);
+  assert.notEqual(result.kind, 'not_demanded');
+  if (result.kind !== 'verified') return;
+  if (asked !== options) assertDigest(fields);
+  else if (isOurs) assertAcceptable(fields);
+  else assertGenuine(fields);
+}
+
+/** A signature over the request as the RFC reads it. @param {Record<string, string>} fields */
+function signedBy(fields) {
+  const parsed = parseDictionary(fields['signature-input'] ?? '', LIMITS);
+  const member = parsed.kind === 'dictionary' ? parsed.members.get('account') : undefined;
+  const input = member && parseSignatureInput(member);
+  if (input?.kind !== 'input') return sign('');
+  const [base] = signatureBases(input.input, requestOf(fields));
+  return sign(base?.text ?? '');
+}
+
+/** What a signature of any text must cover. @param {Record<string, string>} fields */
+function assertAcceptable(fields) {
+  const input = fields['signature-input'] ?? '';
+  for (const name of ['"@method"', '"approov-token"'])
+    assert.ok(input.includes(name), `accepted without ${name}`);
+  assert.ok(input.includes('"@target-uri"') || input.includes('"@path"'), 'accepted without the path');
+  assert.ok(/;created=-?\d/.test(input), 'accepted without created');
+  const [, created] = /.*account=.*?;\s*created=(-?\d+)/s.exec(input) ?? [];
+  if (/^account=\([^)]*\);created=\d+$/.test(input)) {
+    assert.ok(Math.abs(Number(created) - NOW) <= options.maxAgeSeconds + options.clockToleranceSeconds);
+  }
+}
+
+/** What STRICT adds. @param {Record<string, string>} fields */
+function assertDigest(fields) {
+  const { body, 'content-digest': digest, 'signature-input': input = '' } = fields;
+  assert.ok(input.includes('"@path"'), 'accepted without the path');
+  assert.notEqual(body, TRUNCATED, 'accepted with a part of the body');
+  if (body === undefined) return;
+  const bytes = Buffer.from(body, 'latin1');
+  const isRight = ['sha256', 'sha512'].some((hash) =>
+    digest?.includes(createHash(hash).update(bytes).digest('base64').replaceAll('=', '')),
+  );
+  assert.ok(isRight && input.includes('"content-digest"'), 'accepted with another body');
+}
+
+/** Only spellings that mean the same may differ. @param {Record<string, string>} fields */
+function assertGenuine(fields) {
+  const host = (fields['authority'] ?? '').toLowerCase().replace(/:(443)?$/, '');
+  assert.equal(host, GENUINE.authority, 'accepted for another host');
+  // A body that Envoy did not send is not compared.
+  /** @type {Record<string, string>} */
+  const seen = { body: BODY, ...fields };
+  for (const name of /** @type {const} */ (['method', 'path', 'body']))
+    assert.equal(seen[name], GENUINE[name], `accepted with another ${name}`);
+  for (const name of /** @type {const} */ (['approov-token', 'content-digest']))
+    assert.equal(
+      fields[name]?.replace(/^[ \t\r]+|[ \t\r]+$/g, ''),
+      GENUINE[name],
+      `accepted with another ${name}`,
+    );
+  assert.ok(fields['signature-input']?.includes(`account=${PARAMETERS}`), 'accepted with other parameters');
+}
+
+/** The library reads the same, or we refuse. @param {string} text */
+function fuzzDictionary(text) {
+  const result = parseDictionary(text, LIMITS);
+  if (result.kind !== 'dictionary') return;
+  // A field value has no blanks at its ends.
+  const trimmed = text.replace(/^[ \t]+|[ \t]+$/g, '');
+  const whole = trimmed === '' ? new Map() : parseWhole(trimmed);
+  assert.deepEqual([...result.members.keys()], [...whole.keys()]);
+  for (const [key, { text: own, value }] of result.members) {
+    assert.deepEqual(value, whole.get(key));
+    assert.ok(text.includes(own));
+    const parsed = parseSignatureInput({ text: own, value });
+    if (parsed.kind === 'input') assert.ok(Number.isInteger(parsed.input.created));
+  }
+}
+
+/** @param {Readonly<Record<string, string>>} changes */
+const lines = (changes) => FIELDS.map((name) => ({ ...GENUINE, ...changes })[name] ?? '').join('\n');
+
+export const seeds = [
+  lines({}),
+  `!${lines({})}`,
+  `!${lines({ 'signature-input': `account=("@method" "@authority" "@path" "@query" "approov-token");created=${NOW}` })}`,
+  `!${lines({ 'signature-input': `account=("@method" "@query-param";name="a" "@target-uri" "approov-token");created=${NOW};alg="hmac-sha256"` })}`,
+  `#${lines({ 'signature-input': `account=("@path" "content-digest");created=${NOW}` })}`,
+  `#${lines({ 'signature-input': `account=("@path");created=${NOW}`, body: '', 'content-digest': '' })}`,
+  `#${lines({ 'signature-input': `account=("@path" "content-digest");created=${NOW}`, body: TRUNCATED })}`,
+  lines({
+    'signature-input': `install=${PARAMETERS}`,
+    signature: `install=:${Buffer.alloc(64, 1).toString('base64')}:`,
+  }),
+  `?a=1, b=:YQ==:;x, c=("d" e);created=1;f=?1, g="h\\"", i=-1.5`,
+];
+
+export const words = [
+  ...[
+    '"@method"',
+    '"@target-uri"',
+    '"@authority"',
+    '"@scheme"',
+    '"@request-target"',
+    '"@path"',
+    '"@query"',
+    '"@status"',
+  ],
+  ...[
+    '"@query-param";name="a"',
+    '"approov-token"',
+    '"content-digest"',
+    '"x";sf',
+    '"x";bs',
+    ';created=',
+    ';expires=',
+    ';alg=',
+  ],
+  ...[
+    '"hmac-sha256"',
+    '"ecdsa-p256-sha256"',
+    ';nonce="',
+    ';keyid="',
+    'account=',
+    'install=',
+    ', ',
+    '(',
+    ')',
+    '?1',
+    ':YQ==:',
+  ],
+  ...[
+    String(NOW),
+    '%20',
+    '%2F',
+    '%00',
+    '/',
+    '?',
+    '&',
+    '=',
+    ':443',
+    ':80',
+    '[::1]',
+    'API',
+    '\t',
+    '\r\n ',
+    'sha-512=:',
+    '\xff',
+  ],
+].map((word) => Buffer.from(word, 'latin1'));
