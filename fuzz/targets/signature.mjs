@@ -217,56 +217,12 @@ export const seeds = [
   `?a=1, b=:YQ==:;x, c=("d" e);created=1;f=?1, g="h\\"", i=-1.5`,
 ];
 
+const COMPONENTS =
+  '"@method" "@target-uri" "@authority" "@scheme" "@request-target" "@path" "@query" "@status" "@query-param";name="a" "approov-token" "content-digest" "x";sf "x";bs';
+const PARTS =
+  ';created= ;expires= ;alg= "hmac-sha256" "ecdsa-p256-sha256" ;nonce=" ;keyid=" account= install= , ( ) ?1 :YQ==: %20 %2F %00 / ? & = :443 :80 [::1] API sha-512=:';
+
 export const words = [
-  ...[
-    '"@method"',
-    '"@target-uri"',
-    '"@authority"',
-    '"@scheme"',
-    '"@request-target"',
-    '"@path"',
-    '"@query"',
-    '"@status"',
-  ],
-  ...[
-    '"@query-param";name="a"',
-    '"approov-token"',
-    '"content-digest"',
-    '"x";sf',
-    '"x";bs',
-    ';created=',
-    ';expires=',
-    ';alg=',
-  ],
-  ...[
-    '"hmac-sha256"',
-    '"ecdsa-p256-sha256"',
-    ';nonce="',
-    ';keyid="',
-    'account=',
-    'install=',
-    ', ',
-    '(',
-    ')',
-    '?1',
-    ':YQ==:',
-  ],
-  ...[
-    String(NOW),
-    '%20',
-    '%2F',
-    '%00',
-    '/',
-    '?',
-    '&',
-    '=',
-    ':443',
-    ':80',
-    '[::1]',
-    'API',
-    '\t',
-    '\r\n ',
-    'sha-512=:',
-    '\xff',
-  ],
-].map((word) => Buffer.from(word, 'latin1'));
+  ...[...COMPONENTS.split(' '), ...PARTS.split(' '), String(NOW), ', ', ' ', '\t', '\r\n '],
+  Buffer.of(0xff),
+];
