@@ -45,7 +45,13 @@ export async function fuzzTarget(name, target, { seconds, seed }) {
   // What the modules did when they were loaded.
   addHits();
   const saved = readCorpus(name);
-  const pool = [...saved, ...target.seeds.map((seed) => Buffer.from(seed)), Buffer.of()];
+  const seeds = target.seeds.map((seed) => Buffer.from(seed));
+  const pool = [...saved, ...seeds, Buffer.of()];
+  /** Valid inputs, as a forged one is close to them; else rather a recent one, which reaches what others don't. */
+  const pick = () => {
+    if (random(4) === 0) return seeds[random(seeds.length)] ?? Buffer.of();
+    return pool[pool.length - 1 - Math.min(random(pool.length), random(pool.length))] ?? Buffer.of();
+  };
   for (const input of pool) {
     await run(input);
     addHits();
@@ -54,10 +60,7 @@ export async function fuzzTarget(name, target, { seconds, seed }) {
   const end = start + seconds * 1000;
   while (performance.now() < end) {
     for (let index = 0; index < BATCH; index++) {
-      // Recent inputs reach what others don't.
-      const at = pool.length - 1 - Math.min(random(pool.length), random(pool.length));
-      const other = pool[random(pool.length)] ?? Buffer.of();
-      const input = mutate(pool[at] ?? Buffer.of(), other, words, maxBytes, random);
+      const input = mutate(pick(), pool[random(pool.length)] ?? Buffer.of(), words, maxBytes, random);
       await run(input);
       if (addHits()) pool.push(input);
     }

@@ -41,16 +41,22 @@ function part(random, input) {
   return input.subarray(start, end);
 }
 
+/** A place in the input; often its last byte, on which checks depend more than on others. @param {Random} random @param {Buffer} input */
+function place(random, input) {
+  return random(8) === 0 ? Math.max(0, input.length - 1) : random(input.length + 1);
+}
+
 /** @type {((input: Buffer, random: Random, other: Buffer, words: readonly Buffer[]) => Buffer)[]} */
 const STEPS = [
-  // A changed bit.
+  // A changed bit; most often the one that makes a capital of a letter.
   (input, random) => {
-    const at = random(input.length + 1);
-    return replace(input, at, at + 1, Buffer.of((input[at] ?? 0) ^ (1 << random(8))));
+    const at = place(random, input);
+    const bit = random(2) === 0 ? 5 : random(8);
+    return replace(input, at, at + 1, Buffer.of((input[at] ?? 0) ^ (1 << bit)));
   },
   // A changed byte.
   (input, random) => {
-    const at = random(input.length + 1);
+    const at = place(random, input);
     return replace(
       input,
       at,
@@ -60,12 +66,12 @@ const STEPS = [
   },
   // A number a little larger or smaller, as a byte or a digit.
   (input, random) => {
-    const at = random(input.length + 1);
+    const at = place(random, input);
     return replace(input, at, at + 1, Buffer.of((input[at] ?? 0) + random(9) - 4));
   },
   // An added byte, once or many times.
   (input, random) => {
-    const at = random(input.length + 1);
+    const at = place(random, input);
     return replace(input, at, at, Buffer.alloc(1 + random(random(8) === 0 ? 300 : 3), random(256)));
   },
   // A part removed, copied, or copied over another.
