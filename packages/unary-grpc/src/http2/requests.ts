@@ -180,7 +180,10 @@ export class Requests<Call> {
     const { maxConcurrentStreams } = this.#options;
     if (this.#isFull) this.#listener.onFull();
     if (this.streams.active.size >= maxConcurrentStreams) return VIOLATION.tooManyStreams;
-    if (this.#isFull) return VIOLATION.tooManyHandlers;
+    if (this.#isFull) {
+      this.#glitches.credit();
+      return VIOLATION.tooManyHandlers;
+    }
     // §8.1.1.
     if (fields.problem !== undefined) return streamError('PROTOCOL_ERROR', fields.problem);
     const sendable = this.sender.settings.initialWindowBytes;
@@ -234,7 +237,7 @@ export class Requests<Call> {
 
   /** Ends the stream once all of the answer has been sent. */
   answer(stream: Stream<Call>, answer: Answer, tick: number): void {
-    this.#glitches.served();
+    this.#glitches.credit();
     if (this.sender.answer(stream, answer, tick)) this.#answered(stream);
   }
 
@@ -266,8 +269,9 @@ export class Requests<Call> {
 
   /** The connection has failed. */
   abandonAll(): void {
-    for (const stream of this.streams.active.values()) this.#abandon(stream);
+    for (const stream of this.streams.active.values()) this.#listener.onReset(stream);
     this.streams.active.clear();
+    this.sender.blocked.clear();
   }
 
   #abandon(stream: Stream<Call>): void {
