@@ -377,6 +377,18 @@ describe('a call is rejected', () => {
     // It is not a call, so it is not counted as one.
     expect(peer.ends).toEqual([]);
   });
+
+  test('by HTTP when the request is complete, whatever its body', () => {
+    const peer = connectCalls(echo);
+    peer.send(headers(1, callFields({ ':method': 'PUT' })), data(1, Buffer.from('not a message')));
+    expect(peer.answers().size).toBe(0);
+    peer.send(data(1, EMPTY, FLAG.END_STREAM));
+    expect(peer.answers().get(1)?.headers).toEqual({
+      ':status': '405',
+      'content-type': 'text/plain',
+      allow: 'POST',
+    });
+  });
 });
 
 test('every call that has begun ends when the connection closes', () => {
