@@ -1,0 +1,153 @@
+/** Turns the series of a run into tables of figures and paired ratios. */
+import { pairedRatios, summarize } from './statistics.mjs';
+import { short, withRange } from './table.mjs';
+
+/** @typedef {import('./rounds.mjs').Series} Series */
+/** @typedef {import('./rounds.mjs').PartResult} PartResult */
+/** @typedef {import('./table.mjs').Table} Table */
+
+/**
+ * The contenders that others are compared with, if they take part.
+ * @type {readonly { subject: string, label: string }[]}
+ */
+const BASELINES = [
+  { subject: 'empty', label: '× empty' },
+  { subject: 'go', label: '× Go' },
+];
+
+/**
+ * CPU per Check and throughput, a table for each scenario.
+ * @param {PartResult} result
+ * @returns {Table[]}
+ */
+export function directTables({ series }) {
+  return byScenario(series).map(({ scenario, rows }) => {
+    const bases = baselinesOf(rows);
+    const hot = series.filter(({ contender }) => contender.scenario.id === 'hot');
+    const toHot = scenario.id !== 'hot' && hot.length > 0;
+    return {
+      title: `Direct, ${scenario.label}: CPU of the server per check`,
+      columns: [
+        'server',
+        'µs',
+        ...bases.map(({ label }) => label),
+        ...(toHot ? ['× hot token'] : []),
+        'checks/s',
+      ],
+      rows: rows.map((row) => [
+        row.contender.label,
+        withRange(summarize(row.serverMicros)),
+        ...bases.map(({ base }) => withRange(ratio(row.serverMicros, base.serverMicros))),
+        ...(toHot ? [withRange(ratio(row.serverMicros, sameSubject(hot, row)?.serverMicros ?? []))] : []),
+        short(summarize(row.perSecond).median),
+      ]),
+    };
+  });
+}
+
+/**
+ * CPU of Envoy and of the server, a table for each scenario.
+ * @param {PartResult} result
+ * @returns {Table[]}
+ */
+export function envoyTables({ series }) {
+  return byScenario(series).map(({ scenario, rows }) => {
+    const bases = baselinesOf(rows);
+    return {
+      title: `Through Envoy, ${scenario.label}: CPU per request`,
+      columns: ['', 'Envoy µs', 'server µs', 'both µs', ...bases.map(({ label }) => label), 'requests/s'],
+      rows: rows.map((row) => [
+        row.contender.label,
+        withRange(summarize(row.envoyMicros)),
+        row.contender.subject === undefined ? '' : withRange(summarize(row.serverMicros)),
+        withRange(summarize(bothMicros(row))),
+        ...bases.map(({ base }) => withRange(ratio(bothMicros(row), bothMicros(base)))),
+        short(summarize(row.perSecond).median),
+      ]),
+    };
+  });
+}
+
+/**
+ * Latency at the fixed rate; through Envoy, also what it adds to a request without auth.
+ * @param {string} title
+ * @param {PartResult} result
+ * @returns {Table[]}
+ */
+export function latencyTables(title, { series }) {
+  const rows = series.filter(({ p50Millis }) => p50Millis.length > 0);
+  if (rows.length === 0) return [];
+  const bare = rows.find(({ contender }) => contender.filter?.id === 'none');
+  const go = baselinesOf(rows).find(({ base }) => base.contender.subject?.id === 'go')?.base;
+  const added = (/** @type {number[]} */ values, /** @type {number[]} */ without) =>
+    values.map((value, round) => value - (without[round] ?? Number.NaN));
+  /** @param {Series} row */
+  const addedCells = (row) => {
+    if (bare === undefined) return [];
+    const own = added(row.p50Millis, bare.p50Millis);
+    const cells = [row === bare ? '' : withRange(summarize(own))];
+    if (go !== undefined)
+      cells.push(row === bare ? '' : withRange(ratio(own, added(go.p50Millis, bare.p50Millis))));
+    return cells;
+  };
+  return [
+    {
+      title,
+      columns: [
+        ...['', 'p50 ms'],
+        ...(bare === undefined ? [] : ['added p50 ms', ...(go === undefined ? [] : ['× Go'])]),
+        ...['p99 ms', ...(go === undefined ? [] : ['× Go'])],
+      ],
+      rows: rows.map((row) => [
+        row.contender.label,
+        withRange(summarize(row.p50Millis)),
+        ...addedCells(row),
+        withRange(summarize(row.p99Millis)),
+        ...(go === undefined ? [] : [withRange(ratio(row.p99Millis, go.p99Millis))]),
+      ]),
+    },
+  ];
+}
+
+/**
+ * @param {string} title
+ * @param {PartResult} result
+ * @returns {Table[]}
+ */
+export function memoryTables(title, { memory }) {
+  if (memory.length === 0) return [];
+  const rows = memory.map(({ label, mebibytes }) => [label, withRange(summarize(mebibytes))]);
+  return [{ title, columns: ['server', 'MiB resident'], rows }];
+}
+
+/** @param {Series} series */
+export function bothMicros({ envoyMicros, serverMicros }) {
+  return envoyMicros.map((micros, round) => micros + (serverMicros[round] ?? 0));
+}
+
+/** @param {readonly Series[]} series */
+export function byScenario(series) {
+  const scenarios = [...new Set(series.map(({ contender }) => contender.scenario))];
+  return scenarios.map((scenario) => ({
+    scenario,
+    rows: series.filter(({ contender }) => contender.scenario === scenario),
+  }));
+}
+
+/** @param {readonly Series[]} rows */
+function baselinesOf(rows) {
+  return BASELINES.flatMap(({ subject, label }) => {
+    const base = rows.find(({ contender }) => contender.subject?.id === subject);
+    return base === undefined ? [] : [{ label, base }];
+  });
+}
+
+/** @param {number[]} values @param {number[]} baseline */
+function ratio(values, baseline) {
+  return summarize(pairedRatios(values, baseline));
+}
+
+/** @param {readonly Series[]} candidates @param {Series} row */
+function sameSubject(candidates, { contender }) {
+  return candidates.find((candidate) => candidate.contender.subject === contender.subject);
+}
