@@ -8,15 +8,17 @@ export const PARTS = ['direct', 'envoy', 'steps'];
 
 /** @typedef {import('./rounds.mjs').Pace} Pace */
 
-/** @type {Readonly<Record<'full' | 'quick', Pace>>} */
+/** @typedef {Pace & { secondsPerStep: number }} BenchPace */
+
+/** @type {Readonly<Record<'full' | 'quick', BenchPace>>} */
 const PACES = {
   full: {
     ...{ rounds: 10, instances: 5, warmUpSeconds: 1.5, sliceSeconds: 0.6 },
-    ...{ perSecond: 800, rateSeconds: 2 },
+    ...{ perSecond: 800, rateSeconds: 2, secondsPerStep: 0.5 },
   },
   quick: {
     ...{ rounds: 10, instances: 2, warmUpSeconds: 0.4, sliceSeconds: 0.1 },
-    ...{ perSecond: 800, rateSeconds: 0.25 },
+    ...{ perSecond: 800, rateSeconds: 0.25, secondsPerStep: 0.1 },
   },
 };
 const QUICK_SCENARIOS = { direct: ['hot', 'distinct', 'refused'], envoy: ['hot'] };

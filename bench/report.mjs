@@ -1,5 +1,7 @@
-/** Turns the series of a run into tables of figures and paired ratios. */
+/** Turns a run into tables of figures and paired ratios. */
+
 import { pairedRatios, summarize } from './statistics.mjs';
+import { stepsTable } from './steps/measure.mjs';
 import { short, withRange } from './table.mjs';
 
 /** @typedef {import('./rounds.mjs').Series} Series */
@@ -16,11 +18,36 @@ const BASELINES = [
 ];
 
 /**
+ * @param {import('./run.mjs').Run} run
+ * @returns {Table[]}
+ */
+export function tablesOf({ pace, results: { direct, envoy, steps } }) {
+  const rate = `at ${pace.perSecond}/s`;
+  return [
+    ...(direct === undefined ? [] : directTables(direct)),
+    ...(direct === undefined ? [] : latencyTables(`Direct, hot token, ${rate}: latency`, direct)),
+    ...(direct === undefined ? [] : memoryTables('Memory after the direct load', direct)),
+    ...(envoy === undefined ? [] : envoyTables(envoy)),
+    ...(envoy === undefined ? [] : latencyTables(`Through Envoy, hot token, ${rate}: latency`, envoy)),
+    ...(envoy === undefined ? [] : memoryTables('Memory after the load through Envoy', envoy)),
+    ...(steps === undefined ? [] : [stepsTable(steps)]),
+  ];
+}
+
+/** @param {import('./run.mjs').Run} run */
+export function machineLines({ machine, unavailable }) {
+  return [
+    ...Object.entries(machine).map(([name, value]) => `${name}: ${value}`),
+    ...unavailable.map(({ label, why }) => `not measured: ${label}: ${why}`),
+  ];
+}
+
+/**
  * CPU per Check and throughput, a table for each scenario.
  * @param {PartResult} result
  * @returns {Table[]}
  */
-export function directTables({ series }) {
+function directTables({ series }) {
   return byScenario(series).map(({ scenario, rows }) => {
     const bases = baselinesOf(rows);
     const hot = series.filter(({ contender }) => contender.scenario.id === 'hot');
@@ -50,7 +77,7 @@ export function directTables({ series }) {
  * @param {PartResult} result
  * @returns {Table[]}
  */
-export function envoyTables({ series }) {
+function envoyTables({ series }) {
   return byScenario(series).map(({ scenario, rows }) => {
     const bases = baselinesOf(rows);
     return {
@@ -74,7 +101,7 @@ export function envoyTables({ series }) {
  * @param {PartResult} result
  * @returns {Table[]}
  */
-export function latencyTables(title, { series }) {
+function latencyTables(title, { series }) {
   const rows = series.filter(({ p50Millis }) => p50Millis.length > 0);
   if (rows.length === 0) return [];
   const bare = rows.find(({ contender }) => contender.filter?.id === 'none');
@@ -114,7 +141,7 @@ export function latencyTables(title, { series }) {
  * @param {PartResult} result
  * @returns {Table[]}
  */
-export function memoryTables(title, { memory }) {
+function memoryTables(title, { memory }) {
   if (memory.length === 0) return [];
   const rows = memory.map(({ label, mebibytes }) => [label, withRange(summarize(mebibytes))]);
   return [{ title, columns: ['server', 'MiB resident'], rows }];
