@@ -37,17 +37,31 @@ export function directContenders(subjects, scenarios) {
  * @returns {Contender[]}
  */
 export function envoyContenders(subjects, scenarios) {
+  const inProxy = ENVOY_FILTERS.filter(({ asks }) => asks === 'nobody');
   return scenarios
     .filter(({ throughEnvoy }) => throughEnvoy)
-    .flatMap((scenario) =>
-      ENVOY_FILTERS.flatMap((filter) => {
-        const { id, label } = filter;
-        if (filter.asks === 'nobody') return [{ id: `${scenario.id} ${id}`, label, scenario, filter }];
-        const asked = subjects.filter(({ kind }) => filter.asks === 'each server' || kind === 'service');
-        return asked.map((subject) => ({
-          ...{ id: `${scenario.id} ${id} ${subject.id}`, scenario, subject, filter },
-          label: label === '' ? subject.label : `${subject.label}, ${label}`,
-        }));
-      }),
-    );
+    .flatMap((scenario) => [
+      ...inProxy.map((filter) => ({
+        id: `${scenario.id} ${filter.id}`,
+        label: filter.label,
+        scenario,
+        filter,
+      })),
+      ...subjects.flatMap((subject) => askingContenders(subject, scenario)),
+    ]);
+}
+
+/**
+ * @param {Subject} subject
+ * @param {Scenario} scenario
+ * @returns {Contender[]}
+ */
+function askingContenders(subject, scenario) {
+  const filters = ENVOY_FILTERS.filter(
+    ({ asks }) => asks === 'each server' || (asks === 'the service' && subject.kind === 'service'),
+  );
+  return filters.map((filter) => ({
+    ...{ id: `${scenario.id} ${filter.id} ${subject.id}`, scenario, subject, filter },
+    label: filter.label === '' ? subject.label : `${subject.label}, ${filter.label}`,
+  }));
 }

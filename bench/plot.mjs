@@ -19,8 +19,8 @@ import { short } from './table.mjs';
  * @property {readonly Bar[]} bars
  */
 
-const WIDTH = 860;
-const LABEL_WIDTH = 270;
+const WIDTH = 900;
+const LABEL_WIDTH = 330;
 const VALUE_WIDTH = 130;
 const ROW = 24;
 const BAR = 14;

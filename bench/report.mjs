@@ -8,14 +8,23 @@ import { short, withRange } from './table.mjs';
 /** @typedef {import('./rounds.mjs').PartResult} PartResult */
 /** @typedef {import('./table.mjs').Table} Table */
 
+/** @typedef {{ label: string, is: (contender: import('./contenders.mjs').Contender) => boolean }} Baseline */
+
 /**
  * The contenders that others are compared with, if they take part.
- * @type {readonly { subject: string, label: string }[]}
+ * @type {Readonly<Record<'direct' | 'envoy', readonly Baseline[]>>}
  */
-const BASELINES = [
-  { subject: 'empty', label: '× empty' },
-  { subject: 'go', label: '× Go' },
-];
+const BASELINES = {
+  direct: [
+    { label: '× empty', is: ({ subject }) => subject?.id === 'empty' },
+    { label: '× Go', is: ({ subject }) => subject?.id === 'go' },
+  ],
+  envoy: [
+    { label: '× jwt_authn', is: ({ filter }) => filter?.id === 'jwt' },
+    { label: '× Go', is: ({ subject }) => subject?.id === 'go' },
+    { label: '× ours on grpc-js', is: ({ id }) => id.endsWith(' ext ours-grpc-js') },
+  ],
+};
 
 /**
  * @param {import('./run.mjs').Run} run
@@ -49,7 +58,7 @@ export function machineLines({ machine, unavailable }) {
  */
 function directTables({ series }) {
   return byScenario(series).map(({ scenario, rows }) => {
-    const bases = baselinesOf(rows);
+    const bases = baselinesOf(rows, BASELINES.direct);
     const hot = series.filter(({ contender }) => contender.scenario.id === 'hot');
     const toHot = scenario.id !== 'hot' && hot.length > 0;
     return {
@@ -79,7 +88,7 @@ function directTables({ series }) {
  */
 function envoyTables({ series }) {
   return byScenario(series).map(({ scenario, rows }) => {
-    const bases = baselinesOf(rows);
+    const bases = baselinesOf(rows, BASELINES.envoy);
     return {
       title: `Through Envoy, ${scenario.label}: CPU per request`,
       columns: ['', 'Envoy µs', 'server µs', 'both µs', ...bases.map(({ label }) => label), 'requests/s'],
@@ -105,7 +114,7 @@ function latencyTables(title, { series }) {
   const rows = series.filter(({ p50Millis }) => p50Millis.length > 0);
   if (rows.length === 0) return [];
   const bare = rows.find(({ contender }) => contender.filter?.id === 'none');
-  const go = baselinesOf(rows).find(({ base }) => base.contender.subject?.id === 'go')?.base;
+  const go = rows.find(({ contender }) => contender.subject?.id === 'go');
   const added = (/** @type {number[]} */ values, /** @type {number[]} */ without) =>
     values.map((value, round) => value - (without[round] ?? Number.NaN));
   /** @param {Series} row */
@@ -161,10 +170,10 @@ export function byScenario(series) {
   }));
 }
 
-/** @param {readonly Series[]} rows */
-function baselinesOf(rows) {
-  return BASELINES.flatMap(({ subject, label }) => {
-    const base = rows.find(({ contender }) => contender.subject?.id === subject);
+/** @param {readonly Series[]} rows @param {readonly Baseline[]} baselines */
+function baselinesOf(rows, baselines) {
+  return baselines.flatMap(({ label, is }) => {
+    const base = rows.find(({ contender }) => is(contender));
     return base === undefined ? [] : [{ label, base }];
   });
 }

@@ -1,7 +1,7 @@
 /** Measures requests through a real Envoy: the CPU of Envoy and of the server that it asks, throughput and latency. */
 import { startEnvoy } from '../scripts/envoy.mjs';
 import { cpuNanoseconds } from './cpu.mjs';
-import { envoyConfig } from './envoy-filters.mjs';
+import { envoyConfig } from './envoy-config.mjs';
 import { httpSenders } from './senders.mjs';
 import { httpRequestsOf } from './workload.mjs';
 
