@@ -26,6 +26,6 @@ async function pathOf(program, args, option) {
     return stdout.trim();
   } catch (error) {
     const { stderr, message } = /** @type {Error & { stderr?: string }} */ (error);
-    throw new BenchError(`${option}: ${(stderr?.trim() || message).split('\n').at(-1)}`);
+    throw new BenchError(`${option}: ${(stderr?.trim() || message).split('\n')[0]}`);
   }
 }

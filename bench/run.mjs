@@ -2,6 +2,7 @@
 import { findAvailable } from './available.mjs';
 import { directContenders, envoyContenders } from './contenders.mjs';
 import { openDirect } from './direct.mjs';
+import { BenchError } from './errors.mjs';
 import { findNode } from './find-node.mjs';
 import { describeMachine } from './machine.mjs';
 import { runRounds } from './rounds.mjs';
@@ -38,13 +39,13 @@ export async function runParts({ parts, subjects, scenarios, pace, ...options },
   /** @type {Results} */
   const results = {};
   if (parts.includes('direct')) {
-    const contenders = directContenders(commands.subjects, scenarios.direct);
+    const contenders = orThrow('direct', directContenders(commands.subjects, scenarios.direct));
     results.direct = await runRounds(contenders, commands, openDirect, pace, (words) =>
       progress(`direct: ${words}`),
     );
   }
   if (parts.includes('envoy')) {
-    const contenders = envoyContenders(commands.subjects, scenarios.envoy);
+    const contenders = orThrow('envoy', envoyContenders(commands.subjects, scenarios.envoy));
     const open = (/** @type {import('./fleet.mjs').Fleet} */ fleet) => openEnvoy(contenders, fleet);
     results.envoy = await runRounds(contenders, commands, open, pace, (words) =>
       progress(`through Envoy: ${words}`),
@@ -62,4 +63,14 @@ export async function runParts({ parts, subjects, scenarios, pace, ...options },
     pace,
     results,
   };
+}
+
+/**
+ * @template T
+ * @param {string} part
+ * @param {readonly T[]} contenders
+ */
+function orThrow(part, contenders) {
+  if (contenders.length > 0) return contenders;
+  throw new BenchError(`${part}: no server that was chosen can run the scenarios that were chosen`);
 }
