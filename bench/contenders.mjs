@@ -41,12 +41,14 @@ export function envoyContenders(subjects, scenarios) {
   return scenarios
     .filter(({ throughEnvoy }) => throughEnvoy)
     .flatMap((scenario) => [
-      ...inProxy.map((filter) => ({
-        id: `${scenario.id} ${filter.id}`,
-        label: filter.label,
-        scenario,
-        filter,
-      })),
+      ...inProxy
+        .filter(() => scenario.config === 'plain')
+        .map((filter) => ({
+          id: `${scenario.id} ${filter.id}`,
+          label: filter.label,
+          scenario,
+          filter,
+        })),
       ...subjects.flatMap((subject) => askingContenders(subject, scenario)),
     ]);
 }
@@ -57,8 +59,10 @@ export function envoyContenders(subjects, scenarios) {
  * @returns {Contender[]}
  */
 function askingContenders(subject, scenario) {
+  if (!supports(subject, scenario)) return [];
+  const isPlainService = subject.kind === 'service' && scenario.config === 'plain';
   const filters = ENVOY_FILTERS.filter(
-    ({ asks }) => asks === 'each server' || (asks === 'the service' && subject.kind === 'service'),
+    ({ asks }) => asks === 'each server' || (asks === 'the service' && isPlainService),
   );
   return filters.map((filter) => ({
     ...{ id: `${scenario.id} ${filter.id} ${subject.id}`, scenario, subject, filter },

@@ -1,6 +1,6 @@
 /** Sends requests in a closed loop, which finds the throughput, or at scheduled instants, which finds the latency. */
 import { BenchError } from './errors.mjs';
-import { nowMs, pace } from './pacer.mjs';
+import { nowMs } from './pacer.mjs';
 
 /** @typedef {'allowed' | 'denied' | 'failed'} Answer */
 
@@ -89,9 +89,10 @@ export function closedLoop(senders, nextRequest, until, tally) {
  * @param {() => Request} nextRequest
  * @param {Float64Array} arrivals
  * @param {Tally} tally
+ * @param {import('./pacer.mjs').Pacer} pacer
  * @returns {Promise<Float64Array>} milliseconds from the scheduled instant to the answer
  */
-export async function openLoop(senders, nextRequest, arrivals, tally) {
+export async function openLoop(senders, nextRequest, arrivals, tally, pacer) {
   const latencies = new Float64Array(arrivals.length);
   const free = senders.flatMap((sender) => Array.from({ length: sender.capacity }, () => sender));
   /** @type {(() => void)[]} */
@@ -121,7 +122,7 @@ export async function openLoop(senders, nextRequest, arrivals, tally) {
     if (sender === undefined) waiting.push(() => sendWhenFree(index, scheduledMs));
     else send(sender, index, scheduledMs);
   };
-  await pace(arrivals, sendWhenFree);
+  await pacer.run(arrivals, sendWhenFree);
   await done;
   return latencies;
 }

@@ -13,12 +13,12 @@ export const PARTS = ['direct', 'envoy', 'steps'];
 /** @type {Readonly<Record<'full' | 'quick', BenchPace>>} */
 const PACES = {
   full: {
-    ...{ rounds: 10, instances: 5, warmUpSeconds: 1.5, sliceSeconds: 0.6 },
+    ...{ rounds: 10, instances: 5, warmUpSeconds: 0.8, sliceSeconds: 0.6 },
     ...{ perSecond: 800, rateSeconds: 2, secondsPerStep: 0.5 },
   },
   quick: {
-    ...{ rounds: 10, instances: 2, warmUpSeconds: 0.4, sliceSeconds: 0.1 },
-    ...{ perSecond: 800, rateSeconds: 0.25, secondsPerStep: 0.1 },
+    ...{ rounds: 10, instances: 2, warmUpSeconds: 0.3, sliceSeconds: 0.08 },
+    ...{ perSecond: 800, rateSeconds: 0.15, secondsPerStep: 0.1 },
   },
 };
 const QUICK_SCENARIOS = { direct: ['hot', 'distinct', 'refused'], envoy: ['hot'] };

@@ -1,8 +1,12 @@
 /** Runs the rounds of one part: every contender in turn, with several instances of each over the rounds. */
+import { BenchError } from './errors.mjs';
 import { startFleet } from './fleet.mjs';
 import { closedLoop, createTally, inTurn, openLoop } from './load.mjs';
+import { startPacer } from './pacer.mjs';
 import { poissonArrivals } from './schedule.mjs';
 import { percentile } from './statistics.mjs';
+
+const ANSWER_SECONDS = 60;
 
 /** @typedef {import('./contenders.mjs').Contender} Contender */
 /** @typedef {import('./load.mjs').Sender} Sender */
@@ -63,6 +67,7 @@ export async function runRounds(contenders, commands, openField, pace, progress)
   const series = contenders.map(newSeries);
   /** @type {Map<string, number[]>} */
   const memory = new Map();
+  const pacer = startPacer();
   let envoyVersion;
   let round = 0;
   for (let instance = 1; instance <= pace.instances; instance++) {
@@ -75,7 +80,7 @@ export async function runRounds(contenders, commands, openField, pace, progress)
     const lastRound = Math.round((pace.rounds * instance) / pace.instances);
     for (; round < lastRound; round++) {
       progress(`round ${round + 1} of ${pace.rounds}`);
-      await runRound(rotated(lanes, round), pace);
+      await runRound(rotated(lanes, round), pace, pacer);
     }
     for (const { label, mebibytes } of fleet.residentMebibytes()) {
       memory.set(label, [...(memory.get(label) ?? []), mebibytes]);
@@ -84,6 +89,7 @@ export async function runRounds(contenders, commands, openField, pace, progress)
     await field.close();
     await fleet.stop();
   }
+  await pacer.close();
   return { series, memory: Array.from(memory, ([label, mebibytes]) => ({ label, mebibytes })), envoyVersion };
 }
 
@@ -111,8 +117,9 @@ async function openLanes(series, field) {
 /**
  * @param {readonly OpenLane[]} lanes
  * @param {Pace} pace
+ * @param {import('./pacer.mjs').Pacer} pacer
  */
-async function runRound(lanes, { sliceSeconds, perSecond, rateSeconds }) {
+async function runRound(lanes, { sliceSeconds, perSecond, rateSeconds }, pacer) {
   for (const lane of lanes) {
     const slice = await closedSlice(lane, sliceSeconds);
     lane.series.serverMicros.push(slice.serverMicros);
@@ -124,7 +131,8 @@ async function runRound(lanes, { sliceSeconds, perSecond, rateSeconds }) {
   for (const lane of lanes.filter(({ series }) => series.contender.scenario === scenario)) {
     const tally = createTally();
     const arrivals = poissonArrivals(perSecond, Math.round(perSecond * rateSeconds));
-    const latencies = await openLoop(lane.senders, lane.nextRequest, arrivals, tally);
+    const sent = openLoop(lane.senders, lane.nextRequest, arrivals, tally, pacer);
+    const latencies = await answered(sent, rateSeconds, lane);
     tally.check(`${nameOf(lane)}, at ${perSecond}/s`);
     lane.series.p50Millis.push(percentile(latencies, 0.5));
     lane.series.p99Millis.push(percentile(latencies, 0.99));
@@ -139,12 +147,8 @@ async function runRound(lanes, { sliceSeconds, perSecond, rateSeconds }) {
 async function closedSlice(lane, seconds, minimum = 1) {
   const tally = createTally();
   const before = lane.cpu();
-  const { count, seconds: taken } = await closedLoop(
-    lane.senders,
-    lane.nextRequest,
-    { seconds, minimum },
-    tally,
-  );
+  const sent = closedLoop(lane.senders, lane.nextRequest, { seconds, minimum }, tally);
+  const { count, seconds: taken } = await answered(sent, seconds, lane);
   const after = lane.cpu();
   tally.check(nameOf(lane));
   return {
@@ -152,6 +156,28 @@ async function closedSlice(lane, seconds, minimum = 1) {
     envoyMicros: (after.envoyNanoseconds - before.envoyNanoseconds) / count / 1000,
     perSecond: count / taken,
   };
+}
+
+/**
+ * Servers give up after 5 s, so that only a broken one leaves a request without an answer.
+ * @template T
+ * @param {Promise<T>} sent
+ * @param {number} seconds of the load
+ * @param {OpenLane} lane
+ * @returns {Promise<T>}
+ */
+async function answered(sent, seconds, lane) {
+  const error = new BenchError(`${nameOf(lane)}: no answer for ${ANSWER_SECONDS} s`);
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(reject, (seconds + ANSWER_SECONDS) * 1000, error);
+  });
+  try {
+    return await Promise.race([sent, /** @type {Promise<never>} */ (late)]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** @param {OpenLane} lane */

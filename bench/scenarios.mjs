@@ -15,7 +15,7 @@ export const SERVICE_CONFIGS = {
 
 /** @param {string} section */
 function signedConfig(section) {
-  return `policies: {default: {messageSignature: {maxAgeSeconds: 86400, ${section}}}}\n`;
+  return `policies: {default: {messageSignature: {externalScheme: https, maxAgeSeconds: 86400, ${section}}}}\n`;
 }
 
 /**
@@ -47,14 +47,21 @@ export const SCENARIOS = [
     connections: 2,
     throughEnvoy: true,
   },
-  { id: 'bound', label: 'bound token', messages: 'bound', config: 'bound', connections: 2 },
+  {
+    id: 'bound',
+    label: 'bound token',
+    messages: 'bound',
+    config: 'bound',
+    connections: 2,
+    throughEnvoy: true,
+  },
   {
     ...{ id: 'signed-install', label: 'signed, ES256', messages: 'signed-install' },
-    ...{ config: 'signed-install', connections: 2 },
+    ...{ config: 'signed-install', connections: 2, throughEnvoy: true },
   },
   {
     ...{ id: 'signed-account', label: 'signed, HMAC', messages: 'signed-account' },
-    ...{ config: 'signed-account', connections: 2 },
+    ...{ config: 'signed-account', connections: 2, throughEnvoy: true },
   },
   { id: 'hot-1', label: 'hot token, 1 connection', messages: 'hot', config: 'plain', connections: 1 },
   { id: 'hot-100', label: 'hot token, 100 connections', messages: 'hot', config: 'plain', connections: 100 },

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { readResponse } from '../../../bench/http1-client.mjs';
 import { closedLoop, createTally, inTurn, openLoop } from '../../../bench/load.mjs';
+import { startPacer } from '../../../bench/pacer.mjs';
 import { answerOf, grpcSenders } from '../../../bench/senders.mjs';
 import { checksOf } from '../../../bench/workload.mjs';
 
@@ -77,7 +78,9 @@ describe('the gRPC load', () => {
     const { port } = await start({}, DENIED);
     const senders = await grpcSenders(port, 1, 2);
     const tally = createTally();
-    await openLoop(senders, inTurn(checksOf('refused')), Float64Array.from([0, 0, 0, 0]), tally);
+    const pacer = startPacer();
+    await openLoop(senders, inTurn(checksOf('refused')), Float64Array.from([0, 0, 1, 1]), tally, pacer);
+    await pacer.close();
     for (const sender of senders) sender.close();
     expect(() => tally.check('a server')).toThrow('a server: of 4 answers, 2 denied instead of allowed');
   });
