@@ -30,8 +30,12 @@ async function main() {
   }
   const folder = mkdtempSync(join(tmpdir(), 'approov-bench-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const run = await runParts(options, folder, progress);
-  for (const table of tablesOf(run)) print(`\n${textTable(table)}`);
+  const run = await runParts(options, folder, {
+    progress,
+    measured(results) {
+      for (const table of tablesOf(options.pace, results)) print(`\n${textTable(table)}`);
+    },
+  });
   print(`\n${machineLines(run).join('\n')}`);
   if (options.jsonFile !== undefined)
     writeFileSync(options.jsonFile, `${JSON.stringify(run, undefined, 2)}\n`);

@@ -21,9 +21,10 @@ export async function startFleet(contenders, commands) {
     if (!starting.has(key))
       starting.set(key, startServer(subject.label, commands.of(subject)(scenario.config)));
   }
-  /** @type {Map<string, RunningServer>} */
-  const servers = new Map();
-  for (const [key, server] of starting) servers.set(key, await server);
+  const running = await Promise.all(
+    Array.from(starting, async ([key, server]) => /** @type {const} */ ([key, await server])),
+  );
+  const servers = new Map(running);
 
   return {
     /** @param {Subject} subject @param {string} config @returns {RunningServer} */

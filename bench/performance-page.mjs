@@ -31,13 +31,13 @@ export function withRun(page, run) {
 
 /** @param {Run} run */
 function runSections(run) {
-  const { date, pace } = run;
+  const { date, pace, results } = run;
   return [
-    `The run of ${date}: ${pace.rounds} rounds, ${pace.instances} instances of each server, ${pace.sliceSeconds} s for each in each round.`,
+    `The run of ${date}, in ${pace.rounds} rounds of ${pace.sliceSeconds} s, with ${pace.instances} instances of each server:`,
     machineLines(run)
       .map((line) => `- ${line}`)
       .join('\n'),
     '![CPU per check of each server](performance.svg)',
-    ...tablesOf(run).flatMap((table) => [`### ${table.title}`, markdownTable(table)]),
+    ...tablesOf(pace, results).flatMap((table) => [`### ${table.title}`, markdownTable(table)]),
   ];
 }

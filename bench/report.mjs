@@ -1,7 +1,5 @@
 /** Turns a run into tables of figures and paired ratios. */
-
 import { pairedRatios, summarize } from './statistics.mjs';
-import { stepsTable } from './steps/measure.mjs';
 import { short, withRange } from './table.mjs';
 
 /** @typedef {import('./rounds.mjs').Series} Series */
@@ -27,11 +25,12 @@ const BASELINES = {
 };
 
 /**
- * @param {import('./run.mjs').Run} run
+ * @param {import('./rounds.mjs').Pace} pace
+ * @param {import('./run.mjs').Results} results
  * @returns {Table[]}
  */
-export function tablesOf({ pace, results: { direct, envoy, steps } }) {
-  const rate = `at ${pace.perSecond}/s`;
+export function tablesOf({ perSecond }, { direct, envoy, steps }) {
+  const rate = `at ${perSecond}/s`;
   return [
     ...(direct === undefined ? [] : directTables(direct)),
     ...(direct === undefined ? [] : latencyTables(`Direct, hot token, ${rate}: latency`, direct)),
@@ -154,6 +153,18 @@ function memoryTables(title, { memory }) {
   if (memory.length === 0) return [];
   const rows = memory.map(({ label, mebibytes }) => [label, withRange(summarize(mebibytes))]);
   return [{ title, columns: ['server', 'MiB resident'], rows }];
+}
+
+/**
+ * @param {Readonly<Record<string, number[]>>} steps
+ * @returns {Table}
+ */
+function stepsTable(steps) {
+  return {
+    title: 'Steps of a check, in a process that does nothing else',
+    columns: ['step', 'µs'],
+    rows: Object.entries(steps).map(([label, micros]) => [label, withRange(summarize(micros))]),
+  };
 }
 
 /** @param {Series} series */

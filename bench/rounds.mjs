@@ -6,6 +6,10 @@ import { startPacer } from './pacer.mjs';
 import { poissonArrivals } from './schedule.mjs';
 import { percentile } from './statistics.mjs';
 
+/** The one whose latency is measured. */
+const FIXED_RATE_SCENARIO = 'hot';
+
+/** Servers and Envoy give up after 5 s, so that only a broken one leaves a request without an answer. */
 const ANSWER_SECONDS = 60;
 
 /** @typedef {import('./contenders.mjs').Contender} Contender */
@@ -38,7 +42,7 @@ const ANSWER_SECONDS = 60;
  */
 
 /**
- * What a contender's rounds measured. Without Envoy, `envoyMicros` are 0; only the first scenario has latencies.
+ * What a contender's rounds measured. Without Envoy, `envoyMicros` are 0.
  * @typedef {object} Series
  * @property {Contender} contender
  * @property {number[]} serverMicros CPU per request
@@ -126,9 +130,7 @@ async function runRound(lanes, { sliceSeconds, perSecond, rateSeconds }, pacer) 
     lane.series.envoyMicros.push(slice.envoyMicros);
     lane.series.perSecond.push(slice.perSecond);
   }
-  const scenario = lanes.find(({ series }) => series.contender.scenario.id === 'hot')?.series.contender
-    .scenario;
-  for (const lane of lanes.filter(({ series }) => series.contender.scenario === scenario)) {
+  for (const lane of lanes.filter(({ series }) => series.contender.scenario.id === FIXED_RATE_SCENARIO)) {
     const tally = createTally();
     const arrivals = poissonArrivals(perSecond, Math.round(perSecond * rateSeconds));
     const sent = openLoop(lane.senders, lane.nextRequest, arrivals, tally, pacer);
@@ -159,7 +161,7 @@ async function closedSlice(lane, seconds, minimum = 1) {
 }
 
 /**
- * Servers give up after 5 s, so that only a broken one leaves a request without an answer.
+ * Ends the run if a server leaves requests without an answer.
  * @template T
  * @param {Promise<T>} sent
  * @param {number} seconds of the load

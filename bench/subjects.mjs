@@ -25,9 +25,9 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
  * @property {(surroundings: Surroundings) => Promise<Prepared>} prepare
  */
 
-/**
- * @typedef {{ kind: 'ready', command: (config: string) => ServerCommand } | { kind: 'unavailable', why: string }} Prepared
- */
+/** @typedef {{ kind: 'ready', command: (config: string) => ServerCommand }} Ready */
+/** @typedef {{ kind: 'unavailable', why: string }} Unavailable */
+/** @typedef {Ready | Unavailable} Prepared */
 
 /** The transports of the service; one that the build does not have is not measured. */
 const TRANSPORTS = ['grpc-js', 'lean'];

@@ -12,11 +12,12 @@ const CONNECTIONS = 40;
 
 /**
  * Starts an Envoy with a listener for each contender.
+ * @param {string} binary
  * @param {readonly Contender[]} contenders
  * @param {Fleet} fleet
  * @returns {Promise<import('./rounds.mjs').Field>}
  */
-export async function openEnvoy(contenders, fleet) {
+export async function openEnvoy(binary, contenders, fleet) {
   /** @type {Record<string, number>} */
   const ports = {};
   const routes = contenders.map(({ id, subject, scenario, filter }) => {
@@ -24,7 +25,7 @@ export async function openEnvoy(contenders, fleet) {
     if (subject !== undefined) ports[cluster] = fleet.server(subject, scenario.config).port;
     return { listener: id, httpFilters: filter?.httpFilters(cluster) ?? [] };
   });
-  const envoy = await startEnvoy(envoyConfig(routes, ports));
+  const envoy = await startEnvoy(envoyConfig(routes, ports), binary);
 
   /** @param {Contender} contender @returns {Promise<import('./rounds.mjs').Lane>} */
   const openLane = async ({ id, subject, scenario, filter }) => {

@@ -9,15 +9,25 @@ const HEAD_BYTES = 9;
  * @param {number} type
  * @param {number} flags
  * @param {number} streamId
- * @param {Buffer} payload
+ * @param {number} length of the payload
  */
-export function frame(type, flags, streamId, payload) {
+export function frameHead(type, flags, streamId, length) {
   const head = Buffer.alloc(HEAD_BYTES);
-  head.writeUIntBE(payload.length, 0, 3);
+  head.writeUIntBE(length, 0, 3);
   head[3] = type;
   head[4] = flags;
   head.writeUInt32BE(streamId, 5);
-  return Buffer.concat([head, payload]);
+  return head;
+}
+
+/**
+ * @param {number} type
+ * @param {number} flags
+ * @param {number} streamId
+ * @param {Buffer} payload
+ */
+export function frame(type, flags, streamId, payload) {
+  return Buffer.concat([frameHead(type, flags, streamId, payload.length), payload]);
 }
 
 /**

@@ -1,125 +1,78 @@
 /** A gRPC client for unary calls on a plain socket, cheap enough that the server is what limits a measurement. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { createCallWriter } from './call-writer.mjs';
 import { createFrameReader, FLAG, FRAME, frame, PREFACE, windowUpdate } from './frames.mjs';
-import { encodeHeaders } from './header-blocks.mjs';
 
 const HEADER_TABLE_SIZE = 1;
-const DEFAULT_TABLE_BYTES = 4096;
-const DEFAULT_WINDOW = 65535;
-/** Answers of this many bytes are received before the server's window is opened again. */
-const WINDOW_STEP = 1 << 20;
-
-/** What Envoy sends with each Check. Its timeout is 0.2 s by default: longer here, as on a busy machine an answer may take that. */
-const HEADERS = /** @type {const} */ ([
-  [':method', 'POST'],
-  [':scheme', 'http'],
-  [':path', '/envoy.service.auth.v3.Authorization/Check'],
-  [':authority', 'approov-ext-authz'],
-  ['te', 'trailers'],
-  ['grpc-timeout', '5000m'],
-  ['content-type', 'application/grpc'],
-  ['x-envoy-internal', 'true'],
-  ['x-forwarded-for', '10.0.0.7'],
-  ['x-envoy-expected-rq-timeout-ms', '5000'],
-]);
+const EMPTY = Buffer.alloc(0);
+/** The server's window is opened again after half as many bytes of answers. */
+const WINDOW_BYTES = 1 << 20;
+/** Of a gRPC message: a flag and its length. */
+const PREFIX_BYTES = 5;
 
 /** @typedef {(message: Buffer | undefined) => void} OnMessage the answer's message, or `undefined` if the call failed */
 
 /**
  * @typedef {object} GrpcClient
- * @property {(message: Buffer, onMessage: OnMessage) => void} call
+ * @property {(message: Buffer, onMessage: OnMessage) => void} call with a message that has its gRPC prefix
  * @property {() => void} close
  */
 
 /**
  * @param {number} port on loopback
- * @returns {Promise<GrpcClient>}
+ * @returns {Promise<GrpcClient>} once the server has sent its settings
  */
 export async function connectGrpc(port) {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   await once(socket, 'connect');
-  const connection = createConnection(socket);
-  socket.write(
-    Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0, Buffer.alloc(0)), windowUpdate(0, WINDOW_STEP)]),
-  );
-  await connection.ready;
-  return connection;
+  return new Promise((resolve, reject) => {
+    const client = createClient(socket, () => resolve(client));
+    socket.once('close', () => reject(new Error('the server closed the connection')));
+    socket.write(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0, EMPTY), windowUpdate(0, WINDOW_BYTES)]));
+  });
 }
 
-/** @param {import('node:net').Socket} socket */
-function createConnection(socket) {
-  /** @type {Map<number, { onMessage: OnMessage, body: Buffer | undefined }>} */
-  const calls = new Map();
-  /** @type {{ message: Buffer, onMessage: OnMessage }[]} */
-  const waiting = [];
-  let blocks = encodeHeaders(HEADERS, DEFAULT_TABLE_BYTES);
-  let nextId = 1;
-  let window = DEFAULT_WINDOW;
+/**
+ * @param {import('node:net').Socket} socket
+ * @param {() => void} onSettings
+ * @returns {GrpcClient}
+ */
+function createClient(socket, onSettings) {
+  const calls = createCallTable();
+  const writer = createCallWriter(socket);
   let received = 0;
-  /** @type {() => void} */
-  let onSettings = () => undefined;
-  const ready = /** @type {Promise<void>} */ (
-    new Promise((resolve, reject) => {
-      onSettings = resolve;
-      socket.once('close', () => reject(new Error('the server closed the connection')));
-    })
-  );
-
-  /** @param {number} id @param {boolean} failed */
-  function end(id, failed) {
-    const call = calls.get(id);
-    calls.delete(id);
-    call?.onMessage(failed ? undefined : call.body?.subarray(5));
-  }
 
   /** @type {Readonly<Record<number, (flags: number, id: number, payload: Buffer) => void>>} */
   const handlers = {
     [FRAME.data](flags, id, payload) {
-      const call = calls.get(id);
-      if (call !== undefined)
-        call.body = call.body === undefined ? payload : Buffer.concat([call.body, payload]);
+      calls.append(id, payload);
       received += payload.length;
-      if (received > WINDOW_STEP / 2) {
+      if (received > WINDOW_BYTES / 2) {
         socket.write(windowUpdate(0, received));
         received = 0;
       }
-      if (flags & FLAG.endStream) end(id, false);
+      if (flags & FLAG.endStream) calls.end(id);
     },
     [FRAME.headers](flags, id) {
-      if (flags & FLAG.endStream) end(id, false);
+      if (flags & FLAG.endStream) calls.end(id);
     },
-    [FRAME.rstStream]: (_flags, id) => end(id, true),
+    [FRAME.rstStream]: (_flags, id) => calls.fail(id),
     [FRAME.settings](flags, _id, payload) {
       if (flags & FLAG.ack) return;
-      blocks = encodeHeaders(HEADERS, tableBytesOf(payload));
-      socket.write(frame(FRAME.settings, FLAG.ack, 0, Buffer.alloc(0)));
+      const tableBytes = setting(payload, HEADER_TABLE_SIZE);
+      if (tableBytes !== undefined) writer.limitTable(tableBytes);
+      socket.write(frame(FRAME.settings, FLAG.ack, 0, EMPTY));
       onSettings();
     },
     [FRAME.ping](flags, _id, payload) {
       if ((flags & FLAG.ack) === 0) socket.write(frame(FRAME.ping, FLAG.ack, 0, payload));
     },
     [FRAME.windowUpdate](_flags, id, payload) {
-      if (id !== 0) return;
-      window += payload.readUInt32BE(0);
-      for (const { message, onMessage } of waiting.splice(0)) call(message, onMessage);
+      if (id === 0) writer.extendWindow(payload.readUInt32BE(0));
     },
     [FRAME.goaway]: () => socket.destroy(),
   };
-
-  /** @param {Buffer} message @param {OnMessage} onMessage */
-  function call(message, onMessage) {
-    if (socket.destroyed) return onMessage(undefined);
-    if (message.length > window) return void waiting.push({ message, onMessage });
-    window -= message.length;
-    const id = nextId;
-    nextId += 2;
-    calls.set(id, { onMessage, body: undefined });
-    const headers = frame(FRAME.headers, FLAG.endHeaders, id, id === 1 ? blocks.first : blocks.next);
-    const head = frame(FRAME.data, FLAG.endStream, id, Buffer.alloc(0));
-    head.writeUIntBE(message.length, 0, 3);
-    socket.write(Buffer.concat([headers, head, message]));
-  }
 
   const read = createFrameReader((type, flags, id, payload) => handlers[type]?.(flags, id, payload));
   socket.on('data', (chunk) => {
@@ -129,18 +82,52 @@ function createConnection(socket) {
     socket.uncork();
   });
   socket.on('error', () => undefined);
-  socket.once('close', () => {
-    for (const id of [...calls.keys()]) end(id, true);
-    for (const { onMessage } of waiting.splice(0)) onMessage(undefined);
-  });
-  return { ready, call, close: () => socket.destroy() };
+  socket.once('close', calls.failAll);
+  return {
+    call(message, onMessage) {
+      if (socket.destroyed) onMessage(undefined);
+      else calls.add(writer.write(message), onMessage);
+    },
+    close: () => socket.destroy(),
+  };
 }
 
-/** @param {Buffer} settings */
-function tableBytesOf(settings) {
-  for (let at = 0; at < settings.length; at += 6) {
-    if (settings.readUInt16BE(at) === HEADER_TABLE_SIZE)
-      return Math.min(settings.readUInt32BE(at + 2), DEFAULT_TABLE_BYTES);
+/** The calls without an answer, by stream. */
+function createCallTable() {
+  /** @type {Map<number, { onMessage: OnMessage, body: Buffer }>} */
+  const calls = new Map();
+
+  /** @param {number} id @param {(body: Buffer) => Buffer | undefined} messageOf */
+  function finish(id, messageOf) {
+    const call = calls.get(id);
+    calls.delete(id);
+    call?.onMessage(messageOf(call.body));
   }
-  return DEFAULT_TABLE_BYTES;
+
+  return {
+    add: (/** @type {number} */ id, /** @type {OnMessage} */ onMessage) =>
+      void calls.set(id, { onMessage, body: EMPTY }),
+    /** @param {number} id @param {Buffer} bytes */
+    append(id, bytes) {
+      const call = calls.get(id);
+      if (call !== undefined) call.body = call.body.length === 0 ? bytes : Buffer.concat([call.body, bytes]);
+    },
+    end: (/** @type {number} */ id) => finish(id, (body) => body.subarray(PREFIX_BYTES)),
+    fail: (/** @type {number} */ id) => finish(id, () => undefined),
+    failAll() {
+      for (const id of [...calls.keys()]) finish(id, () => undefined);
+    },
+  };
+}
+
+/**
+ * The value of a setting, if a SETTINGS frame has it.
+ * @param {Buffer} settings
+ * @param {number} identifier
+ */
+function setting(settings, identifier) {
+  for (let at = 0; at < settings.length; at += 6) {
+    if (settings.readUInt16BE(at) === identifier) return settings.readUInt32BE(at + 2);
+  }
+  return undefined;
 }

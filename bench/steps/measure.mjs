@@ -3,8 +3,6 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { BenchError } from '../errors.mjs';
-import { summarize } from '../statistics.mjs';
-import { withRange } from '../table.mjs';
 
 const PROGRAM = fileURLToPath(new URL('process.mjs', import.meta.url));
 
@@ -41,16 +39,4 @@ async function runProcess(node, args) {
   } finally {
     process.off('exit', kill);
   }
-}
-
-/**
- * @param {Readonly<Record<string, number[]>>} steps
- * @returns {import('../table.mjs').Table}
- */
-export function stepsTable(steps) {
-  return {
-    title: 'Steps of a check, in a process that does nothing else',
-    columns: ['step', 'µs'],
-    rows: Object.entries(steps).map(([label, micros]) => [label, withRange(summarize(micros))]),
-  };
 }
