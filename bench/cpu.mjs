@@ -1,5 +1,14 @@
 /** Measures the CPU time and the memory of other processes. Needs Linux's /proc. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { BenchError } from './errors.mjs';
+
+/** @throws {BenchError} if CPU time cannot be read here */
+export function requireCpuTimes() {
+  if (existsSync('/proc/self/task') && cpuNanoseconds(process.pid) > 0) return;
+  throw new BenchError(
+    'CPU times are read from /proc/PID/task/*/schedstat, which only Linux has (CONFIG_SCHED_INFO)',
+  );
+}
 
 /**
  * Nanoseconds of CPU used so far, user and system, by a process and its descendants. The clock ticks of /proc/PID/stat,

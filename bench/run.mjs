@@ -2,6 +2,7 @@
 import { EnvoyError, findEnvoy } from '../scripts/envoy.mjs';
 import { findAvailable } from './available.mjs';
 import { directContenders, envoyContenders } from './contenders.mjs';
+import { requireCpuTimes } from './cpu.mjs';
 import { openDirect } from './direct.mjs';
 import { BenchError } from './errors.mjs';
 import { findNode } from './find-node.mjs';
@@ -39,6 +40,7 @@ export async function runParts(
   folder,
   { progress, measured },
 ) {
+  requireCpuTimes();
   const node = await findNode(options);
   const machine = await describeMachine(node);
   const commands = await findAvailable(subjects, { node, folder });
