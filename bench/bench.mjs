@@ -1,6 +1,6 @@
 /**
- * Measures what a check costs (`npm run bench`): the CPU of the service next to other servers, directly and behind a real
- * Envoy, interleaved in one run. docs/performance.md explains the figures.
+ * Measures what a check costs (`npm run bench`): the service next to other servers, directly and behind a real Envoy,
+ * interleaved in one run. docs/performance.md explains the figures.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

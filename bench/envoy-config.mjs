@@ -9,8 +9,8 @@ const TYPE = 'type.googleapis.com/envoy.extensions';
  */
 
 /**
- * A listener for each contender, and a cluster for each server. Envoy itself answers what it allows: an upstream would add
- * the same to every figure.
+ * A listener for each contender, and a cluster for each server. Envoy itself answers what it allows: an upstream would
+ * add the same to every figure.
  * @param {readonly Route[]} routes
  * @param {Readonly<Record<string, number>>} ports of the servers, by cluster
  */

@@ -1,4 +1,4 @@
-/** Builds what is sent: the requests of an app, as Envoy describes them in a Check, and as the app sends them to Envoy. */
+/** Builds what is sent: the requests of an app, as Envoy describes them in a Check, and as the app sends them. */
 import { fileURLToPath } from 'node:url';
 import { loadSync } from '@grpc/proto-loader';
 import { mint, mintBound, mintForSigning, SECRETS, signatureHeaders } from './tokens.mjs';

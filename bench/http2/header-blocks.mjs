@@ -1,4 +1,4 @@
-/** Encodes the headers of a call as Envoy does: the first call of a connection fills HPACK's table, the next refer to it. */
+/** Encodes the headers of calls as Envoy does: the first of a connection fills HPACK's table, the next refer to it. */
 
 /** RFC 7541 Appendix A has 61 entries, so the newest of the dynamic table is 62. */
 const FIRST_DYNAMIC = 62;
