@@ -6,7 +6,8 @@ secret := opa.runtime().env.BENCH_TOKEN_SECRET
 token := input.attributes.request.http.headers["approov-token"]
 
 verified := claims if {
-	[true, _, claims] := io.jwt.decode_verify(token, {"secret": secret, "alg": "HS256"})
+	[valid, _, claims] := io.jwt.decode_verify(token, {"secret": secret, "alg": "HS256"})
+	valid
 	claims.exp
 }
 
