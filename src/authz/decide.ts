@@ -143,6 +143,7 @@ function decideWithoutPolicy(
 
 function readStatusHeader(request: CheckRequest): ReportedSdkStatus | undefined {
   const values = headerValues(request, HEADERS_READ.approovStatus);
+  if (values.length === 0) return undefined;
   const words = values.map((value) => trimOws(value).toString('latin1')).filter((word) => word !== '');
   if (words.length === 0) return undefined;
   return (words.length === 1 && words[0] !== undefined && parseSdkStatus(words[0])) || 'other';

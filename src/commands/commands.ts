@@ -33,6 +33,11 @@ export const COMMANDS: CommandTable = new Map([
     async () => (await import('./status.ts')).status,
   ),
   entry(
+    'jwks',
+    'write the shared secrets as a key set with which Envoy verifies tokens itself',
+    async () => (await import('./jwks.ts')).jwks,
+  ),
+  entry(
     'config-schema',
     'print the JSON Schema of the configuration file, for editors',
     async () => (await import('./config-schema.ts')).configSchema,

@@ -19,6 +19,7 @@ const NO_CLAIMS: ReadonlyMap<string, string> = new Map();
  * Encodes the response to a check. The RPC status is always OK: Envoy treats an RPC error as a failed check.
  * @param denied unless the policy has its own.
  * @param aliases of result headers in the request, to be removed.
+ * @returns bytes that must not be changed: other checks may get the same.
  */
 export function encodeCheckResponse(
   decision: Decision,
@@ -27,12 +28,11 @@ export function encodeCheckResponse(
 ): Buffer {
   const fixed = fixedParts(decision, denied);
   const claims = forwardedClaims(decision);
-  const response =
-    claims.size + aliases.size === 0 ? fixed.response : encodeResponse(decision, denied, claims, aliases);
   const did = decision.verdict === 'verified' ? decision.verifiedToken?.claims['did'] : undefined;
-  return typeof did === 'string' && did !== ''
-    ? appendBytesField(response, 4, fixed.metadata, entryOf(DID_KEY, did))
-    : appendBytesField(response, 4, fixed.metadata);
+  const hasDid = typeof did === 'string' && did !== '';
+  if (claims.size + aliases.size === 0) return hasDid ? withDid(fixed, did) : fixed.message;
+  const response = encodeResponse(decision, denied, claims, aliases);
+  return withMetadata(response, fixed.metadata, hasDid ? did : undefined);
 }
 
 /** The parts of a response that do not depend on the token's claims. */
@@ -41,6 +41,29 @@ interface FixedParts {
   readonly response: Buffer;
   /** Entries of the Struct. */
   readonly metadata: Buffer;
+  /** The response to a token without a did. */
+  readonly message: Buffer;
+  /** The response to the last token with a did. */
+  withDid: { readonly didBytes: number; readonly message: Buffer } | undefined;
+}
+
+/** Nearly all dids are equally long, and the did is the end of the response. */
+function withDid(fixed: FixedParts, did: string): Buffer {
+  const didBytes = Buffer.byteLength(did);
+  if (fixed.withDid?.didBytes !== didBytes) {
+    fixed.withDid = { didBytes, message: withMetadata(fixed.response, fixed.metadata, did) };
+  }
+  const { length } = fixed.withDid.message;
+  const message = Buffer.allocUnsafe(length);
+  message.set(fixed.withDid.message);
+  message.write(did, length - didBytes);
+  return message;
+}
+
+function withMetadata(response: Buffer, entries: Buffer, did: string | undefined): Buffer {
+  return did === undefined
+    ? appendBytesField(response, 4, entries)
+    : appendBytesField(response, 4, entries, entryOf(DID_KEY, did));
 }
 
 /** The key of checks without a policy. */
@@ -57,10 +80,11 @@ function fixedParts(decision: Decision, denied: DeniedResponse): FixedParts {
   // The mode follows from the policy. No key is joined from parts: hashing it would cost more than these lookups.
   const byReason = getOrAdd(getOrAdd(fixedPartsOf, denied, newWeakMap), policy ?? NO_POLICY, newReasons);
   const byKeyId = getOrAdd(byReason, reason, newKeyIds);
-  return getOrAdd(byKeyId, verifiedToken?.keyId ?? '', () => ({
-    response: encodeResponse(decision, denied, NO_CLAIMS, NO_ALIASES),
-    metadata: Buffer.concat(metadataEntries(decision)),
-  }));
+  return getOrAdd(byKeyId, verifiedToken?.keyId ?? '', () => {
+    const response = encodeResponse(decision, denied, NO_CLAIMS, NO_ALIASES);
+    const metadata = Buffer.concat(metadataEntries(decision));
+    return { response, metadata, message: withMetadata(response, metadata, undefined), withDid: undefined };
+  });
 }
 
 const newWeakMap = (): WeakMap<object, Map<Reason, Map<string, FixedParts>>> => new WeakMap();

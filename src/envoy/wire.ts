@@ -23,6 +23,9 @@ export function lengthDelimited(fieldNumber: number): number {
   return (fieldNumber << 3) | WIRE_TYPE.lengthDelimited;
 }
 
+/** Not a tag: field numbers begin at 1. */
+export const NO_TAG = 0;
+
 /** Where the key of a pair is. */
 export interface KeySpan {
   keyStart: number;
@@ -57,12 +60,56 @@ export class WireReader {
 
   /** Reads the nested message whose tag was just read. */
   message<T>(readField: FieldReader<T>, into: T): T {
+    const outerEnd = this.enter();
+    this.fields(readField, into);
+    this.leave(outerEnd);
+    return into;
+  }
+
+  /**
+   * Enters the nested message whose tag was just read, to read its fields with {@link nextTag}: faster than a call for
+   * each field. @returns the end of the outer message, for {@link leave}.
+   */
+  enter(): number {
     const length = this.#uint32();
     const outerEnd = this.#end;
     this.#end = this.#endAfter(length);
-    this.fields(readField, into);
+    return outerEnd;
+  }
+
+  /** Leaves a nested message that was read to its end. */
+  leave(outerEnd: number): void {
     this.#end = outerEnd;
-    return into;
+  }
+
+  /**
+   * Reads a pair as every serializer writes it, in one go, since a request has many: a key, a value, and nothing else.
+   * @returns false for any other pair, of which nothing is read then.
+   */
+  plainPair(keyTag: number, valueTag: number, pair: KeySpan & Span): boolean {
+    const bytes = this.#bytes;
+    const length = shortVarint(bytes, this.#position);
+    const first = this.#position + sizeOf(length);
+    const end = first + length;
+    if (length < 0 || end > this.#end || bytes[first] !== keyTag) return false;
+    const keyLength = shortVarint(bytes, first + 1);
+    const keyStart = first + 1 + sizeOf(keyLength);
+    const keyEnd = keyStart + keyLength;
+    if (keyLength < 0 || keyEnd >= end || bytes[keyEnd] !== valueTag) return false;
+    const valueLength = shortVarint(bytes, keyEnd + 1);
+    const valueStart = keyEnd + 1 + sizeOf(valueLength);
+    if (valueLength < 0 || valueStart + valueLength !== end) return false;
+    pair.keyStart = keyStart;
+    pair.keyEnd = keyEnd;
+    pair.start = valueStart;
+    pair.end = end;
+    this.#position = end;
+    return true;
+  }
+
+  /** The tag of the next field; {@link NO_TAG} at the end of the message. */
+  nextTag(): number {
+    return this.#position < this.#end ? this.#tag() : NO_TAG;
   }
 
   /**
@@ -195,4 +242,17 @@ export class WireReader {
     if (end > this.#end) throw new WireError('field longer than its message');
     return end;
   }
+}
+
+/** A varint of one or two bytes, in its shortest form; -1 for any other. */
+function shortVarint(bytes: Buffer, position: number): number {
+  const first = bytes[position] ?? 0;
+  if (first < 0x80) return first;
+  const second = bytes[position + 1] ?? 0;
+  return second > 0 && second < 0x80 ? (first & 0x7f) | (second << 7) : -1;
+}
+
+/** Of a {@link shortVarint}. */
+function sizeOf(value: number): number {
+  return value < 0x80 ? 1 : 2;
 }

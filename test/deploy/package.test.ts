@@ -14,6 +14,8 @@ const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 
+/** Bundled, because it is on no registry. */
+const WORKSPACE = 'packages/unary-grpc';
 const folder = mkdtempSync(join(tmpdir(), 'approov-package-'));
 const installed = join(folder, 'installed');
 let packed: readonly string[];
@@ -22,10 +24,20 @@ let packed: readonly string[];
 async function pack(): Promise<{ filename: string; files: { path: string }[] }> {
   const copy = join(folder, 'copy');
   const sources = ['package.json', '.npmrc', '.gitignore', 'tsconfig.json', 'LICENSE', 'README.md'];
-  for (const name of [...sources, 'config.schema.json', 'src', 'proto'])
+  const workspace = ['package.json', 'tsconfig.json', 'LICENSE', 'README.md', 'src'].map((name) =>
+    join(WORKSPACE, name),
+  );
+  for (const name of [...sources, 'config.schema.json', 'src', 'proto', ...workspace])
     cpSync(join(ROOT, name), join(copy, name), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-  cpSync(join(ROOT, 'vitest.config.ts'), join(copy, 'dist/stale.js'));
+  // As `npm ci` leaves it, with the link to the workspace.
+  mkdirSync(join(copy, 'node_modules'));
+  for (const name of readdirSync(join(ROOT, 'node_modules')))
+    symlinkSync(
+      name === 'unary-grpc' ? join('..', WORKSPACE) : join(ROOT, 'node_modules', name),
+      join(copy, 'node_modules', name),
+    );
+  for (const name of ['dist/stale.js', join(WORKSPACE, 'dist/stale.js')])
+    cpSync(join(ROOT, 'vitest.config.ts'), join(copy, name));
   const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: copy });
   // The output of the build comes first.
   return JSON.parse(stdout.slice(stdout.indexOf('[\n')))[0];
@@ -48,10 +60,21 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the npm package', () => {
-  test('contains the compiled sources, proto, config.schema.json, LICENSE and README only', () => {
+  test('contains the compiled sources, proto, config.schema.json, LICENSE, README and unary-grpc only', () => {
     const compiled = filesBelow('src').map((path) => path.replace(/^src\/(.*)\.ts$/, 'dist/$1.js'));
     const others = ['LICENSE', 'README.md', 'config.schema.json', 'package.json'];
-    const expected = [...compiled, ...filesBelow('proto'), ...others];
+    const bundled = filesBelow(join(WORKSPACE, 'src')).flatMap((path) => {
+      const module = path.replace(/^.*\/src\/(.*)\.ts$/, 'dist/$1');
+      return [`${module}.js`, `${module}.d.ts`];
+    });
+    const expected = [
+      ...compiled,
+      ...filesBelow('proto'),
+      ...others,
+      ...[...bundled, 'LICENSE', 'README.md', 'package.json'].map(
+        (path) => `node_modules/unary-grpc/${path}`,
+      ),
+    ];
     expect(packed).toEqual(expected.sort());
   });
 

@@ -21,6 +21,7 @@ import { createWorkerRestarts } from '../../src/telemetry/primary-metrics.ts';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PAGES = [
   'deploy/helm/approov-ext-authz/README.md',
+  'packages/unary-grpc/README.md',
   ...readdirSync(ROOT).filter((name) => name.endsWith('.md')),
   ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))

@@ -33,6 +33,10 @@ const HEX_SECRET = SECRET_BYTES.toString('hex');
 describe('a field outside keys', () => {
   it.each([
     ['extra: 1', 'extra: unknown field'],
+    ['"\\e[2Ja\\nb": 1', '\\u001b[2Ja\\u000ab: unknown field'],
+    ['"\\x9b\\u2028\\u202e": 1', '\\u009b\\u2028\\u202e: unknown field'],
+    ['"\\U000E0041": 1', '\\U000e0041: unknown field'],
+    ['policies: {default: {mode: "\\x9b"}}', `policies.default.mode: "\\u009b" ${MODES}`],
     ['listen: {grcp: "a:1"}', 'listen.grcp: unknown field; did you mean grpc?'],
     [
       'listen: {grpc: 9001}',
