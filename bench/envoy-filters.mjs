@@ -1,6 +1,6 @@
 /** Lists the ways in which Envoy decides about a request. */
 import { basename } from 'node:path';
-import { hasSample, sampleFilters } from './sample-filters.mjs';
+import { sampleFilters } from './sample-filters.mjs';
 import { SECRETS } from './tokens.mjs';
 
 /**
@@ -39,7 +39,7 @@ export const ENVOY_FILTERS = [
     ...{ id: 'ext-few', label: 'few raw headers', asks: 'the service', decides: true },
     httpFilters: (cluster) => [extAuthz(cluster, { encode_raw_headers: true, allowed_headers: FEW_HEADERS })],
   },
-  ...SAMPLES.filter(hasSample).map(filtersOf),
+  ...SAMPLES.map(filtersOf),
 ];
 
 /** @param {string} sample @returns {EnvoyFilter} */

@@ -1,30 +1,19 @@
 /** Takes the HTTP filters of a sample for Envoy, to measure what the sample costs. */
-import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 
 /** The cluster of the service in the samples. */
 const SAMPLE_CLUSTER = 'approov_authz';
 const ROUTER = 'envoy.filters.http.router';
 
-/** @param {string} sample relative to the top folder */
-function pathOf(sample) {
-  return fileURLToPath(new URL(`../${sample}`, import.meta.url));
-}
-
-/** @param {string} sample */
-export function hasSample(sample) {
-  return existsSync(pathOf(sample));
-}
-
 /**
  * The filters before the router, which ask another cluster, wait longer, and verify with other keys.
- * @param {string} sample
+ * @param {string} sample relative to the top folder
  * @param {{ cluster: string, jwks: string, timeout: string }} replacements
  * @returns {unknown[]}
  */
 export function sampleFilters(sample, replacements) {
-  const config = parse(readFileSync(pathOf(sample), 'utf8'));
+  const config = parse(readFileSync(new URL(`../${sample}`, import.meta.url), 'utf8'));
   const [{ filter_chains: chains }] = config.static_resources.listeners;
   const filters = chains[0].filters[0].typed_config.http_filters;
   return filters

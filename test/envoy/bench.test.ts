@@ -12,7 +12,7 @@ import { validateConfig } from '../../scripts/envoy.mjs';
 test('Envoy accepts the configuration of the bench, in which each server is asked by the filters of the samples', async () => {
   const contenders = envoyContenders(SUBJECTS, SCENARIOS.slice(0, 1));
   expect(contenders.map(({ label }) => label)).toEqual(
-    expect.arrayContaining(['no auth', 'jwt_authn', 'lean Go', 'this service, grpc-js, envoy.yaml']),
+    expect.arrayContaining(['no auth', 'jwt_authn', 'lean Go', 'this service, lean, envoy-hybrid.yaml']),
   );
   const routes = contenders.map(({ id, filter }) => ({
     listener: id,
