@@ -194,13 +194,14 @@ describe('what pip fetches', () => {
   });
 });
 
-test('updates are proposed for npm packages, actions, pip packages and compose images', () => {
+test('updates are proposed for npm packages, actions, pip packages, compose images and Go modules', () => {
   const { updates } = parse(read('.github/dependabot.yml')) as { updates: { 'package-ecosystem': string }[] };
   expect(updates.map((update) => update['package-ecosystem'])).toEqual([
     'npm',
     'github-actions',
     'pip',
     'docker-compose',
+    'gomod',
   ]);
 });
 

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { cpuSeconds } from './cpu-seconds.mjs';
+import { cpuNanoseconds } from './cpu.mjs';
 
 const DIST = new URL('../dist/replay/', import.meta.url).href;
 const { createLocalMarks, MAX_MARKS } = await import(`${DIST}local-marks.js`);
@@ -71,7 +71,7 @@ async function freePort() {
 async function measureShared(guard, atOnce, redisPid) {
   /** @type {number[]} */
   const latencies = [];
-  const redisBefore = cpuSeconds(redisPid);
+  const redisBefore = cpuNanoseconds(redisPid);
   const before = process.cpuUsage();
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
@@ -85,7 +85,7 @@ async function measureShared(guard, atOnce, redisPid) {
     }),
   );
   const { user, system } = process.cpuUsage(before);
-  const redisCpu = ((cpuSeconds(redisPid) - redisBefore) / MARKS) * 1e6;
+  const redisCpu = (cpuNanoseconds(redisPid) - redisBefore) / MARKS / 1000;
   print(
     `store, ${atOnce} at once: latency`,
     `p50 ${percentile(latencies, 0.5)}, p99 ${percentile(latencies, 0.99)}`,

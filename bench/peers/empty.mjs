@@ -1,4 +1,4 @@
-/** The benchmark's baseline: a grpc-js server that answers every Check with the same bytes. */
+/** The baseline of the benchmark: a grpc-js server that answers every Check with the same bytes. */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 
 /** CheckResponse { status { code: 0 } ok_response {} } */
