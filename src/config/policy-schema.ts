@@ -40,7 +40,7 @@ export const POLICY = z
       .optional()
       .meta({
         description:
-          'Under `enforce`: the share of devices, in percent, that it applies to; the others are observed. Raising it keeps the devices that are enforced already. Omitted: all.',
+          'Under `enforce`: the share of devices, in percent, that it applies to; the others are observed. Raising it keeps the devices that are enforced already. Omitted: all. No effect in other modes.',
         examples: [10],
       }),
     tokenHeader: headerName.default('approov-token').describe('Request header with the token, in any case.'),
@@ -132,16 +132,6 @@ export const POLICY = z
   .refine(({ tokenHeader, binding }) => !binding?.headers.includes(tokenHeader), {
     path: ['binding', 'headers'],
     error: 'must not name the tokenHeader: no token can be bound to itself',
-  })
-  .refine(({ mode, enforcePercent }) => enforcePercent === undefined || mode === 'enforce', {
-    path: ['enforcePercent'],
-    error: 'needs mode: enforce, as no other mode has a share of devices',
-  })
-  // For editors, which cannot run the check above.
-  .meta({
-    allOf: [
-      { anyOf: [{ properties: { mode: { const: 'enforce' } } }, { properties: { enforcePercent: false } }] },
-    ],
   });
 
 export const POLICY_NAME = name

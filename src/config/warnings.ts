@@ -14,7 +14,7 @@ export function findWarnings(config: Config): readonly Problem[] {
     ...coveredRouteWarnings(config.policyTable),
     ...patternWarnings(config.settings),
     ...portWarnings(config),
-    ...shareWarnings(config.policyTable),
+    ...shareWarnings(config),
     ...messageSignatureWarnings(config),
   ];
 }
@@ -82,11 +82,17 @@ function portWarnings({ settings, keys }: Config): Problem[] {
   return hosts.flatMap(({ path, host }) => (/:\d+$/.test(host) ? [{ path, message }] : []));
 }
 
-function shareWarnings({ policies }: PolicyTable): Problem[] {
-  const message = 'no device is enforced: write mode: observe, or a share above 0';
-  return [...policies.values()].flatMap(({ name, enforcePercent }) =>
-    enforcePercent === 0 ? [{ path: `policies.${name}.enforcePercent`, message }] : [],
-  );
+/** Not errors: in an incident, changing the mode back must be enough. */
+function shareWarnings({ policyTable, settings }: Config): Problem[] {
+  return Object.entries(settings.policies).flatMap(([name, { enforcePercent }]) => {
+    const mode = policyTable.policies.get(name)?.mode;
+    const path = `policies.${name}.enforcePercent`;
+    if (mode !== 'enforce' && enforcePercent !== undefined)
+      return [{ path, message: `has no effect in mode ${mode}` }];
+    return enforcePercent === 0
+      ? [{ path, message: 'no device is enforced: write mode: observe, or a share above 0' }]
+      : [];
+  });
 }
 
 /** Whether some request gets a stricter action under `policy` than under `than`. */

@@ -143,12 +143,6 @@ describe.skipIf(skipped !== '')(`the policies in the chart's values${skipped}`, 
     });
   });
 
-  test('may not have a share of devices in another mode', async () => {
-    await withYaml('config: {policies: {a: {mode: limit, enforcePercent: 10}}}', async (file) => {
-      expect(await refusal(file)).toContain("'/config/policies/a'");
-    });
-  });
-
   test.each(['on', 'yes', 'true'])('may not have the mode %s', async (mode) => {
     await withYaml(`config: {policies: {open: {mode: ${mode}}}}`, async (file) => {
       expect(await refusal(file)).toContain("'/config/policies/open/mode'");

@@ -86,10 +86,6 @@ describe('a field outside keys', () => {
       'policies: {default: {enforcePercent: 10%}}',
       'policies.default.enforcePercent: must be a number, not "10%"',
     ],
-    ...['off', 'observe', 'limit'].map((mode) => [
-      `policies: {default: {mode: ${mode}, enforcePercent: 10}}`,
-      'policies.default.enforcePercent: needs mode: enforce, as no other mode has a share of devices',
-    ]),
     ['policies: {default: {tokenHeader: Approov Token}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenHeader: ":path"}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenHeader: ""}}', `policies.default.tokenHeader: ${HEADER}`],

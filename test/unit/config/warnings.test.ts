@@ -131,6 +131,19 @@ test('a share of no device is warned about', () => {
   ]);
 });
 
+test.each(['off', 'observe', 'limit'])(
+  'a share of devices is warned about in mode %s, and does not count',
+  (mode) => {
+    const { config } = parseConfig(`policies: {default: {mode: ${mode}, enforcePercent: 10}}`, {
+      APPROOV_BASE64_SECRET: SECRET,
+    });
+    expect(config?.policyTable.defaultPolicy).toMatchObject({ mode, enforcePercent: undefined });
+    expect(config && findWarnings(config)).toEqual([
+      { path: 'policies.default.enforcePercent', message: `has no effect in mode ${mode}` },
+    ]);
+  },
+);
+
 test.each([
   ['policies: {default: {messageSignature: {}}}', []],
   [
