@@ -6,8 +6,6 @@ import { type Checker, createChecker } from '../checker.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { ReloadSource } from '../config/config.ts';
 import type { ListenSettings } from '../config/listen.ts';
-import { createGrpcJsTransport } from '../grpc/grpc-js-transport.ts';
-import { createLeanTransport } from '../grpc/lean-transport.ts';
 import type { CreateTransport, Transport } from '../grpc/transport.ts';
 import type { ConfigStore, ReloadOutcome } from '../sources/config-store.ts';
 import { createKeyStore, type KeyStore } from '../sources/key-store.ts';
@@ -63,7 +61,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     onUnknownKid: () => keyStore.onUnknownKid(),
     replayGuard,
   });
-  const transport = createTransport(start, checker, options);
+  const transport = await openTransport(start, checker, options);
   const reloader = createReloader(start, {
     keyStore,
     checker,
@@ -147,18 +145,20 @@ function openKeyStore(
   return keyStore;
 }
 
-const TRANSPORTS: Readonly<Record<ListenSettings['transport'], CreateTransport>> = {
-  'grpc-js': createGrpcJsTransport,
-  lean: createLeanTransport,
+/** Only the one in use is loaded: grpc-js and what it needs take 8 MiB. */
+const TRANSPORTS: Readonly<Record<ListenSettings['transport'], () => Promise<CreateTransport>>> = {
+  'grpc-js': async () => (await import('../grpc/grpc-js-transport.ts')).createGrpcJsTransport,
+  lean: async () => (await import('../grpc/lean-transport.ts')).createLeanTransport,
 };
 
-function createTransport(
+async function openTransport(
   { config, tls }: LoadedConfig,
   checker: Checker,
   { log, metrics }: CheckServerOptions,
-): Transport {
+): Promise<Transport> {
   const { listen, limits, connection } = config.settings;
-  return TRANSPORTS[listen.transport]({
+  const createTransport = await TRANSPORTS[listen.transport]();
+  return createTransport({
     check: (message, { traceparent }) => checker.check(message, traceparent),
     onStarted: () => metrics.checkStarted(),
     onAbandoned: (cause) => metrics.checkAbandoned(cause),
