@@ -162,6 +162,24 @@ describe('a connection with a maximum age', () => {
   });
 });
 
+test('a connection whose stream ids run out is closed, though its client answers no PING', () => {
+  const peer = new Peer();
+  peer.send(OPENING, call(2 ** 31 - 1));
+  peer.tick(2 * SECOND);
+  expect(peer.types().filter((type) => type === 'GOAWAY')).toHaveLength(2);
+  expect(peer.hasEnded).toBe(true);
+});
+
+test('nothing is written after the GOAWAY of an error', async () => {
+  const peer = new Peer({ keepaliveIntervalMs: 250 });
+  peer.send(OPENING, frame(FRAME.DATA, 0, 0));
+  peer.connection.shutDown();
+  peer.tick(SECOND);
+  await nextTurn();
+  expect(peer.types().filter((type) => type === 'GOAWAY')).toHaveLength(1);
+  expect(peer.isDestroyed).toBe(false);
+});
+
 test('a call without a message ends after 5 s, and its connection stays open', () => {
   const peer = new Peer();
   peer.send(OPENING, headers(1));
