@@ -90,7 +90,11 @@ export class ServerSocket {
   /** Writes everything at once, and stops reading while the peer does not read. */
   #flush(): void {
     const socket = this.#socket;
-    const output = this.#calls.connection.takeOutput();
+    // A write that waits keeps its buffer, which is far larger than most answers.
+    const output =
+      socket.writableLength > 0
+        ? this.#calls.connection.takeOutputCopy()
+        : this.#calls.connection.takeOutput();
     if (output !== undefined && !socket.destroyed) {
       socket.write(output, this.#onWritten);
       this.#recycleOutput();
