@@ -106,8 +106,8 @@ export class Calls implements StreamListener<Call> {
 
   onData({ call }: Stream<Call>, bytes: Buffer, from: number, to: number): void {
     if (call === undefined || call.isEnded || call.httpError !== undefined) return;
-    const failure = call.receive(bytes, from, to, this.#options.maxMessageBytes);
-    if (failure !== undefined) this.#reject(call, failureBlock(failure));
+    const rejection = call.receive(bytes, from, to, this.#options.maxMessageBytes);
+    if (rejection !== undefined) this.#reject(call, rejection);
   }
 
   onEnd({ call }: Stream<Call>): void {
@@ -117,9 +117,9 @@ export class Calls implements StreamListener<Call> {
       this.connection.answer(call.stream, call.httpError);
       return;
     }
-    const problem = call.problem();
-    if (problem === undefined) this.#ready.push(call);
-    else this.#reject(call, failureBlock(problem));
+    const rejection = call.complete();
+    if (rejection === undefined) this.#ready.push(call);
+    else this.#reject(call, rejection);
   }
 
   onFull(): void {
