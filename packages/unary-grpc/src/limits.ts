@@ -36,8 +36,8 @@ export const MIN_STREAM_WINDOW_BYTES = 65_535;
 /** The window of the connection: what may arrive in one round trip. */
 export const CONNECTION_WINDOW_BYTES = 2 ** 20;
 /**
- * Bytes of incomplete messages of a connection. Above it, the window of the connection is not returned until some of
- * these messages are complete or time out.
+ * Bytes of incomplete messages of a connection. The call that exceeds it is refused, unless it is the only one that is
+ * incomplete. Envoy sends a check in one go, so that few of them are.
  */
 export const MAX_INCOMPLETE_BYTES = 16 * 2 ** 20;
 
