@@ -42,7 +42,7 @@ export class Calls implements StreamListener<Call> {
   readonly #options: CallOptions;
   /** Answers have been written outside of `receive`, which the caller flushes. */
   readonly #onOutput: () => void;
-  /** Complete requests. They are answered after all bytes have been read, so that a call that was reset costs nothing. */
+  /** Complete requests. They are answered after all bytes have been read, so that a call that is reset in the same read runs no handler. */
   readonly #ready: Call[] = [];
   readonly #prefix = Buffer.alloc(PREFIX_BYTES);
   #nowMs = 0;

@@ -169,7 +169,8 @@ export class Connection<Call> {
     this.#requests.reset(streamId, error);
     // A client that has not read our SETTINGS does not know the limit.
     const isUnaware = error === VIOLATION.tooManyStreams && !this.#isAcknowledged;
-    if (isUnaware || error === VIOLATION.tooManyHandlers) return undefined;
+    if (isUnaware || error === VIOLATION.tooManyHandlers || error === VIOLATION.tooManyIncomplete)
+      return undefined;
     return this.#glitches.add('streamError');
   }
 

@@ -91,7 +91,7 @@ export class Requests<Call> {
     }
     if (++stream.dataFrames > FREE_DATA_FRAMES && end - start < TINY_DATA_BYTES)
       this.#glitches.add('tinyData');
-    this.receiver.keep(stream, length);
+    if (!this.receiver.keep(stream, length)) return VIOLATION.tooManyIncomplete;
     this.#listener.onData(stream, bytes, start, end);
     return undefined;
   }
