@@ -6,10 +6,11 @@ import { FrameReader } from './frame-reader.ts';
 import { checkFrameHeader, FLAG, FRAME, FRAME_HEADER_BYTES, isKnownType, readUint31 } from './frames.ts';
 import { GlitchBucket } from './glitches.ts';
 import { Output } from './output.ts';
-import { type RequestOptions, Requests, type StreamListener } from './requests.ts';
+import { Requests } from './requests.ts';
 import type { Answer } from './sender.ts';
 import { applySettings, SETTING } from './settings.ts';
 import type { Stream } from './stream.ts';
+import type { RequestOptions, StreamListener } from './stream-listener.ts';
 import { VIOLATION } from './violations.ts';
 
 /** Opaque to the client, which sends it back (§6.7). */
@@ -85,6 +86,11 @@ export class Connection<Call> {
   /** @returns what is to be written, or `undefined`. */
   takeOutput(): Buffer | undefined {
     return this.#output.take();
+  }
+
+  /** What was taken last has been written, and its buffer is not needed any more. */
+  recycleOutput(): void {
+    this.#output.recycle();
   }
 
   /** Answers a complete request. */
@@ -167,8 +173,9 @@ export class Connection<Call> {
     // §6.4: RST_STREAM is not sent for an idle stream. The error ends the connection instead.
     if (this.#requests.isIdle(streamId)) return error;
     this.#requests.reset(streamId, error);
-    // Before it has read our SETTINGS, a client does not know better.
-    if (error === VIOLATION.tooManyStreams && !this.#isAcknowledged) return undefined;
+    // A client that has not read our SETTINGS does not know the limit.
+    const isUnaware = error === VIOLATION.tooManyStreams && !this.#isAcknowledged;
+    if (isUnaware || error === VIOLATION.tooManyHandlers) return undefined;
     return this.#glitches.add('streamError');
   }
 
