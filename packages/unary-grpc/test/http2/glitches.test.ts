@@ -55,6 +55,15 @@ describe('at once, a client may send', () => {
   });
 });
 
+test('tiny DATA of a stream that we have reset counts, and other DATA of it does not', () => {
+  const peer = ConnectionPeer.open();
+  peer.send(headers(1));
+  peer.connection.answerWithoutBody(peer.stream(1), EMPTY);
+  const large = Buffer.alloc(64);
+  expect(sendUntilEnd(peer, () => data(1, large))).toBe(Number.POSITIVE_INFINITY);
+  expect(sendUntilEnd(peer, () => data(1, Buffer.of(1)))).toBe(8000);
+});
+
 describe('without end, a client may', () => {
   test('reset every call after its message, as a proxy does at its timeout', () => {
     const peer = ConnectionPeer.open();
@@ -75,6 +84,18 @@ describe('without end, a client may', () => {
       const id = ids(index);
       peer.send(call(id), ping('12345678'), windowUpdate(0, 1), windowUpdate(id, 1));
       peer.answer(id, EMPTY);
+      peer.received();
+      return rstStream(id);
+    });
+    expect(accepted).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('reset each call just after it was answered without a message, for example at its deadline', () => {
+    const peer = ConnectionPeer.open();
+    const accepted = sendUntilEnd(peer, (index) => {
+      const id = ids(index);
+      peer.send(call(id));
+      peer.connection.answerWithoutBody(peer.stream(id), EMPTY);
       peer.received();
       return rstStream(id);
     });
