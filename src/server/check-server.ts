@@ -5,8 +5,10 @@ import type { Readiness } from '../admin/admin-server.ts';
 import { type Checker, createChecker } from '../checker.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { ReloadSource } from '../config/config.ts';
+import type { ListenSettings } from '../config/listen.ts';
 import { createGrpcJsTransport } from '../grpc/grpc-js-transport.ts';
-import type { Transport } from '../grpc/transport.ts';
+import { createLeanTransport } from '../grpc/lean-transport.ts';
+import type { CreateTransport, Transport } from '../grpc/transport.ts';
 import type { ConfigStore, ReloadOutcome } from '../sources/config-store.ts';
 import { createKeyStore, type KeyStore } from '../sources/key-store.ts';
 import type { LoadedConfig } from '../sources/loaded-config.ts';
@@ -139,13 +141,18 @@ function openKeyStore(
   return keyStore;
 }
 
+const TRANSPORTS: Readonly<Record<ListenSettings['transport'], CreateTransport>> = {
+  'grpc-js': createGrpcJsTransport,
+  lean: createLeanTransport,
+};
+
 function createTransport(
   { config, tls }: LoadedConfig,
   checker: Checker,
   { log, metrics }: CheckServerOptions,
 ): Transport {
   const { listen, limits, connection } = config.settings;
-  return createGrpcJsTransport({
+  return TRANSPORTS[listen.transport]({
     check: (message, { traceparent }) => checker.check(message, traceparent),
     onStarted: () => metrics.checkStarted(),
     onAbandoned: (cause) => metrics.checkAbandoned(cause),

@@ -191,8 +191,12 @@ function logHint(log: Log, configStore: ConfigStore, hint: string): void {
 function logServing(log: Log, configStore: ConfigStore, grpc: ListenAddress, admin: ListenAddress): void {
   const loaded = configStore.current();
   const addresses = { grpc: formatAddress(grpc), admin: formatAddress(admin) };
+  const { transport } = loaded.config.settings.listen;
   const summary = summarizeConfig(loaded);
-  log.info({ version: VERSION, ...addresses, config_file: configStore.file, ...summary }, 'serving');
+  log.info(
+    { version: VERSION, ...addresses, transport, config_file: configStore.file, ...summary },
+    'serving',
+  );
   const variable = addresses.admin === DEFAULT_ADMIN ? '' : `APPROOV_ADMIN_LISTEN=${addresses.admin} `;
   logHint(
     log,

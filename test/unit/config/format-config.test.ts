@@ -49,6 +49,7 @@ decryptionKeys: [{id: c, secretFile: /c, kid: "${Buffer.from(SECRET, 'base64').t
   grpc: unix:/run/authz.sock # from APPROOV_GRPC_LISTEN
   admin: 127.0.0.1:9002
   unixSocketMode: "0660"
+  transport: grpc-js
 decryptionKeys: []
 messageSigningKeys: []
 defaultPolicy: default

@@ -1,0 +1,119 @@
+/** The bytes that a connection is about to send: frames are serialized here, and taken as one buffer (RFC 9113 §4, §6). */
+import { FLAG, FRAME, FRAME_HEADER_BYTES } from './frames.ts';
+
+/** The size of the first allocation, for a control frame or two, or the answer to a call. */
+const MIN_BYTES = 1024;
+/** What is allocated at once for a connection that writes much. */
+const MAX_FIRST_BYTES = 65_536;
+
+const EMPTY = Buffer.alloc(0);
+
+export class Output {
+  /** An idle connection has none. */
+  #bytes: Buffer = EMPTY;
+  #length = 0;
+  #firstBytes = MIN_BYTES;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** @returns the bytes since the last call, or `undefined`. They are the caller's. */
+  take(): Buffer | undefined {
+    const length = this.#length;
+    if (length === 0) return undefined;
+    const taken = this.#bytes.subarray(0, length);
+    this.#bytes = EMPTY;
+    this.#length = 0;
+    // The next output is probably about as long.
+    this.#firstBytes = Math.min(MAX_FIRST_BYTES, Math.max(MIN_BYTES, length + (length >> 2)));
+    return taken;
+  }
+
+  /** §6.1: in two parts. */
+  data(streamId: number, first: Buffer, second: Buffer): void {
+    this.#header(first.length + second.length, FRAME.DATA, 0, streamId);
+    this.#bytes.set(first, this.#length);
+    this.#bytes.set(second, this.#length + first.length);
+    this.#length += first.length + second.length;
+  }
+
+  /** §6.2. The block must fit into one frame of the smallest size that a peer may require. */
+  headers(streamId: number, flags: number, block: Buffer): void {
+    this.#frame(FRAME.HEADERS, FLAG.END_HEADERS | flags, streamId, block);
+  }
+
+  /** §6.4. */
+  rstStream(streamId: number, code: number): void {
+    this.#header(4, FRAME.RST_STREAM, 0, streamId);
+    this.#uint32(code);
+  }
+
+  /** §6.5. */
+  settings(entries: readonly (readonly [id: number, value: number])[]): void {
+    this.#header(6 * entries.length, FRAME.SETTINGS, 0, 0);
+    for (const [id, value] of entries) {
+      this.#length = this.#bytes.writeUInt16BE(id, this.#length);
+      this.#uint32(value);
+    }
+  }
+
+  settingsAck(): void {
+    this.#header(0, FRAME.SETTINGS, FLAG.ACK, 0);
+  }
+
+  /** §6.7. @param opaque its eight bytes. */
+  ping(flags: number, opaque: Buffer): void {
+    this.#frame(FRAME.PING, flags, 0, opaque);
+  }
+
+  /** §6.8. */
+  goAway(lastStreamId: number, code: number, reason: string): void {
+    const debug = Buffer.from(reason, 'latin1');
+    this.#header(8 + debug.length, FRAME.GOAWAY, 0, 0);
+    this.#uint32(lastStreamId);
+    this.#uint32(code);
+    this.#bytes.set(debug, this.#length);
+    this.#length += debug.length;
+  }
+
+  /** §6.9. */
+  windowUpdate(streamId: number, increment: number): void {
+    this.#header(4, FRAME.WINDOW_UPDATE, 0, streamId);
+    this.#uint32(increment);
+  }
+
+  #frame(type: number, flags: number, streamId: number, payload: Buffer): void {
+    this.#header(payload.length, type, flags, streamId);
+    this.#bytes.set(payload, this.#length);
+    this.#length += payload.length;
+  }
+
+  #header(length: number, type: number, flags: number, streamId: number): void {
+    this.#reserve(FRAME_HEADER_BYTES + length);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    bytes[at++] = length >>> 16;
+    bytes[at++] = length >>> 8;
+    bytes[at++] = length;
+    bytes[at++] = type;
+    bytes[at++] = flags;
+    bytes[at++] = streamId >>> 24;
+    bytes[at++] = streamId >>> 16;
+    bytes[at++] = streamId >>> 8;
+    bytes[at++] = streamId;
+    this.#length = at;
+  }
+
+  #uint32(value: number): void {
+    this.#length = this.#bytes.writeUInt32BE(value, this.#length);
+  }
+
+  #reserve(count: number): void {
+    const needed = this.#length + count;
+    if (needed <= this.#bytes.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(needed, 2 * this.#bytes.length, this.#firstBytes));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+}

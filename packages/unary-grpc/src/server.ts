@@ -1,0 +1,62 @@
+/** The server: accepted sockets in, timers, and an orderly shutdown. */
+import { type AddressInfo, createServer, type ListenOptions, type Socket } from 'node:net';
+import { TICK_MS } from './limits.ts';
+import { type UnaryServerOptions, withDefaults } from './options.ts';
+import { ServerSocket } from './server-socket.ts';
+
+export interface UnaryServer {
+  /** Serves a connection that was accepted elsewhere, for example after a TLS handshake with ALPN `h2`. */
+  accept(socket: Socket): void;
+  /** Listens on a plain-text address, and resolves with it when it is bound. */
+  listen(options: ListenOptions): Promise<AddressInfo | string>;
+  /** Sends GOAWAY on every connection, and resolves when all have ended. Those open after `graceMs` are destroyed. */
+  shutdown(graceMs: number): Promise<void>;
+}
+
+export function createUnaryServer(options: UnaryServerOptions): UnaryServer {
+  const settings = withDefaults(options);
+  const connections = new Set<ServerSocket>();
+  const listeners = new Set<ReturnType<typeof createServer>>();
+  let isShuttingDown = false;
+  let onEmpty: (() => void) | undefined;
+  const timer = setInterval(() => {
+    for (const connection of connections) connection.tick();
+  }, TICK_MS).unref();
+
+  function accept(socket: Socket): void {
+    const connection = new ServerSocket(socket, settings, () => {
+      connections.delete(connection);
+      if (connections.size === 0) onEmpty?.();
+    });
+    connections.add(connection);
+    if (isShuttingDown) connection.shutDown();
+  }
+
+  return {
+    accept,
+
+    async listen(address) {
+      const server = createServer({ noDelay: true }, accept);
+      listeners.add(server);
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject).listen(address, resolve);
+      });
+      return server.address() as AddressInfo | string;
+    },
+
+    async shutdown(graceMs) {
+      isShuttingDown = true;
+      for (const server of listeners) server.close();
+      const ended = new Promise<void>((resolve) => {
+        onEmpty = resolve;
+      });
+      for (const connection of connections) connection.shutDown();
+      const grace = setTimeout(() => {
+        for (const connection of connections) connection.destroy();
+      }, graceMs);
+      if (connections.size > 0) await ended;
+      clearTimeout(grace);
+      clearInterval(timer);
+    },
+  };
+}
