@@ -125,9 +125,9 @@ describe('unary-grpc', () => {
     const stats = await envoy.stats('^cluster\\.authz\\.upstream_cx_(total|destroy)$');
     await envoy.stop();
     await server?.stop();
+    expect(met).toEqual([]);
     expect(Object.values(statuses).reduce((sum, each) => sum + each, 0)).toBe(REQUESTS);
     if (expected !== undefined) expect(statuses).toEqual(expected);
     expect(stats).toEqual({ 'cluster.authz.upstream_cx_total': 1, 'cluster.authz.upstream_cx_destroy': 0 });
-    expect(met).toEqual([]);
   });
 });

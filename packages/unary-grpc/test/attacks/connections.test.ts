@@ -7,6 +7,7 @@ import {
   FRAME,
   frame,
   PREFACE,
+  SETTINGS,
   streamNumber,
   times,
 } from '../../../../test/support/raw-http2.ts';

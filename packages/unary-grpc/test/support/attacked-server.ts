@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { killAtExit } from '../../../../test/support/platform-tool.ts';
 import { connectRaw, FRAME, PREFACE, type RawPeer, SETTINGS } from '../../../../test/support/raw-http2.ts';
-import { call } from './wire.ts';
+import { call, SETTINGS_ACK } from './wire.ts';
 
 const SCRIPT = fileURLToPath(new URL('attacked-server.mjs', import.meta.url));
 
@@ -74,11 +74,11 @@ export async function attack(
   send: (peer: RawPeer) => Promise<void>,
 ): Promise<Damage & { readonly peer: RawPeer }> {
   const other = await connectRaw(server.address);
-  await other.write(PREFACE, SETTINGS);
+  await other.write(PREFACE, SETTINGS, SETTINGS_ACK);
   await echo(other, 0);
   const before = await server.state();
   const peer = await connectRaw(server.address);
-  await peer.write(PREFACE, SETTINGS);
+  await peer.write(PREFACE, SETTINGS, SETTINGS_ACK);
   let isOver = false;
   let slowestMs = 0;
   const calling = (async () => {

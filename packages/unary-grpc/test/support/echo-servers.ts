@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { Server, ServerCredentials, setLogger } from '@grpc/grpc-js';
+import { type handleUnaryCall, Server, ServerCredentials, setLogger } from '@grpc/grpc-js';
 import { killAtExit } from '../../../../test/support/platform-tool.ts';
 import { program } from '../../../../test/support/requirement.ts';
 import { ECHO_PATH } from './wire.ts';
@@ -27,7 +27,8 @@ export async function startGrpcJsEcho(): Promise<EchoServer> {
     responseSerialize: identity,
     responseDeserialize: identity,
   };
-  server.addService({ Echo: method }, { Echo: ({ request }, answer) => answer(null, request) });
+  const echo: handleUnaryCall<Buffer, Buffer> = ({ request }, answer) => answer(null, request);
+  server.addService({ Echo: method }, { Echo: echo });
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
       error === null ? resolve(bound) : reject(error),

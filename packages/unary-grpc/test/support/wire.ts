@@ -76,6 +76,8 @@ export function settings(...entries: readonly (readonly [id: number, value: numb
   return frame(FRAME.settings, 0, 0, Buffer.concat(payload));
 }
 
+export const SETTINGS_ACK = frame(FRAME.settings, FLAG.ack, 0);
+
 export function windowUpdate(stream: number, increment: number): Buffer {
   return frame(FRAME.windowUpdate, 0, stream, uint32(increment));
 }
