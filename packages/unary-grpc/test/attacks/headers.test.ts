@@ -3,7 +3,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FRAME, frame, literal, streamNumber, times } from '../../../../test/support/raw-http2.ts';
 import { type AttackedServer, attack, goAwayCode, startAttackedServer } from '../support/attacked-server.ts';
 import { expectBounded, flood, resetCodes } from '../support/bounds.ts';
-import { block, call, callWith, headers, REQUEST_BLOCK, REQUEST_FIELDS, settings, windowUpdate } from '../support/wire.ts';
+import {
+  block,
+  call,
+  callWith,
+  headers,
+  REQUEST_BLOCK,
+  REQUEST_FIELDS,
+  settings,
+  windowUpdate,
+} from '../support/wire.ts';
 
 const PROTOCOL_ERROR = 1;
 const ENHANCE_YOUR_CALM = 11;
