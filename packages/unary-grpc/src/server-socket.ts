@@ -90,8 +90,9 @@ export class ServerSocket {
     const output = this.#calls.connection.takeOutput();
     if (output !== undefined && !socket.destroyed) {
       socket.write(output);
-      // What the system has taken does not count.
-      if (socket.writableLength >= socket.writableHighWaterMark) socket.pause();
+      // Mostly the system takes all of it at once.
+      if (socket.writableLength === 0) this.#calls.connection.recycleOutput();
+      else if (socket.writableLength >= socket.writableHighWaterMark) socket.pause();
     }
     const { error, isFinished } = this.#calls.connection;
     if (error !== undefined || isFinished) this.#close();

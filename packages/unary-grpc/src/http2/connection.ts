@@ -87,6 +87,11 @@ export class Connection<Call> {
     return this.#output.take();
   }
 
+  /** What was taken last has been written, and its buffer is not needed any more. */
+  recycleOutput(): void {
+    this.#output.recycle();
+  }
+
   /** Answers a complete request. */
   answer(stream: Stream<Call>, answer: Answer): void {
     this.#requests.answer(stream, answer, this.#ticks);
@@ -167,8 +172,9 @@ export class Connection<Call> {
     // §6.4: RST_STREAM is not sent for an idle stream. The error ends the connection instead.
     if (this.#requests.isIdle(streamId)) return error;
     this.#requests.reset(streamId, error);
-    // Before it has read our SETTINGS, a client does not know better.
-    if (error === VIOLATION.tooManyStreams && !this.#isAcknowledged) return undefined;
+    // A client that has not read our SETTINGS does not know the limit.
+    const isUnaware = error === VIOLATION.tooManyStreams && !this.#isAcknowledged;
+    if (isUnaware || error === VIOLATION.tooManyHandlers) return undefined;
     return this.#glitches.add('streamError');
   }
 

@@ -177,8 +177,10 @@ export class Requests<Call> {
   /** §5.1.1, §5.1.2. */
   #open(streamId: number, fields: RequestFields, isLast: boolean): Http2Error | undefined {
     this.streams.lastId = streamId;
+    const { maxConcurrentStreams } = this.#options;
     if (this.#isFull) this.#listener.onFull();
-    if (this.#isFull) return VIOLATION.tooManyStreams;
+    if (this.streams.active.size >= maxConcurrentStreams) return VIOLATION.tooManyStreams;
+    if (this.#isFull) return VIOLATION.tooManyHandlers;
     // §8.1.1.
     if (fields.problem !== undefined) return streamError('PROTOCOL_ERROR', fields.problem);
     const sendable = this.sender.settings.initialWindowBytes;
