@@ -1,5 +1,6 @@
 /** The header blocks of answers (gRPC over HTTP/2: "Responses"). They are the same on every connection. */
 import { encodeFields, type Field } from '../hpack/encoder.ts';
+import type { Answer } from '../http2/sender.ts';
 import { percentEncode } from './percent.ts';
 import { type Failure, STATUS } from './status.ts';
 
@@ -23,7 +24,10 @@ export function failureBlock({ status, details }: Failure, ...fields: readonly F
   ]);
 }
 
+const NOTHING = Buffer.alloc(0);
+
 /** For a request that is not gRPC. */
-export function httpErrorBlock(status: 405 | 415, ...fields: readonly Field[]): Buffer {
-  return encodeFields([[':status', String(status)], ...fields]);
+export function httpError(status: 405 | 415, text: string, ...fields: readonly Field[]): Answer {
+  const head = encodeFields([[':status', String(status)], ['content-type', 'text/plain'], ...fields]);
+  return { head, prefix: NOTHING, body: Buffer.from(`${text}\n`), trailers: undefined };
 }

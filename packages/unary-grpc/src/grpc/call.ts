@@ -1,4 +1,5 @@
 /** One call, from its headers to its end. */
+import type { Answer } from '../http2/sender.ts';
 import type { Stream } from '../http2/stream.ts';
 import { PartialMessage, wholeMessage } from './message.ts';
 import type { CallEnd, CallInfo, UnaryMethod } from './method.ts';
@@ -13,6 +14,8 @@ export class Call implements CallInfo {
   readonly deadlineMs: number;
   /** In ticks. */
   readonly startedAt: number;
+  /** The request is not gRPC. It is answered so when it is complete. */
+  httpError: Answer | undefined = undefined;
   message: Buffer | undefined = undefined;
   isEnded = false;
   /** The handler's answer is there. Flow control may delay it. */

@@ -1,15 +1,15 @@
 /** The calls of one connection, without sockets or timers: bytes in, handlers called, bytes out. */
 import { Connection } from '../http2/connection.ts';
 import type { RequestFields } from '../http2/request-fields.ts';
-import type { StreamListener } from '../http2/requests.ts';
 import type { Answer } from '../http2/sender.ts';
 import type { Stream } from '../http2/stream.ts';
-import { failureBlock, httpErrorBlock, OK_TRAILERS, RESPONSE_HEADERS } from './answers.ts';
+import type { StreamListener } from '../http2/stream-listener.ts';
+import { GRPC_HEADERS, httpErrorOf, refusalOf, timeoutOf, UNKNOWN_METHOD } from './acceptance.ts';
+import { failureBlock, OK_TRAILERS, RESPONSE_HEADERS } from './answers.ts';
 import { Call } from './call.ts';
 import { PREFIX_BYTES } from './message.ts';
 import type { Methods, Result, UnaryMethod } from './method.ts';
 import type { Failure } from './status.ts';
-import { parseTimeout } from './timeout.ts';
 
 export interface CallOptions {
   readonly methods: Methods;
@@ -21,28 +21,13 @@ export interface CallOptions {
   readonly onHandlerError: (error: unknown) => void;
 }
 
-/** The headers that gRPC itself needs, before those that handlers read. */
-export const GRPC_HEADERS = ['content-type', 'grpc-encoding', 'grpc-timeout'] as const;
-const CONTENT_TYPE = 0;
-const ENCODING = 1;
-const TIMEOUT = 2;
-
-/** "application/grpc", with a suffix for the format of messages, or with parameters. */
-const GRPC_CONTENT_TYPE = /^application\/grpc(?:$|[+;])/;
-
 /** A client's own timer may end the call this long before the deadline, which is counted from the arrival here. */
 const CLIENT_TIMER_SKEW_MS = 2;
 
 const NO_HEADERS: readonly undefined[] = [];
 
-const NOT_POST = httpErrorBlock(405, ['allow', 'POST']);
-const NOT_GRPC = httpErrorBlock(415);
-const COMPRESSED = failureBlock(
-  { status: 'UNIMPLEMENTED', details: 'unsupported grpc-encoding; only identity is accepted' },
-  ['grpc-accept-encoding', 'identity'],
-);
-const UNKNOWN_METHOD = failureBlock({ status: 'UNIMPLEMENTED', details: 'unknown method' });
-const BAD_TIMEOUT = failureBlock({ status: 'INTERNAL', details: 'invalid grpc-timeout' });
+/** Of a request that is not a call, which has no handler. */
+const NO_METHOD: UnaryMethod = { handle: () => HANDLER_FAILED };
 const PAST_DEADLINE = failureBlock({ status: 'DEADLINE_EXCEEDED', details: 'deadline exceeded' });
 const NO_MESSAGE_IN_TIME = failureBlock({
   status: 'DEADLINE_EXCEEDED',
@@ -102,32 +87,36 @@ export class Calls implements StreamListener<Call> {
   }
 
   onRequest(stream: Stream<Call>, fields: RequestFields): void {
+    const { methods, headers, maxHeaderListBytes } = this.#options;
+    const httpError = httpErrorOf(fields);
+    const refusal = httpError === undefined ? refusalOf(fields, maxHeaderListBytes) : undefined;
     const path = fields.path ?? '';
-    const method = this.#options.methods.get(path);
-    const refusal = refusalOf(fields, method, this.#options.maxHeaderListBytes);
-    if (refusal === NOT_POST || refusal === NOT_GRPC || method === undefined) {
+    const method = httpError === undefined ? methods.get(path) : NO_METHOD;
+    if (method === undefined) {
       this.connection.answerWithoutBody(stream, refusal ?? UNKNOWN_METHOD);
       return;
     }
-    const timeout = fields.value(TIMEOUT);
-    const timeoutMs = timeout === undefined ? Number.POSITIVE_INFINITY : parseTimeout(timeout);
-    const deadlineMs = this.#nowMs + (timeoutMs ?? 0);
-    const { headers } = this.#options;
+    const deadlineMs = this.#nowMs + (timeoutOf(fields) ?? Number.POSITIVE_INFINITY);
     const call = new Call(stream, path, method, deadlineMs, this.#ticks, headers, this.#keep(fields));
+    call.httpError = httpError;
     stream.call = call;
     if (refusal !== undefined) this.#reject(call, refusal);
-    else if (timeoutMs === undefined) this.#reject(call, BAD_TIMEOUT);
     else if (deadlineMs < this.earliestDeadlineMs) this.earliestDeadlineMs = deadlineMs;
   }
 
   onData({ call }: Stream<Call>, bytes: Buffer, from: number, to: number): void {
-    if (call === undefined || call.isEnded) return;
+    if (call === undefined || call.isEnded || call.httpError !== undefined) return;
     const failure = call.receive(bytes, from, to, this.#options.maxMessageBytes);
     if (failure !== undefined) this.#reject(call, failureBlock(failure));
   }
 
   onEnd({ call }: Stream<Call>): void {
     if (call === undefined || call.isEnded) return;
+    if (call.httpError !== undefined) {
+      call.isAnswered = true;
+      this.connection.answer(call.stream, call.httpError);
+      return;
+    }
     const problem = call.problem();
     if (problem === undefined) this.#ready.push(call);
     else this.#reject(call, failureBlock(problem));
@@ -223,22 +212,4 @@ export class Calls implements StreamListener<Call> {
     call.end('deadline');
     this.connection.answerWithoutBody(call.stream, PAST_DEADLINE);
   }
-}
-
-/** @returns the answer to a request that is not a call, or not one that is accepted. */
-function refusalOf(
-  fields: RequestFields,
-  method: UnaryMethod | undefined,
-  maxHeaderListBytes: number,
-): Buffer | undefined {
-  if (fields.isTooLarge) {
-    const details = `headers exceed ${maxHeaderListBytes} bytes`;
-    return failureBlock({ status: 'RESOURCE_EXHAUSTED', details });
-  }
-  if (fields.method !== 'POST') return NOT_POST;
-  const contentType = fields.value(CONTENT_TYPE);
-  if (contentType !== 'application/grpc' && !GRPC_CONTENT_TYPE.test(contentType ?? '')) return NOT_GRPC;
-  const encoding = fields.value(ENCODING);
-  if (encoding !== undefined && encoding !== 'identity') return COMPRESSED;
-  return method === undefined ? UNKNOWN_METHOD : undefined;
 }

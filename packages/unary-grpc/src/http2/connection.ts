@@ -6,10 +6,11 @@ import { FrameReader } from './frame-reader.ts';
 import { checkFrameHeader, FLAG, FRAME, FRAME_HEADER_BYTES, isKnownType, readUint31 } from './frames.ts';
 import { GlitchBucket } from './glitches.ts';
 import { Output } from './output.ts';
-import { type RequestOptions, Requests, type StreamListener } from './requests.ts';
+import { Requests } from './requests.ts';
 import type { Answer } from './sender.ts';
 import { applySettings, SETTING } from './settings.ts';
 import type { Stream } from './stream.ts';
+import type { RequestOptions, StreamListener } from './stream-listener.ts';
 import { VIOLATION } from './violations.ts';
 
 /** Opaque to the client, which sends it back (§6.7). */

@@ -35,7 +35,8 @@ export class GlitchBucket {
   /** Set once the bucket has overflowed. */
   error: Http2Error | undefined;
 
-  served(): void {
+  /** A call was served, or would have been if the server had not been busy. */
+  credit(): void {
     this.#points -= POINTS_PER_CALL;
     if (this.#points < 0) this.#points = 0;
   }

@@ -35,8 +35,8 @@ export class Output {
   }
 
   /** §6.1: in two parts. */
-  data(streamId: number, first: Buffer, second: Buffer): void {
-    this.#header(first.length + second.length, FRAME.DATA, 0, streamId);
+  data(streamId: number, flags: number, first: Buffer, second: Buffer): void {
+    this.#header(first.length + second.length, FRAME.DATA, flags, streamId);
     this.#bytes.set(first, this.#length);
     this.#bytes.set(second, this.#length + first.length);
     this.#length += first.length + second.length;

@@ -10,33 +10,9 @@ import { Receiver } from './receiver.ts';
 import { RequestFields } from './request-fields.ts';
 import { type Answer, Sender } from './sender.ts';
 import { Stream, verdictOn } from './stream.ts';
+import type { RequestOptions, StreamListener } from './stream-listener.ts';
 import { Streams } from './streams.ts';
 import { VIOLATION } from './violations.ts';
-
-/** What happens on the streams of a connection. Its functions must not throw. */
-export interface StreamListener<Call> {
-  /** A request has begun. Its fields are valid, unless they are too large; they are read before this returns. */
-  onRequest(stream: Stream<Call>, fields: RequestFields): void;
-  /** A part of its body. The bytes may be overwritten afterwards. */
-  onData(stream: Stream<Call>, bytes: Buffer, from: number, to: number): void;
-  /** The request is complete. */
-  onEnd(stream: Stream<Call>): void;
-  /** A stream is about to be refused, because so many others are active. Those that can be answered are. */
-  onFull(): void;
-  /** All of the answer has been sent, as far as flow control is concerned. */
-  onAnswered(stream: Stream<Call>): void;
-  /** The stream was reset, by the peer or by us, before that. */
-  onReset(stream: Stream<Call>): void;
-}
-
-export interface RequestOptions {
-  readonly maxConcurrentStreams: number;
-  readonly maxHeaderListBytes: number;
-  /** SETTINGS_INITIAL_WINDOW_SIZE, at least the 65,535 bytes that a client may send before it has read ours. */
-  readonly streamWindowBytes: number;
-  /** Names of the regular fields that are read from requests, in the order of `RequestFields.value`. */
-  readonly fieldNames: readonly string[];
-}
 
 export class Requests<Call> {
   readonly streams = new Streams<Call>();
@@ -180,7 +156,10 @@ export class Requests<Call> {
     const { maxConcurrentStreams } = this.#options;
     if (this.#isFull) this.#listener.onFull();
     if (this.streams.active.size >= maxConcurrentStreams) return VIOLATION.tooManyStreams;
-    if (this.#isFull) return VIOLATION.tooManyHandlers;
+    if (this.#isFull) {
+      this.#glitches.credit();
+      return VIOLATION.tooManyHandlers;
+    }
     // §8.1.1.
     if (fields.problem !== undefined) return streamError('PROTOCOL_ERROR', fields.problem);
     const sendable = this.sender.settings.initialWindowBytes;
@@ -234,7 +213,7 @@ export class Requests<Call> {
 
   /** Ends the stream once all of the answer has been sent. */
   answer(stream: Stream<Call>, answer: Answer, tick: number): void {
-    this.#glitches.served();
+    this.#glitches.credit();
     if (this.sender.answer(stream, answer, tick)) this.#answered(stream);
   }
 
@@ -266,8 +245,9 @@ export class Requests<Call> {
 
   /** The connection has failed. */
   abandonAll(): void {
-    for (const stream of this.streams.active.values()) this.#abandon(stream);
+    for (const stream of this.streams.active.values()) this.#listener.onReset(stream);
     this.streams.active.clear();
+    this.sender.blocked.clear();
   }
 
   #abandon(stream: Stream<Call>): void {

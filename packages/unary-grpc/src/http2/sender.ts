@@ -6,13 +6,14 @@ import type { Output } from './output.ts';
 import { initialSettings } from './settings.ts';
 import type { BlockedAnswer, Stream } from './stream.ts';
 
-/** A complete answer. HEADERS and trailers are encoded header blocks, each shorter than the smallest frame. */
+/** A complete answer. Head and trailers are encoded header blocks, each shorter than the smallest frame. */
 export interface Answer {
   readonly head: Buffer;
   /** The body in two parts, which saves a copy. */
   readonly prefix: Buffer;
   readonly body: Buffer;
-  readonly trailers: Buffer;
+  /** `undefined`: there are none, and the body, which is not empty, ends the stream. */
+  readonly trailers: Buffer | undefined;
 }
 
 export class Sender<Call> {
@@ -45,8 +46,8 @@ export class Sender<Call> {
     }
     this.sendable -= length;
     stream.sendable -= length;
-    this.#output.data(stream.id, prefix, body);
-    this.#headers(stream.id, FLAG.END_STREAM, trailers);
+    this.#output.data(stream.id, trailers === undefined ? FLAG.END_STREAM : 0, prefix, body);
+    if (trailers !== undefined) this.#headers(stream.id, FLAG.END_STREAM, trailers);
     return true;
   }
 
@@ -76,13 +77,15 @@ export class Sender<Call> {
         answer.body.length - answer.sent,
       );
       if (length <= 0) return false;
-      this.#output.data(stream.id, answer.body.subarray(answer.sent, answer.sent + length), NOTHING);
+      const part = answer.body.subarray(answer.sent, answer.sent + length);
       answer.sent += length;
+      const isLast = answer.trailers === undefined && answer.sent === answer.body.length;
+      this.#output.data(stream.id, isLast ? FLAG.END_STREAM : 0, part, NOTHING);
       this.sendable -= length;
       stream.sendable -= length;
     }
     stream.blocked = undefined;
-    this.#headers(stream.id, FLAG.END_STREAM, answer.trailers);
+    if (answer.trailers !== undefined) this.#headers(stream.id, FLAG.END_STREAM, answer.trailers);
     return true;
   }
 

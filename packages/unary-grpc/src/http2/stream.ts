@@ -63,7 +63,7 @@ export function verdictOn(state: StreamState, type: keyof StateRow): Verdict {
 export interface BlockedAnswer {
   readonly body: Buffer;
   sent: number;
-  readonly trailers: Buffer;
+  readonly trailers: Buffer | undefined;
   /** In ticks. */
   readonly since: number;
 }

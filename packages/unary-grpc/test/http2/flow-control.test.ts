@@ -119,7 +119,7 @@ describe('the window of the connection', () => {
   test.each([
     ['a request', [headers(3), ...half]],
     ['padding', [headers(3), ...half.map(() => data(3, padding, FLAG.PADDED))]],
-    ['a stream that was refused', [call(1), headers(3), ...half]],
+    ['a stream that was refused', [headers(1), headers(3), ...half]],
     ['a malformed request', [headers(3, [[':method', 'POST']]), ...half]],
     ['a stream that its client reset', [headers(3), rstStream(3), ...half]],
     ['a request that has ended', [headers(3, undefined, FLAG.END_STREAM), ...half]],

@@ -1,8 +1,8 @@
 /** Drives a connection with bytes, and shows what it did in words. */
 import { Connection } from '../../src/http2/connection.ts';
 import { ERROR_CODE } from '../../src/http2/error.ts';
-import type { RequestOptions, StreamListener } from '../../src/http2/requests.ts';
 import type { Stream } from '../../src/http2/stream.ts';
+import type { RequestOptions, StreamListener } from '../../src/http2/stream-listener.ts';
 import { PREFACE, parseFrames, type ReceivedFrame, SETTINGS, SETTINGS_ACK } from './frames.ts';
 
 const OPTIONS: RequestOptions = {
