@@ -37,6 +37,14 @@ export async function outcomeOf(address: string, parts: readonly Buffer[], isWho
   }
 }
 
+/** Sends bytes and hangs up once a part of the answer has arrived. */
+export async function send(address: string, bytes: Buffer, isWhole = false): Promise<void> {
+  const peer = await connectRaw(address);
+  await peer.write(isWhole ? bytes : Buffer.concat([PREFACE, SETTINGS, bytes]));
+  await peer.until(() => peer.received(FRAME.settings).length > 0);
+  peer.destroy();
+}
+
 /** Waits until the connection is closed or failing, or has answered all PINGs. */
 async function settle(peer: RawPeer): Promise<void> {
   for (let trip = 1; trip <= ROUND_TRIPS; trip++) {
