@@ -128,7 +128,7 @@ export class RequestFields {
       return 'no path in :path';
     if (authority === undefined && host === undefined) return 'neither :authority nor host';
     if (authority === '' || host === '') return 'an empty :authority or host';
-    if (authority !== undefined && host !== undefined && authority !== host)
+    if (authority !== undefined && host !== undefined && authority.toLowerCase() !== host.toLowerCase())
       return 'host that is not :authority';
     if (authority?.includes('@')) return ':authority with userinfo';
     return undefined;
