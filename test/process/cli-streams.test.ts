@@ -94,6 +94,7 @@ test('SIGHUP while serve is loaded does not end it', async () => {
     APPROOV_BASE64_SECRET: SECRET,
     NODE_OPTIONS: `--import=data:text/javascript;base64,${Buffer.from(preload).toString('base64')}`,
   });
+  expect(service.logLines()).toContainEqual(expect.objectContaining({ msg: 'serving' }));
   await service.kill();
 });
 
