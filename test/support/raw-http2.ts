@@ -117,10 +117,14 @@ export interface RawPeer {
   destroy(): void;
 }
 
-/** @param address host:port. */
-export async function connectRaw(address: string): Promise<RawPeer> {
+/**
+ * @param address host:port.
+ * @param allowHalfOpen goes on sending after the other side has ended.
+ */
+export async function connectRaw(address: string, { allowHalfOpen = false } = {}): Promise<RawPeer> {
   const colon = address.lastIndexOf(':');
-  const socket: Socket = connect(Number(address.slice(colon + 1)), address.slice(0, colon));
+  const [host, port] = [address.slice(0, colon), Number(address.slice(colon + 1))];
+  const socket: Socket = connect({ host, port, allowHalfOpen });
   socket.setNoDelay();
   const frames = new Map<number, ReceivedFrame[]>();
   let rest = Buffer.alloc(0);

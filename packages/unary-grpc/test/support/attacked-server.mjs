@@ -1,4 +1,5 @@
 /** An echo server in a process of its own, whose memory can be measured. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createUnaryServer } from '../../dist/index.js';
 
 /** @type {string[]} */
@@ -21,12 +22,15 @@ const server = createUnaryServer({
 });
 
 const bound = await server.listen({ host: '127.0.0.1', port: 0 });
-process.on('message', (command) => {
+process.on('message', async (command) => {
   if (command === 'shutdown') {
     void server.shutdown(60_000);
     process.send?.('shutting down');
     return;
   }
+  globalThis.gc?.();
+  // Memory outside of the heap is freed in the background.
+  await sleep(50);
   globalThis.gc?.();
   const { heapUsed, external } = process.memoryUsage();
   const peakBytes = process.resourceUsage().maxRSS * 1024;
