@@ -288,6 +288,14 @@ describe.skipIf(skipped !== '')(`the listeners of the chart${skipped}`, () => {
     expect(await annotations('[::]')).not.toEqual(await annotations('0.0.0.0'));
   });
 
+  test('use the transport of the values, and a change restarts the pods', async () => {
+    const objects = await render({ listen: { transport: 'lean' } });
+    expect(parse(configOf(objects)).listen.transport).toBe('lean');
+    const annotationsOf = (of: typeof objects) =>
+      of.get('Deployment')?.['spec'].template.metadata.annotations;
+    expect(annotationsOf(objects)).not.toEqual(annotationsOf(await render({})));
+  });
+
   test('of the admin page use IPv6 next to a sidecar as well', async () => {
     const objects = await render(valuesFile('sidecar-values.yaml'), { listen: { host: '[::]' } });
     expect(parse(configOf(objects)).listen).toEqual({

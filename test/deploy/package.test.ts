@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const WORKSPACE = 'packages/unary-grpc';
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 
 const folder = mkdtempSync(join(tmpdir(), 'approov-package-'));
@@ -24,11 +25,23 @@ async function pack(): Promise<{ filename: string; files: { path: string }[] }> 
   const sources = ['package.json', '.npmrc', '.gitignore', 'tsconfig.json', 'LICENSE', 'README.md'];
   for (const name of [...sources, 'config.schema.json', 'src', 'proto'])
     cpSync(join(ROOT, name), join(copy, name), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+  for (const name of ['package.json', 'tsconfig.json', 'LICENSE', 'README.md', 'src']) {
+    cpSync(join(ROOT, WORKSPACE, name), join(copy, WORKSPACE, name), { recursive: true });
+  }
+  linkModules(join(copy, 'node_modules'));
   cpSync(join(ROOT, 'vitest.config.ts'), join(copy, 'dist/stale.js'));
   const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: copy });
   // The output of the build comes first.
   return JSON.parse(stdout.slice(stdout.indexOf('[\n')))[0];
+}
+
+/** The workspace package is that of the copy. */
+function linkModules(target: string): void {
+  mkdirSync(target);
+  for (const name of readdirSync(join(ROOT, 'node_modules'))) {
+    const source = name === 'unary-grpc' ? join('..', WORKSPACE) : join(ROOT, 'node_modules', name);
+    symlinkSync(source, join(target, name));
+  }
 }
 
 /** Runs the installed command through npx, which must not fetch anything. */
@@ -48,10 +61,10 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the npm package', () => {
-  test('contains the compiled sources, proto, config.schema.json, LICENSE and README only', () => {
+  test('contains the compiled sources, proto, config.schema.json, LICENSE, README and unary-grpc only', () => {
     const compiled = filesBelow('src').map((path) => path.replace(/^src\/(.*)\.ts$/, 'dist/$1.js'));
     const others = ['LICENSE', 'README.md', 'config.schema.json', 'package.json'];
-    const expected = [...compiled, ...filesBelow('proto'), ...others];
+    const expected = [...compiled, ...filesBelow('proto'), ...others, ...bundled()];
     expect(packed).toEqual(expected.sort());
   });
 
@@ -99,6 +112,15 @@ describe('the npm package', () => {
     expect(resolve('approov-ext-authz/package.json')).toContain(installed);
   });
 });
+
+/** The files of the workspace package, which is bundled. */
+function bundled(): string[] {
+  const compiled = filesBelow(`${WORKSPACE}/src`)
+    .map((path) => path.slice(`${WORKSPACE}/src/`.length, -'.ts'.length))
+    .flatMap((name) => [`dist/${name}.js`, `dist/${name}.d.ts`]);
+  const files = [...compiled, 'LICENSE', 'README.md', 'package.json'];
+  return files.map((path) => `node_modules/unary-grpc/${path}`);
+}
 
 function filesBelow(name: string): string[] {
   return readdirSync(join(ROOT, name), { recursive: true, withFileTypes: true })

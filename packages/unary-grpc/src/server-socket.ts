@@ -33,6 +33,8 @@ export class ServerSocket {
   readonly #socket: Socket;
   readonly #settings: ServerSettings;
   readonly #calls: Calls;
+  /** Writes to a TLS socket always complete later, others mostly at once. */
+  readonly #onWritten: (() => void) | undefined;
   /** Time is counted in ticks, so that nothing times out because the process stalled. */
   #ticks = 0;
   #lastReadAt = 0;
@@ -50,6 +52,7 @@ export class ServerSocket {
     this.#socket = socket;
     this.#settings = settings;
     this.#calls = new Calls(settings, settings, () => this.#flushSoon());
+    this.#onWritten = 'encrypted' in socket ? () => this.#recycleOutput() : undefined;
     // ±10 %, so that connections that were opened together do not all end together.
     this.#goAwayAt = ticks(settings.maxConnectionAgeMs * (0.9 + Math.random() * 0.2));
     socket
@@ -66,8 +69,8 @@ export class ServerSocket {
   }
 
   shutDown(): void {
-    if (this.#calls.connection.isShuttingDown) return;
-    this.#shutdownAt = this.#ticks;
+    // A GOAWAY must not follow one that names the last stream (§6.8).
+    if (this.#isClosed) return;
     this.#calls.connection.shutDown();
     this.#flush();
   }
@@ -78,7 +81,7 @@ export class ServerSocket {
 
   #receive(bytes: Buffer): void {
     this.#lastReadAt = this.#ticks;
-    if (this.#closedAt !== Number.POSITIVE_INFINITY) return;
+    if (this.#isClosed) return;
     this.#calls.receive(bytes, Date.now());
     this.#flush();
     if (this.#calls.earliestDeadlineMs < this.#deadlineAtMs) this.#scheduleDeadline();
@@ -87,15 +90,22 @@ export class ServerSocket {
   /** Writes everything at once, and stops reading while the peer does not read. */
   #flush(): void {
     const socket = this.#socket;
-    const output = this.#calls.connection.takeOutput();
+    // A write that waits keeps its buffer, which is far larger than most answers.
+    const output =
+      socket.writableLength > 0
+        ? this.#calls.connection.takeOutputCopy()
+        : this.#calls.connection.takeOutput();
     if (output !== undefined && !socket.destroyed) {
-      socket.write(output);
-      // Mostly the system takes all of it at once.
-      if (socket.writableLength === 0) this.#calls.connection.recycleOutput();
-      else if (socket.writableLength >= socket.writableHighWaterMark) socket.pause();
+      socket.write(output, this.#onWritten);
+      this.#recycleOutput();
+      if (socket.writableLength >= socket.writableHighWaterMark) socket.pause();
     }
     const { error, isFinished } = this.#calls.connection;
     if (error !== undefined || isFinished) this.#close();
+  }
+
+  #recycleOutput(): void {
+    if (this.#socket.writableLength === 0) this.#calls.connection.recycleOutput();
   }
 
   /** Answers of one turn of the event loop share a write. */
@@ -108,9 +118,13 @@ export class ServerSocket {
     });
   }
 
+  get #isClosed(): boolean {
+    return this.#closedAt !== Number.POSITIVE_INFINITY;
+  }
+
   /** What the peer still sends is read and dropped: closing with unread bytes would discard our last answers. */
   #close(): void {
-    if (this.#closedAt !== Number.POSITIVE_INFINITY) return;
+    if (this.#isClosed) return;
     this.#closedAt = this.#ticks;
     const { error } = this.#calls.connection;
     if (error !== undefined) this.#settings.onConnectionError(error.reason);
@@ -136,9 +150,10 @@ export class ServerSocket {
       this.destroy();
       return;
     }
+    if (this.#isClosed) return;
     const { connection } = this.#calls;
     if (connection.hasPreface && this.#prefaceAt === 0) this.#prefaceAt = this.#ticks;
-    if (connection.error === undefined) this.#tickCalls();
+    this.#tickCalls();
     this.#flush();
   }
 
@@ -147,7 +162,9 @@ export class ServerSocket {
     const now = this.#ticks;
     this.#calls.tick(TICKS.message);
     connection.tick(TICKS.stalledWrite);
-    if (now >= this.#goAwayAt) this.shutDown();
+    if (now >= this.#goAwayAt) connection.shutDown();
+    // It also begins when stream ids run out.
+    if (connection.isShuttingDown) this.#shutdownAt = Math.min(this.#shutdownAt, now);
     if (now - this.#shutdownAt >= TICKS.shutdownPing) connection.refuseStreams();
     if (now - this.#lastReadAt === ticks(this.#settings.keepaliveIntervalMs)) connection.ping();
     const isUnacknowledged = connection.hasPreface && !connection.isAcknowledged;

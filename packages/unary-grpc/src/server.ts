@@ -17,19 +17,30 @@ export function createUnaryServer(options: UnaryServerOptions): UnaryServer {
   const settings = withDefaults(options);
   const connections = new Set<ServerSocket>();
   const listeners = new Set<ReturnType<typeof createServer>>();
+  const onceEmpty: (() => void)[] = [];
   let isShuttingDown = false;
-  let onEmpty: (() => void) | undefined;
-  const timer = setInterval(() => {
+  /** Runs while there are connections, also those that are accepted during a shutdown. */
+  let timer: NodeJS.Timeout | undefined;
+
+  function tick(): void {
     for (const connection of connections) connection.tick();
-  }, TICK_MS).unref();
+  }
 
   function accept(socket: Socket): void {
-    const connection = new ServerSocket(socket, settings, () => {
-      connections.delete(connection);
-      if (connections.size === 0) onEmpty?.();
-    });
+    // Its `close` may have been emitted already.
+    if (socket.destroyed) return;
+    const connection = new ServerSocket(socket, settings, () => remove(connection));
     connections.add(connection);
+    timer ??= setInterval(tick, TICK_MS).unref();
     if (isShuttingDown) connection.shutDown();
+  }
+
+  function remove(connection: ServerSocket): void {
+    connections.delete(connection);
+    if (connections.size > 0) return;
+    clearInterval(timer);
+    timer = undefined;
+    for (const resolve of onceEmpty.splice(0)) resolve();
   }
 
   return {
@@ -47,16 +58,14 @@ export function createUnaryServer(options: UnaryServerOptions): UnaryServer {
     async shutdown(graceMs) {
       isShuttingDown = true;
       for (const server of listeners) server.close();
-      const ended = new Promise<void>((resolve) => {
-        onEmpty = resolve;
-      });
+      if (connections.size === 0) return;
+      const empty = new Promise<void>((resolve) => onceEmpty.push(resolve));
       for (const connection of connections) connection.shutDown();
       const grace = setTimeout(() => {
         for (const connection of connections) connection.destroy();
       }, graceMs);
-      if (connections.size > 0) await ended;
+      await empty;
       clearTimeout(grace);
-      clearInterval(timer);
     },
   };
 }

@@ -162,6 +162,42 @@ describe('a connection with a maximum age', () => {
   });
 });
 
+test('a connection whose stream ids run out is closed, though its client answers no PING', () => {
+  const peer = new Peer();
+  peer.send(OPENING, call(2 ** 31 - 1));
+  peer.tick(2 * SECOND);
+  expect(peer.types().filter((type) => type === 'GOAWAY')).toHaveLength(2);
+  expect(peer.hasEnded).toBe(true);
+});
+
+test('answers that wait for a client to read share their memory', () => {
+  const memory: unknown[] = [];
+  let finish: () => void = () => undefined;
+  const socket = new Duplex({
+    read: () => undefined,
+    write: (bytes: Buffer, _encoding, done) => {
+      memory.push(bytes.buffer);
+      finish = done;
+    },
+  });
+  new ServerSocket(socket as Socket, withDefaults({ methods: new Map() }), () => undefined);
+  socket.emit('data', OPENING);
+  for (let count = 0; count < 20; count++) socket.emit('data', ping('12345678'));
+  while (socket.writableLength > 0) finish();
+  expect(memory).toHaveLength(22);
+  expect(new Set(memory).size).toBeLessThan(5);
+});
+
+test('nothing is written after the GOAWAY of an error', async () => {
+  const peer = new Peer({ keepaliveIntervalMs: 250 });
+  peer.send(OPENING, frame(FRAME.DATA, 0, 0));
+  peer.connection.shutDown();
+  peer.tick(SECOND);
+  await nextTurn();
+  expect(peer.types().filter((type) => type === 'GOAWAY')).toHaveLength(1);
+  expect(peer.isDestroyed).toBe(false);
+});
+
 test('a call without a message ends after 5 s, and its connection stays open', () => {
   const peer = new Peer();
   peer.send(OPENING, headers(1));

@@ -1,7 +1,7 @@
 /** Tests the server with real sockets. */
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, Socket } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { FLAG, FRAME } from '../src/http2/frames.ts';
 import type { UnaryServerOptions } from '../src/index.ts';
@@ -140,6 +140,24 @@ describe('a shutdown', () => {
     await server.shutdown(20_000);
     await client.closed;
     expect(client.types().slice(-3)).toEqual(['GOAWAY', 'PING', 'GOAWAY']);
+  });
+
+  test('may be asked for more than once', async () => {
+    const port = await start();
+    const client = await open(port);
+    client.socket.write(Buffer.concat([PREFACE, SETTINGS, headers(1)]));
+    await vi.waitFor(() => expect(client.types()).toHaveLength(3), PATIENCE);
+    await Promise.all([server.shutdown(20_000), server.shutdown(1)]);
+    expect(client.types()).toContain('GOAWAY');
+  });
+
+  test('does not wait for a socket that was closed before it was accepted', async () => {
+    await start();
+    const socket = new Socket();
+    socket.destroy();
+    await once(socket, 'close');
+    server.accept(socket);
+    expect(await server.shutdown(20_000)).toBeUndefined();
   });
 
   test('destroys what is open after its grace', async () => {

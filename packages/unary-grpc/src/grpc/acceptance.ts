@@ -1,6 +1,7 @@
 /** Decides by its headers whether a request is a call, and whether the call is accepted (gRPC over HTTP/2: "Requests"). */
 import type { RequestFields } from '../http2/request-fields.ts';
 import type { Answer } from '../http2/sender.ts';
+import { MAX_HEADER_FIELDS } from '../limits.ts';
 import { failureBlock, httpError } from './answers.ts';
 import { parseTimeout } from './timeout.ts';
 
@@ -36,7 +37,7 @@ export function httpErrorOf(fields: RequestFields): Answer | undefined {
 /** @returns the answer to a call that is not accepted, whatever its method. */
 export function refusalOf(fields: RequestFields, maxHeaderListBytes: number): Buffer | undefined {
   if (fields.isTooLarge) {
-    const details = `headers exceed ${maxHeaderListBytes} bytes`;
+    const details = `headers exceed ${maxHeaderListBytes} bytes or ${MAX_HEADER_FIELDS} fields`;
     return failureBlock({ status: 'RESOURCE_EXHAUSTED', details });
   }
   const encoding = fields.value(ENCODING);

@@ -9,7 +9,7 @@ import { failureBlock, OK_TRAILERS, RESPONSE_HEADERS } from './answers.ts';
 import { Call } from './call.ts';
 import { PREFIX_BYTES } from './message.ts';
 import type { Methods, Result, UnaryMethod } from './method.ts';
-import type { Failure } from './status.ts';
+import { type Failure, isFailure } from './status.ts';
 
 export interface CallOptions {
   readonly methods: Methods;
@@ -158,13 +158,17 @@ export class Calls implements StreamListener<Call> {
       this.#endByDeadline(call);
       return;
     }
+    const result = this.#handle(call, message);
+    if (result instanceof Promise) this.#await(call, result);
+    else this.#answer(call, result);
+  }
+
+  #handle(call: Call, message: Buffer): Result | Promise<Result> {
     try {
-      const result = call.method.handle(message, call);
-      if (result instanceof Promise) this.#await(call, result);
-      else this.#answer(call, result);
+      return call.method.handle(message, call);
     } catch (error) {
       this.#options.onHandlerError(error);
-      this.#answer(call, HANDLER_FAILED);
+      return HANDLER_FAILED;
     }
   }
 
@@ -189,7 +193,7 @@ export class Calls implements StreamListener<Call> {
   #answer(call: Call, result: Result): void {
     call.isAnswered = true;
     if (!Buffer.isBuffer(result)) {
-      this.connection.answerWithoutBody(call.stream, failureBlock(result));
+      this.connection.answerWithoutBody(call.stream, failureBlock(this.#checkFailure(result)));
       return;
     }
     this.#prefix.writeUInt32BE(result.length, 1);
@@ -200,6 +204,13 @@ export class Calls implements StreamListener<Call> {
       trailers: OK_TRAILERS,
     };
     this.connection.answer(call.stream, answer);
+  }
+
+  /** A handler in JavaScript may return anything. */
+  #checkFailure(result: Failure): Failure {
+    if (isFailure(result)) return result;
+    this.#options.onHandlerError(new TypeError('a handler returned neither a Buffer nor a Failure'));
+    return HANDLER_FAILED;
   }
 
   #reject(call: Call, block: Buffer): void {

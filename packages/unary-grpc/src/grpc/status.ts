@@ -28,3 +28,10 @@ export interface Failure {
   /** For a person. The client sees it. */
   readonly details: string;
 }
+
+export function isFailure(result: unknown): result is Failure {
+  if (typeof result !== 'object' || result === null) return false;
+  const { status, details } = result as Record<string, unknown>;
+  const isStatus = typeof status === 'string' && status !== 'OK' && Object.hasOwn(STATUS, status);
+  return isStatus && typeof details === 'string';
+}

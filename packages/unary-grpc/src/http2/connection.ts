@@ -83,12 +83,17 @@ export class Connection<Call> {
     else if (this.#requests.streams.lastId > MAX_STREAM_ID) this.shutDown();
   }
 
-  /** @returns what is to be written, or `undefined`. */
+  /** @returns what is to be written, or `undefined`. Call {@link recycleOutput} when it has been written. */
   takeOutput(): Buffer | undefined {
     return this.#output.take();
   }
 
-  /** What was taken last has been written, and its buffer is not needed any more. */
+  /** The same for bytes that have to wait until others have been written. Their memory is not recycled. */
+  takeOutputCopy(): Buffer | undefined {
+    return this.#output.takeCopy();
+  }
+
+  /** What `takeOutput` returned last has been written. */
   recycleOutput(): void {
     this.#output.recycle();
   }

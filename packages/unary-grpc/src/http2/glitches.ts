@@ -14,7 +14,7 @@ const POINTS_PER_CALL = 4;
 const GLITCH = {
   ping: 1,
   windowUpdate: 1,
-  /** A frame of a stream that has ended: it may have crossed ours. */
+  /** A frame of a stream that has ended. A RST_STREAM at the deadline of a call crosses our answer nearly always. */
   lateFrame: 1,
   /** A call was reset before its message was complete (CVE-2023-44487). */
   earlyReset: 8,
@@ -35,7 +35,7 @@ export class GlitchBucket {
   /** Set once the bucket has overflowed. */
   error: Http2Error | undefined;
 
-  /** A call was served, or would have been if the server had not been busy. */
+  /** A complete request was answered, or would have been if the server had not been busy. */
   credit(): void {
     this.#points -= POINTS_PER_CALL;
     if (this.#points < 0) this.#points = 0;

@@ -28,7 +28,18 @@ export class Output {
     return bytes.subarray(0, length);
   }
 
-  /** The bytes that were taken last have been written: their memory may be used again. */
+  /** The same, but without the rest of the buffer: for bytes that have to wait. */
+  takeCopy(): Buffer | undefined {
+    const length = this.#length;
+    if (length === 0) return undefined;
+    const copy = Buffer.from(this.#bytes.subarray(0, length));
+    spare(this.#bytes);
+    this.#bytes = EMPTY;
+    this.#length = 0;
+    return copy;
+  }
+
+  /** What `take` returned last has been written: its memory may be used again. */
   recycle(): void {
     spare(this.#taken);
     this.#taken = EMPTY;

@@ -219,6 +219,7 @@ export class Requests<Call> {
 
   /** An answer without a body ("Trailers-Only"). The request need not be complete. */
   answerWithoutBody(stream: Stream<Call>, block: Buffer): void {
+    if (stream.state === 'half-closed (remote)') this.#glitches.credit();
     this.sender.headersOnly(stream.id, block);
     this.#answered(stream);
   }

@@ -48,7 +48,8 @@ const STATES: Readonly<Record<StreamState, StateRow>> = {
   // They may have been sent before our RST_STREAM or GOAWAY arrived.
   'reset by us': { [FRAME.DATA]: 'ignore', [FRAME.HEADERS]: 'ignore', other: 'ignore' },
   forgotten: {
-    [FRAME.DATA]: connectionError('STREAM_CLOSED', 'DATA on a closed stream'),
+    // Streams of ours that were reset may be among them, more than are remembered, if they were opened before our SETTINGS arrived.
+    [FRAME.DATA]: 'ignore',
     // §5.1.1.
     [FRAME.HEADERS]: connectionError('PROTOCOL_ERROR', 'HEADERS with an id below that of an earlier stream'),
     other: 'ignore',

@@ -194,6 +194,29 @@ describe('a handler', () => {
   });
 });
 
+describe('a handler that returns neither a message nor a failure', () => {
+  const wrong = new TypeError('a handler returned neither a Buffer nor a Failure');
+
+  test.each([
+    ['undefined', undefined],
+    ['a string', 'text'],
+    ['a Uint8Array', new Uint8Array(1)],
+    ['a failure with an unknown status', { status: 'toString', details: '' }],
+    ['a failure with the status OK', { status: 'OK', details: '' }],
+    ['a failure without details', { status: 'NOT_FOUND' }],
+  ])('but %s fails its call with INTERNAL, at once or later', async (_what, result) => {
+    const returned: unknown[] = [result, Promise.resolve(result)];
+    const peer = connectCalls(() => returned.shift() as Buffer);
+    peer.send(call(1), call(3));
+    await Promise.resolve();
+    expect([...peer.answers().values()].map(({ headers: fields }) => fields['grpc-status'])).toEqual([
+      '13',
+      '13',
+    ]);
+    expect(peer.handlerErrors).toEqual([wrong, wrong]);
+  });
+});
+
 describe('a deadline', () => {
   const never = (): Promise<Buffer> => new Promise(() => undefined);
 
@@ -316,7 +339,7 @@ const REJECTED: readonly (readonly [
     'with headers above the limit',
     [headers(1, callFields({ 'x-long': 'a'.repeat(16_180) }))],
     '8',
-    'headers exceed 16384 bytes',
+    'headers exceed 16384 bytes or 100 fields',
   ],
 ];
 

@@ -81,6 +81,18 @@ describe('without end, a client may', () => {
     expect(accepted).toBe(Number.POSITIVE_INFINITY);
   });
 
+  test('reset each call just after it was answered without a message, for example at its deadline', () => {
+    const peer = ConnectionPeer.open();
+    const accepted = sendUntilEnd(peer, (index) => {
+      const id = ids(index);
+      peer.send(call(id));
+      peer.connection.answerWithoutBody(peer.stream(id), EMPTY);
+      peer.received();
+      return rstStream(id);
+    });
+    expect(accepted).toBe(Number.POSITIVE_INFINITY);
+  });
+
   test('write the prefix of each message, its bytes and the end of the stream in frames of their own', () => {
     const peer = ConnectionPeer.open();
     const accepted = sendUntilEnd(peer, (index) => {
