@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FRAME, frame, literal, streamNumber, times } from '../../../../test/support/raw-http2.ts';
 import { type AttackedServer, attack, goAwayCode, startAttackedServer } from '../support/attacked-server.ts';
-import { expectBounded, flood, resetCodes } from '../support/bounds.ts';
+import { expectBounded, FLOOD, flood, resetCodes } from '../support/bounds.ts';
 import {
   block,
   call,
@@ -96,7 +96,7 @@ describe('class 7: a SETTINGS_HEADER_TABLE_SIZE that makes our encoder grow', ()
     const { peer, ...damage } = await attack(server, async (attacker) => {
       await attacker.write(settings([1, 2 ** 32 - 1]), windowUpdate(0, 2 ** 30));
       await flood(attacker, (stream) => callWith({ 'x-unique': `value ${stream}` }, stream));
-      await attacker.until(() => attacker.received(FRAME.data).length === 20_000);
+      await attacker.until(() => attacker.received(FRAME.data).length === FLOOD);
     });
     // A literal with incremental indexing begins with the bits 01 (RFC 7541 §6.2.1).
     const firsts = new Set(peer.received(FRAME.headers).map(({ payload }) => (payload[0] ?? 0) >> 6));

@@ -5,14 +5,14 @@ import type { Damage } from './attacked-server.ts';
 
 const MIB = 2 ** 20;
 /** Kept for one connection under attack. */
-const MAX_KEPT_BYTES = 8 * MIB;
+const MAX_KEPT_BYTES = 2 * MIB;
 /** On top of the largest size before it: mostly garbage that the collector has not come to. */
-const MAX_PEAK_BYTES = 32 * MIB;
+const MAX_PEAK_BYTES = 64 * MIB;
 
 /** Why the server closes a connection on which many frames serve no call. */
 export const GLITCHES = 'too many frames that serve no call';
 
-export const FLOOD = 20_000;
+export const FLOOD = 5000;
 const BATCH = 1000;
 
 /** @param errors why the server must have closed connections. */
@@ -27,7 +27,7 @@ export function expectBounded(name: string, damage: Damage, errors: readonly str
   expect(peakBytes).toBeLessThan(MAX_PEAK_BYTES);
 }
 
-/** Writes 20,000 frames or groups of frames, each for a stream of its own or all alike. */
+/** Writes 5,000 frames or groups of frames, each for a stream of its own or all alike. */
 export async function flood(peer: RawPeer, make: (stream: number) => Buffer): Promise<void> {
   for (let from = 0; from < FLOOD && !peer.isClosed; from += BATCH) {
     await peer.write(times(BATCH, (index) => make(streamNumber(from + index))));
