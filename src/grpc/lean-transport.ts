@@ -69,8 +69,10 @@ function checkMethod({ check, onStarted, onAbandoned }: TransportOptions): Unary
 function healthOf(message: Buffer, health: Buffer) {
   if (message.length === 0) return health;
   const length = message[1] ?? 0;
-  // One byte of length is enough for every name that is known.
-  if (message[0] !== 0x0a || length !== message.length - 2) return BAD_REQUEST;
+  if (message[0] !== 0x0a) return BAD_REQUEST;
+  // The length has a second byte: no name that is known is so long.
+  if (length >= 0x80) return UNKNOWN_SERVICE;
+  if (length !== message.length - 2) return BAD_REQUEST;
   const service = message.toString('utf8', 2);
   return service === '' || service === AUTHORIZATION_SERVICE ? health : UNKNOWN_SERVICE;
 }

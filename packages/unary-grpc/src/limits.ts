@@ -17,14 +17,14 @@ export const MAX_HEADER_FIELDS = 100;
  * a few KiB can name the fields of a dynamic table thousands of times (CVE-2016-6581, CVE-2026-49975).
  */
 export const HEADER_LIST_EXCESS = 4;
-/** A header block may be this much longer than the largest header list, which is longer than its encoding. */
+/** A header block may be this much longer than the largest header list, though its encoding is usually shorter. */
 export const SPARE_HEADER_BLOCK_BYTES = MAX_FRAME_BYTES;
 /** CONTINUATION frames of a header block beyond those that its size needs (CVE-2023-45288, CVE-2024-27983). */
 export const SPARE_CONTINUATIONS = 4;
 /** SETTINGS_HEADER_TABLE_SIZE of our decoder: the initial value (§6.5.2). */
 export const HEADER_TABLE_BYTES = 4096;
 
-/** Entries of one SETTINGS frame (CVE-2019-9515 made each cost an answer or a scan). There are ten settings. */
+/** Entries of one SETTINGS frame (CVE-2019-9515). About ten settings are defined. */
 export const MAX_SETTINGS_ENTRIES = 32;
 
 /** A call's message, without its five-byte prefix. */
@@ -36,8 +36,8 @@ export const MIN_STREAM_WINDOW_BYTES = 65_535;
 /** The window of the connection: what may arrive in one round trip. */
 export const CONNECTION_WINDOW_BYTES = 2 ** 20;
 /**
- * Bytes of incomplete messages of a connection. Above it, the window of the connection is not returned until some of
- * these messages are complete or time out.
+ * Bytes of incomplete messages of a connection. The call that exceeds it is refused, unless it is the only one that is
+ * incomplete. Envoy sends a check in one go, so that few of them are.
  */
 export const MAX_INCOMPLETE_BYTES = 16 * 2 ** 20;
 

@@ -172,7 +172,7 @@ export class ServerSocket {
       connection.fail(VIOLATION.settingsTimeout);
   }
 
-  /** Whether the socket is to be destroyed without a word: the peer would not read it. */
+  /** Whether to destroy the socket without a GOAWAY, which the peer would not read. */
   #isOverdue(): boolean {
     const { connection } = this.#calls;
     const { keepaliveIntervalMs, keepaliveTimeoutMs, maxConnectionAgeGraceMs } = this.#settings;

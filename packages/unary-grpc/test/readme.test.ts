@@ -17,7 +17,9 @@ test('the example answers calls, and ends on SIGTERM', async () => {
     cwd: PACKAGE,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const failed = once(child, 'exit').then(([code]) => Promise.reject(new Error(`it exited with ${code}`)));
+  const [line] = (await Promise.race([once(child.stdout, 'data'), failed])) as [Buffer];
+  failed.catch(() => undefined);
   const session = connect(`http://127.0.0.1:${/\d+/.exec(String(line))}`);
   const headers = { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' };
   const greeting = session.request({ ...headers, ':path': '/example.Greeter/Greet' });

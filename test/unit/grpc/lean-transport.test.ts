@@ -74,11 +74,11 @@ describe('health', () => {
     expect(await ask(message)).toEqual({ code: status.OK, answer: NOT_SERVING });
   });
 
-  test('of an unknown service is NOT_FOUND', async () => {
-    expect(await ask(request('envoy.service.auth.v2.Authorization'))).toEqual({
-      code: status.NOT_FOUND,
-      answer: '',
-    });
+  test.each([
+    ['an unknown service', request('envoy.service.auth.v2.Authorization')],
+    ['a service with a long name', Buffer.concat([Buffer.of(0x0a, 0xc8, 1), Buffer.alloc(200, 'a')])],
+  ])('of %s is NOT_FOUND', async (_what, message) => {
+    expect(await ask(message)).toEqual({ code: status.NOT_FOUND, answer: '' });
   });
 
   test.each([

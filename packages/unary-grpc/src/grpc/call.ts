@@ -1,9 +1,9 @@
 /** One call, from its headers to its end. */
 import type { Answer } from '../http2/sender.ts';
 import type { Stream } from '../http2/stream.ts';
-import { PartialMessage, wholeMessage } from './message.ts';
+import { failureBlock } from './answers.ts';
+import { PartialMessage, SECOND_MESSAGE, wholeMessage } from './message.ts';
 import type { CallEnd, CallInfo, UnaryMethod } from './method.ts';
-import type { Failure } from './status.ts';
 
 const NOT_OBSERVED = (): void => undefined;
 
@@ -50,8 +50,8 @@ export class Call implements CallInfo {
     return this.#headers[this.#headerNames.indexOf(name)];
   }
 
-  /** A part of the message has arrived. @returns why the call fails. */
-  receive(bytes: Buffer, from: number, to: number, maxMessageBytes: number): Failure | undefined {
+  /** A part of the message has arrived. @returns the answer if the call fails. */
+  receive(bytes: Buffer, from: number, to: number, maxMessageBytes: number): Buffer | undefined {
     if (this.#partial === undefined && this.message === undefined) {
       this.message = wholeMessage(bytes, from, to, maxMessageBytes);
       if (this.message !== undefined) return undefined;
@@ -59,13 +59,13 @@ export class Call implements CallInfo {
     if (from === to) return undefined;
     this.#partial ??= new PartialMessage(maxMessageBytes);
     if (this.message !== undefined) return SECOND_MESSAGE;
-    const failure = this.#partial.add(bytes, from, to);
+    const answer = this.#partial.add(bytes, from, to);
     this.message = this.#partial.message;
-    return failure;
+    return answer;
   }
 
-  /** The request is complete. @returns why it is not a unary call. */
-  problem(): Failure | undefined {
+  /** The request is complete. @returns the answer if it is not a unary call. */
+  complete(): Buffer | undefined {
     if (this.message !== undefined) return undefined;
     return this.#partial === undefined ? NO_MESSAGE : TRUNCATED;
   }
@@ -77,9 +77,8 @@ export class Call implements CallInfo {
   }
 }
 
-const NO_MESSAGE: Failure = { status: 'UNIMPLEMENTED', details: 'no request message for a unary method' };
-const SECOND_MESSAGE: Failure = {
+const NO_MESSAGE = failureBlock({
   status: 'UNIMPLEMENTED',
-  details: 'second request message for a unary method',
-};
-const TRUNCATED: Failure = { status: 'INTERNAL', details: 'request message is truncated' };
+  details: 'no request message for a unary method',
+});
+const TRUNCATED = failureBlock({ status: 'INTERNAL', details: 'request message is truncated' });

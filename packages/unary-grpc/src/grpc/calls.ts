@@ -42,7 +42,7 @@ export class Calls implements StreamListener<Call> {
   readonly #options: CallOptions;
   /** Answers have been written outside of `receive`, which the caller flushes. */
   readonly #onOutput: () => void;
-  /** Complete requests. They are answered after all bytes have been read, so that a call that was reset costs nothing. */
+  /** Complete requests. They are answered after all bytes have been read, so that a call that is reset in the same read runs no handler. */
   readonly #ready: Call[] = [];
   readonly #prefix = Buffer.alloc(PREFIX_BYTES);
   #nowMs = 0;
@@ -106,8 +106,8 @@ export class Calls implements StreamListener<Call> {
 
   onData({ call }: Stream<Call>, bytes: Buffer, from: number, to: number): void {
     if (call === undefined || call.isEnded || call.httpError !== undefined) return;
-    const failure = call.receive(bytes, from, to, this.#options.maxMessageBytes);
-    if (failure !== undefined) this.#reject(call, failureBlock(failure));
+    const rejection = call.receive(bytes, from, to, this.#options.maxMessageBytes);
+    if (rejection !== undefined) this.#reject(call, rejection);
   }
 
   onEnd({ call }: Stream<Call>): void {
@@ -117,9 +117,9 @@ export class Calls implements StreamListener<Call> {
       this.connection.answer(call.stream, call.httpError);
       return;
     }
-    const problem = call.problem();
-    if (problem === undefined) this.#ready.push(call);
-    else this.#reject(call, failureBlock(problem));
+    const rejection = call.complete();
+    if (rejection === undefined) this.#ready.push(call);
+    else this.#reject(call, rejection);
   }
 
   onFull(): void {

@@ -1,5 +1,5 @@
 /** The message of a call, as it arrives in DATA frames (gRPC over HTTP/2: "Length-Prefixed-Message"). */
-import type { Failure } from './status.ts';
+import { failureBlock } from './answers.ts';
 
 /** The compressed flag and the length. */
 export const PREFIX_BYTES = 5;
@@ -9,11 +9,15 @@ const FIRST_BYTES = 1024;
 
 const EMPTY = Buffer.alloc(0);
 
-const SECOND_MESSAGE: Failure = {
+/** Encoded once: a client can send many calls without a valid message for few bytes. */
+export const SECOND_MESSAGE = failureBlock({
   status: 'UNIMPLEMENTED',
   details: 'second request message for a unary method',
-};
-const COMPRESSED: Failure = { status: 'INTERNAL', details: 'compressed message without grpc-encoding' };
+});
+const COMPRESSED = failureBlock({
+  status: 'INTERNAL',
+  details: 'compressed message without grpc-encoding',
+});
 
 /**
  * @returns the message, if DATA has all of it and nothing else. Nearly every message arrives so, and is not copied.
@@ -55,14 +59,14 @@ export class PartialMessage {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** Copies, since the buffer of the socket may be far larger. @returns why the call fails. */
-  add(bytes: Buffer, from: number, to: number): Failure | undefined {
+  /** Copies, since the buffer of the socket may be far larger. @returns the answer if the call fails. */
+  add(bytes: Buffer, from: number, to: number): Buffer | undefined {
     let at = from;
     while (at < to && this.#prefixBytes < PREFIX_BYTES) {
       this.#prefix[this.#prefixBytes++] = bytes[at++] as number;
       if (this.#prefixBytes < PREFIX_BYTES) continue;
-      const failure = this.#readPrefix();
-      if (failure !== undefined) return failure;
+      const answer = this.#readPrefix();
+      if (answer !== undefined) return answer;
     }
     const count = to - at;
     if (count === 0) return undefined;
@@ -73,7 +77,7 @@ export class PartialMessage {
     return undefined;
   }
 
-  #readPrefix(): Failure | undefined {
+  #readPrefix(): Buffer | undefined {
     if (this.#prefix[0] !== 0) return COMPRESSED;
     this.#length = readLength(this.#prefix, 1);
     return this.#length > this.#maxBytes ? tooLarge(this.#length, this.#maxBytes) : undefined;
@@ -88,7 +92,7 @@ export class PartialMessage {
   }
 }
 
-function tooLarge(length: number, maxBytes: number): Failure {
+function tooLarge(length: number, maxBytes: number): Buffer {
   const details = `message of ${length} bytes; at most ${maxBytes} are accepted`;
-  return { status: 'RESOURCE_EXHAUSTED', details };
+  return failureBlock({ status: 'RESOURCE_EXHAUSTED', details });
 }

@@ -1,6 +1,6 @@
 /** One connection of a server, without sockets, timers or a clock: bytes in, requests and bytes out (RFC 9113). */
 import { MAX_STREAM_ID } from '../limits.ts';
-import { ERROR_CODE, type Http2Error } from './error.ts';
+import type { Http2Error } from './error.ts';
 import { growSendWindow } from './flow-control.ts';
 import { FrameReader } from './frame-reader.ts';
 import { checkFrameHeader, FLAG, FRAME, FRAME_HEADER_BYTES, isKnownType, readUint31 } from './frames.ts';
@@ -9,25 +9,21 @@ import { Output } from './output.ts';
 import { Requests } from './requests.ts';
 import type { Answer } from './sender.ts';
 import { applySettings, SETTING } from './settings.ts';
+import { Shutdown } from './shutdown.ts';
 import type { Stream } from './stream.ts';
 import type { RequestOptions, StreamListener } from './stream-listener.ts';
 import { VIOLATION } from './violations.ts';
 
-/** Opaque to the client, which sends it back (§6.7). */
 const KEEPALIVE_PING = Buffer.from('keepaliv', 'latin1');
-const SHUTDOWN_PING = Buffer.from('shutdown', 'latin1');
-
-/** §6.8: the last stream id of a GOAWAY that does not say yet which stream is the last. */
-const ANY_STREAM = 2 ** 31 - 1;
 
 export class Connection<Call> {
   readonly #output = new Output();
   readonly #glitches = new GlitchBucket();
+  readonly #shutdown = new Shutdown(this.#output);
   readonly #requests: Requests<Call>;
   readonly #frames = new FrameReader((bytes, at, end) => this.#receive(bytes, at, end));
   #hasSettings = false;
   #isAcknowledged = false;
-  #isShuttingDown = false;
   #error: Http2Error | undefined;
   #ticks = 0;
 
@@ -62,12 +58,12 @@ export class Connection<Call> {
   }
 
   get isShuttingDown(): boolean {
-    return this.#isShuttingDown;
+    return this.#shutdown.hasBegun;
   }
 
   /** The final GOAWAY has been sent, and every stream before it has ended. */
   get isFinished(): boolean {
-    return this.#refusesStreams && this.activeStreams.size === 0;
+    return this.#shutdown.isFinal && this.activeStreams.size === 0;
   }
 
   get activeStreams(): ReadonlyMap<number, Stream<Call>> {
@@ -125,24 +121,17 @@ export class Connection<Call> {
     this.#requests.abandonAll();
   }
 
-  /** Announces that the connection will close. The answer to a PING shows which streams were opened before (§6.8). */
+  /** Begins an orderly end (§6.8). */
   shutDown(): void {
-    if (this.#isShuttingDown) return;
-    this.#isShuttingDown = true;
-    this.#output.goAway(ANY_STREAM, ERROR_CODE.NO_ERROR, '');
-    this.#output.ping(0, SHUTDOWN_PING);
+    this.#shutdown.begin();
   }
 
   /** The second part of a shutdown: ignores streams that are opened from now on. */
   refuseStreams(): void {
-    if (this.#refusesStreams) return;
+    if (this.#shutdown.isFinal) return;
     const { streams } = this.#requests;
     streams.lastAcceptedId = streams.lastId;
-    this.#output.goAway(streams.lastId, ERROR_CODE.NO_ERROR, '');
-  }
-
-  get #refusesStreams(): boolean {
-    return this.#requests.streams.lastAcceptedId !== Number.POSITIVE_INFINITY;
+    this.#shutdown.finish(streams.lastId);
   }
 
   ping(): void {
@@ -176,11 +165,12 @@ export class Connection<Call> {
       this.#dispatch(type, flags, streamId, bytes, at, end);
     if (error?.scope !== 'stream') return error ?? this.#glitches.error;
     // §6.4: RST_STREAM is not sent for an idle stream. The error ends the connection instead.
-    if (this.#requests.isIdle(streamId)) return error;
+    if (this.#requests.streams.stateOf(streamId) === 'idle') return error;
     this.#requests.reset(streamId, error);
     // A client that has not read our SETTINGS does not know the limit.
     const isUnaware = error === VIOLATION.tooManyStreams && !this.#isAcknowledged;
-    if (isUnaware || error === VIOLATION.tooManyHandlers) return undefined;
+    if (isUnaware || error === VIOLATION.tooManyHandlers || error === VIOLATION.tooManyIncomplete)
+      return undefined;
     return this.#glitches.add('streamError');
   }
 
@@ -245,7 +235,7 @@ export class Connection<Call> {
   /** §6.7. */
   #ping(opaque: Buffer, flags: number): Http2Error | undefined {
     if ((flags & FLAG.ACK) === 0) this.#output.ping(FLAG.ACK, opaque);
-    else if (this.#isShuttingDown && opaque.equals(SHUTDOWN_PING)) this.refuseStreams();
+    else if (this.#shutdown.isAnswer(opaque)) this.refuseStreams();
     return this.#glitches.add('ping');
   }
 

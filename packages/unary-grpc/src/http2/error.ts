@@ -20,7 +20,7 @@ type ErrorName = keyof typeof ERROR_CODE;
 export interface Http2Error {
   readonly scope: 'connection' | 'stream';
   readonly code: number;
-  /** What was wrong. Of the peer's bytes it repeats none. */
+  /** What was wrong. It contains nothing that the peer sent, so it can be logged. */
   readonly reason: string;
 }
 

@@ -4,7 +4,7 @@ import type { Http2Error } from './error.ts';
 import { CLIENT_PREFACE, FRAME_HEADER_BYTES, readPayloadLength } from './frames.ts';
 import { VIOLATION } from './violations.ts';
 
-/** Receives each frame as `bytes` from its header at `at` to `end`. The bytes may be overwritten afterwards. */
+/** Receives each frame as `bytes` from its header at `at` to `end`. They do not change later, so a part may be kept. */
 export type OnFrame = (bytes: Buffer, at: number, end: number) => Http2Error | undefined;
 
 const EMPTY = Buffer.alloc(0);

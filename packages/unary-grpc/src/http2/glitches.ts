@@ -1,6 +1,6 @@
 /**
- * A leaky bucket of glitches: frames that are allowed, cost us more than their sender, and that honest clients send
- * few of. One bucket serves all kinds, because attacks that are spread over kinds cost the same.
+ * A leaky bucket of glitches: frames that are allowed, but that cost us more than their sender and that honest clients
+ * rarely send. One bucket serves all kinds, because attacks that are spread over kinds cost the same.
  */
 import type { Http2Error } from './error.ts';
 import { VIOLATION } from './violations.ts';

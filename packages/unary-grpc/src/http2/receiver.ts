@@ -12,8 +12,6 @@ export class Receiver<Call> {
   unreturned = 0;
   /** Bytes of requests that are not complete. */
   #incompleteBytes = 0;
-  /** What is kept from the window of the connection while there are too many of those. */
-  #withheldBytes = 0;
   readonly #output: Output;
 
   constructor(output: Output, streamWindowBytes: number) {
@@ -37,23 +35,23 @@ export class Receiver<Call> {
     if (increment > 0) this.#output.windowUpdate(0, increment);
   }
 
-  /** DATA of a request that goes on. */
-  keep(stream: Stream<Call>, count: number): void {
+  /**
+   * DATA of a request that goes on. The window of the connection is not withheld when there are too many incomplete
+   * requests, because none of them could be completed then (§5.2.2).
+   * @returns whether there is room for it. There is if the request is the only one.
+   */
+  keep(stream: Stream<Call>, count: number): boolean {
     const increment = giveBack(stream, count, this.streamWindowBytes);
     if (increment > 0) this.#output.windowUpdate(stream.id, increment);
     stream.keptBytes += count;
     this.#incompleteBytes += count;
-    if (this.#incompleteBytes > MAX_INCOMPLETE_BYTES) this.#withheldBytes += count;
-    else this.release(count);
+    this.release(count);
+    return this.#incompleteBytes <= MAX_INCOMPLETE_BYTES || this.#incompleteBytes === stream.keptBytes;
   }
 
   /** The request is complete, or its stream closed. */
   settle(stream: Stream<Call>): void {
-    if (stream.keptBytes === 0) return;
     this.#incompleteBytes -= stream.keptBytes;
     stream.keptBytes = 0;
-    if (this.#withheldBytes === 0 || this.#incompleteBytes > MAX_INCOMPLETE_BYTES) return;
-    this.release(this.#withheldBytes);
-    this.#withheldBytes = 0;
   }
 }

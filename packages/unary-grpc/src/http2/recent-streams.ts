@@ -11,7 +11,7 @@ export class RecentStreams {
     this.#next = (this.#next + 1) % REMEMBERED_STREAMS;
   }
 
-  /** Only asked for frames of streams that ended, which are rare. */
+  /** A linear search, because frames for streams that have ended are rare. */
   has(streamId: number): boolean {
     return this.#ids.includes(streamId);
   }

@@ -91,7 +91,7 @@ export class Requests<Call> {
     }
     if (++stream.dataFrames > FREE_DATA_FRAMES && end - start < TINY_DATA_BYTES)
       this.#glitches.add('tinyData');
-    this.receiver.keep(stream, length);
+    if (!this.receiver.keep(stream, length)) return VIOLATION.tooManyIncomplete;
     this.#listener.onData(stream, bytes, start, end);
     return undefined;
   }
@@ -153,25 +153,21 @@ export class Requests<Call> {
   /** §5.1.1, §5.1.2. */
   #open(streamId: number, fields: RequestFields, isLast: boolean): Http2Error | undefined {
     this.streams.lastId = streamId;
-    const { maxConcurrentStreams } = this.#options;
-    if (this.#isFull) this.#listener.onFull();
-    if (this.streams.active.size >= maxConcurrentStreams) return VIOLATION.tooManyStreams;
-    if (this.#isFull) {
+    const { maxConcurrentStreams, streamWindowBytes } = this.#options;
+    const { active } = this.streams;
+    if (active.size + this.orphans >= maxConcurrentStreams) this.#listener.onFull();
+    if (active.size >= maxConcurrentStreams) return VIOLATION.tooManyStreams;
+    if (active.size + this.orphans >= maxConcurrentStreams) {
       this.#glitches.credit();
       return VIOLATION.tooManyHandlers;
     }
     // §8.1.1.
     if (fields.problem !== undefined) return streamError('PROTOCOL_ERROR', fields.problem);
     const sendable = this.sender.settings.initialWindowBytes;
-    const { streamWindowBytes } = this.#options;
     const stream = new Stream<Call>(streamId, sendable, streamWindowBytes, fields.contentLength);
     this.streams.open(stream);
     this.#listener.onRequest(stream, fields);
     return isLast ? this.#endOfRequest(stream) : undefined;
-  }
-
-  get #isFull(): boolean {
-    return this.streams.active.size + this.orphans >= this.#options.maxConcurrentStreams;
   }
 
   /** §6.4. */
@@ -201,10 +197,6 @@ export class Requests<Call> {
     if (typeof verdict === 'object') return verdict;
     this.#glitches.add('lateFrame');
     return undefined;
-  }
-
-  isIdle(streamId: number): boolean {
-    return !this.streams.active.has(streamId) && this.streams.stateOf(streamId) === 'idle';
   }
 
   resumeAnswers(): void {

@@ -6,7 +6,7 @@ import type { Stream } from './stream.ts';
 export interface StreamListener<Call> {
   /** A request has begun. Its fields are valid, unless they are too large; they are read before this returns. */
   onRequest(stream: Stream<Call>, fields: RequestFields): void;
-  /** A part of its body. The bytes may be overwritten afterwards. */
+  /** A part of its body. The bytes do not change later, but a part that is kept keeps all of `bytes` in memory. */
   onData(stream: Stream<Call>, bytes: Buffer, from: number, to: number): void;
   /** The request is complete. */
   onEnd(stream: Stream<Call>): void;

@@ -48,7 +48,7 @@ const STATES: Readonly<Record<StreamState, StateRow>> = {
   // They may have been sent before our RST_STREAM or GOAWAY arrived.
   'reset by us': { [FRAME.DATA]: 'ignore', [FRAME.HEADERS]: 'ignore', other: 'ignore' },
   forgotten: {
-    // Streams of ours that were reset may be among them, more than are remembered, if they were opened before our SETTINGS arrived.
+    // We may have reset it: before our SETTINGS arrive, a client may open more streams than we remember.
     [FRAME.DATA]: 'ignore',
     // §5.1.1.
     [FRAME.HEADERS]: connectionError('PROTOCOL_ERROR', 'HEADERS with an id below that of an earlier stream'),

@@ -13,8 +13,9 @@ export class Streams<Call> {
   readonly #resetByPeer = new RecentStreams();
   readonly #resetByUs = new RecentStreams();
 
-  /** Of a stream that is not active. */
   stateOf(id: number): StreamState {
+    const active = this.active.get(id);
+    if (active !== undefined) return active.state;
     // Even ids are those of a server, which uses none.
     if (id > this.lastId || id % 2 === 0) return id > this.lastAcceptedId ? 'reset by us' : 'idle';
     if (this.#resetByUs.has(id)) return 'reset by us';

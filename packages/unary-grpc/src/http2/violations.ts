@@ -20,8 +20,9 @@ export const VIOLATION = {
   evenStream: connectionError('PROTOCOL_ERROR', 'HEADERS on a stream with an even id'),
   /** §5.1.2. */
   tooManyStreams: streamError('REFUSED_STREAM', 'more streams than SETTINGS_MAX_CONCURRENT_STREAMS'),
-  /** We can do no more than that for a client which resets calls whose handlers go on. It did nothing wrong. */
+  /** The client does not know about these two limits, and may try again (§8.7). */
   tooManyHandlers: streamError('REFUSED_STREAM', 'handlers of streams that were reset still run'),
+  tooManyIncomplete: streamError('REFUSED_STREAM', 'too many bytes of incomplete messages'),
   /** RFC 7540 §5.3.1. RFC 9113 has no such rule any more, but clients have no reason to break it. */
   dependsOnItself: connectionError('PROTOCOL_ERROR', 'a stream that depends on itself'),
   /** §6.1, §6.2. */

@@ -130,27 +130,27 @@ describe('the window of the connection', () => {
     expect(updates).toEqual([`WINDOW_UPDATE 0 +${2 ** 19}`]);
   });
 
-  test('that is exceeded ends the connection', () => {
+  test('is given back for a request of any size, if it is the only one that is incomplete', () => {
     const peer = ConnectionPeer.open({ streamWindowBytes: 2 ** 25 });
-    const many = Array.from({ length: 17 }, () =>
-      Array.from({ length: FRAMES_IN_WINDOW }, () => data(1, KIB_16)),
-    );
-    peer.send(headers(1), ...many.flat());
-    // 16 MiB of an incomplete request are kept, and the window is not given back beyond that.
-    expect(peer.connection.error).toBeUndefined();
-    peer.send(data(1, Buffer.alloc(1)));
-    expect(peer.receivedInWords().slice(-1)).toEqual([
-      'GOAWAY FLOW_CONTROL_ERROR: DATA beyond the window of the connection',
-    ]);
+    const frames = Array.from({ length: 17 * FRAMES_IN_WINDOW }, () => data(1, KIB_16));
+    peer.send(headers(1), ...frames, data(1, Buffer.alloc(0), FLAG.END_STREAM));
+    const updates = peer.receivedInWords().filter((text) => text.startsWith('WINDOW_UPDATE 0'));
+    expect(updates).toEqual(new Array(34).fill(`WINDOW_UPDATE 0 +${2 ** 19}`));
+    expect(peer.events.at(-1)).toBe('end 1');
   });
 
-  test('is given back when an incomplete request of 17 MiB is complete', () => {
-    const peer = ConnectionPeer.open({ streamWindowBytes: 2 ** 25 });
-    const many = Array.from({ length: 17 * FRAMES_IN_WINDOW }, () => data(1, KIB_16));
-    peer.send(headers(1), ...many);
-    peer.received();
-    peer.send(data(1, Buffer.alloc(0), FLAG.END_STREAM));
-    expect(peer.receivedInWords()).toEqual([`WINDOW_UPDATE 0 +${2 ** 20}`]);
+  test('is given back while many requests are incomplete, and some of them are refused so that others can end', () => {
+    const peer = ConnectionPeer.open({ streamWindowBytes: 2 ** 20, maxConcurrentStreams: 256 });
+    const ids = Array.from({ length: 256 }, (_, index) => 2 * index + 1);
+    peer.send(...ids.map((id) => headers(id)));
+    // 16 MiB, in which each has its turn, as HTTP/2 clients send; then the turns go on.
+    for (let turn = 0; turn < 16; turn++) peer.send(...ids.map((id) => data(id, KIB_16)));
+    const refused = peer.receivedInWords().filter((text) => text.endsWith('REFUSED_STREAM'));
+    peer.send(...ids.map((id) => data(id, Buffer.alloc(1), FLAG.END_STREAM)));
+    const ended = peer.events.filter((text) => text.startsWith('end'));
+    expect(refused.length + ended.length).toBe(256);
+    expect(ended.length).toBeGreaterThanOrEqual(64);
+    expect(peer.connection.error).toBeUndefined();
   });
 });
 

@@ -55,6 +55,15 @@ describe('at once, a client may send', () => {
   });
 });
 
+test('tiny DATA of a stream that we have reset counts, and other DATA of it does not', () => {
+  const peer = ConnectionPeer.open();
+  peer.send(headers(1));
+  peer.connection.answerWithoutBody(peer.stream(1), EMPTY);
+  const large = Buffer.alloc(64);
+  expect(sendUntilEnd(peer, () => data(1, large))).toBe(Number.POSITIVE_INFINITY);
+  expect(sendUntilEnd(peer, () => data(1, Buffer.of(1)))).toBe(8000);
+});
+
 describe('without end, a client may', () => {
   test('reset every call after its message, as a proxy does at its timeout', () => {
     const peer = ConnectionPeer.open();
