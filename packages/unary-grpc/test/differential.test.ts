@@ -22,9 +22,9 @@ const CONVERSATIONS = 20 * RUNS;
 
 const SCENARIOS = [...VALID, ...CONNECTION_ERRORS, ...STREAM_ERRORS];
 
-/** Node 22.23 exits on an assertion there (nodejs/node#64850), and this process with it. */
-const CRASHES_NODE_22 = 'an acknowledgement of a PING that was not sent';
-const isNode22 = process.versions.node.startsWith('22.');
+const skippedNode = process.versions.node.startsWith('22.')
+  ? ' (SKIPPED: Node 22.23 ends with an assertion, nodejs/node#64850)'
+  : '';
 
 let ours: EchoServer;
 beforeAll(async () => {
@@ -75,7 +75,7 @@ describe('unary-grpc, after bytes with random changes,', () => {
 const skipped = await unmet([PYTHON_H2], 'that unary-grpc and python-hyper/h2 understand the same bytes');
 
 const OTHERS: readonly [OtherServer, () => Promise<EchoServer>, string][] = [
-  ['grpc-js', startGrpcJsEcho, ''],
+  ['grpc-js', startGrpcJsEcho, skippedNode],
   ['h2', startPythonEcho, skipped],
 ];
 
@@ -87,7 +87,6 @@ describe.each(OTHERS)('%s', (name, start, missing) => {
     for (const scenario of SCENARIOS) {
       // The gRPC layer on h2 is a part of this test.
       if (name === 'h2' && scenario.section.startsWith('gRPC')) continue;
-      if (name === 'grpc-js' && isNode22 && scenario.name === CRASHES_NODE_22) continue;
       const theirs = await outcomeOf(server.address, [scenario.bytes], scenario.isWhole);
       if (theirs === scenario.outcome) continue;
       const difference = differenceOf(name, scenario, theirs);

@@ -112,10 +112,10 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     server: 'grpc-js',
-    where: ['PRIORITY on stream 0'],
+    where: ['PRIORITY on stream 0', 'PRIORITY that makes a stream depend on itself'],
     ours: CONNECTION_ERROR,
     theirs: /^nothing$/,
-    because: '§6.3: it is a connection error. Node ignores the whole frame from 24 on',
+    because: '§6.3, and §5.3.1 of RFC 7540: connection errors. Node ignores the whole frame from 24 on',
   },
   {
     server: 'grpc-js',
