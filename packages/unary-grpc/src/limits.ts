@@ -54,6 +54,8 @@ export const FREE_DATA_FRAMES = 3;
 
 /** Timeouts in milliseconds. All are counted in ticks, so none of them is shorter because the process stalled. */
 export const TICK_MS = 250;
+/** A timer of Node with a longer delay fires at once. */
+export const MAX_DELAY_MS = 2 ** 31 - 1;
 /** From accepting a connection to its preface and first SETTINGS, and from a header block's first frame to its last. */
 export const PREFACE_TIMEOUT_MS = 5000;
 /** §6.5.3: "a reasonable amount of time". */

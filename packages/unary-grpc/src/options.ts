@@ -37,7 +37,17 @@ const NO_REPORT = (): void => undefined;
 
 export type ServerSettings = ReturnType<typeof withDefaults>;
 
+/** They must fit into a SETTINGS frame, or into the length of a message. */
+const COUNTS = ['maxConcurrentStreams', 'maxMessageBytes', 'maxHeaderListBytes'] as const;
+const MAX_COUNT = 2 ** 31 - 1;
+
+/** @throws RangeError if an option is out of range. */
 export function withDefaults(options: UnaryServerOptions) {
+  for (const name of COUNTS) {
+    const value = options[name] ?? 1;
+    if (!Number.isInteger(value) || value < 1 || value > MAX_COUNT)
+      throw new RangeError(`${name} must be an integer from 1 to ${MAX_COUNT}`);
+  }
   const maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
   return {
     methods: options.methods,

@@ -4,6 +4,7 @@ import { Calls } from './grpc/calls.ts';
 import { VIOLATION } from './http2/violations.ts';
 import {
   LINGER_MS,
+  MAX_DELAY_MS,
   MESSAGE_TIMEOUT_MS,
   PREFACE_TIMEOUT_MS,
   SETTINGS_ACK_TIMEOUT_MS,
@@ -12,9 +13,6 @@ import {
   TICK_MS,
 } from './limits.ts';
 import type { ServerSettings } from './options.ts';
-
-/** `setTimeout` takes no longer delay. */
-const MAX_DELAY_MS = 2 ** 31 - 1;
 
 function ticks(milliseconds: number): number {
   return Math.ceil(milliseconds / TICK_MS);

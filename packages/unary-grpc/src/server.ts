@@ -1,6 +1,6 @@
 /** The server: accepted sockets in, timers, and an orderly shutdown. */
 import { type AddressInfo, createServer, type ListenOptions, type Socket } from 'node:net';
-import { TICK_MS } from './limits.ts';
+import { MAX_DELAY_MS, TICK_MS } from './limits.ts';
 import { type UnaryServerOptions, withDefaults } from './options.ts';
 import { ServerSocket } from './server-socket.ts';
 
@@ -61,9 +61,12 @@ export function createUnaryServer(options: UnaryServerOptions): UnaryServer {
       if (connections.size === 0) return;
       const empty = new Promise<void>((resolve) => onceEmpty.push(resolve));
       for (const connection of connections) connection.shutDown();
-      const grace = setTimeout(() => {
-        for (const connection of connections) connection.destroy();
-      }, graceMs);
+      const grace = setTimeout(
+        () => {
+          for (const connection of connections) connection.destroy();
+        },
+        Math.min(graceMs, MAX_DELAY_MS),
+      );
       await empty;
       clearTimeout(grace);
     },

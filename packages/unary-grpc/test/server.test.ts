@@ -110,6 +110,17 @@ describe('a server', () => {
   });
 });
 
+test.each([
+  ['maxConcurrentStreams', 0],
+  ['maxMessageBytes', 2 ** 31],
+  ['maxHeaderListBytes', Number.POSITIVE_INFINITY],
+])('a server is not created with %s = %d', async (name, value) => {
+  await start();
+  expect(() => createUnaryServer({ methods: new Map(), [name]: value })).toThrow(
+    `${name} must be an integer from 1 to 2147483647`,
+  );
+});
+
 describe('a shutdown', () => {
   test('answers calls in flight, then closes the connection', async () => {
     let answer: (bytes: Buffer) => void = () => undefined;
@@ -149,6 +160,24 @@ describe('a shutdown', () => {
     await vi.waitFor(() => expect(client.types()).toHaveLength(3), PATIENCE);
     await Promise.all([server.shutdown(20_000), server.shutdown(1)]);
     expect(client.types()).toContain('GOAWAY');
+  });
+
+  test('may have a grace without an end', async () => {
+    let answer: (bytes: Buffer) => void = () => undefined;
+    const handle = () => new Promise<Buffer>((resolve) => (answer = resolve));
+    const port = await start({ methods: new Map([[PATH, { handle }]]) });
+    const client = await open(port);
+    client.socket.write(Buffer.concat([PREFACE, SETTINGS, call(1, 'a')]));
+    await vi.waitFor(() => expect(client.types()).toHaveLength(3), PATIENCE);
+    const down = server.shutdown(Number.POSITIVE_INFINITY);
+    await vi.waitFor(
+      () => expect(client.types().filter((type) => type === 'GOAWAY')).toHaveLength(2),
+      PATIENCE,
+    );
+    answer(Buffer.from('b'));
+    await down;
+    await client.closed;
+    expect(client.types().slice(-3)).toEqual(['HEADERS', 'DATA', 'HEADERS']);
   });
 
   test('does not wait for a socket that was closed before it was accepted', async () => {

@@ -108,6 +108,11 @@ const CONNECTION_ERRORS: readonly (readonly [what: string, frames: readonly Buff
     'PROTOCOL_ERROR: HEADERS on a stream with an even id',
   ],
   [
+    '§5.1.1: DATA on a stream with an even id',
+    [headers(5), data(2, EMPTY)],
+    'PROTOCOL_ERROR: DATA on an idle stream',
+  ],
+  [
     '§5.1.1: HEADERS with an id below an earlier one',
     [headers(5), headers(3)],
     'PROTOCOL_ERROR: HEADERS with an id below that of an earlier stream',

@@ -96,13 +96,14 @@ describe('an answer', () => {
 
   test('that is blocked is dropped when its stream is reset', () => {
     const peer = ConnectionPeer.open();
-    peer.send(settings([INITIAL_WINDOW_SIZE, 0]), call(1));
-    peer.answer(1, Buffer.alloc(1));
-    peer.send(rstStream(1));
+    peer.send(settings([INITIAL_WINDOW_SIZE, 2 ** 20]), call(1), call(3));
+    peer.answer(1, Buffer.alloc(65_535));
+    peer.answer(3, Buffer.alloc(1));
+    peer.send(rstStream(3));
     peer.received();
-    peer.send(settings([INITIAL_WINDOW_SIZE, 100]), windowUpdate(0, 1));
-    expect(peer.receivedInWords()).toEqual(['SETTINGS 0 (0)']);
-    expect(peer.events.slice(-1)).toEqual(['reset 1']);
+    peer.send(windowUpdate(0, 100));
+    expect(peer.receivedInWords()).toEqual([]);
+    expect(peer.events.slice(-1)).toEqual(['reset 3']);
   });
 
   test('whose window exceeds its limit by a new initial window ends the connection (§6.9.2)', () => {
