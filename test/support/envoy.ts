@@ -162,6 +162,8 @@ export async function startUpstream(): Promise<Upstream> {
     response.writeHead(200, { 'content-type': 'application/json', 'x-from': 'upstream' });
     response.end(JSON.stringify(note(request)));
   });
+  // Envoy may use a connection at the moment when an idle one is closed, and answers 503 then.
+  server.keepAliveTimeout = 0;
   const sockets = new Set<Duplex>();
   const echo = (head: string) => (request: IncomingMessage, socket: Duplex) => {
     note(request);

@@ -124,7 +124,7 @@ describe('a connection is closed', () => {
     const peer = new Peer({}, false);
     peer.send(OPENING);
     expect(peer.isPaused).toBe(false);
-    peer.send(...Array.from({ length: 1000 }, () => ping('12345678')));
+    peer.send(...Array.from({ length: 5000 }, () => ping('12345678')));
     expect(peer.isPaused).toBe(true);
     expect(peer.ticksUntilDestroyed()).toBe(10 * SECOND + 1);
   });
