@@ -1,9 +1,13 @@
-/** Serves the admin pages over plain HTTP: liveness, readiness, metrics, and the effective configuration. */
+/** Serves the admin pages over plain HTTP: liveness, readiness, metrics, the rollout, and the effective configuration. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ListenAddress } from '../config/address.ts';
 import { limitConnections } from '../net/connection-limits.ts';
 import { type ListenerOptions, listen } from '../net/listener.ts';
+import type { RolloutReport } from '../rollout/report.ts';
+import { HTML_HEADERS } from './html.ts';
+import { renderIndex } from './index-page.ts';
+import { renderRollout } from './rollout-page.ts';
 
 /** Clients are few: probes and Prometheus. At the limit, the connection that has been idle longest is closed. */
 const MAX_CONNECTIONS = 256;
@@ -24,7 +28,10 @@ const PROXY_HEADERS = ['via', 'x-forwarded-for', 'forwarded'];
 export interface Readiness {
   readonly isReady: boolean;
   /** The state of each component, in words. */
-  readonly components: Readonly<Record<string, unknown>>;
+  readonly components: Readonly<Record<string, unknown>> & {
+    /** What is wrong with URLs of keys, by key id. */
+    readonly urls?: Readonly<Record<string, string>>;
+  };
 }
 
 export interface AdminPages {
@@ -32,6 +39,7 @@ export interface AdminPages {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   /** The effective configuration without secrets, as YAML. */
   readonly configuration: () => string;
+  readonly rollout: () => Promise<RolloutReport>;
   readonly onError: (error: unknown) => void;
   readonly onListenerError: ListenerOptions['onListenerError'];
 }
@@ -45,7 +53,8 @@ interface Page {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
-  readonly allow?: string;
+  /** Besides those of every page. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 type Routes = Readonly<Record<string, (request: IncomingMessage) => Page | Promise<Page>>>;
@@ -88,6 +97,10 @@ export function createAdminServer(pages: AdminPages): AdminServer {
 
 function routesOf(pages: AdminPages): Routes {
   return {
+    '/': () => htmlPage(renderIndex()),
+    '/rollout': async ({ url = '' }) =>
+      htmlPage(renderRollout(await pages.rollout(), !url.endsWith('?refresh=off'))),
+    '/rollout.json': async () => jsonPage(200, await pages.rollout()),
     '/livez': () => textPage(200, 'ok'),
     '/readyz': () => {
       const { isReady, components } = pages.readiness();
@@ -108,17 +121,21 @@ async function answer(request: IncomingMessage, routes: Routes): Promise<Page> {
   const path = (request.url ?? '').replace(/\?.*$/s, '');
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   if (route === undefined) return textPage(404, `not found; pages: ${Object.keys(routes).join(' ')}`);
-  if (request.method !== 'GET') return { ...textPage(405, 'GET only'), allow: 'GET' };
+  if (request.method !== 'GET') return { ...textPage(405, 'GET only'), headers: { allow: 'GET' } };
   return route(request);
 }
 
-function send(response: ServerResponse, { status, contentType, body, allow }: Page): void {
+function send(response: ServerResponse, { status, contentType, body, headers }: Page): void {
   response.writeHead(status, {
     'content-type': contentType,
     'cache-control': 'no-store',
-    ...(allow === undefined ? {} : { allow }),
+    ...headers,
   });
   response.end(body);
+}
+
+function htmlPage(html: string): Page {
+  return { status: 200, contentType: 'text/html; charset=utf-8', body: html, headers: HTML_HEADERS };
 }
 
 function textPage(status: number, text: string): Page {

@@ -33,6 +33,11 @@ export const COMMANDS: CommandTable = new Map([
     async () => (await import('./status.ts')).status,
   ),
   entry(
+    'rollout',
+    'say whether policies are safe to enforce',
+    async () => (await import('./rollout.ts')).rollout,
+  ),
+  entry(
     'config-schema',
     'print the JSON Schema of the configuration file, for editors',
     async () => (await import('./config-schema.ts')).configSchema,

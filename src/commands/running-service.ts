@@ -2,13 +2,17 @@
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { connect, type TLSSocket } from 'node:tls';
-import { formatAddress, type ListenAddress } from '../config/address.ts';
+import { formatAddress, type ListenAddress, printableAddress } from '../config/address.ts';
 import { ConfigError } from '../config/config.ts';
 import type { ListenSettings } from '../config/listen.ts';
 import { parseListen } from '../config/parse-listen.ts';
 import { placeProblems } from '../config/places.ts';
+import { describeConnectionError } from '../sources/connection-problem.ts';
 import { readTextFile } from '../sources/text-file.ts';
 import { configFile, type Io, type Options } from './command.ts';
+
+/** Longer than a service with workers waits for their metrics. */
+export const ADMIN_TIMEOUT_SECONDS = 3;
 
 /** More than `/metrics` with many policies and keys. */
 const MAX_PAGE_BYTES = 16 * 2 ** 20;
@@ -78,4 +82,21 @@ async function requestPage(admin: ListenAddress, path: string, signal: AbortSign
     chunks.push(chunk);
   }
   return { status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() };
+}
+
+const NOT_REACHED: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN']);
+
+/** In one line, with advice. */
+export function describeAdminError(error: NodeJS.ErrnoException, admin: ListenAddress): string {
+  const { name, code } = error;
+  const address = printableAddress(admin);
+  const advice = 'is the service running? (its admin address: listen.admin or APPROOV_ADMIN_LISTEN)';
+  if (name === 'TimeoutError') return `${address}: no answer within ${ADMIN_TIMEOUT_SECONDS} s; ${advice}`;
+  if (NOT_REACHED.has(code)) return `${address}: ${describeConnectionError(error)}; ${advice}`;
+  // Not HTTP, or not to the end.
+  return `${notOurs(admin)} (${code ?? name})`;
+}
+
+export function notOurs(admin: ListenAddress): string {
+  return `${printableAddress(admin)} does not answer like the admin port of approov-ext-authz: check listen.admin or APPROOV_ADMIN_LISTEN`;
 }

@@ -1,15 +1,19 @@
 /** Shows what a person wants to know of a running service, from its admin pages. */
 import { type ListenAddress, parseAddress, printableAddress } from '../config/address.ts';
-import { describeConnectionError } from '../sources/connection-problem.ts';
 import { escapeAll } from '../telemetry/printable.ts';
 import { type Command, EXIT } from './command.ts';
-import { connectGrpcTls, dialAddress, getPage, readListen } from './running-service.ts';
+import {
+  ADMIN_TIMEOUT_SECONDS,
+  connectGrpcTls,
+  describeAdminError,
+  dialAddress,
+  getPage,
+  notOurs,
+  readListen,
+} from './running-service.ts';
 import { type AdminPages, collectStatus, type Status } from './status-facts.ts';
 import { layOutStatus } from './status-layout.ts';
 import { paintFor } from './terminal.ts';
-
-/** Longer than a service with workers waits for their metrics. */
-const TIMEOUT_SECONDS = 3;
 
 export const status: Command = {
   help: [
@@ -42,30 +46,14 @@ type Asked =
   | { readonly kind: 'failed'; readonly problem: string };
 
 async function askPages(admin: ListenAddress): Promise<Asked> {
-  const signal = AbortSignal.timeout(TIMEOUT_SECONDS * 1000);
+  const signal = AbortSignal.timeout(ADMIN_TIMEOUT_SECONDS * 1000);
   const ask = async (path: string): Promise<string> => (await getPage(admin, path, signal)).body;
   try {
     const [metrics, readyz, config] = await Promise.all([ask('/metrics'), ask('/readyz'), ask('/config')]);
     return { kind: 'answered', pages: { metrics, readyz, config } };
   } catch (error) {
-    return { kind: 'failed', problem: describe(error as NodeJS.ErrnoException, admin) };
+    return { kind: 'failed', problem: describeAdminError(error as NodeJS.ErrnoException, admin) };
   }
-}
-
-const NOT_REACHED: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN']);
-
-function describe(error: NodeJS.ErrnoException, admin: ListenAddress): string {
-  const { name, code } = error;
-  const address = printableAddress(admin);
-  const advice = 'is the service running? (its admin address: listen.admin or APPROOV_ADMIN_LISTEN)';
-  if (name === 'TimeoutError') return `${address}: no answer within ${TIMEOUT_SECONDS} s; ${advice}`;
-  if (NOT_REACHED.has(code)) return `${address}: ${describeConnectionError(error)}; ${advice}`;
-  // Not HTTP, or not to the end.
-  return `${notOurs(admin)} (${code ?? name})`;
-}
-
-function notOurs(admin: ListenAddress): string {
-  return `${printableAddress(admin)} does not answer like the admin port of approov-ext-authz: check listen.admin or APPROOV_ADMIN_LISTEN`;
 }
 
 /** The service shows its listener only to clients on its own machine, so the listener can be reached from here. */
@@ -85,7 +73,7 @@ function certificateExpiry(grpc: ListenAddress): Promise<string | null> {
       resolve(expiry);
     };
     const socket = connectGrpcTls(grpc);
-    socket.setTimeout(TIMEOUT_SECONDS * 1000, () => end(null));
+    socket.setTimeout(ADMIN_TIMEOUT_SECONDS * 1000, () => end(null));
     socket.once('error', () => end(null));
     socket.once('close', () => end(null));
     socket.once('secureConnect', () => {

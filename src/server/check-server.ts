@@ -7,6 +7,7 @@ import type { ListenAddress } from '../config/address.ts';
 import type { ReloadSource } from '../config/config.ts';
 import { createGrpcJsTransport } from '../grpc/grpc-js-transport.ts';
 import type { Transport } from '../grpc/transport.ts';
+import type { RolloutRecorder } from '../rollout/recorder.ts';
 import type { ConfigStore, ReloadOutcome } from '../sources/config-store.ts';
 import { createKeyStore, type KeyStore } from '../sources/key-store.ts';
 import type { LoadedConfig } from '../sources/loaded-config.ts';
@@ -33,13 +34,14 @@ interface CheckServerOptions {
   readonly configStore: ConfigStore;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly rollout: RolloutRecorder;
   /** Called whenever the readiness may have changed. */
   readonly onReadiness: (readiness: Readiness) => void;
 }
 
 /** @throws {ListenError} the listener cannot bind. */
 export async function startCheckServer(options: CheckServerOptions): Promise<CheckServer> {
-  const { configStore, log, metrics, onReadiness } = options;
+  const { configStore, log, metrics, rollout, onReadiness } = options;
   const start = configStore.current();
   let phase: Phase = 'starting';
 
@@ -50,7 +52,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
   const replayGuard = openReplayGuard({ log, metrics, nowSeconds });
   const checker = createChecker({
     rules: rulesOf(start, keyStore),
-    observers: [metrics, log, createSigningHint(log)],
+    observers: [metrics, log, createSigningHint(log), rollout],
     metrics,
     log,
     nowSeconds,
@@ -63,6 +65,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     checker,
     log,
     metrics,
+    rollout,
     useTls: (tls) => transport.useTls(tls),
     useReplayStore: (store) => void replayGuard.useStore(store),
   });
@@ -114,7 +117,8 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
   };
 }
 
-function nowSeconds(): number {
+/** Since the epoch. */
+export function nowSeconds(): number {
   return Date.now() / 1000;
 }
 

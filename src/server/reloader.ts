@@ -4,6 +4,7 @@ import type { Checker, CheckRules } from '../checker.ts';
 import { formatProblem, type Problem } from '../config/config.ts';
 import type { Settings } from '../config/schema.ts';
 import type { TlsMaterial } from '../net/tls-material.ts';
+import type { RolloutRecorder } from '../rollout/recorder.ts';
 import type { KeyStore } from '../sources/key-store.ts';
 import { type LoadedConfig, otherKeyWarnings } from '../sources/loaded-config.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -15,6 +16,7 @@ export interface ReloadTargets {
   readonly checker: Pick<Checker, 'replaceRules'>;
   readonly log: Pick<Log, 'configure' | 'info' | 'warn'>;
   readonly metrics: Pick<Metrics, 'configured'>;
+  readonly rollout: Pick<RolloutRecorder, 'configure'>;
   readonly useTls: (tls: TlsMaterial) => void;
   readonly useReplayStore: (store: LoadedConfig['replayStore']) => void;
 }
@@ -28,7 +30,7 @@ export interface Reloader {
 
 /** @param start the configuration that the targets were created with. */
 export function createReloader(start: LoadedConfig, targets: ReloadTargets): Reloader {
-  const { keyStore, checker, log, metrics, useTls, useReplayStore } = targets;
+  const { keyStore, checker, log, metrics, rollout, useTls, useReplayStore } = targets;
   const warnAboutKeys = createKeyWarnings(log);
   const bound = boundSettings(start.config.settings);
   let current = start;
@@ -57,6 +59,7 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
   }
 
   metrics.configured(start.config.policyTable, keyIds(start));
+  rollout.configure(start.config.policyTable, start.config.settings.rollout.appVersion);
   warnAboutKeys([...keyStore.warnings(), ...otherKeyWarnings(start)]);
   return {
     apply(next) {
@@ -72,6 +75,8 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
       const { policyTable, settings } = next.config;
       const hasNewPolicies = policyTable !== before.config.policyTable;
       if (hasNewKeys || hasNewPolicies) metrics.configured(policyTable, keyIds(next));
+      if (hasNewPolicies || !isDeepStrictEqual(settings.rollout, before.config.settings.rollout))
+        rollout.configure(policyTable, settings.rollout.appVersion);
       if (hasNewPolicies || !isDeepStrictEqual(settings.log, before.config.settings.log))
         log.configure(policyTable, settings.log);
       warnAboutRestart(before.config.settings, settings);
@@ -114,7 +119,13 @@ export function rulesOf(
     messageSigningKeys,
     denied: config.settings.denied,
     tokenCacheEntries: config.settings.tokenCache.maxEntries,
+    observedHeaders: observedHeadersOf(config),
   };
+}
+
+function observedHeadersOf({ settings: { rollout } }: LoadedConfig['config']): readonly string[] {
+  const { appVersion } = rollout;
+  return appVersion === undefined ? [] : [appVersion.header];
 }
 
 /** Whether anything but the keys changed in what {@link rulesOf} returns. */
@@ -122,7 +133,8 @@ function hasNewRules({ config: before }: LoadedConfig, { config: next }: LoadedC
   return (
     next.policyTable !== before.policyTable ||
     !isDeepStrictEqual(next.settings.denied, before.settings.denied) ||
-    next.settings.tokenCache.maxEntries !== before.settings.tokenCache.maxEntries
+    next.settings.tokenCache.maxEntries !== before.settings.tokenCache.maxEntries ||
+    !isDeepStrictEqual(observedHeadersOf(next), observedHeadersOf(before))
   );
 }
 

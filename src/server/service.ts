@@ -1,22 +1,27 @@
 /** Assembles the service: log, metrics, admin pages and check server, in one process or with workers. */
+import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { Registry } from 'prom-client';
 import { type AdminServer, createAdminServer, type Readiness } from '../admin/admin-server.ts';
 import { formatAddress, type ListenAddress } from '../config/address.ts';
 import { formatConfig } from '../config/format-config.ts';
+import { createRolloutRecorder } from '../rollout/recorder.ts';
+import { wouldDenyRatios } from '../rollout/summarize.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
 import { startPolling } from '../sources/poller.ts';
 import { loadLineFormat } from '../telemetry/line-format.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createWorkerRestarts } from '../telemetry/primary-metrics.ts';
+import { registerWouldDenyRatio } from '../telemetry/rollout-metrics.ts';
 import { VERSION } from '../version.ts';
-import { type CheckServer, startCheckServer } from './check-server.ts';
+import { type CheckServer, nowSeconds, startCheckServer } from './check-server.ts';
 import { summarizeConfig } from './describe-config.ts';
 import { fileStates } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
 import { endOfLifeWarning } from './node-release.ts';
+import { type RolloutSources, reportRollout } from './rollout-report.ts';
 import { isWorker, serveAsWorker } from './worker-channel.ts';
 import { createWorkerPool } from './worker-pool.ts';
 
@@ -52,13 +57,19 @@ export async function startService(configStore: ConfigStore, onStopRequest: () =
 
 async function startSingle(configStore: ConfigStore, log: Log, metrics: Metrics): Promise<Service> {
   createWorkerRestarts(metrics.registry);
+  const rollout = createRolloutRecorder(nowSeconds());
+  rollout.useDeviceKey(randomBytes(8));
+  const judged = () => judgedPolicies(configStore);
+  registerWouldDenyRatio(metrics.registry, () => wouldDenyRatios(rollout.snapshot(), judged(), nowSeconds()));
   let checkServer: CheckServer | undefined;
   const admin = createAdmin(configStore, log, {
     readiness: () => checkServer?.readiness() ?? STARTING,
     metricsText: () => metrics.registry.metrics(),
+    snapshot: async () => rollout.snapshot(),
+    processes: () => 1,
   });
   const address = await listenAdmin(configStore, admin);
-  checkServer = await startCheckServer({ configStore, log, metrics, onReadiness: () => undefined });
+  checkServer = await startCheckServer({ configStore, log, metrics, rollout, onReadiness: () => undefined });
   logServing(log, configStore, checkServer.grpc, address);
   const { reload, stop } = checkServer;
   return {
@@ -74,7 +85,12 @@ async function startSingle(configStore: ConfigStore, log: Log, metrics: Metrics)
 
 /** The primary answers no checks: it supervises the workers and serves the admin pages for all of them. */
 async function startPrimary(configStore: ConfigStore, log: Log, count: number): Promise<Service> {
-  const workers = createWorkerPool(log, () => performance.now());
+  const workers = createWorkerPool({
+    log,
+    nowMs: () => performance.now(),
+    nowSeconds,
+    policyNames: () => judgedPolicies(configStore),
+  });
   const admin = createAdmin(configStore, log, {
     readiness() {
       const { isReady, components } = workers.readiness();
@@ -82,6 +98,8 @@ async function startPrimary(configStore: ConfigStore, log: Log, count: number): 
       return { isReady, components: { files: fileStates(configStore), ...components } };
     },
     metricsText: () => workers.metricsText(),
+    snapshot: () => workers.rollout(),
+    processes: () => count,
   });
   const address = await listenAdmin(configStore, admin);
   const grpc = await workers.start(count);
@@ -120,8 +138,13 @@ async function startWorker(
   onStopRequest: () => void,
 ): Promise<Service> {
   let checkServer: CheckServer | undefined;
+  const rollout = createRolloutRecorder(nowSeconds());
   const report = serveAsWorker({
-    metrics: () => metrics.registry.getMetricsAsJSON(),
+    counts: async () => ({
+      metrics: await metrics.registry.getMetricsAsJSON(),
+      rollout: rollout.snapshot(),
+    }),
+    useDeviceKey: (key) => rollout.useDeviceKey(key),
     // A worker that is starting may have read the old files, so it reloads once it has started. Its failure to start is
     // thrown below.
     reload: () => void starting.then(({ reload }) => reload()).catch(() => undefined),
@@ -131,6 +154,7 @@ async function startWorker(
     configStore,
     log,
     metrics,
+    rollout,
     onReadiness: (readiness) => report(readiness, checkServer?.grpc),
   });
   checkServer = await starting;
@@ -148,18 +172,26 @@ async function startWorker(
 const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 const STARTING: Readiness = { isReady: false, components: { process: 'starting' } };
 
-interface AdminContent {
+interface AdminContent extends Pick<RolloutSources, 'metricsText' | 'snapshot' | 'processes'> {
   readonly readiness: () => Readiness;
-  readonly metricsText: () => Promise<string>;
 }
 
 function createAdmin(
   configStore: ConfigStore,
   log: Log,
-  { readiness, metricsText }: AdminContent,
+  { readiness, metricsText, ...counted }: AdminContent,
 ): AdminServer {
   return createAdminServer({
     readiness,
+    rollout: () =>
+      reportRollout({
+        configStore,
+        nowSeconds,
+        metricsText,
+        ...counted,
+        urlProblems: () => readiness().components.urls ?? {},
+        overrides: () => new Map(),
+      }),
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await metricsText() }),
     configuration: () => formatConfig(configStore.current()),
     onError: (error) => log.internalError(error),
@@ -171,6 +203,12 @@ function listenAdmin(configStore: ConfigStore, admin: AdminServer): Promise<List
   return listenOrThrow('admin', configStore.current().config.settings.listen.admin, (target) =>
     admin.listen(target),
   );
+}
+
+/** All but those that are off. */
+function judgedPolicies(configStore: ConfigStore): readonly string[] {
+  const { policies } = configStore.current().config.policyTable;
+  return [...policies.values()].filter(({ mode }) => mode !== 'off').map(({ name }) => name);
 }
 
 function drainMs(configStore: ConfigStore): number {

@@ -3,17 +3,24 @@ import cluster, { type Worker } from 'node:cluster';
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { Readiness } from '../admin/admin-server.ts';
 import type { ListenAddress } from '../config/address.ts';
+import type { RolloutSnapshot } from '../rollout/snapshot.ts';
 import type { WorkerExit } from './worker-exit.ts';
 
 export type MetricJson = MetricObjectWithValues<MetricValue<string>>;
 
+/** What a worker has counted. */
+export interface WorkerCounts {
+  readonly metrics: readonly MetricJson[];
+  readonly rollout: RolloutSnapshot;
+}
+
 /** From a worker to the primary. */
 type Report =
   | { readonly type: 'readiness'; readonly readiness: Readiness; readonly grpc: ListenAddress | undefined }
-  | { readonly type: 'metrics'; readonly metrics: readonly MetricJson[] };
+  | ({ readonly type: 'counts' } & WorkerCounts);
 
 /** From the primary to a worker. */
-type Request = 'metrics' | 'reload' | 'stop';
+type Request = 'counts' | 'reload' | 'stop' | { readonly deviceKey: string };
 
 /** A worker as the primary sees it. */
 export interface WorkerChannel {
@@ -24,10 +31,10 @@ export interface WorkerChannel {
   readonly exited: Promise<WorkerExit>;
   /** As last reported; `undefined` before the first report. */
   readiness(): Readiness | undefined;
-  /** As last reported. */
-  metrics(): readonly MetricJson[];
+  /** As last reported; `undefined` before the first report. */
+  counts(): WorkerCounts | undefined;
   /** Requests a report, and resolves once it has arrived, the worker has exited, or `timeoutMs` have passed. */
-  refreshMetrics(timeoutMs: number): Promise<void>;
+  refreshCounts(timeoutMs: number): Promise<void>;
   reload(): void;
   /** Drains the worker and makes it exit. */
   stop(): void;
@@ -39,10 +46,13 @@ export function isWorker(): boolean {
   return cluster.isWorker;
 }
 
-/** Never throws: a process that cannot be spawned has `exited` with `spawnFailed`. */
-export function forkWorker(): WorkerChannel {
+/**
+ * @param deviceKey under which the worker hashes devices.
+ * Never throws: a process that cannot be spawned has `exited` with `spawnFailed`.
+ */
+export function forkWorker(deviceKey: Buffer): WorkerChannel {
   try {
-    return connectTo(cluster.fork());
+    return connectTo(cluster.fork(), deviceKey);
   } catch (error) {
     // Node throws some errors of spawn (such as ENOMEM) and emits others (such as EAGAIN).
     return unspawned(spawnFailed(error as NodeJS.ErrnoException));
@@ -59,15 +69,15 @@ function unspawned(exit: WorkerExit): WorkerChannel {
     listening: new Promise(() => undefined),
     exited: Promise.resolve(exit),
     readiness: () => undefined,
-    metrics: () => [],
-    refreshMetrics: async () => undefined,
+    counts: () => undefined,
+    refreshCounts: async () => undefined,
     reload: () => undefined,
     stop: () => undefined,
     kill: () => undefined,
   };
 }
 
-function connectTo(worker: Worker): WorkerChannel {
+function connectTo(worker: Worker, deviceKey: Buffer): WorkerChannel {
   const reports = receiveReports(worker);
   const exited = exitOf(worker);
   void exited.then(reports.close);
@@ -78,15 +88,18 @@ function connectTo(worker: Worker): WorkerChannel {
     if (worker.isConnected()) worker.send(request, () => undefined);
   }
 
+  // Node keeps it until the worker reads messages, which it does before it listens.
+  send({ deviceKey: deviceKey.toString('hex') });
+
   return {
     pid: worker.process.pid,
     listening: reports.listening,
     exited,
     readiness: reports.readiness,
-    metrics: reports.metrics,
-    refreshMetrics(timeoutMs) {
-      const received = reports.nextMetrics(timeoutMs);
-      send('metrics');
+    counts: reports.counts,
+    refreshCounts(timeoutMs) {
+      const received = reports.nextCounts(timeoutMs);
+      send('counts');
       return received;
     },
     reload: () => send('reload'),
@@ -116,14 +129,14 @@ function exitOf(worker: Worker): Promise<WorkerExit> {
 function receiveReports(worker: Worker) {
   const waiting = new Set<() => void>();
   let readiness: Readiness | undefined;
-  let metrics: readonly MetricJson[] = [];
+  let counts: WorkerCounts | undefined;
   const resolveWaiting = (): void => {
     for (const resolve of waiting) resolve();
   };
   const listening = new Promise<ListenAddress>((resolve) => {
     worker.on('message', (report: Report) => {
-      if (report.type === 'metrics') {
-        metrics = report.metrics;
+      if (report.type === 'counts') {
+        counts = report;
         resolveWaiting();
       } else {
         readiness = report.readiness;
@@ -134,9 +147,9 @@ function receiveReports(worker: Worker) {
   return {
     listening,
     readiness: () => readiness,
-    metrics: () => metrics,
-    /** Resolves with the next report of metrics, on {@link close}, or after `timeoutMs`. */
-    nextMetrics(timeoutMs: number): Promise<void> {
+    counts: () => counts,
+    /** Resolves with the next report of counts, on {@link close}, or after `timeoutMs`. */
+    nextCounts(timeoutMs: number): Promise<void> {
       return new Promise((resolve) => {
         const timer = setTimeout(done, timeoutMs);
         function done(): void {
@@ -186,20 +199,22 @@ function closePendingConnectionOnExit(worker: Worker): void {
 
 /** What a worker does on requests of the primary. */
 interface WorkerHandlers {
-  readonly metrics: () => Promise<readonly MetricJson[]>;
+  readonly counts: () => Promise<WorkerCounts>;
+  readonly useDeviceKey: (key: Uint8Array) => void;
   readonly reload: () => void;
   readonly stop: () => void;
 }
 
 /** Serves the primary's requests. @returns a function that reports the worker's readiness. */
-export function serveAsWorker({ metrics, reload, stop }: WorkerHandlers) {
+export function serveAsWorker({ counts, useDeviceKey, reload, stop }: WorkerHandlers) {
   const send = (report: Report): void => {
     if (process.connected) process.send?.(report);
   };
   process.on('message', (request: Request) => {
     if (request === 'reload') reload();
     if (request === 'stop') stop();
-    if (request === 'metrics') void metrics().then((own) => send({ type: 'metrics', metrics: own }));
+    if (request === 'counts') void counts().then((own) => send({ type: 'counts', ...own }));
+    if (typeof request === 'object') useDeviceKey(Buffer.from(request.deviceKey, 'hex'));
   });
   return (readiness: Readiness, grpc: ListenAddress | undefined): void => {
     send({ type: 'readiness', readiness, grpc });

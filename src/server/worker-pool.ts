@@ -1,14 +1,18 @@
-/** Runs several workers as one service: starts, reloads and stops them, and combines their readiness and metrics. */
+/** Runs several workers as one service: starts, reloads and stops them, and combines their readiness and counts. */
+import { randomBytes } from 'node:crypto';
 import type { Readiness } from '../admin/admin-server.ts';
 import type { ListenAddress } from '../config/address.ts';
+import type { RolloutSnapshot } from '../rollout/snapshot.ts';
 import type { Log } from '../telemetry/log.ts';
-import { createMetricsAggregator } from './metrics-aggregator.ts';
 import type { WorkerChannel } from './worker-channel.ts';
 import { WorkerStartError } from './worker-exit.ts';
 import { createWorkerSlot, type WorkerSlot } from './worker-slot.ts';
+import { createWorkerTotals } from './worker-totals.ts';
 
 /** For a worker to exit once it has drained. */
 const EXIT_GRACE_MS = 5000;
+/** How often workers report their counts: a worker that dies loses what it counted since. */
+const REPORT_INTERVAL_MS = 10_000;
 
 interface WorkerPool {
   /**
@@ -18,19 +22,37 @@ interface WorkerPool {
   start(count: number): Promise<ListenAddress>;
   readiness(): Readiness;
   metricsText(): Promise<string>;
+  rollout(): Promise<RolloutSnapshot>;
   reload(): void;
   /** @param drainMs how long a worker's drain may take. */
   stop(drainMs: number): Promise<void>;
 }
 
-/** @param nowMs a monotonic clock. */
-export function createWorkerPool(log: Log, nowMs: () => number): WorkerPool {
-  const metrics = createMetricsAggregator();
+interface PoolOptions {
+  readonly log: Log;
+  /** A monotonic clock. */
+  readonly nowMs: () => number;
+  /** Since the epoch. */
+  readonly nowSeconds: () => number;
+  /** Of the policies whose checks are judged. */
+  readonly policyNames: () => readonly string[];
+}
+
+export function createWorkerPool({ log, nowMs, nowSeconds, policyNames }: PoolOptions): WorkerPool {
+  const totals = createWorkerTotals({ policyNames, nowSeconds });
+  const deviceKey = randomBytes(8);
   const slots: WorkerSlot[] = [];
+  const timer = setInterval(() => void totals.refresh(running()), REPORT_INTERVAL_MS);
   let isStopping = false;
 
   function addSlot(): WorkerSlot {
-    const slot = createWorkerSlot({ log, nowMs, onExit: metrics.retire, onRestart: metrics.restarted });
+    const slot = createWorkerSlot({
+      log,
+      deviceKey,
+      nowMs,
+      onExit: totals.retire,
+      onRestart: totals.restarted,
+    });
     slots.push(slot);
     return slot;
   }
@@ -57,7 +79,15 @@ export function createWorkerPool(log: Log, nowMs: () => number): WorkerPool {
       };
     },
 
-    metricsText: () => metrics.text(running()),
+    async metricsText() {
+      await totals.refresh(running());
+      return totals.metricsText(running());
+    },
+
+    async rollout() {
+      await totals.refresh(running());
+      return totals.rollout(running());
+    },
 
     reload() {
       for (const worker of running()) worker.reload();
@@ -65,6 +95,7 @@ export function createWorkerPool(log: Log, nowMs: () => number): WorkerPool {
 
     async stop(drainMs) {
       isStopping = true;
+      clearInterval(timer);
       await Promise.all(slots.map((slot) => slot.stop(drainMs + EXIT_GRACE_MS)));
     },
   };

@@ -22,14 +22,22 @@ export interface WorkerSlot {
 
 interface WorkerSlotOptions {
   readonly log: Log;
+  /** Under which all workers hash devices. */
+  readonly deviceKey: Buffer;
   /** A monotonic clock. */
   readonly nowMs: () => number;
   readonly onExit: (worker: WorkerChannel) => void;
   readonly onRestart: () => void;
 }
 
-export function createWorkerSlot({ log, nowMs, onExit, onRestart }: WorkerSlotOptions): WorkerSlot {
-  let worker = forkWorker();
+export function createWorkerSlot({
+  log,
+  deviceKey,
+  nowMs,
+  onExit,
+  onRestart,
+}: WorkerSlotOptions): WorkerSlot {
+  let worker = forkWorker(deviceKey);
   let startedMs = nowMs();
   let lastExit: WorkerExit | undefined;
   let earlyExits = 0;
@@ -54,7 +62,7 @@ export function createWorkerSlot({ log, nowMs, onExit, onRestart }: WorkerSlotOp
   function restart(): void {
     onRestart();
     startedMs = nowMs();
-    worker = forkWorker();
+    worker = forkWorker(deviceKey);
     lastExit = undefined;
     void supervise();
   }

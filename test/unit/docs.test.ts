@@ -17,6 +17,7 @@ import { parseConfig } from '../../src/config/parse.ts';
 import { FILE } from '../../src/config/schema.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { createWorkerRestarts } from '../../src/telemetry/primary-metrics.ts';
+import { registerWouldDenyRatio } from '../../src/telemetry/rollout-metrics.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PAGES = [
@@ -82,6 +83,7 @@ describe('docs/reasons.md', () => {
 test('docs/metrics.md lists every metric with its labels, and no other', () => {
   const { registry } = createMetrics('1.2.3');
   createWorkerRestarts(registry);
+  registerWouldDenyRatio(registry, () => []);
   const ours = registry.getMetricsAsArray().filter(({ name }) => name.startsWith('approov_'));
   const documented = rowsOf('docs/metrics.md')
     .filter(([first]) => first?.startsWith('`approov_'))

@@ -11,6 +11,7 @@ import { type AdminPages, type AdminServer, createAdminServer } from '../../../s
 import type { ListenAddress } from '../../../src/config/address.ts';
 import { PATIENCE } from '../../support/patience.ts';
 import { IPV6, unmet } from '../../support/requirement.ts';
+import { reportOf } from '../../support/rollout.ts';
 
 const withoutIpv6 = await unmet([IPV6], 'that the admin server answers on IPv6');
 
@@ -30,6 +31,7 @@ async function start(target: ListenAddress, pages: Partial<AdminPages> = {}): Pr
     }),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'a_metric 1\n' }),
     configuration: () => 'listen: {}\n',
+    rollout: async () => reportOf(),
     onError: () => {},
     onListenerError: () => {},
     ...pages,
@@ -92,7 +94,7 @@ describe('an admin page', () => {
     });
   });
 
-  test.each(['/livez', '/readyz', '/metrics', '/config', '/'])(
+  test.each(['/livez', '/readyz', '/metrics', '/config', '/', '/rollout', '/nothing'])(
     '%s has cache-control: no-store',
     async (path) => {
       expect((await get(await start(LOOPBACK), path)).headers['cache-control']).toBe('no-store');
@@ -103,16 +105,22 @@ describe('an admin page', () => {
     expect((await get(await start(LOOPBACK), '/livez?a=/b')).status).toBe(200);
   });
 
-  test.each(['/', '/livez/', '/LIVEZ', '//livez', '/toString', '/__proto__', '/constructor', '/%6civez'])(
-    'that does not exist (%s) is 404 with the list of pages',
-    async (path) => {
-      const answer = await get(await start(LOOPBACK), path);
-      expect(answer).toMatchObject({
-        status: 404,
-        body: 'not found; pages: /livez /readyz /metrics /config\n',
-      });
-    },
-  );
+  test.each([
+    '/index.html',
+    '/livez/',
+    '/LIVEZ',
+    '//livez',
+    '/toString',
+    '/__proto__',
+    '/constructor',
+    '/%6civez',
+  ])('that does not exist (%s) is 404 with the list of pages', async (path) => {
+    const answer = await get(await start(LOOPBACK), path);
+    expect(answer).toMatchObject({
+      status: 404,
+      body: 'not found; pages: / /rollout /rollout.json /livez /readyz /metrics /config\n',
+    });
+  });
 
   test.each(['POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS'])('is 405 for %s', async (method) => {
     const answer = await get(await start(LOOPBACK), '/livez', { method });

@@ -1,0 +1,76 @@
+/** Collects what the rollout report needs of a running service. */
+import { hostname } from 'node:os';
+import { RELOAD_SOURCES } from '../config/config.ts';
+import {
+  type ActiveOverride,
+  buildReport,
+  type FailingReload,
+  type KeyUse,
+  type RolloutReport,
+} from '../rollout/report.ts';
+import type { RolloutSnapshot } from '../rollout/snapshot.ts';
+import type { ConfigStore } from '../sources/config-store.ts';
+import { labelsOf, parseExposition, type Sample, sumOf } from '../telemetry/exposition.ts';
+import { KEY_LAST_USED } from '../telemetry/key-metrics.ts';
+import { VERSION } from '../version.ts';
+import { fileStates } from './describe-readiness.ts';
+
+/** What the report is built from, whether one process answers checks or several workers do. */
+export interface RolloutSources {
+  readonly configStore: ConfigStore;
+  readonly nowSeconds: () => number;
+  /** Taken before the snapshot. */
+  readonly metricsText: () => Promise<string>;
+  readonly snapshot: () => Promise<RolloutSnapshot>;
+  /** What is wrong with the URLs of keys, by key id. */
+  readonly urlProblems: () => Readonly<Record<string, string>>;
+  /** How many processes answer checks. */
+  readonly processes: () => number;
+  /** By policy. */
+  readonly overrides: () => ReadonlyMap<string, ActiveOverride>;
+}
+
+export async function reportRollout(sources: RolloutSources): Promise<RolloutReport> {
+  const { configStore, nowSeconds, metricsText, snapshot, processes, overrides } = sources;
+  const samples = parseExposition(await metricsText());
+  const counted = await snapshot();
+  const { policyTable, settings } = configStore.current().config;
+  return buildReport({
+    version: VERSION,
+    nowSeconds: nowSeconds(),
+    snapshot: counted,
+    policyTable,
+    settings: settings.rollout,
+    covers: {
+      instance: hostname(),
+      processes: processes(),
+      worker_restarts: sumOf(samples, 'approov_worker_restarts_total'),
+    },
+    keys: keysOf(samples),
+    failingReloads: failingReloads(sources),
+    overrides: overrides(),
+  });
+}
+
+function keysOf(samples: readonly Sample[]): readonly KeyUse[] {
+  return labelsOf(samples, KEY_LAST_USED).map(({ key_id: id = '' }) => {
+    const lastUsed = sumOf(samples, KEY_LAST_USED, { key_id: id });
+    return {
+      id,
+      verifications: sumOf(samples, 'approov_key_verifications_total', { key_id: id }),
+      last_used_at: lastUsed === 0 ? null : new Date(lastUsed * 1000).toISOString(),
+    };
+  });
+}
+
+function failingReloads({ configStore, urlProblems }: RolloutSources): readonly FailingReload[] {
+  const files = fileStates(configStore);
+  const urls = Object.entries(urlProblems()).map(([id, problem]) => `key ${id}: ${problem}`);
+  return RELOAD_SOURCES.map((source) => {
+    const state = files[source] ?? 'ok';
+    return {
+      source,
+      problems: [...(state === 'ok' ? [] : state), ...(source === 'jwks' ? urls : [])],
+    };
+  }).filter(({ problems }) => problems.length > 0);
+}
