@@ -33,8 +33,11 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
+/** A number and its unit stay on one line. */
+const BEFORE_UNIT = /(?<=\d) (?=(%|h|min|s)(?!\w))/g;
+
 function escapeText(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '').replace(BEFORE_UNIT, '\u00a0');
 }
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');

@@ -19,6 +19,7 @@ export function renderIndex(): string {
 <section>${renderTable({
       caption: 'Admin pages',
       headings: ['Page', 'Shows'],
+      isProse: true,
       rows: PAGES.map(([path, shows]) => ({ heading: html`<a href="${path}">${path}</a>`, cells: [shows] })),
     })}</section>
 </main>`,

@@ -18,8 +18,7 @@ export function renderPolicy(policy: PolicyReport, thresholds: RolloutReport['th
 ${override === null ? undefined : renderOverride(override)}
 <div class="verdict ${assessment.kind}">
 <p><b aria-hidden="true">${SYMBOLS[assessment.kind]}</b> ${assessment.sentence}</p>
-<p class="soft">${assessment.thresholds}</p>
-</div>
+${isOff ? undefined : html`<p class="soft">${assessment.thresholds}</p>\n`}</div>
 ${isOff ? undefined : renderCounts(policy, thresholds)}
 ${isOff ? undefined : renderUndo(policy)}
 </section>`;
@@ -30,15 +29,9 @@ function renderOverride({ mode, until, reason }: NonNullable<PolicyReport['overr
 }
 
 function renderCounts(policy: PolicyReport, thresholds: RolloutReport['thresholds']): Html {
-  const { windows, worst_hour: worst, clock_hint: hint } = policy;
-  const minJudged = (windows['24h'].judged * thresholds.minHourTrafficPercent) / 100;
+  const { windows, clock_hint: hint } = policy;
   return html`${renderFigures(policy)}
-<h3>Share that ${isEnforced(policy) ? 'is' : 'would be'} denied</h3>
-<div class="charts">
-${renderChart({ title: '5 min', window: windows['5m'] })}
-${renderChart({ title: '1 h', window: windows['1h'] })}
-${renderChart({ title: '24 h', window: windows['24h'], worst, minJudged, limitPercent: thresholds.maxWorstHourPercent })}
-</div>
+${windows['24h'].refused === 0 ? undefined : renderCharts(policy, thresholds)}
 ${hint === null ? undefined : html`<p>Clock: ${hint}.</p>\n`}
 ${renderGroups(policy)}
 ${renderReasons(policy)}
@@ -56,8 +49,27 @@ function renderFigures(policy: PolicyReport): Html {
 ${figure('Verified, 24 h', formatShare(verified, judged), `${formatCount(verified)} of ${formatCount(judged)} checks`)}
 ${figure(`${denied}, 24 h`, formatShare(refused, judged), `${formatCount(refused)} checks`)}
 ${figure('Devices denied, 24 h', `≈ ${formatCount(devices.refused)}`, `≈ ${formatCount(devices.verified)} devices verified`)}
-${figure(`${denied} per minute`, perMinute.mean.toLocaleString('en-US'), `last hour; at worst ${formatCount(perMinute.worst)} in a minute`)}
+${figure(`${denied} per minute`, formatMean(perMinute.mean, windows['1h'].refused), `last hour; at worst ${formatCount(perMinute.worst)} in a minute`)}
 </dl>`;
+}
+
+/** `< 0.1` for a few. */
+function formatMean(mean: number, refused: number): string {
+  return mean === 0 && refused > 0 ? '< 0.1' : mean.toLocaleString('en-US');
+}
+
+function renderCharts(
+  { windows, worst_hour: worst, mode, override }: PolicyReport,
+  thresholds: RolloutReport['thresholds'],
+): Html {
+  const minJudged = (windows['24h'].judged * thresholds.minHourTrafficPercent) / 100;
+  return html`<h3>Share of checks that ${isEnforced({ mode, override }) ? 'is' : 'would be'} denied</h3>
+<div class="charts">
+${renderChart({ title: '5 min', window: windows['5m'] })}
+${renderChart({ title: '1 h', window: windows['1h'] })}
+${renderChart({ title: '24 h', window: windows['24h'], worst, minJudged, limitPercent: thresholds.maxWorstHourPercent })}
+</div>
+`;
 }
 
 function renderGroups({ windows, devices }: PolicyReport): Html {
@@ -67,14 +79,14 @@ function renderGroups({ windows, devices }: PolicyReport): Html {
     const { name, meaning } = GROUPS[group];
     return [
       {
-        heading: html`<span class="swatch g${index}"></span>${name}<small>${meaning}</small>`,
+        heading: html`<span class="swatch g${index}"></span>${name}<small class="hint">${meaning}</small>`,
         cells: [...counts.map(formatCount), `≈ ${formatCount(devices.groups[group] ?? 0)}`],
       },
     ];
   });
   if (rows.length === 0) return html`<p>No check was refused in the last 24 hours.</p>`;
   return renderTable({
-    caption: 'Refused checks by group',
+    caption: 'Refused checks by group, and distinct devices in 24 h',
     headings: ['Group', '5 min', '1 h', '24 h', 'Devices'],
     rows,
   });
@@ -132,7 +144,7 @@ function renderUndo({ name }: PolicyReport): Html {
 <p class="soft">For all instances, set <code>policies.${name}.mode: observe</code> in the configuration; they reload it without a restart.</p>`;
 }
 
-function isEnforced({ mode, override }: PolicyReport): boolean {
+function isEnforced({ mode, override }: Pick<PolicyReport, 'mode' | 'override'>): boolean {
   return (override?.mode ?? mode) === 'enforce';
 }
 

@@ -46,11 +46,10 @@ const WORDS = { safe: 'safe', not_yet: 'not yet', cannot_tell: 'can’t tell' } 
 function renderOverview(policies: readonly PolicyReport[]): Html {
   const table = renderTable({
     caption: 'Policies',
-    headings: ['Policy', 'Mode', 'Enforce?', 'Checks, 24 h', 'Verified'],
+    headings: ['Policy', 'Safe to enforce?', 'Checks, 24 h', 'Verified'],
     rows: policies.map(({ name, mode, assessment, windows }) => ({
-      heading: html`<a href="#policy-${name}">${name}</a>`,
+      heading: html`<a href="#policy-${name}">${name}</a> <span class="mode">${mode}</span>`,
       cells: [
-        mode,
         html`<span class="${assessment.kind}"><b>${WORDS[assessment.kind]}</b></span>`,
         formatCount(windows['24h'].judged),
         formatShare(windows['24h'].verified, windows['24h'].judged),

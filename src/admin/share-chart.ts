@@ -2,7 +2,7 @@
 import { percentOf } from '../rollout/assess.ts';
 import { GROUP_NAMES } from '../rollout/outcomes.ts';
 import type { HourReport, WindowReport } from '../rollout/report.ts';
-import { formatShare } from '../rollout/words.ts';
+import { formatPercent, formatShare, plural } from '../rollout/words.ts';
 import { type Html, html } from './html.ts';
 
 const WIDTH = 100;
@@ -32,7 +32,7 @@ export function renderChart({
 }: ChartOptions): Html {
   const { intervals } = window;
   const counted = intervals.filter(({ judged }) => judged > 0 && judged >= minJudged);
-  const scale = Math.max(MIN_SCALE_PERCENT, ...counted.map(percentOf));
+  const scale = roundUp(Math.max(MIN_SCALE_PERCENT, ...counted.map(percentOf)));
   const pitch = WIDTH / intervals.length;
   const bars = intervals.map((interval, index) => {
     const bar = renderBar(interval, index * pitch, pitch, scale);
@@ -42,6 +42,9 @@ export function renderChart({
   const worstIndex = intervals.findIndex(({ start }) => start === worst?.start);
   const description = describe(title, window, worst);
   return html`<figure>
+<figcaption><b>${title}</b> ${formatShare(window.refused, window.judged)}</figcaption>
+<div class="plot">
+<p class="scale" aria-hidden="true">${counted.length === 0 ? '' : formatPercent(scale)}</p>
 <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="${description}">
 <title>${title}</title><desc>${description}</desc>
 ${bars}
@@ -49,7 +52,9 @@ ${limitPercent === undefined || limitPercent > scale ? undefined : renderLimit(l
 <line class="axis" x1="0" x2="${WIDTH}" y1="${HEIGHT}" y2="${HEIGHT}" vector-effect="non-scaling-stroke"/>
 ${worst === null || worst.refused === 0 || worstIndex < 0 ? undefined : renderMark(worstIndex * pitch, pitch, percentOf(worst), scale)}
 </svg>
-<figcaption>${captionOf(title, window, worst)}</figcaption>
+<p class="times" aria-hidden="true"><span>${timeOf(intervals[0]?.start)}</span><span>now</span></p>
+</div>
+${describeWorst(worst, limitPercent)}
 </figure>`;
 }
 
@@ -86,19 +91,30 @@ function renderMark(left: number, pitch: number, percent: number, scale: number)
   return html`<polygon class="mark" points="${points.join(' ')}"/>`;
 }
 
-function captionOf(title: string, window: WindowReport, worst: HourReport | null): Html {
-  const share = html`${title}: <b>${formatShare(window.refused, window.judged)}</b>`;
-  if (worst === null || worst.refused === 0) return share;
-  return html`${share} · ▼ worst hour ${worst.start.slice(11, 16)} UTC: ${formatShare(worst.refused, worst.judged)}`;
+function describeWorst(worst: HourReport | null, limitPercent: number | undefined): Html | undefined {
+  if (worst === null || worst.refused === 0) return undefined;
+  const limit = limitPercent === undefined ? '' : `; the limit is ${formatPercent(limitPercent)}`;
+  return html`<p class="soft">▼ Worst hour, from ${timeOf(worst.start)}: ${formatShare(worst.refused, worst.judged)} of ${plural(worst.judged, 'check')}${limit}. Faint bars have too little traffic to count.</p>`;
 }
 
 function describe(title: string, window: WindowReport, worst: HourReport | null): string {
   const share =
     window.judged === 0
       ? `${title}: no check`
-      : `${title}: ${formatShare(window.refused, window.judged)} of ${window.judged} checks would be denied`;
+      : `${title}: ${formatShare(window.refused, window.judged)} of ${plural(window.judged, 'check')} refused`;
   if (worst === null || worst.refused === 0) return share;
-  return `${share}; in the worst hour, from ${worst.start.slice(11, 16)} UTC, ${formatShare(worst.refused, worst.judged)}`;
+  return `${share}; in the worst hour, from ${timeOf(worst.start)} UTC, ${formatShare(worst.refused, worst.judged)}`;
+}
+
+/** `14:00` */
+function timeOf(iso: string | undefined): string {
+  return iso?.slice(11, 16) ?? '';
+}
+
+/** To two digits. */
+function roundUp(percent: number): number {
+  const unit = 10 ** Math.floor(Math.log10(percent) - 1);
+  return Number((Math.ceil(percent / unit - 1e-9) * unit).toPrecision(3));
 }
 
 function round(value: number): number {

@@ -52,19 +52,29 @@ dt { color: var(--soft); font-size: .8rem; }
 dd { margin: 0; font-size: 1.35rem; font-weight: 600; font-variant-numeric: tabular-nums; line-height: 1.3; }
 dd small { display: block; font-size: .8rem; font-weight: 400; color: var(--soft); }
 .charts { display: grid; grid-template-columns: 1fr 1fr 2fr; gap: 1.25rem; }
-@media (max-width: 44rem) { .charts { grid-template-columns: 1fr; } }
 figure { margin: 0; min-width: 0; }
-figcaption { font-size: .8rem; color: var(--soft); }
+.plot { position: relative; margin-top: .3rem; }
+.scale { position: absolute; top: 0; left: 0; margin: 0; font-size: .75rem; line-height: 1; color: var(--soft); }
+.times { display: flex; justify-content: space-between; margin: .2rem 0 0; font-size: .75rem; line-height: 1.2; color: var(--soft); }
+figcaption { font-size: .9rem; font-variant-numeric: tabular-nums; }
 svg { display: block; width: 100%; height: 6.5rem; overflow: visible; }
 svg .axis { stroke: var(--line); } svg .limit { stroke: var(--soft); stroke-dasharray: 3 3; }
 svg .faint { opacity: .35; } svg .mark { fill: var(--mark); } svg .none { fill: var(--line); }
+@media (max-width: 44rem) {
+  .charts { grid-template-columns: 1fr 1fr; gap: 1rem; } .charts figure:last-child { grid-column: 1 / -1; } svg { height: 4.5rem; }
+}
 .wide { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { padding: 1.25rem 0 .4rem; text-align: left; font-weight: 600; }
+section > .wide:first-child caption { padding-top: 0; }
 th, td { padding: .35rem .5rem; border-top: 1px solid var(--line); text-align: right; vertical-align: top; }
-th:first-child, td.left { text-align: left; padding-left: 0; }
+th:first-child { width: 100%; text-align: left; padding-left: 0; }
+td { white-space: nowrap; }
+td:last-child, th:last-child { padding-right: 0; }
+td + td, thead th + th + th { padding-left: 1rem; }
+.prose td { text-align: left; white-space: normal; width: 100%; } .prose th:first-child { width: auto; padding-right: 1rem; } .prose thead th { text-align: left; }
 th { font-weight: 400; } thead th { color: var(--soft); font-size: .8rem; border-top: 0; white-space: nowrap; }
-th small { display: block; color: var(--soft); font-size: .8rem; }
+th small { display: block; color: var(--soft); font-size: .8rem; line-height: 1.35; }
 .swatch { display: inline-block; width: .7rem; height: .7rem; margin-right: .4rem; vertical-align: baseline; border-radius: .15rem; }
 details { margin-top: .75rem; } summary { cursor: pointer; font-size: .9rem; color: var(--link); }
 code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .85rem; background: var(--code); border-radius: .3rem; }
@@ -74,7 +84,8 @@ pre code { padding: 0; background: none; }
 ul { margin: .4rem 0; padding-left: 1.2rem; }
 @media (max-width: 30rem) {
   body { padding: .6rem; } section { padding: .8rem .85rem; }
-  th, td { padding: .35rem .25rem; } table { font-size: .85rem; } th small { display: none; }
+  table { font-size: .85rem; } td + td, thead th + th + th { padding-left: .4rem; }
+  thead th, td { white-space: normal; } .hint { display: none; }
 }
 ${GROUP_COLOURS.map((colour, index) => `.g${index} { fill: ${colour}; background: ${colour}; }`).join('\n')}
 `;

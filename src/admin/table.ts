@@ -6,6 +6,8 @@ interface Table {
   /** The first one is that of the row headings. */
   readonly headings: readonly string[];
   readonly rows: readonly TableRow[];
+  /** Sentences in place of numbers. */
+  readonly isProse?: boolean;
 }
 
 interface TableRow {
@@ -13,8 +15,8 @@ interface TableRow {
   readonly cells: readonly (Html | string)[];
 }
 
-export function renderTable({ caption, headings, rows }: Table): Html {
-  return html`<div class="wide"><table>
+export function renderTable({ caption, headings, rows, isProse = false }: Table): Html {
+  return html`<div class="wide${isProse ? ' prose' : ''}"><table>
 <caption>${caption}</caption>
 <thead><tr>${headings.map((heading) => html`<th scope="col">${heading}</th>`)}</tr></thead>
 <tbody>
