@@ -1,9 +1,13 @@
 /** Says whether policies are safe to enforce: asks a running service, or Prometheus about the fleet. */
 import { nearest } from '../config/nearest.ts';
+import { parseRollout } from '../config/parse-rollout.ts';
 import { escapeAll } from '../telemetry/printable.ts';
 import { type Command, EXIT, type Io, type Options, UsageError } from './command.ts';
-import { type RolloutAnswer, readRolloutAnswer } from './rollout-answer.ts';
-import { layOutRollout } from './rollout-layout.ts';
+import { type RolloutAnswer, readRolloutAnswer } from './rollout/answer.ts';
+import { assessFleet } from './rollout/fleet.ts';
+import { layOutRollout } from './rollout/layout.ts';
+import { connectPrometheus, PrometheusError } from './rollout/prometheus.ts';
+import { fleetQueries } from './rollout/promql.ts';
 import {
   ADMIN_TIMEOUT_SECONDS,
   describeAdminError,
@@ -11,20 +15,30 @@ import {
   getPage,
   notOurs,
   readListen,
+  readSection,
 } from './running-service.ts';
 import { paintFor } from './terminal.ts';
 
 export const rollout: Command = {
   help: [
+    'asks the admin address of the configuration (listen.admin or APPROOV_ADMIN_LISTEN)',
     '--policy NAME      only this policy',
+    '--prometheus URL   ask Prometheus about all instances, by the thresholds of the configuration',
+    '--match MATCHERS   with --prometheus: which instances, such as job="authz",namespace="prod"',
     '--json             print JSON',
     '',
-    'asks the admin address of the configuration (listen.admin or APPROOV_ADMIN_LISTEN)',
-    'exits with 0 if every policy that is not off is safe to enforce, 4 if one is not yet, 5 if that cannot be told',
+    'exit code: 0 if every policy that is not off is safe to enforce, 4 if one is not yet, 5 if that cannot be told',
   ],
-  options: { policy: { type: 'string' }, json: { type: 'boolean' } },
+  options: {
+    policy: { type: 'string' },
+    prometheus: { type: 'string' },
+    match: { type: 'string' },
+    json: { type: 'boolean' },
+  },
   async run(options, io) {
-    const asked = await askInstance(options, io);
+    const url = options.text('prometheus');
+    if (url === undefined && options.has('match')) throw new UsageError('--match: needs --prometheus');
+    const asked = await (url === undefined ? askInstance(options, io) : askPrometheus(url, options, io));
     if (asked.kind === 'failed') {
       io.err(asked.problem);
       return EXIT.failure;
@@ -38,7 +52,7 @@ export const rollout: Command = {
   },
 };
 
-export type Asked =
+type Asked =
   | { readonly kind: 'answered'; readonly answer: RolloutAnswer }
   | { readonly kind: 'failed'; readonly problem: string };
 
@@ -50,6 +64,27 @@ async function askInstance(options: Options, io: Io): Promise<Asked> {
     return answer === undefined ? { kind: 'failed', problem: notOurs(admin) } : { kind: 'answered', answer };
   } catch (error) {
     return { kind: 'failed', problem: describeAdminError(error as NodeJS.ErrnoException, admin) };
+  }
+}
+
+async function askPrometheus(url: string, options: Options, io: Io): Promise<Asked> {
+  const prometheus = connectPrometheus(url);
+  const queries = fleetQueries(options.text('match'));
+  const settings = await readSection(options, io, parseRollout);
+  // Without what may be secret in the query.
+  const { origin, pathname } = new URL(url);
+  const shown = `${origin}${pathname === '/' ? '' : pathname}`;
+  try {
+    const answer = await assessFleet(prometheus, queries, settings, {
+      url: shown,
+      nowSeconds: io.nowSeconds(),
+    });
+    return answer === undefined
+      ? { kind: 'failed', problem: `${shown}: no approov_policy_mode; does Prometheus scrape the service?` }
+      : { kind: 'answered', answer };
+  } catch (error) {
+    if (!(error instanceof PrometheusError)) throw error;
+    return { kind: 'failed', problem: `${shown}: ${error.message}` };
   }
 }
 

@@ -35,7 +35,7 @@ function round(value: number, digits: number): number {
 
 /** `24 h`, `3 h 12 min`, `40 min` or `12 s`. */
 export function formatHours(seconds: number): string {
-  if (seconds < 60) return `${round(seconds, 1)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min`;
   const rest = minutes % 60;

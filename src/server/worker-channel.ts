@@ -88,8 +88,8 @@ function connectTo(worker: Worker, deviceKey: Buffer): WorkerChannel {
     if (worker.isConnected()) worker.send(request, () => undefined);
   }
 
-  // Node keeps it until the worker reads messages, which it does before it listens.
-  send({ deviceKey: deviceKey.toString('hex') });
+  // Node drops what is sent before the worker reads messages, which its first report shows.
+  worker.once('message', () => send({ deviceKey: deviceKey.toString('hex') }));
 
   return {
     pid: worker.process.pid,
