@@ -19,9 +19,9 @@ import { fileStates } from './describe-readiness.ts';
 export interface RolloutSources {
   readonly configStore: ConfigStore;
   readonly nowSeconds: () => number;
-  /** Taken before the snapshot. */
+  /** Workers report their metrics and their snapshots together. */
   readonly metricsText: () => Promise<string>;
-  readonly snapshot: () => Promise<RolloutSnapshot>;
+  readonly snapshot: () => RolloutSnapshot;
   /** What is wrong with the URLs of keys, by key id. */
   readonly urlProblems: () => Readonly<Record<string, string>>;
   /** How many processes answer checks. */
@@ -33,12 +33,11 @@ export interface RolloutSources {
 export async function reportRollout(sources: RolloutSources): Promise<RolloutReport> {
   const { configStore, nowSeconds, metricsText, snapshot, processes, overrides } = sources;
   const samples = parseExposition(await metricsText());
-  const counted = await snapshot();
   const { policyTable, settings } = configStore.current().config;
   return buildReport({
     version: VERSION,
     nowSeconds: nowSeconds(),
-    snapshot: counted,
+    snapshot: snapshot(),
     policyTable,
     settings: settings.rollout,
     covers: {

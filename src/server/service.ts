@@ -65,7 +65,7 @@ async function startSingle(configStore: ConfigStore, log: Log, metrics: Metrics)
   const admin = createAdmin(configStore, log, {
     readiness: () => checkServer?.readiness() ?? STARTING,
     metricsText: () => metrics.registry.metrics(),
-    snapshot: async () => rollout.snapshot(),
+    snapshot: () => rollout.snapshot(),
     processes: () => 1,
   });
   const address = await listenAdmin(configStore, admin);

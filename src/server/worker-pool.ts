@@ -22,7 +22,8 @@ interface WorkerPool {
   start(count: number): Promise<ListenAddress>;
   readiness(): Readiness;
   metricsText(): Promise<string>;
-  rollout(): Promise<RolloutSnapshot>;
+  /** As of the last {@link metricsText}, or of the last seconds. */
+  rollout(): RolloutSnapshot;
   reload(): void;
   /** @param drainMs how long a worker's drain may take. */
   stop(drainMs: number): Promise<void>;
@@ -84,10 +85,7 @@ export function createWorkerPool({ log, nowMs, nowSeconds, policyNames }: PoolOp
       return totals.metricsText(running());
     },
 
-    async rollout() {
-      await totals.refresh(running());
-      return totals.rollout(running());
-    },
+    rollout: () => totals.rollout(running()),
 
     reload() {
       for (const worker of running()) worker.reload();

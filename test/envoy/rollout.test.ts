@@ -1,11 +1,13 @@
 /** Tests `rollout` behind a real Envoy: a policy is safe, not yet safe, or impossible to judge by the requests it got. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RunningEnvoy } from '../../scripts/envoy.mjs';
+import type { RolloutReport } from '../../src/rollout/report.ts';
 import { readMetrics } from '../support/admin-pages.ts';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
 import { eventually, send, startSample, startUpstream, type Upstream } from '../support/envoy.ts';
 import { runInProcess } from '../support/in-process.ts';
 import { freshToken, OTHER_SECRET_BYTES, SECRET } from '../support/token.ts';
+import { readyWorkers } from '../support/workers.ts';
 
 const scratch = createScratch('rollout');
 let upstream: Upstream;
@@ -113,10 +115,30 @@ test('approov_rollout_would_deny_ratio has the shares of all workers, and none o
   expect(Object.fromEntries(series)).toEqual(Object.fromEntries(expected));
 });
 
+test('/rollout.json has the keys with their last use', async () => {
+  const response = await fetch(`http://${service.admin}/rollout.json`);
+  const report = (await response.json()) as RolloutReport;
+  expect(report.keys).toEqual([
+    { id: 'current', verifications: 7, last_used_at: expect.stringMatching(/^20\d\d-/) },
+  ]);
+  expect(Date.now() - Date.parse(report.keys[0]?.last_used_at ?? '')).toBeLessThan(600_000);
+});
+
 test('/rollout shows the counts of all workers', async () => {
   const page = await (await fetch(`http://${service.admin}/rollout`)).text();
   expect(page).toContain(', all 2 workers, since ');
   expect(page).toContain('<small>6 of 6\u0020checks</small>');
+});
+
+test('rollout still has the counts of a worker that died', async () => {
+  const [first = 0] = await readyWorkers(service);
+  process.kill(first, 'SIGKILL');
+  await eventually(async () => !(await readyWorkers(service)).includes(first) || undefined);
+  expect(await sentenceOf('default')).toBe(
+    'Safe to enforce: it would deny 0 of 6 checks (0 %) in the last 24 h.',
+  );
+  const page = await (await fetch(`http://${service.admin}/rollout`)).text();
+  expect(page).toContain(' 1 worker restarted; the last seconds that each counted are lost.');
 });
 
 test('rollout cannot tell while a reload fails, or until the window is filled', async () => {

@@ -144,6 +144,49 @@ describe('an admin page', () => {
   });
 });
 
+describe('/rollout and the index', () => {
+  const security = {
+    'content-security-policy': expect.stringMatching(/^default-src 'none'; style-src 'sha256-/),
+    'referrer-policy': 'no-referrer',
+    'x-content-type-options': 'nosniff',
+  };
+
+  test.each(['/rollout', '/'])('are HTML that may load nothing (%s)', async (path) => {
+    const answer = await get(await start(LOOPBACK), path);
+    expect(answer).toMatchObject({
+      status: 200,
+      headers: { 'content-type': 'text/html; charset=utf-8', ...security },
+    });
+    expect(answer.body).toMatch(/^<!doctype html>\n<html lang="en">/);
+  });
+
+  test('have the report as JSON next to them', async () => {
+    const answer = await get(await start(LOOPBACK), '/rollout.json');
+    expect(answer).toMatchObject({ status: 200, headers: { 'content-type': 'application/json' } });
+    expect(JSON.parse(answer.body)).toEqual(reportOf());
+  });
+
+  test('link to every admin page from the index', async () => {
+    const where = await start(LOOPBACK);
+    const { body } = await get(where, '/');
+    const linked = [...body.matchAll(/<a href="([^"]+)">/g)].map(([, href = '']) => href);
+    const pages = /pages: (.*)/.exec((await get(where, '/nothing')).body)?.[1]?.split(' ');
+    expect(['/', ...linked].sort()).toEqual(pages?.sort());
+  });
+
+  test('are 500 without the message if there is no report', async () => {
+    const where = await start(LOOPBACK, { rollout: () => Promise.reject(new Error('planted')) });
+    for (const path of ['/rollout', '/rollout.json'])
+      expect(await get(where, path)).toMatchObject({ status: 500, body: 'internal error\n' });
+  });
+
+  test('answer clients that /config refuses, as /metrics does', async () => {
+    const headers = { host: 'authz.example', 'x-forwarded-for': '192.0.2.1' };
+    for (const path of ['/rollout', '/rollout.json', '/'])
+      expect((await get(await start(LOOPBACK), path, { headers })).status).toBe(200);
+  });
+});
+
 describe('/config', () => {
   const refused = { status: 403, body: 'loopback clients only\n' };
 
