@@ -27,7 +27,7 @@ export const rollout: Command = {
     '--match MATCHERS   with --prometheus: which instances, such as job="authz",namespace="prod"',
     '--json             print JSON',
     '',
-    'exit code: 0 if every policy that is not off is safe to enforce, 4 if one is not yet, 5 if that cannot be told',
+    'exit code: 0 safe to enforce, 4 not yet, 5 can’t tell; without --policy, of all policies that are not off',
   ],
   options: {
     policy: { type: 'string' },

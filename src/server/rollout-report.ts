@@ -12,6 +12,7 @@ import type { RolloutSnapshot } from '../rollout/snapshot.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
 import { labelsOf, parseExposition, type Sample, sumOf } from '../telemetry/exposition.ts';
 import { KEY_LAST_USED } from '../telemetry/key-metrics.ts';
+import { escapeAll } from '../telemetry/printable.ts';
 import { VERSION } from '../version.ts';
 import { fileStates } from './describe-readiness.ts';
 
@@ -46,9 +47,15 @@ export async function reportRollout(sources: RolloutSources): Promise<RolloutRep
       worker_restarts: sumOf(samples, 'approov_worker_restarts_total'),
     },
     keys: keysOf(samples),
-    failingReloads: failingReloads(sources),
+    failingReloads: escapeAll(failingReloads(sources)) as readonly FailingReload[],
     overrides: overrides(),
   });
+}
+
+/** The policies whose checks are judged: all but those that are off. */
+export function judgedPolicies(configStore: ConfigStore): readonly string[] {
+  const { policies } = configStore.current().config.policyTable;
+  return [...policies.values()].filter(({ mode }) => mode !== 'off').map(({ name }) => name);
 }
 
 function keysOf(samples: readonly Sample[]): readonly KeyUse[] {

@@ -21,7 +21,7 @@ import { summarizeConfig } from './describe-config.ts';
 import { fileStates } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
 import { endOfLifeWarning } from './node-release.ts';
-import { type RolloutSources, reportRollout } from './rollout-report.ts';
+import { judgedPolicies, type RolloutSources, reportRollout } from './rollout-report.ts';
 import { isWorker, serveAsWorker } from './worker-channel.ts';
 import { createWorkerPool } from './worker-pool.ts';
 
@@ -59,8 +59,9 @@ async function startSingle(configStore: ConfigStore, log: Log, metrics: Metrics)
   createWorkerRestarts(metrics.registry);
   const rollout = createRolloutRecorder(nowSeconds());
   rollout.useDeviceKey(randomBytes(8));
-  const judged = () => judgedPolicies(configStore);
-  registerWouldDenyRatio(metrics.registry, () => wouldDenyRatios(rollout.snapshot(), judged(), nowSeconds()));
+  registerWouldDenyRatio(metrics.registry, () =>
+    wouldDenyRatios(rollout.snapshot(), judgedPolicies(configStore), nowSeconds()),
+  );
   let checkServer: CheckServer | undefined;
   const admin = createAdmin(configStore, log, {
     readiness: () => checkServer?.readiness() ?? STARTING,
@@ -203,12 +204,6 @@ function listenAdmin(configStore: ConfigStore, admin: AdminServer): Promise<List
   return listenOrThrow('admin', configStore.current().config.settings.listen.admin, (target) =>
     admin.listen(target),
   );
-}
-
-/** All but those that are off. */
-function judgedPolicies(configStore: ConfigStore): readonly string[] {
-  const { policies } = configStore.current().config.policyTable;
-  return [...policies.values()].filter(({ mode }) => mode !== 'off').map(({ name }) => name);
 }
 
 function drainMs(configStore: ConfigStore): number {
