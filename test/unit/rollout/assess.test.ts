@@ -55,23 +55,23 @@ describe('the default thresholds', () => {
     });
   });
 
-  test.each<[what: string, fields: Partial<Evidence>, kind: AssessmentKind]>([
-    ['24 h', { coveredSeconds: 86_400 }, 'safe'],
-    ['a second less than 24 h', { coveredSeconds: 86_399 }, 'cannot_tell'],
-    ['10,000 checks', { judged: 10_000 }, 'safe'],
-    ['9,999 checks', { judged: 9999 }, 'cannot_tell'],
-    ['0.1 % denied', { judged: 100_000, refused: 100 }, 'safe'],
-    ['one check more than 0.1 % denied', { judged: 100_000, refused: 101 }, 'not_yet'],
-    ['an hour with 1 % denied', { hours: day(1000, 0, [{ refused: 10 }]) }, 'safe'],
-    ['an hour with one check more than 1 % denied', { hours: day(1000, 0, [{ refused: 11 }]) }, 'not_yet'],
-    ['no internal error', { internalErrors: 0 }, 'safe'],
-    ['an internal error', { internalErrors: 1 }, 'not_yet'],
-    ['a failing reload', { failingReloads: ['config'] }, 'cannot_tell'],
-    ['99.9 % of the newest version verified', version(1000, 999), 'safe'],
-    ['998 of 1,000 checks of the newest version verified', version(1000, 998), 'not_yet'],
-    ['no check of the newest version', version(0, 0), 'cannot_tell'],
-    ['a policy that is off', { mode: 'off' }, 'cannot_tell'],
-  ])('call %s %3$s', (_what, fields, kind) => {
+  test.each<[what: string, kind: AssessmentKind, fields: Partial<Evidence>]>([
+    ['24 h', 'safe', { coveredSeconds: 86_400 }],
+    ['a second less than 24 h', 'cannot_tell', { coveredSeconds: 86_399 }],
+    ['10,000 checks', 'safe', { judged: 10_000 }],
+    ['9,999 checks', 'cannot_tell', { judged: 9999 }],
+    ['0.1 % denied', 'safe', { judged: 100_000, refused: 100 }],
+    ['one check more than 0.1 % denied', 'not_yet', { judged: 100_000, refused: 101 }],
+    ['an hour with 1 % denied', 'safe', { hours: day(1000, 0, [{ refused: 10 }]) }],
+    ['an hour with one check more than 1 % denied', 'not_yet', { hours: day(1000, 0, [{ refused: 11 }]) }],
+    ['no internal error', 'safe', { internalErrors: 0 }],
+    ['an internal error', 'not_yet', { internalErrors: 1 }],
+    ['a failing reload', 'cannot_tell', { failingReloads: ['config'] }],
+    ['99.9 % of the newest version verified', 'safe', version(1000, 999)],
+    ['998 of 1,000 checks of the newest version verified', 'not_yet', version(1000, 998)],
+    ['no check of the newest version', 'cannot_tell', version(0, 0)],
+    ['a policy that is off', 'cannot_tell', { mode: 'off' }],
+  ])('call %s %s', (_what, kind, fields) => {
     expect(kindOf(fields)).toBe(kind);
   });
 

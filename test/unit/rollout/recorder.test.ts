@@ -47,18 +47,18 @@ describe('the recorder', () => {
     expect(hour()).toMatchObject({ number: HOUR, outcomes });
   });
 
-  test.each<[what: string, headers: RequestFields['headers'], outcome: string, words: object]>([
-    ['no sign of the SDK', {}, 'missing_approov_token', {}],
+  test.each<[what: string, outcome: string, headers: RequestFields['headers'], words: object]>([
+    ['no sign of the SDK', 'missing_approov_token', {}, {}],
     [
       'a status word in the header',
-      { 'approov-status': 'no_network' },
       'sdk_without_token',
+      { 'approov-status': 'no_network' },
       { no_network: 1 },
     ],
-    ['a status word as the token', { 'approov-token': 'rejected' }, 'sdk_without_token', { rejected: 1 }],
-    ['a word that is not known', { 'approov-status': 'Surprise' }, 'sdk_without_token', { other: 1 }],
-    ['a trace id only', { 'approov-traceid': 'abc' }, 'sdk_without_token', { none: 1 }],
-  ])('counts a missing token with %s as %4$s', (_what, headers, outcome, words) => {
+    ['a status word as the token', 'sdk_without_token', { 'approov-token': 'rejected' }, { rejected: 1 }],
+    ['a word that is not known', 'sdk_without_token', { 'approov-status': 'Surprise' }, { other: 1 }],
+    ['a trace id only', 'sdk_without_token', { 'approov-traceid': 'abc' }, { none: 1 }],
+  ])('counts a missing token with %s as %s', (_what, outcome, headers, words) => {
     check(headers);
     expect(hour().outcomes).toEqual({ [outcome]: 1 });
     expect(hour().words).toEqual(words);
