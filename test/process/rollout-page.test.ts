@@ -11,6 +11,7 @@ const withoutChromium = await unmet([CHROMIUM], 'that browsers show the rollout 
 
 /** Set to a file for the screenshot of docs/rollout.md. */
 const SCREENSHOT = process.env['ROLLOUT_SCREENSHOT'];
+const AREA = { x: 0, y: 0, width: 1100, height: 945 };
 
 describe.skipIf(withoutChromium !== '')(`the rollout page${withoutChromium}`, () => {
   let server: AdminServer;
@@ -35,7 +36,7 @@ describe.skipIf(withoutChromium !== '')(`the rollout page${withoutChromium}`, ()
     browser = await startBrowser();
     light = await openPage(browser, `${origin}/rollout`, { width: 1100, colorScheme: 'light' });
     if (SCREENSHOT !== undefined)
-      await light.page.screenshot({ path: SCREENSHOT, clip: { x: 0, y: 0, width: 1100, height: 900 } });
+      await light.page.screenshot({ path: SCREENSHOT, fullPage: true, clip: AREA });
   });
   afterAll(async () => {
     await browser?.close();
