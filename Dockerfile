@@ -5,9 +5,12 @@ ARG NODE_IMAGE=node:24-bookworm-slim
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+COPY packages/unary-grpc/package.json ./packages/unary-grpc/
 # No dependency needs an install script, and `prepare` would compile before src is copied.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
+COPY packages/unary-grpc/tsconfig.json ./packages/unary-grpc/
+COPY packages/unary-grpc/src ./packages/unary-grpc/src
 COPY src ./src
 # tsc does not make cli.js executable, and the final stage has no `env` for its shebang. The final stage cannot run commands, so the
 # symlink is created here, in a folder, because COPY of a folder preserves symlinks.
@@ -17,7 +20,9 @@ RUN npm run build && chmod 755 dist/cli.js && sed -i '1s|^#!/usr/bin/env node$|#
 FROM ${NODE_IMAGE} AS modules
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+COPY packages/unary-grpc/package.json ./packages/unary-grpc/
+# npm links a workspace. The image has its files instead.
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && rm node_modules/unary-grpc
 
 # node and the Debian libraries that it links to. Scanners identify those by dpkg's status files; their licences require the
 # copyright files. GCC's libraries share the copyright of gcc-…-base, through a symlink that a slim image may lack.
@@ -54,6 +59,8 @@ WORKDIR /app
 COPY package.json ./
 COPY proto ./proto
 COPY --from=modules /app/node_modules ./node_modules
+COPY --from=build /app/packages/unary-grpc/package.json ./node_modules/unary-grpc/
+COPY --from=build /app/packages/unary-grpc/dist ./node_modules/unary-grpc/dist
 COPY --from=build /app/dist ./dist
 # For `kubectl exec … -- approov-ext-authz explain`.
 COPY --from=build /app/bin/ /usr/local/bin/

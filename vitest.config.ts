@@ -25,7 +25,7 @@ const MOCKING = ['test/unit/authz/path-cost.test.ts'];
 const WORKERS = 4 * availableParallelism();
 
 /** Started in this order: what waits longest comes first, and unit tests fill the idle CPU behind it. */
-const FOLDERS = ['test/envoy/', 'test/process/', 'test/deploy/', 'test/unit/'];
+const FOLDERS = ['test/envoy/', 'test/process/', 'test/deploy/', 'packages/unary-grpc/test/', 'test/unit/'];
 const SLOWEST = [
   ...SENSITIVE,
   'test/process/rotation.test.ts',

@@ -18,6 +18,7 @@ const LINKS = {
   'keys[].jwksFile': '[Which members are used](rotation.md#keysets).',
   'keys[].kid': '[Several keys](#several-keys).',
   decryptionKeys: '[Encrypted tokens](#encrypted-tokens).',
+  'policies.<name>.enforcePercent': '[A share of devices](override.md#enforce-for-a-share-of-devices).',
   'policies.<name>.binding': '[Token binding](#token-binding).',
   'policies.<name>.messageSignature': '[Message signatures](message-signatures.md).',
   'policies.<name>.allowCorsPreflight': '[What that means](../SECURITY.md#limitations).',

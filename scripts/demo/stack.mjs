@@ -104,7 +104,7 @@ function createFolder(port) {
  * The sample, in which the default policy has another mode, and verifies signatures.
  * @param {string} mode
  */
-function sampleWithMode(mode) {
+export function sampleWithMode(mode) {
   const section = `mode: ${mode}\n    messageSignature: {externalScheme: http, replay: per-instance}`;
   return readFileSync(SERVICE_CONFIG, 'utf8').replace(/(?<=^ {2}default:\n {4})mode: \w+/m, section);
 }

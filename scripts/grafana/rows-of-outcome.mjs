@@ -158,7 +158,7 @@ export const ROWS_OF_OUTCOME = [
         kind: 'table',
         title: 'Mode of each policy',
         description:
-          'Instances by policy and mode. Two modes for one policy mean that a change is rolling out.',
+          'Instances by policy and mode. Two modes for one policy mean that it enforces a share of devices, or that a change is rolling out.',
         width: 5,
         noValue: 'No policies',
         alerts: ['ApproovPolicyNotEnforcing', 'ApproovPolicySwitchedOff'],

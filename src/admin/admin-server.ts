@@ -1,4 +1,4 @@
-/** Serves the admin pages over plain HTTP: liveness, readiness, metrics, the rollout, and the effective configuration. */
+/** Serves the admin pages over plain HTTP: liveness, readiness, metrics, the rollout, the effective configuration, and overrides. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ListenAddress } from '../config/address.ts';
@@ -7,6 +7,9 @@ import { type ListenerOptions, listen } from '../net/listener.ts';
 import type { RolloutReport } from '../rollout/report.ts';
 import { HTML_HEADERS } from './html.ts';
 import { renderIndex } from './index-page.ts';
+import { isLocal, refuseRemote } from './local-client.ts';
+import { type Overrides, overridePage } from './override-page.ts';
+import { jsonPage, type Page, type PageHandler, textPage } from './page.ts';
 import { renderRollout } from './rollout-page.ts';
 
 /** Clients are few: probes and Prometheus. At the limit, the connection that has been idle longest is closed. */
@@ -17,12 +20,6 @@ const REQUEST_TIMEOUT_MS = 5000;
 const CHECKING_INTERVAL_MS = 1000;
 /** Closes a connection without traffic, such as one whose client does not read the response. */
 const INACTIVITY_MS = 30_000;
-
-const LOOPBACK_ADDRESS = /^(127\.0\.0\.1|::ffff:127\.0\.0\.1|::1)$/i;
-/** Under DNS rebinding, a web page sends the name of its own site, which it made resolve to loopback. */
-const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i;
-/** A proxy on this machine adds one of these (RFC 9110 §7.6.3, RFC 7239); its client may be remote. */
-const PROXY_HEADERS = ['via', 'x-forwarded-for', 'forwarded'];
 
 /** What `/readyz` shows and gRPC health follows. */
 export interface Readiness {
@@ -40,6 +37,7 @@ export interface AdminPages {
   /** The effective configuration without secrets, as YAML. */
   readonly configuration: () => string;
   readonly rollout: () => Promise<RolloutReport>;
+  readonly overrides: Overrides;
   readonly onError: (error: unknown) => void;
   readonly onListenerError: ListenerOptions['onListenerError'];
 }
@@ -49,15 +47,11 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-interface Page {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-  /** Besides those of every page. */
-  readonly headers?: Readonly<Record<string, string>>;
-}
+type Routes = Readonly<Record<string, PageHandler>>;
 
-type Routes = Readonly<Record<string, (request: IncomingMessage) => Page | Promise<Page>>>;
+/** Of a page that is not only read. */
+const METHODS: Readonly<Record<string, readonly string[]>> = { '/override': ['GET', 'POST'] };
+const READ_ONLY = ['GET'];
 
 export function createAdminServer(pages: AdminPages): AdminServer {
   const routes = routesOf(pages);
@@ -113,7 +107,8 @@ function routesOf(pages: AdminPages): Routes {
     '/config': (request) =>
       isLocal(request)
         ? { status: 200, contentType: 'application/yaml; charset=utf-8', body: pages.configuration() }
-        : textPage(403, 'loopback clients only'),
+        : refuseRemote(),
+    '/override': (request) => overridePage(request, pages.overrides),
   };
 }
 
@@ -121,7 +116,9 @@ async function answer(request: IncomingMessage, routes: Routes): Promise<Page> {
   const path = (request.url ?? '').replace(/\?.*$/s, '');
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   if (route === undefined) return textPage(404, `not found; pages: ${Object.keys(routes).join(' ')}`);
-  if (request.method !== 'GET') return { ...textPage(405, 'GET only'), headers: { allow: 'GET' } };
+  const methods = METHODS[path] ?? READ_ONLY;
+  if (!methods.includes(request.method ?? ''))
+    return { ...textPage(405, `${methods.join(' and ')} only`), headers: { allow: methods.join(', ') } };
   return route(request);
 }
 
@@ -136,23 +133,4 @@ function send(response: ServerResponse, { status, contentType, body, headers }: 
 
 function htmlPage(html: string): Page {
   return { status: 200, contentType: 'text/html; charset=utf-8', body: html, headers: HTML_HEADERS };
-}
-
-function textPage(status: number, text: string): Page {
-  return { status, contentType: 'text/plain; charset=utf-8', body: `${text}\n` };
-}
-
-function jsonPage(status: number, value: unknown): Page {
-  return { status, contentType: 'application/json', body: `${JSON.stringify(value, null, 2)}\n` };
-}
-
-/** Whether the client is on this machine and not behind a proxy on it. */
-function isLocal({ socket, headersDistinct }: IncomingMessage): boolean {
-  const [host = '', ...otherHosts] = headersDistinct['host'] ?? [];
-  return (
-    LOOPBACK_ADDRESS.test(socket.remoteAddress ?? '') &&
-    LOOPBACK_HOST.test(host) &&
-    otherHosts.length === 0 &&
-    PROXY_HEADERS.every((name) => headersDistinct[name] === undefined)
-  );
 }

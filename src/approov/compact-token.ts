@@ -1,6 +1,6 @@
 /** Parses tokens in compact serialization: JWS (RFC 7515 §7.1) and JWE (RFC 7516 §7.1). Verifies nothing. */
 import { isUtf8 } from 'node:buffer';
-import { decodeBase64Url } from './base64.ts';
+import { isBase64Url } from './base64.ts';
 
 /** Longest token in bytes; real ones have a few hundred. */
 export const MAX_TOKEN_BYTES = 8192;
@@ -11,7 +11,8 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 interface ParsedJws {
   readonly kind: 'jws';
   readonly header: JsonObject;
-  readonly payload: Buffer;
+  /** In base64url: the payload of a token that fails is not decoded. */
+  readonly payload: string;
   readonly signature: Buffer;
 }
 
@@ -48,7 +49,7 @@ export class CompactToken {
   get claims(): JsonObject | undefined {
     if (this.#claims === undefined) {
       const { parsed } = this;
-      this.#claims = (parsed?.kind === 'jws' ? parseJsonObject(parsed.payload) : undefined) ?? null;
+      this.#claims = (parsed?.kind === 'jws' ? parseJsonObject(decode(parsed.payload)) : undefined) ?? null;
     }
     return this.#claims ?? undefined;
   }
@@ -64,16 +65,30 @@ const FIVE_PARTS = /^[^.]*(?:\.[^.]*){4}$/;
 function parse(text: string): ParsedJws | ParsedJwe | undefined {
   if (text.length > MAX_TOKEN_BYTES) return undefined;
   // Six parts are enough to reject a token; without a limit, 8 KiB of dots would become thousands of parts.
-  const parts = text.split('.', 6).map(decodeBase64Url);
+  const parts = text.split('.', 6);
   const [encodedHeader, payload, signature] = parts;
   if (encodedHeader === undefined || payload === undefined || signature === undefined) return undefined;
-  if (parts.length === 5 && !parts.includes(undefined)) {
-    const header = parseJsonObject(encodedHeader);
+  if (!parts.every(isBase64Url)) return undefined;
+  if (parts.length === 5) {
+    const header = parseHeader(encodedHeader);
     return header && { kind: 'jwe', header };
   }
   if (parts.length !== 3 || payload.length === 0) return undefined;
-  const header = parseJsonObject(encodedHeader);
-  return header && { kind: 'jws', header, payload, signature };
+  const header = parseHeader(encodedHeader);
+  return header && { kind: 'jws', header, payload, signature: decode(signature) };
+}
+
+/** The tokens of an account all have the same header, so the last one is kept. */
+let lastHeader: { readonly encoded: string; readonly header: JsonObject | undefined } | undefined;
+
+function parseHeader(encoded: string): JsonObject | undefined {
+  if (lastHeader?.encoded !== encoded) lastHeader = { encoded, header: parseJsonObject(decode(encoded)) };
+  return lastHeader.header;
+}
+
+/** @param encoded for which {@link isBase64Url} is true. */
+function decode(encoded: string): Buffer {
+  return Buffer.from(encoded, 'base64url');
 }
 
 /** Strict: UTF-8 without a byte order mark. */

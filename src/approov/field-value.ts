@@ -6,7 +6,7 @@ export function trimOws(value: Buffer): Buffer {
   let end = value.length;
   while (start < end && isBlank(value[start])) start++;
   while (end > start && isBlank(value[end - 1])) end--;
-  return value.subarray(start, end);
+  return start === 0 && end === value.length ? value : value.subarray(start, end);
 }
 
 function isBlank(byte: number | undefined): boolean {

@@ -1,5 +1,5 @@
 /** Checks token binding: the `pay` claim is the SHA-256 of the header values that the app bound its token to. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { decodeBase64 } from './base64.ts';
 import { trimOws } from './field-value.ts';
 import type { VerifiedToken } from './token.ts';
@@ -21,17 +21,16 @@ export function checkBinding(
   const pay = token.claims['pay'];
   if (typeof pay !== 'string' || pay === '') return 'binding_mismatch';
 
-  const hash = createHash('sha256');
+  const bound: Buffer[] = [];
   let hasBlank = false;
   for (const values of boundValues) {
     const value = values.length === 1 && values[0] ? trimOws(values[0]) : undefined;
     if (value === undefined) return 'missing_binding_header';
     if (value.length === 0) hasBlank = true;
-    // Without a separator, as Approov does: bytes could move from one header to the next undetected.
-    hash.update(value);
+    bound.push(value);
   }
   if (hasBlank && when === 'required') return 'missing_binding_header';
-  const actual = hash.digest();
+  const actual = sha256(bound);
   const expected = decodeBase64(pay);
   const matches = expected?.length === actual.length && timingSafeEqual(expected, actual);
   if (matches) return undefined;
@@ -40,7 +39,14 @@ export function checkBinding(
 
 /** The `pay` claim of a token bound to these header values: standard base64 with padding, as Approov writes it. */
 export function payClaim(values: readonly (string | Buffer)[]): string {
-  const hash = createHash('sha256');
-  for (const value of values) hash.update(trimOws(typeof value === 'string' ? Buffer.from(value) : value));
-  return hash.digest('base64');
+  const bytes = values.map((value) => trimOws(typeof value === 'string' ? Buffer.from(value) : value));
+  return sha256(bytes).toString('base64');
+}
+
+/** Of the values without a separator, as Approov does: bytes could move from one header to the next undetected. */
+function sha256(values: readonly Buffer[]): Buffer {
+  const [first] = values;
+  const bytes = values.length === 1 && first !== undefined ? first : Buffer.concat(values);
+  // As text and back, this takes half as long as a digest that is made a Buffer outside of JavaScript.
+  return Buffer.from(hash('sha256', bytes, 'hex'), 'hex');
 }

@@ -1,13 +1,18 @@
 /** Defines the request that a check decides, and the headers that it reads. */
 
+/** Header values by lower-case name: the raw bytes of each occurrence. */
+export interface HeaderValues {
+  get(name: string): readonly Buffer[] | undefined;
+}
+
 /** Independent of the wire format. A field that Envoy did not send is `''`, or empty. */
 export interface CheckRequest {
   readonly method: string;
   /** As the client sent it: not decoded, with its query. */
   readonly path: string;
   readonly host: string;
-  /** By lower-case name: the raw bytes of each occurrence. */
-  readonly headers: ReadonlyMap<string, readonly Buffer[]>;
+  /** Those that policies read; another may be missing. */
+  readonly headers: HeaderValues;
   /** The RESULT_HEADER_ALIASES in the request, in lower case. */
   readonly resultHeaderAliases: ReadonlySet<string>;
   /** `context_extensions["approov_policy"]` of Envoy's per-route configuration. */
@@ -18,7 +23,7 @@ export interface CheckRequest {
   readonly requestId: string;
   /** As much as Envoy sent of it. */
   readonly body: Buffer;
-  /** As `headers`, but with those that no policy reads by itself: an app may sign any. Takes a pass over the message. */
+  /** As `headers`, with every header: an app may sign any. Takes a pass over the message. */
   allHeaders(): ReadonlyMap<string, readonly Buffer[]>;
 }
 
@@ -33,7 +38,9 @@ export const HEADERS_READ = {
   externalAddress: 'x-envoy-external-address',
 } as const;
 
+const NO_VALUES: readonly Buffer[] = [];
+
 /** Each occurrence of a header; none if it is absent. */
 export function headerValues(request: CheckRequest, name: string): readonly Buffer[] {
-  return request.headers.get(name) ?? [];
+  return request.headers.get(name) ?? NO_VALUES;
 }

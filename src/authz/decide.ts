@@ -5,6 +5,7 @@ import type { MessageSignatureResult } from '../approov/message-signature/verify
 import { parseSdkStatus, type ReportedSdkStatus } from '../approov/sdk-status.ts';
 import type { TokenResult, VerifiedToken } from '../approov/token.ts';
 import { type CheckRequest, HEADERS_READ, headerValues } from './check-request.ts';
+import { policyInEffect } from './enforced-share.ts';
 import { Facts } from './facts.ts';
 import type { Ambiguity, Policy, PolicyChoice } from './policy.ts';
 import { REASONS, type Reason, type Step } from './reason.ts';
@@ -13,7 +14,10 @@ import { createTokenReader, type TokenReader } from './token-header.ts';
 import { type Action, actionFor, isStricter, type Mode, UNKNOWN, type Verdict } from './verdict.ts';
 
 export interface Decision {
-  /** `undefined` where no configured policy applied: the policy's name and mode then read `unknown`. */
+  /**
+   * In the mode that was in effect. `undefined` where no configured policy applied: its name and mode then read
+   * `unknown`.
+   */
   readonly policy: Policy | undefined;
   readonly mode: Mode | typeof UNKNOWN;
   readonly verdict: Verdict;
@@ -98,7 +102,8 @@ export function toDecision(
   ambiguous: Ambiguity | undefined,
   sdkStatus: Decision['sdkStatus'],
 ): Decision {
-  const { policy, reason, step, presentedToken, tokenResult } = result;
+  const { reason, step, presentedToken, tokenResult } = result;
+  const policy = policyInEffect(result);
   const { verdict } = REASONS[reason];
   return {
     policy,
@@ -143,6 +148,7 @@ function decideWithoutPolicy(
 
 function readStatusHeader(request: CheckRequest): ReportedSdkStatus | undefined {
   const values = headerValues(request, HEADERS_READ.approovStatus);
+  if (values.length === 0) return undefined;
   const words = values.map((value) => trimOws(value).toString('latin1')).filter((word) => word !== '');
   if (words.length === 0) return undefined;
   return (words.length === 1 && words[0] !== undefined && parseSdkStatus(words[0])) || 'other';

@@ -6,6 +6,7 @@ import type { SignedRequest } from '../approov/message-signature/signed-request.
 import type { MessageSignatureResult } from '../approov/message-signature/verify-message-signature.ts';
 import type { VerifiedToken } from '../approov/token.ts';
 import { headerValues } from './check-request.ts';
+import { devicePlace, policyInEffect } from './enforced-share.ts';
 import { type MessageSignaturePolicy, signedRequestOf } from './message-signature.ts';
 import { STEPS, type Step } from './reason.ts';
 import { expectedAudience, type StepsResult } from './steps.ts';
@@ -48,6 +49,13 @@ interface BindingFacts {
   }[];
 }
 
+interface ShareFacts {
+  readonly enforcePercent: number;
+  /** What stands for the device; `undefined`: nothing does. */
+  readonly by: 'did' | 'address' | undefined;
+  readonly isEnforced: boolean;
+}
+
 interface MessageSignatureFacts {
   readonly result: MessageSignatureResult;
   readonly policy: MessageSignaturePolicy;
@@ -73,6 +81,17 @@ export class Facts {
   /** When the check was decided, in seconds since the epoch; `undefined` if no policy applied. */
   get nowSeconds(): number | undefined {
     return this.#result?.context.nowSeconds;
+  }
+
+  /** `undefined` also where the policy has one mode for all devices. */
+  get share(): ShareFacts | undefined {
+    const result = this.#result;
+    if (result?.policy.enforcePercent === undefined) return undefined;
+    return {
+      enforcePercent: result.policy.enforcePercent,
+      by: devicePlace(result)?.by,
+      isEnforced: policyInEffect(result) === result.policy,
+    };
   }
 
   get key(): KeyFacts | undefined {

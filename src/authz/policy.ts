@@ -22,6 +22,8 @@ export type ForwardableClaim = (typeof FORWARDABLE_CLAIMS)[number];
 export interface Policy {
   readonly name: string;
   readonly mode: Mode;
+  /** Under mode `enforce`, the share of devices that it applies to; the others are observed. `undefined`: all. */
+  readonly enforcePercent?: number | undefined;
   /** Lower case. */
   readonly tokenHeader: string;
   /** Lower case; matched ignoring case. */

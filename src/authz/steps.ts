@@ -185,11 +185,17 @@ function checkBoundHeaders(
 ): BindingFailure | undefined {
   if (binding === null) return undefined;
   const { headers, when } = binding;
+  const check = (): BindingFailure | undefined =>
+    checkBinding(
+      token,
+      headers.map((name) => headerValues(request, name)),
+      when,
+    );
+  if (bindings === undefined) return check();
   const key = `${when} ${headers.join()}`;
-  const known = bindings?.get(key);
+  const known = bindings.get(key);
   if (known?.token === token) return known.failure;
-  const values = headers.map((name) => headerValues(request, name));
-  const failure = checkBinding(token, values, when);
-  bindings?.set(key, { token, failure });
+  const failure = check();
+  bindings.set(key, { token, failure });
   return failure;
 }

@@ -12,8 +12,9 @@ type PresentedToken =
 
 /** Never selects one of several tokens. Envoy joins repeated headers with a comma, which no token contains. */
 export function readTokenHeader(request: CheckRequest, policy: Policy): PresentedToken {
-  const [first, ...others] = headerValues(request, policy.tokenHeader);
-  if (others.length > 0) return { kind: 'duplicate_approov_token' };
+  const values = headerValues(request, policy.tokenHeader);
+  if (values.length > 1) return { kind: 'duplicate_approov_token' };
+  const [first] = values;
   const text = first === undefined ? '' : stripPrefix(trimOws(first), policy.tokenPrefix);
   if (text.includes(',')) return { kind: 'duplicate_approov_token' };
   const sdkStatus = parseSdkStatus(text);
@@ -46,6 +47,7 @@ export function createTokenReader(request: CheckRequest, policies: readonly Poli
 
 function stripPrefix(value: Buffer, prefix: string): string {
   // latin1 keeps one character per byte; a byte that is not ASCII then fails as base64url.
+  if (prefix === '') return value.toString('latin1');
   const start = value.toString('latin1', 0, prefix.length).toLowerCase();
   if (start === prefix) return trimOws(value.subarray(prefix.length)).toString('latin1');
   // A proxy trims `Bearer ` before an empty token to `Bearer`: a prefix without a token.

@@ -47,11 +47,11 @@ export class TokenVerifier {
     this.keys = keys;
     this.#events = events;
     const isSame = previous !== undefined && hasSameKeys(keys, previous.keys);
-    this.#cache = isSame ? previous.#cache : new TokenCache(keys.tokenCacheEntries);
-    if (isSame) this.#cache.resize(keys.tokenCacheEntries);
     this.#hostRules = keys.keyset.keys
       .map(({ isForHost }) => isForHost)
       .filter((isForHost) => isForHost !== undefined);
+    this.#cache = isSame ? previous.#cache : new TokenCache(keys.tokenCacheEntries, this.#hostRules.length);
+    if (isSame) this.#cache.resize(keys.tokenCacheEntries);
     const accountKeys = new Map(keys.messageSigningKeys.map((key) => [key.mskid, key]));
     this.#messageKeys = {
       installKeys: previous === undefined ? new InstallKeys() : previous.#messageKeys.installKeys,
@@ -113,7 +113,7 @@ export class TokenVerifier {
   #cacheKey({ text }: CompactToken, host: string): string {
     if (this.#hostRules.length === 0) return text;
     // One character per key: the client chooses the host, and its length.
-    return `${this.#hostRules.map((isForHost) => (isForHost(host) ? '1' : '0')).join('')} ${text}`;
+    return text + this.#hostRules.map((isForHost) => (isForHost(host) ? '1' : '0')).join('');
   }
 }
 

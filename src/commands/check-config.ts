@@ -1,4 +1,5 @@
 /** Prints the configuration that `serve` would run with, and its warnings. */
+import type { Policy } from '../authz/policy.ts';
 import type { Mode } from '../authz/verdict.ts';
 import { type Config, formatProblem } from '../config/config.ts';
 import { formatConfig } from '../config/format-config.ts';
@@ -32,13 +33,17 @@ const VERBS: Readonly<Record<Mode, string>> = {
   enforce: 'enforces',
 };
 
+function describeMode({ name, mode, enforcePercent }: Policy): string {
+  const share = enforcePercent === undefined ? '' : ` for ${enforcePercent} % of devices`;
+  return `${name} ${VERBS[mode]}${share}`;
+}
+
 function summarize({ keys, decryptionKeys, messageSigningKeys, policyTable, settings }: Config): string {
-  const { name, mode } = policyTable.defaultPolicy;
   return [
     count(keys.length, 'key'),
     ...(decryptionKeys.length === 0 ? [] : [count(decryptionKeys.length, 'decryption key')]),
     ...(messageSigningKeys.length === 0 ? [] : [count(messageSigningKeys.length, 'message signing key')]),
-    `${count(Object.keys(settings.policies).length, 'policy', 'policies')} (${name} ${VERBS[mode]})`,
+    `${count(Object.keys(settings.policies).length, 'policy', 'policies')} (${describeMode(policyTable.defaultPolicy)})`,
     count(settings.routes.length, 'route'),
   ].join(', ');
 }

@@ -38,6 +38,16 @@ export const COMMANDS: CommandTable = new Map([
     async () => (await import('./rollout.ts')).rollout,
   ),
   entry(
+    'jwks',
+    'write the shared secrets as a key set with which Envoy verifies tokens itself',
+    async () => (await import('./jwks.ts')).jwks,
+  ),
+  entry(
+    'override',
+    'override the mode of a policy for a while on a running instance',
+    async () => (await import('./override.ts')).override,
+  ),
+  entry(
     'config-schema',
     'print the JSON Schema of the configuration file, for editors',
     async () => (await import('./config-schema.ts')).configSchema,

@@ -14,7 +14,7 @@ interface CompletedCommand {
 }
 
 /** Their values are names of files. */
-const FILE_OPTIONS = ['config', 'body-file', 'install-key'];
+const FILE_OPTIONS = ['config', 'body-file', 'install-key', 'output'];
 
 const SHELLS: Readonly<Record<string, (commands: readonly CompletedCommand[]) => readonly string[]>> = {
   bash,

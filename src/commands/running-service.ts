@@ -1,6 +1,6 @@
 /** Finds the running service: the addresses in its configuration, and what its admin pages answer. */
 import { once } from 'node:events';
-import { get, type IncomingMessage } from 'node:http';
+import { type IncomingMessage, request as openRequest } from 'node:http';
 import { connect, type TLSSocket } from 'node:tls';
 import { formatAddress, type ListenAddress, printableAddress } from '../config/address.ts';
 import { ConfigError, type Problem } from '../config/config.ts';
@@ -66,29 +66,45 @@ export function connectGrpcTls(address: ListenAddress): TLSSocket {
   return connect({ ...connectOptions(address), ALPNProtocols: ['h2'], rejectUnauthorized: false });
 }
 
-interface Answer {
+export interface Answer {
   readonly status: number;
   readonly body: string;
 }
 
 /**
- * Asks for an admin page. Not with `fetch`, which refuses some ports that a listener may have, such as 6000.
- * Rejects with the error of the connection, or with the reason of the signal.
+ * Asks for an admin page, or posts JSON to it. Not with `fetch`, which refuses some ports that a listener may have, such
+ * as 6000. Rejects with the error of the connection, or with the reason of the signal.
  */
-export async function getPage(admin: ListenAddress, path: string, signal: AbortSignal): Promise<Answer> {
+export async function getPage(
+  admin: ListenAddress,
+  path: string,
+  signal: AbortSignal,
+  json?: object,
+): Promise<Answer> {
   try {
-    return await requestPage(admin, path, signal);
+    return await requestPage(admin, path, signal, json);
   } catch (error) {
     // In the middle of a response, Node reports an abort as a reset of the connection.
     throw signal.aborted ? signal.reason : error;
   }
 }
 
-async function requestPage(admin: ListenAddress, path: string, signal: AbortSignal): Promise<Answer> {
-  const headers = { host: formatAddress(admin) };
-  const request = get({ ...connectOptions(admin), path, headers, agent: false, signal });
+async function requestPage(
+  admin: ListenAddress,
+  path: string,
+  signal: AbortSignal,
+  json?: object,
+): Promise<Answer> {
+  const host = formatAddress(admin);
+  const [method, headers, body] =
+    json === undefined
+      ? ['GET', { host }]
+      : ['POST', { host, 'content-type': 'application/json' }, JSON.stringify(json)];
+  const target = { ...connectOptions(admin), path, method, headers, agent: false, signal };
+  const request = openRequest(target);
   // A later error is reported by the response.
   request.on('error', () => undefined);
+  request.end(body);
   const [response] = (await once(request, 'response', { signal })) as [IncomingMessage];
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -102,7 +118,7 @@ async function requestPage(admin: ListenAddress, path: string, signal: AbortSign
 
 const NOT_REACHED: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN']);
 
-/** In one line, with advice. */
+/** Why the admin listener gave no answer that can be used. */
 export function describeAdminError(error: NodeJS.ErrnoException, admin: ListenAddress): string {
   const { name, code } = error;
   const address = printableAddress(admin);

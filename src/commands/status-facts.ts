@@ -3,6 +3,15 @@ import * as z from 'zod';
 import type { Problem } from '../config/config.ts';
 import { readYaml } from '../config/yaml.ts';
 import { labelsOf, parseExposition, type Sample, sumOf } from '../telemetry/exposition.ts';
+import {
+  CHECKS,
+  type OverrideStatus,
+  overridesOf,
+  type PolicyStatus,
+  policiesOf,
+  type Verdicts,
+  verdictsOf,
+} from './status-policies.ts';
 
 /** The bodies of the admin pages. */
 export interface AdminPages {
@@ -10,6 +19,8 @@ export interface AdminPages {
   readonly readyz: string;
   /** Anything but a configuration: it is not shown to this client. */
   readonly config: string;
+  /** Anything but overrides, likewise. */
+  readonly overrides: string;
 }
 
 /** As printed by `--json`. */
@@ -28,6 +39,8 @@ export interface Status {
   readonly listener: Listener | null;
   readonly default_policy: string | null;
   readonly policies: readonly PolicyStatus[];
+  /** Those active now. */
+  readonly overrides: readonly OverrideStatus[];
   readonly keys: readonly KeyStatus[];
   readonly checks: ChecksStatus;
   readonly reloads: readonly ReloadStatus[];
@@ -38,13 +51,6 @@ interface Listener {
   readonly tls: boolean;
   /** Of the certificate that it presents; `null` without TLS, or if it cannot be read. */
   readonly certificate_expires_at: string | null;
-}
-
-type Verdicts = Readonly<Record<'verified' | 'unverified' | 'skipped', number>>;
-
-export interface PolicyStatus extends Verdicts {
-  readonly name: string;
-  readonly mode: string;
 }
 
 export interface KeyStatus {
@@ -123,6 +129,7 @@ export function collectStatus(pages: AdminPages, nowSeconds: number): Status | u
     listener: config === undefined ? null : listenerOf(config.listen),
     default_policy: config?.defaultPolicy ?? null,
     policies: policiesOf(samples),
+    overrides: overridesOf(samples, parseJson(pages.overrides)),
     keys: keysOf(samples, components, [
       ...(config?.decryptionKeys ?? []),
       ...(config?.messageSigningKeys ?? []),
@@ -149,21 +156,6 @@ function readConfig(text: string): z.infer<typeof CONFIG> | undefined {
   const problems: Problem[] = [];
   return CONFIG.safeParse(readYaml(text, problems)).data;
 }
-
-function policiesOf(samples: readonly Sample[]): readonly PolicyStatus[] {
-  return labelsOf(samples, 'approov_policy_mode').map(({ policy: name = '', mode = '' }) => ({
-    name,
-    mode,
-    ...verdictsOf(samples, { policy: name }),
-  }));
-}
-
-function verdictsOf(samples: readonly Sample[], labels: Sample['labels'] = {}): Verdicts {
-  const count = (verdict: string): number => sumOf(samples, CHECKS, { ...labels, verdict });
-  return { verified: count('verified'), unverified: count('unverified'), skipped: count('skipped') };
-}
-
-const CHECKS = 'approov_checks_total';
 
 function checksOf(samples: readonly Sample[]): ChecksStatus {
   const count = (action: string): number => sumOf(samples, CHECKS, { action });

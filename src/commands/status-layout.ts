@@ -1,6 +1,7 @@
 /** Lays out what `status` shows, in 80 columns. */
 import { formatDuration } from './duration.ts';
-import type { ChecksStatus, KeyStatus, PolicyStatus, ReloadStatus, Status } from './status-facts.ts';
+import type { ChecksStatus, KeyStatus, ReloadStatus, Status } from './status-facts.ts';
+import type { OverrideStatus, PolicyStatus } from './status-policies.ts';
 import { formatTable } from './table.ts';
 import type { Paint, Style } from './terminal.ts';
 import { wrap } from './wrap.ts';
@@ -15,7 +16,7 @@ interface LayoutOptions {
 }
 
 export function layOutStatus(status: Status, options: LayoutOptions): readonly string[] {
-  const { version, node, uptime_seconds: uptime, policies, keys, checks, reloads } = status;
+  const { version, node, uptime_seconds: uptime, policies, overrides, keys, checks, reloads } = status;
   const { paint } = options;
   const title = (text: string): string => paint('bold', text);
   return [
@@ -26,6 +27,7 @@ export function layOutStatus(status: Status, options: LayoutOptions): readonly s
     '',
     title('Policies'),
     ...policyRows(policies),
+    ...overrides.flatMap((override) => overrideRows(override, paint)),
     ...(status.default_policy === null ? [] : [`  default policy: ${status.default_policy}`]),
     '',
     title('Keys'),
@@ -107,12 +109,29 @@ function certificateRows(
 function policyRows(policies: readonly PolicyStatus[]): readonly string[] {
   return formatTable(
     ['policy', 'mode', '>checks', '>verified', '>unverified'],
-    policies.map(({ name, mode, verified, unverified, skipped }) => {
+    policies.map((policy) => {
+      const { name, verified, unverified, skipped } = policy;
       const total = verified + unverified + skipped;
       const shares = [verified, unverified].map((count) => formatShare(count, total));
-      return [name, mode, formatCount(total), ...shares];
+      return [name, modeText(policy), formatCount(total), ...shares];
     }),
   );
+}
+
+function overrideRows(override: OverrideStatus, paint: Paint): readonly string[] {
+  const { policy, mode, configured_mode: configured, reason, seconds_left: left } = override;
+  const details =
+    left === null
+      ? ''
+      : ` for another ${formatDuration(left)}, then ${configured} as configured; reason: ${reason}`;
+  return wrap(`override: policy ${policy} is in mode ${mode}${details}`, WIDTH - 4).map((line, index) =>
+    paint('yellow', `${index === 0 ? '  ' : '    '}${line}`),
+  );
+}
+
+/** With the share of devices if it is not all of them. */
+function modeText({ mode, enforce_percent: percent }: PolicyStatus): string {
+  return percent === null || percent === 100 ? mode : `${mode} ${percent} %`;
 }
 
 function keyRows(keys: readonly KeyStatus[], { nowSeconds, paint }: LayoutOptions): readonly string[] {

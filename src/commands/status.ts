@@ -49,8 +49,13 @@ async function askPages(admin: ListenAddress): Promise<Asked> {
   const signal = AbortSignal.timeout(ADMIN_TIMEOUT_SECONDS * 1000);
   const ask = async (path: string): Promise<string> => (await getPage(admin, path, signal)).body;
   try {
-    const [metrics, readyz, config] = await Promise.all([ask('/metrics'), ask('/readyz'), ask('/config')]);
-    return { kind: 'answered', pages: { metrics, readyz, config } };
+    const [metrics, readyz, config, overrides] = await Promise.all([
+      ask('/metrics'),
+      ask('/readyz'),
+      ask('/config'),
+      ask('/override'),
+    ]);
+    return { kind: 'answered', pages: { metrics, readyz, config, overrides } };
   } catch (error) {
     return { kind: 'failed', problem: describeAdminError(error as NodeJS.ErrnoException, admin) };
   }

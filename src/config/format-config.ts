@@ -26,7 +26,11 @@ interface PrintableConfig {
   readonly messageSigningKeys: readonly { readonly fingerprint: string }[];
 }
 
-export function formatConfig({ config, keys, decryptionKeys, messageSigningKeys }: PrintableConfig): string {
+/** @param notes more comments, by the path of the value. */
+export function formatConfig(
+  { config, keys, decryptionKeys, messageSigningKeys }: PrintableConfig,
+  notes: ReadonlyMap<string, string> = new Map(),
+): string {
   const { settings, origins } = config;
   const document = new Document({
     ...settings,
@@ -53,12 +57,12 @@ export function formatConfig({ config, keys, decryptionKeys, messageSigningKeys 
     })),
     keys: keys.map(printableKey),
   });
-  const notes = [...origins, ...keyOrigins(config)].map(
+  const fromVariables = [...origins, ...keyOrigins(config)].map(
     ([path, variable]) => [path, `from ${variable}`] as const,
   );
-  for (const [path, note] of [...notes, ...proxyNotes(config)]) {
+  for (const [path, note] of [...fromVariables, ...proxyNotes(config), ...notes]) {
     const node = document.getIn(path.split('.'), true);
-    if (isScalar(node)) node.comment = ` ${note}`;
+    if (isScalar(node)) node.comment = `${node.comment == null ? '' : `${node.comment};`} ${note}`;
     else if (isCollection(node)) node.commentBefore = ` ${note}`;
   }
   return document.toString({ lineWidth: 0 });

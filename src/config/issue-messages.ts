@@ -2,6 +2,7 @@
 import type * as z from 'zod';
 import { looksLikeSecret } from '../approov/secret.ts';
 import { nearest } from './nearest.ts';
+import { escapeUnprintable } from './printable.ts';
 
 type RawIssue = z.core.$ZodRawIssue;
 
@@ -96,7 +97,7 @@ const MAX_QUOTED = 24;
 export function quoted(value: string): string | undefined {
   // A URL may have a password or a token in it.
   const mayBeSecret = value.length > MAX_QUOTED || looksLikeSecret(value) || /:\/\/|@/.test(value);
-  return mayBeSecret ? undefined : JSON.stringify(value);
+  return mayBeSecret ? undefined : escapeUnprintable(JSON.stringify(value));
 }
 
 const NOUNS: Readonly<Record<string, string>> = {

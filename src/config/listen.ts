@@ -42,6 +42,12 @@ export const LISTEN = z
         description: 'Permissions of a Unix socket: octal digits, in quotes. A change needs a restart.',
         examples: ['0660'],
       }),
+    transport: z
+      .enum(['grpc-js', 'lean'])
+      .default('grpc-js')
+      .describe(
+        'What serves the gRPC listener: `grpc-js`, or `lean`, which takes far less CPU per check but has neither reflection nor health `Watch`. A change needs a restart.',
+      ),
     tls: TLS.optional().meta({
       description:
         'TLS for the gRPC listener. The files are reloaded when they change; switching TLS or client certificates on or off needs a restart.',

@@ -171,6 +171,7 @@ function buildPolicy(name: string, settings: PolicySettings, denied: DeniedRespo
   return {
     ...settings,
     name,
+    enforcePercent: settings.mode === 'enforce' ? settings.enforcePercent : undefined,
     tokenPrefix: settings.tokenPrefix.toLowerCase(),
     messageSignature: settings.messageSignature && {
       ...settings.messageSignature,

@@ -32,6 +32,17 @@ export const POLICY = z
       .describe(
         'What happens to a request without a valid token: `enforce` denies it, `limit` allows it and marks it for rate limiting, `observe` allows it and counts it. `off` checks nothing.',
       ),
+    enforcePercent: z
+      .number()
+      .min(0)
+      .max(100)
+      .refine((percent) => Math.round(percent * 100) / 100 === percent, 'must have at most two decimals')
+      .optional()
+      .meta({
+        description:
+          'Under `enforce`: the share of devices, in percent, that it applies to; the others are observed. Raising it keeps the devices that are enforced already. Omitted: all. No effect in other modes.',
+        examples: [10],
+      }),
     tokenHeader: headerName.default('approov-token').describe('Request header with the token, in any case.'),
     tokenPrefix: z
       .string()

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { looksLikeSecret } from '../approov/secret.ts';
 import type { Problem } from './config.ts';
 import { issueMessage, quoted, unknownField } from './issue-messages.ts';
+import { escapeUnprintable } from './printable.ts';
 
 z.config({ localeError: issueMessage });
 
@@ -50,5 +51,5 @@ export function printableName(name: string): string {
   // A URL may have a password in it.
   const isHidden = name.length >= SECRET_CHARACTERS || looksLikeSecret(name) || /:\/\/.*@/.test(name);
   if (isHidden) return '[hidden: it looks like a secret]';
-  return name === '' ? '""' : name;
+  return name === '' ? '""' : escapeUnprintable(name);
 }

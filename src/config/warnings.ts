@@ -1,4 +1,5 @@
 /** Finds likely mistakes in a valid configuration. */
+import { modeAt } from '../authz/enforced-share.ts';
 import { matchesHost } from '../authz/host.ts';
 import { matchesPrefix } from '../authz/path.ts';
 import type { Policy, PolicyTable, Route } from '../authz/policy.ts';
@@ -13,6 +14,7 @@ export function findWarnings(config: Config): readonly Problem[] {
     ...coveredRouteWarnings(config.policyTable),
     ...patternWarnings(config.settings),
     ...portWarnings(config),
+    ...shareWarnings(config),
     ...messageSignatureWarnings(config),
   ];
 }
@@ -80,15 +82,31 @@ function portWarnings({ settings, keys }: Config): Problem[] {
   return hosts.flatMap(({ path, host }) => (/:\d+$/.test(host) ? [{ path, message }] : []));
 }
 
+/** Not errors: in an incident, changing the mode back must be enough. */
+function shareWarnings({ policyTable, settings }: Config): Problem[] {
+  return Object.entries(settings.policies).flatMap(([name, { enforcePercent }]) => {
+    const mode = policyTable.policies.get(name)?.mode;
+    const path = `policies.${name}.enforcePercent`;
+    if (mode !== 'enforce' && enforcePercent !== undefined)
+      return [{ path, message: `has no effect in mode ${mode}` }];
+    return enforcePercent === 0
+      ? [{ path, message: 'no device is enforced: write mode: observe, or a share above 0' }]
+      : [];
+  });
+}
+
 /** Whether some request gets a stricter action under `policy` than under `than`. */
 function isStricterPolicy(policy: Policy, than: Policy): boolean {
-  const mode = MODES.indexOf(policy.mode);
-  if (mode > MODES.indexOf(than.mode)) return true;
   const others = requirementsOf(than);
-  return (
-    mode >= MODES.indexOf('limit') &&
-    requirementsOf(policy).some((requirement) => !others.includes(requirement))
-  );
+  const requiresMore = requirementsOf(policy).some((requirement) => !others.includes(requirement));
+  // Modes change at the ends of the two shares only.
+  const places = [0, ...[policy, than].map(({ enforcePercent = 100 }) => enforcePercent / 100)];
+  return places
+    .filter((place) => place < 1)
+    .some((place) => {
+      const [mode = 0, other = 0] = [policy, than].map((each) => MODES.indexOf(modeAt(each, place)));
+      return mode > other || (requiresMore && mode >= MODES.indexOf('limit'));
+    });
 }
 
 /** What a policy requires beyond a valid signature and an `exp` in the future. */

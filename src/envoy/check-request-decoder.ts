@@ -1,28 +1,13 @@
 /** Decodes Envoy's CheckRequest. */
 import type { CheckRequest } from '../authz/check-request.ts';
 import { RESULT_HEADER_ALIASES } from '../authz/result-header.ts';
-import { Pair, readHeaderValue, readMapEntry, TAG } from './check-request-fields.ts';
+import { Pair, type PairForm, readPair, TAG } from './check-request-fields.ts';
 import { collectHeaders } from './header-collector.ts';
-import { type FieldReader, type KeySpan, type Span, WireReader } from './wire.ts';
+import { HeaderIndex } from './header-index.ts';
+import { type KeySpan, NO_TAG, type Span, WireReader } from './wire.ts';
 
 /** `context_extensions` key by which Envoy's per-route configuration names a policy. */
 const POLICY_EXTENSION = 'approov_policy';
-
-/** Length and last letter, ignoring case: enough to skip most header names without making a string of them. */
-function shapeOf(length: number, lastByte: number): number {
-  return (length << 8) | lastByte | 0x20;
-}
-
-/** Cached by the set of names. */
-const headerShapes = new WeakMap<ReadonlySet<string>, ReadonlySet<number>>();
-
-function shapesOf(names: ReadonlySet<string>): ReadonlySet<number> {
-  const known = headerShapes.get(names);
-  if (known !== undefined) return known;
-  const shapes = new Set(Array.from(names, (name) => shapeOf(name.length, name.charCodeAt(name.length - 1))));
-  headerShapes.set(names, shapes);
-  return shapes;
-}
 
 const NO_ALIASES: ReadonlySet<string> = new Set();
 const UNDERSCORE = 0x5f;
@@ -72,22 +57,23 @@ class CheckRequestBuilder implements CheckRequest {
   method = '';
   path = '';
   host = '';
-  readonly headers = new Map<string, Buffer[]>();
+  readonly headers: HeaderIndex;
   resultHeaderAliases = NO_ALIASES;
   policyName: string | undefined;
-  sourceAddress = '';
+  readonly source: Span = { start: 0, end: 0 };
   readonly id: Span = { start: 0, end: 0 };
   readonly bodySpan: Span = { start: 0, end: 0 };
   readonly #message: Buffer;
-  readonly #headerNames: ReadonlySet<string>;
-  readonly #headerShapes: ReadonlySet<number>;
-  readonly #pair = new Pair();
+  #pair = new Pair();
   #allHeaders: ReadonlyMap<string, readonly Buffer[]> | undefined;
 
-  constructor(message: Buffer, headerNames: ReadonlySet<string>) {
+  constructor(message: Buffer, headers: HeaderIndex) {
     this.#message = message;
-    this.#headerNames = headerNames;
-    this.#headerShapes = shapesOf(headerNames);
+    this.headers = headers;
+  }
+
+  get sourceAddress(): string {
+    return this.#message.toString('utf8', this.source.start, this.source.end);
   }
 
   get requestId(): string {
@@ -104,17 +90,12 @@ class CheckRequestBuilder implements CheckRequest {
   }
 
   /** Headers of both forms add up, so a header in both counts as repeated. */
-  addHeader(reader: WireReader, readPair: FieldReader<Pair>): void {
-    const pair = reader.message(readPair, this.#pair.clear());
+  addHeader(reader: WireReader, form: PairForm): void {
+    const pair = this.#pair;
+    readPair(reader, form, pair);
     if (mayBeAlias(reader, pair)) this.#noteAlias(aliasOf(reader, pair));
-    const lastByte = reader.byteAt(pair.keyEnd - 1) ?? 0;
-    if (!this.#headerShapes.has(shapeOf(pair.keyEnd - pair.keyStart, lastByte))) return;
-    const name = reader.latin1(pair.keyStart, pair.keyEnd).toLowerCase();
-    if (!this.#headerNames.has(name)) return;
-    const bytes = reader.view(pair);
-    const values = this.headers.get(name);
-    if (values === undefined) this.headers.set(name, [bytes]);
-    else values.push(bytes);
+    if (this.headers.add(pair)) this.#pair = new Pair();
+    else pair.clear();
   }
 
   #noteAlias(alias: string | undefined): void {
@@ -125,11 +106,13 @@ class CheckRequestBuilder implements CheckRequest {
 
 /**
  * Decodes a CheckRequest; any field may be missing, unknown ones are skipped.
- * @param headerNames the headers to keep, in lower case.
+ * @param headerNames the headers that `headers` has, in lower case.
  * @throws {WireError} the message does not decode.
  */
 export function decodeCheckRequest(message: Buffer, headerNames: ReadonlySet<string>): CheckRequest {
-  return new WireReader(message).fields(readCheckRequest, new CheckRequestBuilder(message, headerNames));
+  const reader = new WireReader(message);
+  const headers = new HeaderIndex(reader, headerNames);
+  return reader.fields(readCheckRequest, new CheckRequestBuilder(message, headers));
 }
 
 function readCheckRequest(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
@@ -146,7 +129,8 @@ function readAttributeContext(reader: WireReader, tag: number, builder: CheckReq
       reader.message(readRequest, builder);
       return;
     case TAG.attributeContext.contextExtensions: {
-      const extension = reader.message(readMapEntry, new Pair());
+      const extension = new Pair();
+      readPair(reader, 'map entry', extension);
       if (reader.latin1(extension.keyStart, extension.keyEnd) === POLICY_EXTENSION)
         builder.policyName = reader.view(extension).toString();
       return;
@@ -168,12 +152,12 @@ function readAddress(reader: WireReader, tag: number, builder: CheckRequestBuild
 }
 
 function readSocketAddress(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
-  if (tag === TAG.socketAddress.address) builder.sourceAddress = reader.utf8();
+  if (tag === TAG.socketAddress.address) reader.mark(builder.source);
   else reader.skip(tag);
 }
 
 function readPipe(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
-  if (tag === TAG.pipe.path) builder.sourceAddress = reader.utf8();
+  if (tag === TAG.pipe.path) reader.mark(builder.source);
   else reader.skip(tag);
 }
 
@@ -194,10 +178,10 @@ function readHttpRequest(reader: WireReader, tag: number, builder: CheckRequestB
       builder.host = reader.utf8();
       return;
     case TAG.httpRequest.headers:
-      builder.addHeader(reader, readMapEntry);
+      builder.addHeader(reader, 'map entry');
       return;
     case TAG.httpRequest.headerMap:
-      reader.message(readHeaderMap, builder);
+      readHeaderMap(reader, builder);
       return;
     case TAG.httpRequest.id:
       reader.mark(builder.id);
@@ -211,7 +195,11 @@ function readHttpRequest(reader: WireReader, tag: number, builder: CheckRequestB
   }
 }
 
-function readHeaderMap(reader: WireReader, tag: number, builder: CheckRequestBuilder): void {
-  if (tag === TAG.headerMap.headers) builder.addHeader(reader, readHeaderValue);
-  else reader.skip(tag);
+function readHeaderMap(reader: WireReader, builder: CheckRequestBuilder): void {
+  const outerEnd = reader.enter();
+  for (let tag = reader.nextTag(); tag !== NO_TAG; tag = reader.nextTag()) {
+    if (tag === TAG.headerMap.headers) builder.addHeader(reader, 'HeaderValue');
+    else reader.skip(tag);
+  }
+  reader.leave(outerEnd);
 }

@@ -1,5 +1,5 @@
 /** Names the fields of Envoy's CheckRequest that are read, and reads its pairs of names and values. */
-import { lengthDelimited, type Span, type WireReader } from './wire.ts';
+import { type KeySpan, lengthDelimited, NO_TAG, type Span, type WireReader } from './wire.ts';
 
 /** Tags of the fields that are read; numbers as in proto/. */
 export const TAG = {
@@ -29,28 +29,32 @@ export const TAG = {
 } as const;
 
 /** Where a map entry or a HeaderValue has its key and its value: `value` or `raw_value`, of which Envoy sends one. */
-export class Pair implements Span {
+export class Pair implements KeySpan, Span {
   keyStart = 0;
   keyEnd = 0;
   start = 0;
   end = 0;
 
-  clear(): this {
+  clear(): void {
     this.keyStart = 0;
     this.keyEnd = 0;
     this.start = 0;
     this.end = 0;
-    return this;
   }
 }
 
-export function readMapEntry(reader: WireReader, tag: number, pair: Pair): void {
-  if (tag === TAG.pair.key) reader.markKey(pair);
-  else if (tag === TAG.pair.value) reader.mark(pair);
-  else reader.skip(tag);
-}
+export type PairForm = 'map entry' | 'HeaderValue';
 
-export function readHeaderValue(reader: WireReader, tag: number, pair: Pair): void {
-  if (tag === TAG.pair.rawValue) reader.mark(pair);
-  else readMapEntry(reader, tag, pair);
+/** Reads the pair whose tag was just read. */
+export function readPair(reader: WireReader, form: PairForm, pair: Pair): void {
+  const valueTag = form === 'HeaderValue' ? TAG.pair.rawValue : TAG.pair.value;
+  if (reader.plainPair(TAG.pair.key, valueTag, pair)) return;
+  const outerEnd = reader.enter();
+  for (let tag = reader.nextTag(); tag !== NO_TAG; tag = reader.nextTag()) {
+    if (tag === TAG.pair.key) reader.markKey(pair);
+    else if (tag === TAG.pair.value) reader.mark(pair);
+    else if (tag === TAG.pair.rawValue && form === 'HeaderValue') reader.mark(pair);
+    else reader.skip(tag);
+  }
+  reader.leave(outerEnd);
 }

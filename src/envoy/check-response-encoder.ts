@@ -19,6 +19,7 @@ const NO_CLAIMS: ReadonlyMap<string, string> = new Map();
  * Encodes the response to a check. The RPC status is always OK: Envoy treats an RPC error as a failed check.
  * @param denied unless the policy has its own.
  * @param aliases of result headers in the request, to be removed.
+ * @returns bytes that must not be changed: other checks may get the same.
  */
 export function encodeCheckResponse(
   decision: Decision,
@@ -27,12 +28,11 @@ export function encodeCheckResponse(
 ): Buffer {
   const fixed = fixedParts(decision, denied);
   const claims = forwardedClaims(decision);
-  const response =
-    claims.size + aliases.size === 0 ? fixed.response : encodeResponse(decision, denied, claims, aliases);
   const did = decision.verdict === 'verified' ? decision.verifiedToken?.claims['did'] : undefined;
-  return typeof did === 'string' && did !== ''
-    ? appendBytesField(response, 4, fixed.metadata, entryOf(DID_KEY, did))
-    : appendBytesField(response, 4, fixed.metadata);
+  const hasDid = typeof did === 'string' && did !== '';
+  if (claims.size + aliases.size === 0) return hasDid ? withDid(fixed, did) : fixed.message;
+  const response = encodeResponse(decision, denied, claims, aliases);
+  return withMetadata(response, fixed.metadata, hasDid ? did : undefined);
 }
 
 /** The parts of a response that do not depend on the token's claims. */
@@ -41,6 +41,29 @@ interface FixedParts {
   readonly response: Buffer;
   /** Entries of the Struct. */
   readonly metadata: Buffer;
+  /** The response to a token without a did. */
+  readonly message: Buffer;
+  /** The response to the last token with a did. */
+  withDid: { readonly didBytes: number; readonly message: Buffer } | undefined;
+}
+
+/** Nearly all dids are equally long, and the did is the end of the response. */
+function withDid(fixed: FixedParts, did: string): Buffer {
+  const didBytes = Buffer.byteLength(did);
+  if (fixed.withDid?.didBytes !== didBytes) {
+    fixed.withDid = { didBytes, message: withMetadata(fixed.response, fixed.metadata, did) };
+  }
+  const { length } = fixed.withDid.message;
+  const message = Buffer.allocUnsafe(length);
+  message.set(fixed.withDid.message);
+  message.write(did, length - didBytes);
+  return message;
+}
+
+function withMetadata(response: Buffer, entries: Buffer, did: string | undefined): Buffer {
+  return did === undefined
+    ? appendBytesField(response, 4, entries)
+    : appendBytesField(response, 4, entries, entryOf(DID_KEY, did));
 }
 
 /** The key of checks without a policy. */
@@ -54,13 +77,14 @@ const fixedPartsOf = new WeakMap<DeniedResponse, WeakMap<object, Map<Reason, Map
 
 function fixedParts(decision: Decision, denied: DeniedResponse): FixedParts {
   const { policy, reason, verifiedToken } = decision;
-  // The mode follows from the policy. No key is joined from parts: hashing it would cost more than these lookups.
+  // The policy is in the mode in effect. No key is joined from parts: hashing it would cost more than these lookups.
   const byReason = getOrAdd(getOrAdd(fixedPartsOf, denied, newWeakMap), policy ?? NO_POLICY, newReasons);
   const byKeyId = getOrAdd(byReason, reason, newKeyIds);
-  return getOrAdd(byKeyId, verifiedToken?.keyId ?? '', () => ({
-    response: encodeResponse(decision, denied, NO_CLAIMS, NO_ALIASES),
-    metadata: Buffer.concat(metadataEntries(decision)),
-  }));
+  return getOrAdd(byKeyId, verifiedToken?.keyId ?? '', () => {
+    const response = encodeResponse(decision, denied, NO_CLAIMS, NO_ALIASES);
+    const metadata = Buffer.concat(metadataEntries(decision));
+    return { response, metadata, message: withMetadata(response, metadata, undefined), withDid: undefined };
+  });
 }
 
 const newWeakMap = (): WeakMap<object, Map<Reason, Map<string, FixedParts>>> => new WeakMap();
@@ -114,12 +138,20 @@ function okResponse(
   const { verdict, action, reason, policy } = decision;
   const headers = new Map<string, string>([[VERDICT_HEADER, verdict], [ACTION_HEADER, action], ...claims]);
   if (reason !== 'ok') headers.set(REASON_HEADER, reason);
-  const removed = [...RESULT_HEADERS.filter((name) => !headers.has(name)), ...aliases];
-  if (policy?.forwardToken === false) removed.push(policy.tokenHeader);
-  return [
-    ...Array.from(headers, ([name, value]) => overwritingHeader(name, value)),
-    ...removed.map((name) => stringField(5, name)),
-  ];
+  const fields = RESULT_HEADERS.map((name) => {
+    const value = headers.get(name);
+    return value === undefined ? removal(name) : overwritingHeader(name, value);
+  });
+  for (const name of aliases) fields.push(removal(name));
+  if (policy?.forwardToken === false) fields.push(removal(policy.tokenHeader));
+  return fields;
+}
+
+/** Encoded once: all names are ours or configured. */
+const removals = new Map<string, Buffer>();
+
+function removal(name: string): Buffer {
+  return getOrAdd(removals, name, () => stringField(5, name));
 }
 
 /** The claims that the policy forwards and the token has, by header name. */
@@ -154,8 +186,12 @@ function deniedResponse(decision: Decision, denied: DeniedResponse, status: numb
  * were unset, a forged value would stay.
  */
 function overwritingHeader(name: string, value: string): Buffer {
-  return bytesField(2, bytesField(1, stringField(1, name), stringField(2, value)), OVERWRITE);
+  const key = getOrAdd(keyFields, name, () => stringField(1, name));
+  return bytesField(2, bytesField(1, key, stringField(2, value)), OVERWRITE);
 }
+
+/** Encoded once, as the removals. */
+const keyFields = new Map<string, Buffer>();
 
 const APPEND_FALSE = bytesField(2);
 const OVERWRITE_IF_EXISTS_OR_ADD = varintField(3, 2);

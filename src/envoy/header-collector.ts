@@ -1,6 +1,6 @@
 /** Collects every header of a CheckRequest, of which the decoder keeps only those that policies read. */
-import { Pair, readHeaderValue, readMapEntry, TAG } from './check-request-fields.ts';
-import { type FieldReader, WireReader } from './wire.ts';
+import { Pair, type PairForm, readPair, TAG } from './check-request-fields.ts';
+import { WireReader } from './wire.ts';
 
 type Headers = Map<string, Buffer[]>;
 
@@ -25,18 +25,19 @@ function readRequest(reader: WireReader, tag: number, headers: Headers): void {
 }
 
 function readHttpRequest(reader: WireReader, tag: number, headers: Headers): void {
-  if (tag === TAG.httpRequest.headers) addHeader(reader, readMapEntry, headers);
+  if (tag === TAG.httpRequest.headers) addHeader(reader, 'map entry', headers);
   else if (tag === TAG.httpRequest.headerMap) reader.message(readHeaderMap, headers);
   else reader.skip(tag);
 }
 
 function readHeaderMap(reader: WireReader, tag: number, headers: Headers): void {
-  if (tag === TAG.headerMap.headers) addHeader(reader, readHeaderValue, headers);
+  if (tag === TAG.headerMap.headers) addHeader(reader, 'HeaderValue', headers);
   else reader.skip(tag);
 }
 
-function addHeader(reader: WireReader, readPair: FieldReader<Pair>, headers: Headers): void {
-  const pair = reader.message(readPair, new Pair());
+function addHeader(reader: WireReader, form: PairForm, headers: Headers): void {
+  const pair = new Pair();
+  readPair(reader, form, pair);
   const name = reader.latin1(pair.keyStart, pair.keyEnd).toLowerCase();
   const values = headers.get(name);
   if (values === undefined) headers.set(name, [reader.view(pair)]);

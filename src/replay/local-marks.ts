@@ -3,7 +3,7 @@ import type { ReplayMark } from '../authz/replay.ts';
 import { MAX_CLOCK_DIFFERENCE_SECONDS } from './clock-difference.ts';
 import { isSameRequest, recordedId } from './request-id.ts';
 
-/** About 16 MB: 150 bytes for a key, a request id and two entries (scripts/bench-replay.mjs). */
+/** About 16 MB: 150 bytes for a key, a request id and two entries (bench/replay.mjs). */
 export const MAX_MARKS = 100_000;
 
 interface LocalMarks {

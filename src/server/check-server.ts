@@ -5,8 +5,8 @@ import type { Readiness } from '../admin/admin-server.ts';
 import { type Checker, createChecker } from '../checker.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { ReloadSource } from '../config/config.ts';
-import { createGrpcJsTransport } from '../grpc/grpc-js-transport.ts';
-import type { Transport } from '../grpc/transport.ts';
+import type { ListenSettings } from '../config/listen.ts';
+import type { CreateTransport, Transport } from '../grpc/transport.ts';
 import type { RolloutRecorder } from '../rollout/recorder.ts';
 import type { ConfigStore, ReloadOutcome } from '../sources/config-store.ts';
 import { createKeyStore, type KeyStore } from '../sources/key-store.ts';
@@ -18,6 +18,7 @@ import { createSigningHint } from '../telemetry/signing-hint.ts';
 import { type Changes, describeChanges } from './describe-config.ts';
 import { describeReadiness, type Phase } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
+import type { ModeOverrides } from './mode-overrides.ts';
 import { openReplayGuard } from './open-replay-guard.ts';
 import { createReloader, type Reloader, rulesOf } from './reloader.ts';
 
@@ -26,6 +27,8 @@ export interface CheckServer {
   readiness(): Readiness;
   /** Reads every file and fetches every URL now. */
   reload(): Promise<void>;
+  /** Uses the modes of overrides, which have changed. */
+  useOverrides(): void;
   /** Drains as configured, and resolves when every check in flight is answered. */
   stop(): Promise<void>;
 }
@@ -35,13 +38,14 @@ interface CheckServerOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly rollout: RolloutRecorder;
+  readonly overrides: Pick<ModeOverrides, 'modes' | 'retain'>;
   /** Called whenever the readiness may have changed. */
   readonly onReadiness: (readiness: Readiness) => void;
 }
 
 /** @throws {ListenError} the listener cannot bind. */
 export async function startCheckServer(options: CheckServerOptions): Promise<CheckServer> {
-  const { configStore, log, metrics, rollout, onReadiness } = options;
+  const { configStore, log, metrics, rollout, overrides, onReadiness } = options;
   const start = configStore.current();
   let phase: Phase = 'starting';
 
@@ -51,7 +55,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
   });
   const replayGuard = openReplayGuard({ log, metrics, nowSeconds });
   const checker = createChecker({
-    rules: rulesOf(start, keyStore),
+    rules: rulesOf(start, keyStore, overrides.modes()),
     observers: [metrics, log, createSigningHint(log), rollout],
     metrics,
     log,
@@ -59,7 +63,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     onUnknownKid: () => keyStore.onUnknownKid(),
     replayGuard,
   });
-  const transport = createTransport(start, checker, options);
+  const transport = await openTransport(start, checker, options);
   const reloader = createReloader(start, {
     keyStore,
     checker,
@@ -68,6 +72,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     rollout,
     useTls: (tls) => transport.useTls(tls),
     useReplayStore: (store) => void replayGuard.useStore(store),
+    overriddenModes: overrides.modes,
   });
 
   const readiness = (): Readiness => describeReadiness(phase, keyStore, configStore, replayGuard);
@@ -104,6 +109,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
       keyStore.refetch();
       await poller.pollNow();
     },
+    useOverrides: reloader.useOverrides,
     async stop() {
       const { delaySeconds, timeoutSeconds } = configStore.current().config.settings.drain;
       poller.stop();
@@ -143,13 +149,20 @@ function openKeyStore(
   return keyStore;
 }
 
-function createTransport(
+/** Only the one in use is loaded: grpc-js and what it needs take 8 MiB. */
+const TRANSPORTS: Readonly<Record<ListenSettings['transport'], () => Promise<CreateTransport>>> = {
+  'grpc-js': async () => (await import('../grpc/grpc-js-transport.ts')).createGrpcJsTransport,
+  lean: async () => (await import('../grpc/lean-transport.ts')).createLeanTransport,
+};
+
+async function openTransport(
   { config, tls }: LoadedConfig,
   checker: Checker,
   { log, metrics }: CheckServerOptions,
-): Transport {
+): Promise<Transport> {
   const { listen, limits, connection } = config.settings;
-  return createGrpcJsTransport({
+  const createTransport = await TRANSPORTS[listen.transport]();
+  return createTransport({
     check: (message, { traceparent }) => checker.check(message, traceparent),
     onStarted: () => metrics.checkStarted(),
     onAbandoned: (cause) => metrics.checkAbandoned(cause),
@@ -174,12 +187,13 @@ async function applyChanges(
   reloader: Reloader,
   options: CheckServerOptions,
 ): Promise<boolean> {
-  const { configStore, log } = options;
+  const { configStore, log, overrides } = options;
   const before = configStore.current();
   const outcomes = await configStore.poll(isRequested);
   logPoll(configStore.changedFiles(), outcomes, log);
   if (outcomes.length === 0) return false;
   reloader.apply(configStore.current());
+  overrides.retain(configStore.current().config.policyTable.policies);
   const changes = describeChanges(before, configStore.current());
   for (const outcome of outcomes) recordOutcome(outcome, changes, options);
   return true;

@@ -14,7 +14,7 @@ interface NamedKey {
 }
 
 export interface ConfigSummary {
-  /** The mode of each policy, by name. */
+  /** The mode of each policy, with the share of devices if it is not all of them, by name. */
   readonly policies: Readonly<Record<string, string>>;
   readonly keys: readonly NamedKey[];
   /** `undefined` if none is configured. */
@@ -27,11 +27,16 @@ export function summarizeConfig(loaded: LoadedConfig): ConfigSummary {
   const { config, keys, decryptionKeys, messageSigningKeys } = loaded;
   const { policies } = config.policyTable;
   return {
-    policies: Object.fromEntries([...policies.values()].map(({ name, mode }) => [name, mode])),
+    policies: Object.fromEntries([...policies.values()].map((policy) => [policy.name, modeOf(policy)])),
     keys: keys.flatMap((key) => key.keys?.map(nameKey) ?? [{ id: key.config.id }]),
     decryption_keys: decryptionKeys.length === 0 ? undefined : decryptionKeys.map(nameKey),
     message_signing_keys: messageSigningKeys.length === 0 ? undefined : messageSigningKeys.map(nameKey),
   };
+}
+
+/** `enforce`, or `enforce 10 %`. */
+function modeOf({ mode, enforcePercent }: Policy): string {
+  return enforcePercent === undefined ? mode : `${mode} ${enforcePercent} %`;
 }
 
 function nameKey({ id, kid, mskid, fingerprint }: NamedKey): NamedKey {
@@ -90,10 +95,11 @@ type Policy = PolicyTable['defaultPolicy'];
 
 function policyChange(name: string, before: Policy | undefined, next: Policy | undefined): string[] {
   if (next === undefined) return [`policy ${name}: removed`];
-  if (before === undefined) return [`policy ${name}: added, ${next.mode}`];
-  const others = changedFields(before, next).filter((field) => field !== 'mode');
+  if (before === undefined) return [`policy ${name}: added, ${modeOf(next)}`];
+  const [old, now] = [before, next].map(modeOf);
+  const others = changedFields(before, next).filter((field) => !['mode', 'enforcePercent'].includes(field));
   return [
-    ...(before.mode === next.mode ? [] : [`policy ${name}: ${before.mode} -> ${next.mode}`]),
+    ...(old === now ? [] : [`policy ${name}: ${old} -> ${now}`]),
     ...others.map((field) => `policy ${name}: ${field} changed`),
   ];
 }

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Checker, CheckRules } from '../checker.ts';
 import { formatProblem, type Problem } from '../config/config.ts';
+import { type OverriddenModes, overrideModes } from '../config/override-modes.ts';
 import type { Settings } from '../config/schema.ts';
 import type { TlsMaterial } from '../net/tls-material.ts';
 import type { RolloutRecorder } from '../rollout/recorder.ts';
@@ -19,6 +20,8 @@ export interface ReloadTargets {
   readonly rollout: Pick<RolloutRecorder, 'configure'>;
   readonly useTls: (tls: TlsMaterial) => void;
   readonly useReplayStore: (store: LoadedConfig['replayStore']) => void;
+  /** Those of overrides. */
+  readonly overriddenModes: () => OverriddenModes;
 }
 
 export interface Reloader {
@@ -26,11 +29,13 @@ export interface Reloader {
   apply(next: LoadedConfig): void;
   /** Uses keys that were fetched from a URL. */
   useFetchedKeys(): void;
+  /** Uses the modes of overrides, which have changed. */
+  useOverrides(): void;
 }
 
 /** @param start the configuration that the targets were created with. */
 export function createReloader(start: LoadedConfig, targets: ReloadTargets): Reloader {
-  const { keyStore, checker, log, metrics, rollout, useTls, useReplayStore } = targets;
+  const { keyStore, checker, log, metrics, rollout, useTls, useReplayStore, overriddenModes } = targets;
   const warnAboutKeys = createKeyWarnings(log);
   const bound = boundSettings(start.config.settings);
   let current = start;
@@ -40,7 +45,15 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
   function useKeys(): void {
     ({ keys } = keyStore.keyset());
     warnAboutKeys([...keyStore.warnings(), ...otherKeyWarnings(current)]);
-    checker.replaceRules(rulesOf(current, keyStore));
+    useRules();
+  }
+
+  function useRules(): void {
+    checker.replaceRules(rulesOf(current, keyStore, overriddenModes()));
+  }
+
+  function exposeSeries(): void {
+    metrics.configured(overrideModes(current.config.policyTable, overriddenModes()), keyIds(current));
   }
 
   function replaceTls(next: TlsMaterial | undefined): void {
@@ -58,7 +71,7 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
     }
   }
 
-  metrics.configured(start.config.policyTable, keyIds(start));
+  exposeSeries();
   rollout.configure(start.config.policyTable, start.config.settings.rollout.appVersion);
   warnAboutKeys([...keyStore.warnings(), ...otherKeyWarnings(start)]);
   return {
@@ -71,10 +84,10 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
         next.messageSigningKeys !== before.messageSigningKeys;
       if (next.keys !== before.keys) keyStore.replaceKeys(next.keys);
       if (hasNewKeys) useKeys();
-      else if (hasNewRules(before, next)) checker.replaceRules(rulesOf(next, keyStore));
+      else if (hasNewRules(before, next)) useRules();
       const { policyTable, settings } = next.config;
       const hasNewPolicies = policyTable !== before.config.policyTable;
-      if (hasNewKeys || hasNewPolicies) metrics.configured(policyTable, keyIds(next));
+      if (hasNewKeys || hasNewPolicies) exposeSeries();
       if (hasNewPolicies || !isDeepStrictEqual(settings.rollout, before.config.settings.rollout))
         rollout.configure(policyTable, settings.rollout.appVersion);
       if (hasNewPolicies || !isDeepStrictEqual(settings.log, before.config.settings.log))
@@ -87,6 +100,10 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
       const before = keys;
       useKeys();
       log.info({ changes: keyChanges(before, keys) }, 'JWKS loaded');
+    },
+    useOverrides() {
+      useRules();
+      exposeSeries();
     },
   };
 }
@@ -111,9 +128,10 @@ function createKeyWarnings(log: Pick<Log, 'warn'>): (problems: readonly Problem[
 export function rulesOf(
   { config, decryptionKeys, messageSigningKeys }: LoadedConfig,
   keyStore: Pick<KeyStore, 'keyset'>,
+  overriddenModes: OverriddenModes,
 ): CheckRules {
   return {
-    policyTable: config.policyTable,
+    policyTable: overrideModes(config.policyTable, overriddenModes),
     keyset: keyStore.keyset(),
     decryptionKeys,
     messageSigningKeys,

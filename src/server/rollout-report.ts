@@ -1,13 +1,8 @@
 /** Collects what the rollout report needs of a running service. */
 import { hostname } from 'node:os';
+import type { ActiveOverride } from '../admin/override-page.ts';
 import { RELOAD_SOURCES } from '../config/config.ts';
-import {
-  type ActiveOverride,
-  buildReport,
-  type FailingReload,
-  type KeyUse,
-  type RolloutReport,
-} from '../rollout/report.ts';
+import { buildReport, type FailingReload, type KeyUse, type RolloutReport } from '../rollout/report.ts';
 import type { RolloutSnapshot } from '../rollout/snapshot.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
 import { labelsOf, parseExposition, type Sample, sumOf } from '../telemetry/exposition.ts';
@@ -27,8 +22,7 @@ export interface RolloutSources {
   readonly urlProblems: () => Readonly<Record<string, string>>;
   /** How many processes answer checks. */
   readonly processes: () => number;
-  /** By policy. */
-  readonly overrides: () => ReadonlyMap<string, ActiveOverride>;
+  readonly overrides: () => readonly ActiveOverride[];
 }
 
 export async function reportRollout(sources: RolloutSources): Promise<RolloutReport> {
@@ -48,7 +42,9 @@ export async function reportRollout(sources: RolloutSources): Promise<RolloutRep
     },
     keys: keysOf(samples),
     failingReloads: escapeAll(failingReloads(sources)) as readonly FailingReload[],
-    overrides: overrides(),
+    overrides: new Map(
+      overrides().map(({ policy, mode, ends_at: until, reason }) => [policy, { mode, until, reason }]),
+    ),
   });
 }
 

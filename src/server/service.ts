@@ -20,9 +20,12 @@ import { type CheckServer, nowSeconds, startCheckServer } from './check-server.t
 import { summarizeConfig } from './describe-config.ts';
 import { fileStates } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
+import type { ModeOverrides } from './mode-overrides.ts';
 import { endOfLifeWarning } from './node-release.ts';
+import { createOverrideControl } from './override-control.ts';
 import { judgedPolicies, type RolloutSources, reportRollout } from './rollout-report.ts';
-import { isWorker, serveAsWorker } from './worker-channel.ts';
+import { startWorker } from './worker.ts';
+import { isWorker } from './worker-channel.ts';
 import { createWorkerPool } from './worker-pool.ts';
 
 export interface Service {
@@ -44,33 +47,50 @@ export async function startService(configStore: ConfigStore, onStopRequest: () =
     settings: settings.log,
     formatLine: await loadLineFormat(settings.log.format, process.stdout),
     warnsAboutModes: !isWorker(),
-    nowMs: () => performance.now(),
+    nowMs,
     onSuppressed: (reason, count) => metrics.linesSuppressed(reason, count),
   });
   log.configure(policyTable, settings.log);
-  if (isWorker()) return startWorker(configStore, log, metrics, onStopRequest);
+  if (isWorker()) return startWorker({ configStore, log, metrics, nowMs, onStopRequest });
   const warning = endOfLifeWarning(process.versions.node, new Date());
   if (warning !== undefined) log.warn({}, warning);
   const count = settings.workers === 'auto' ? availableParallelism() : settings.workers;
   return count === 1 ? startSingle(configStore, log, metrics) : startPrimary(configStore, log, count);
 }
 
+function nowMs(): number {
+  return performance.now();
+}
+
 async function startSingle(configStore: ConfigStore, log: Log, metrics: Metrics): Promise<Service> {
-  createWorkerRestarts(metrics.registry);
+  const { registry } = metrics;
+  createWorkerRestarts(registry);
   const rollout = createRolloutRecorder(nowSeconds());
   rollout.useDeviceKey(randomBytes(8));
-  registerWouldDenyRatio(metrics.registry, () =>
+  registerWouldDenyRatio(registry, () =>
     wouldDenyRatios(rollout.snapshot(), judgedPolicies(configStore), nowSeconds()),
   );
   let checkServer: CheckServer | undefined;
+  const onChange = (): void => checkServer?.useOverrides();
+  const overrides = createOverrideControl({ configStore, log, registry, nowMs, onChange });
   const admin = createAdmin(configStore, log, {
     readiness: () => checkServer?.readiness() ?? STARTING,
-    metricsText: () => metrics.registry.metrics(),
+    metricsText: () => registry.metrics(),
     snapshot: () => rollout.snapshot(),
     processes: () => 1,
+    overrides,
   });
   const address = await listenAdmin(configStore, admin);
-  checkServer = await startCheckServer({ configStore, log, metrics, rollout, onReadiness: () => undefined });
+  checkServer = await startCheckServer({
+    configStore,
+    log,
+    metrics,
+    rollout,
+    overrides: overrides.modes,
+    onReadiness: () => undefined,
+  });
+  // One may have been set meanwhile.
+  checkServer.useOverrides();
   logServing(log, configStore, checkServer.grpc, address);
   const { reload, stop } = checkServer;
   return {
@@ -86,10 +106,14 @@ async function startSingle(configStore: ConfigStore, log: Log, metrics: Metrics)
 
 /** The primary answers no checks: it supervises the workers and serves the admin pages for all of them. */
 async function startPrimary(configStore: ConfigStore, log: Log, count: number): Promise<Service> {
+  const registry = new Registry();
+  const onChange = (): void => workers.useOverrides();
+  const overrides = createOverrideControl({ configStore, log, registry, nowMs, onChange });
   const workers = createWorkerPool({
     log,
-    nowMs: () => performance.now(),
+    nowMs,
     nowSeconds,
+    overrides: overrides.modes.active,
     policyNames: () => judgedPolicies(configStore),
   });
   const admin = createAdmin(configStore, log, {
@@ -98,14 +122,15 @@ async function startPrimary(configStore: ConfigStore, log: Log, count: number): 
       // The primary's own view of the files also covers the case that a bad file keeps every worker from starting.
       return { isReady, components: { files: fileStates(configStore), ...components } };
     },
-    metricsText: () => workers.metricsText(),
+    metricsText: async () => (await workers.metricsText()) + (await registry.metrics()),
     snapshot: () => workers.rollout(),
     processes: () => count,
+    overrides,
   });
   const address = await listenAdmin(configStore, admin);
   const grpc = await workers.start(count);
   const poller = startPolling(
-    (isRequested) => pollPrimary(configStore, log, isRequested),
+    (isRequested) => pollPrimary(configStore, log, overrides.modes, isRequested),
     (error) => log.internalError(error),
   );
   logServing(log, configStore, grpc, address);
@@ -125,49 +150,18 @@ async function startPrimary(configStore: ConfigStore, log: Log, count: number): 
 }
 
 /** For the admin pages and the warnings about policies; each worker reads the files and reports problems itself. */
-async function pollPrimary(configStore: ConfigStore, log: Log, isRequested: boolean): Promise<void> {
+async function pollPrimary(
+  configStore: ConfigStore,
+  log: Log,
+  overrides: ModeOverrides,
+  isRequested: boolean,
+): Promise<void> {
   const outcomes = await configStore.poll(isRequested);
   const { config } = configStore.current();
   const isNew = outcomes.some(({ source, problems }) => source === 'config' && problems.length === 0);
-  if (isNew) log.configure(config.policyTable, config.settings.log);
-}
-
-async function startWorker(
-  configStore: ConfigStore,
-  log: Log,
-  metrics: Metrics,
-  onStopRequest: () => void,
-): Promise<Service> {
-  let checkServer: CheckServer | undefined;
-  const rollout = createRolloutRecorder(nowSeconds());
-  const report = serveAsWorker({
-    counts: async () => ({
-      metrics: await metrics.registry.getMetricsAsJSON(),
-      rollout: rollout.snapshot(),
-    }),
-    useDeviceKey: (key) => rollout.useDeviceKey(key),
-    // A worker that is starting may have read the old files, so it reloads once it has started. Its failure to start is
-    // thrown below.
-    reload: () => void starting.then(({ reload }) => reload()).catch(() => undefined),
-    stop: onStopRequest,
-  });
-  const starting = startCheckServer({
-    configStore,
-    log,
-    metrics,
-    rollout,
-    onReadiness: (readiness) => report(readiness, checkServer?.grpc),
-  });
-  checkServer = await starting;
-  report(checkServer.readiness(), checkServer.grpc);
-  const { reload, stop } = checkServer;
-  return {
-    reload,
-    async stop() {
-      await stop();
-      await log.close();
-    },
-  };
+  if (!isNew) return;
+  log.configure(config.policyTable, config.settings.log);
+  overrides.retain(config.policyTable.policies);
 }
 
 const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -175,12 +169,13 @@ const STARTING: Readiness = { isReady: false, components: { process: 'starting' 
 
 interface AdminContent extends Pick<RolloutSources, 'metricsText' | 'snapshot' | 'processes'> {
   readonly readiness: () => Readiness;
+  readonly overrides: ReturnType<typeof createOverrideControl>;
 }
 
 function createAdmin(
   configStore: ConfigStore,
   log: Log,
-  { readiness, metricsText, ...counted }: AdminContent,
+  { readiness, metricsText, snapshot, processes, overrides }: AdminContent,
 ): AdminServer {
   return createAdminServer({
     readiness,
@@ -189,12 +184,14 @@ function createAdmin(
         configStore,
         nowSeconds,
         metricsText,
-        ...counted,
+        snapshot,
+        processes,
         urlProblems: () => readiness().components.urls ?? {},
-        overrides: () => new Map(),
+        overrides: overrides.active,
       }),
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await metricsText() }),
-    configuration: () => formatConfig(configStore.current()),
+    configuration: () => formatConfig(configStore.current(), overrides.notes()),
+    overrides,
     onError: (error) => log.internalError(error),
     onListenerError: (error) => log.listenerError(error),
   });
@@ -224,8 +221,12 @@ function logHint(log: Log, configStore: ConfigStore, hint: string): void {
 function logServing(log: Log, configStore: ConfigStore, grpc: ListenAddress, admin: ListenAddress): void {
   const loaded = configStore.current();
   const addresses = { grpc: formatAddress(grpc), admin: formatAddress(admin) };
+  const { transport } = loaded.config.settings.listen;
   const summary = summarizeConfig(loaded);
-  log.info({ version: VERSION, ...addresses, config_file: configStore.file, ...summary }, 'serving');
+  log.info(
+    { version: VERSION, ...addresses, transport, config_file: configStore.file, ...summary },
+    'serving',
+  );
   const variable = addresses.admin === DEFAULT_ADMIN ? '' : `APPROOV_ADMIN_LISTEN=${addresses.admin} `;
   logHint(
     log,

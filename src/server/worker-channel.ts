@@ -4,6 +4,7 @@ import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { Readiness } from '../admin/admin-server.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { RolloutSnapshot } from '../rollout/snapshot.ts';
+import type { ModeOverride } from './mode-overrides.ts';
 import type { WorkerExit } from './worker-exit.ts';
 
 export type MetricJson = MetricObjectWithValues<MetricValue<string>>;
@@ -16,11 +17,31 @@ export interface WorkerCounts {
 
 /** From a worker to the primary. */
 type Report =
+  /** It reads messages from now on; those before are lost. */
+  | { readonly type: 'started' }
   | { readonly type: 'readiness'; readonly readiness: Readiness; readonly grpc: ListenAddress | undefined }
   | ({ readonly type: 'counts' } & WorkerCounts);
 
+/** As a message has it: the clocks of two processes differ. */
+export interface PassedOverride extends Omit<ModeOverride, 'endsAtMs'> {
+  readonly msLeft: number;
+}
+
+/** What a worker waits for before it listens. */
+interface WorkerStart {
+  /** Under which it hashes devices. */
+  readonly deviceKey: Buffer;
+  /** Those that are active. */
+  readonly overrides: () => readonly PassedOverride[];
+}
+
 /** From the primary to a worker. */
-type Request = 'counts' | 'reload' | 'stop' | { readonly deviceKey: string };
+type Request =
+  | 'counts'
+  | 'reload'
+  | 'stop'
+  | { readonly deviceKey: string }
+  | { readonly overrides: readonly PassedOverride[] };
 
 /** A worker as the primary sees it. */
 export interface WorkerChannel {
@@ -36,6 +57,8 @@ export interface WorkerChannel {
   /** Requests a report, and resolves once it has arrived, the worker has exited, or `timeoutMs` have passed. */
   refreshCounts(timeoutMs: number): Promise<void>;
   reload(): void;
+  /** Passes on the overrides, which have changed. */
+  passOverrides(): void;
   /** Drains the worker and makes it exit. */
   stop(): void;
   kill(): void;
@@ -47,12 +70,12 @@ export function isWorker(): boolean {
 }
 
 /**
- * @param deviceKey under which the worker hashes devices.
  * Never throws: a process that cannot be spawned has `exited` with `spawnFailed`.
+ * @param start what the worker waits for before it listens.
  */
-export function forkWorker(deviceKey: Buffer): WorkerChannel {
+export function forkWorker(start: WorkerStart): WorkerChannel {
   try {
-    return connectTo(cluster.fork(), deviceKey);
+    return connectTo(cluster.fork(), start);
   } catch (error) {
     // Node throws some errors of spawn (such as ENOMEM) and emits others (such as EAGAIN).
     return unspawned(spawnFailed(error as NodeJS.ErrnoException));
@@ -72,13 +95,18 @@ function unspawned(exit: WorkerExit): WorkerChannel {
     counts: () => undefined,
     refreshCounts: async () => undefined,
     reload: () => undefined,
+    passOverrides: () => undefined,
     stop: () => undefined,
     kill: () => undefined,
   };
 }
 
-function connectTo(worker: Worker, deviceKey: Buffer): WorkerChannel {
-  const reports = receiveReports(worker);
+function connectTo(worker: Worker, { deviceKey, overrides }: WorkerStart): WorkerChannel {
+  const passOverrides = (): void => send({ overrides: overrides() });
+  const reports = receiveReports(worker, () => {
+    send({ deviceKey: deviceKey.toString('hex') });
+    passOverrides();
+  });
   const exited = exitOf(worker);
   void exited.then(reports.close);
   if (worker.process.pid !== undefined) closePendingConnectionOnExit(worker);
@@ -87,9 +115,6 @@ function connectTo(worker: Worker, deviceKey: Buffer): WorkerChannel {
     // If the worker dies meanwhile, an error without a callback would be emitted and end the primary.
     if (worker.isConnected()) worker.send(request, () => undefined);
   }
-
-  // Node drops what is sent before the worker reads messages, which its first report shows.
-  worker.once('message', () => send({ deviceKey: deviceKey.toString('hex') }));
 
   return {
     pid: worker.process.pid,
@@ -103,6 +128,7 @@ function connectTo(worker: Worker, deviceKey: Buffer): WorkerChannel {
       return received;
     },
     reload: () => send('reload'),
+    passOverrides,
     stop() {
       // A worker that is starting does not read messages yet. Otherwise no signal: a second one would cut the drain short,
       // and a terminal or systemd signals the workers as well as the primary.
@@ -126,7 +152,7 @@ function exitOf(worker: Worker): Promise<WorkerExit> {
 }
 
 /** Keeps the last report of each type. */
-function receiveReports(worker: Worker) {
+function receiveReports(worker: Worker, onStarted: () => void) {
   const waiting = new Set<() => void>();
   let readiness: Readiness | undefined;
   let counts: WorkerCounts | undefined;
@@ -135,7 +161,9 @@ function receiveReports(worker: Worker) {
   };
   const listening = new Promise<ListenAddress>((resolve) => {
     worker.on('message', (report: Report) => {
-      if (report.type === 'counts') {
+      if (report.type === 'started') {
+        onStarted();
+      } else if (report.type === 'counts') {
         counts = report;
         resolveWaiting();
       } else {
@@ -202,11 +230,13 @@ interface WorkerHandlers {
   readonly counts: () => Promise<WorkerCounts>;
   readonly useDeviceKey: (key: Uint8Array) => void;
   readonly reload: () => void;
+  /** Called first in answer to the start, and then for each change. */
+  readonly useOverrides: (overrides: readonly PassedOverride[]) => void;
   readonly stop: () => void;
 }
 
 /** Serves the primary's requests. @returns a function that reports the worker's readiness. */
-export function serveAsWorker({ counts, useDeviceKey, reload, stop }: WorkerHandlers) {
+export function serveAsWorker({ counts, useDeviceKey, reload, useOverrides, stop }: WorkerHandlers) {
   const send = (report: Report): void => {
     if (process.connected) process.send?.(report);
   };
@@ -214,8 +244,11 @@ export function serveAsWorker({ counts, useDeviceKey, reload, stop }: WorkerHand
     if (request === 'reload') reload();
     if (request === 'stop') stop();
     if (request === 'counts') void counts().then((own) => send({ type: 'counts', ...own }));
-    if (typeof request === 'object') useDeviceKey(Buffer.from(request.deviceKey, 'hex'));
+    if (typeof request === 'string') return;
+    if ('deviceKey' in request) useDeviceKey(Buffer.from(request.deviceKey, 'hex'));
+    else useOverrides(request.overrides);
   });
+  send({ type: 'started' });
   return (readiness: Readiness, grpc: ListenAddress | undefined): void => {
     send({ type: 'readiness', readiness, grpc });
   };

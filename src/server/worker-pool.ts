@@ -4,7 +4,8 @@ import type { Readiness } from '../admin/admin-server.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { RolloutSnapshot } from '../rollout/snapshot.ts';
 import type { Log } from '../telemetry/log.ts';
-import type { WorkerChannel } from './worker-channel.ts';
+import type { ModeOverride } from './mode-overrides.ts';
+import { forkWorker, type PassedOverride, type WorkerChannel } from './worker-channel.ts';
 import { WorkerStartError } from './worker-exit.ts';
 import { createWorkerSlot, type WorkerSlot } from './worker-slot.ts';
 import { createWorkerTotals } from './worker-totals.ts';
@@ -25,21 +26,25 @@ interface WorkerPool {
   /** As of the last {@link metricsText}, or of the last seconds. */
   rollout(): RolloutSnapshot;
   reload(): void;
+  /** Passes the overrides, which have changed, to every worker. */
+  useOverrides(): void;
   /** @param drainMs how long a worker's drain may take. */
   stop(drainMs: number): Promise<void>;
 }
 
-interface PoolOptions {
+interface WorkerPoolOptions {
   readonly log: Log;
   /** A monotonic clock. */
   readonly nowMs: () => number;
   /** Since the epoch. */
   readonly nowSeconds: () => number;
+  readonly overrides: () => readonly ModeOverride[];
   /** Of the policies whose checks are judged. */
   readonly policyNames: () => readonly string[];
 }
 
-export function createWorkerPool({ log, nowMs, nowSeconds, policyNames }: PoolOptions): WorkerPool {
+export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
+  const { log, nowMs, nowSeconds, overrides, policyNames } = options;
   const totals = createWorkerTotals({ policyNames, nowSeconds });
   const deviceKey = randomBytes(8);
   const slots: WorkerSlot[] = [];
@@ -49,13 +54,17 @@ export function createWorkerPool({ log, nowMs, nowSeconds, policyNames }: PoolOp
   function addSlot(): WorkerSlot {
     const slot = createWorkerSlot({
       log,
-      deviceKey,
       nowMs,
+      fork: () => forkWorker({ deviceKey, overrides: passedOverrides }),
       onExit: totals.retire,
       onRestart: totals.restarted,
     });
     slots.push(slot);
     return slot;
+  }
+
+  function passedOverrides(): readonly PassedOverride[] {
+    return overrides().map(({ endsAtMs, ...override }) => ({ ...override, msLeft: endsAtMs - nowMs() }));
   }
 
   function running(): WorkerChannel[] {
@@ -89,6 +98,10 @@ export function createWorkerPool({ log, nowMs, nowSeconds, policyNames }: PoolOp
 
     reload() {
       for (const worker of running()) worker.reload();
+    },
+
+    useOverrides() {
+      for (const worker of running()) worker.passOverrides();
     },
 
     async stop(drainMs) {

@@ -1,6 +1,6 @@
 /** Keeps one worker running: restarts it when it exits, with exponential backoff. */
 import type { Log } from '../telemetry/log.ts';
-import { forkWorker, type WorkerChannel } from './worker-channel.ts';
+import type { WorkerChannel } from './worker-channel.ts';
 import { describeExit, exitFields, type WorkerExit } from './worker-exit.ts';
 
 const MIN_RESTART_MS = 100;
@@ -22,22 +22,16 @@ export interface WorkerSlot {
 
 interface WorkerSlotOptions {
   readonly log: Log;
-  /** Under which all workers hash devices. */
-  readonly deviceKey: Buffer;
   /** A monotonic clock. */
   readonly nowMs: () => number;
+  readonly fork: () => WorkerChannel;
   readonly onExit: (worker: WorkerChannel) => void;
   readonly onRestart: () => void;
 }
 
-export function createWorkerSlot({
-  log,
-  deviceKey,
-  nowMs,
-  onExit,
-  onRestart,
-}: WorkerSlotOptions): WorkerSlot {
-  let worker = forkWorker(deviceKey);
+export function createWorkerSlot(options: WorkerSlotOptions): WorkerSlot {
+  const { log, nowMs, fork, onExit, onRestart } = options;
+  let worker = fork();
   let startedMs = nowMs();
   let lastExit: WorkerExit | undefined;
   let earlyExits = 0;
@@ -62,7 +56,7 @@ export function createWorkerSlot({
   function restart(): void {
     onRestart();
     startedMs = nowMs();
-    worker = forkWorker(deviceKey);
+    worker = fork();
     lastExit = undefined;
     void supervise();
   }

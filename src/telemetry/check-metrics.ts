@@ -1,6 +1,7 @@
 /** Metrics of checks: outcomes, durations and ambiguous requests. */
 import { Counter, type Registry } from 'prom-client';
-import { AMBIGUITIES, type PolicyTable } from '../authz/policy.ts';
+import { modesInEffect, policyInMode } from '../authz/enforced-share.ts';
+import { AMBIGUITIES, type Policy, type PolicyTable } from '../authz/policy.ts';
 import { REASON_NAMES, REASONS, type Reason } from '../authz/reason.ts';
 import { type Action, actionFor, type Mode, UNKNOWN } from '../authz/verdict.ts';
 import type { CheckRecord } from './check-observer.ts';
@@ -22,20 +23,26 @@ export function createCheckMetrics(registry: Registry) {
 
   return {
     checkDone({ decision, durationSeconds }: CheckRecord): void {
-      const { policy, mode, action, reason, ambiguous } = decision;
-      outcomes.of(policy?.name ?? UNKNOWN, mode, reason).value++;
+      const { policy, action, reason, ambiguous } = decision;
+      outcomes.of(policy, reason).value++;
       durations[action].observe(durationSeconds);
       if (ambiguous !== undefined) ambiguousRequests.add(ambiguous, { cause: ambiguous }).value++;
     },
 
     /** Exposes every outcome that the policies can have as 0. */
     policiesLoaded({ policies }: PolicyTable): void {
-      for (const { name, mode } of policies.values()) {
-        for (const reason of REASON_NAMES) if (isPossible(mode, reason)) outcomes.of(name, mode, reason);
+      for (const policy of policies.values()) {
+        for (const mode of modesInEffect(policy)) {
+          const inEffect = policyInMode(policy, mode);
+          for (const reason of REASON_NAMES) if (isPossible(mode, reason)) outcomes.of(inEffect, reason);
+        }
       }
     },
   };
 }
+
+/** The key of checks without a policy. */
+const NO_POLICY = {};
 
 function registerOutcomes(registry: Registry) {
   const table = registerFastMetric(registry, Counter, {
@@ -43,18 +50,25 @@ function registerOutcomes(registry: Registry) {
     help: 'Checks, by policy, mode and outcome.',
     labelNames: ['policy', 'mode', 'verdict', 'action', 'reason'],
   });
+  // Looked up by labels, which have to be joined to a key, a series was measured to cost a check several times as much.
+  const byPolicy = new WeakMap<object, Map<Reason, Series>>();
+
+  function add(policy: Policy | undefined, reason: Reason): Series {
+    const { name, mode } = policy ?? { name: UNKNOWN, mode: UNKNOWN };
+    const { verdict } = REASONS[reason];
+    const action = actionFor(mode, verdict, reason === 'internal_error');
+    // Verdict and action follow from mode and reason.
+    const series = table.add(`${name} ${mode} ${reason}`, { policy: name, mode, verdict, action, reason });
+    const byReason = byPolicy.get(policy ?? NO_POLICY) ?? new Map<Reason, Series>();
+    byPolicy.set(policy ?? NO_POLICY, byReason.set(reason, series));
+    return series;
+  }
+
   const outcomes = {
-    of(policy: string, mode: Mode | typeof UNKNOWN, reason: Reason): Series {
-      // Verdict and action follow from mode and reason.
-      const key = `${policy} ${mode} ${reason}`;
-      const known = table.get(key);
-      if (known !== undefined) return known;
-      const { verdict } = REASONS[reason];
-      const action = actionFor(mode, verdict, reason === 'internal_error');
-      return table.add(key, { policy, mode, verdict, action, reason });
-    },
+    of: (policy: Policy | undefined, reason: Reason): Series =>
+      byPolicy.get(policy ?? NO_POLICY)?.get(reason) ?? add(policy, reason),
   };
-  for (const reason of ['unknown_policy', 'internal_error'] as const) outcomes.of(UNKNOWN, UNKNOWN, reason);
+  for (const reason of ['unknown_policy', 'internal_error'] as const) outcomes.of(undefined, reason);
   return outcomes;
 }
 

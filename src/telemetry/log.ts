@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type DestinationStream, pino, stdTimeFunctions } from 'pino';
 import { type CheckRequest, HEADERS_READ, headerValues } from '../authz/check-request.ts';
 import type { Decision } from '../authz/decide.ts';
-import type { PolicyTable } from '../authz/policy.ts';
+import type { Policy, PolicyTable } from '../authz/policy.ts';
 import type { Reason } from '../authz/reason.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
 import type { CheckRecord } from './check-observer.ts';
@@ -68,6 +68,15 @@ export function createLog(options: LogOptions) {
     logger.debug({ ...checkFields(record, hiddenHeaders), ...steps }, 'check steps');
   }
 
+  function warnAboutMode({ name, mode, enforcePercent = 100 }: Policy): void {
+    if (mode !== 'enforce') logger.warn({ policy: name, mode }, 'policy does not enforce');
+    else if (enforcePercent < 100)
+      logger.warn(
+        { policy: name, mode, enforce_percent: enforcePercent },
+        enforcePercent === 0 ? 'policy enforces no device' : 'policy enforces a share of devices',
+      );
+  }
+
   return {
     // Looked up on each call: pino replaces these methods when the level changes.
     debug: (fields: object, message: string) => logger.debug(fields, message),
@@ -93,9 +102,7 @@ export function createLog(options: LogOptions) {
       hiddenHeaders = sensitiveHeaders(table);
       if (table === configuredTable) return;
       configuredTable = table;
-      for (const { name, mode } of warnsAboutModes ? table.policies.values() : []) {
-        if (mode !== 'enforce') logger.warn({ policy: name, mode }, 'policy does not enforce');
-      }
+      for (const policy of warnsAboutModes ? table.policies.values() : []) warnAboutMode(policy);
     },
 
     /** Writes the line of a check, if `log.checks` and the level ask for one, and at level debug one with its steps. */

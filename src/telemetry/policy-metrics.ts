@@ -1,13 +1,21 @@
-/** The metric of the mode of each policy. */
+/** The metrics of the mode of each policy. */
 import { Gauge, type Registry } from 'prom-client';
+import { modesInEffect } from '../authz/enforced-share.ts';
 import type { PolicyTable } from '../authz/policy.ts';
 
 export function createPolicyMetrics(registry: Registry) {
   const modes = new Gauge({
     name: 'approov_policy_mode',
     aggregator: 'max',
-    help: 'The mode of each policy: always 1.',
+    help: 'The modes in effect of each policy, two if it enforces a share of devices: always 1.',
     labelNames: ['policy', 'mode'],
+    registers: [registry],
+  });
+  const shares = new Gauge({
+    name: 'approov_policy_enforce_percent',
+    aggregator: 'min',
+    help: 'The share of devices, in percent, for which a policy in mode enforce does so.',
+    labelNames: ['policy'],
     registers: [registry],
   });
 
@@ -15,7 +23,12 @@ export function createPolicyMetrics(registry: Registry) {
     /** Exposes these policies only. */
     policiesLoaded({ policies }: PolicyTable): void {
       modes.reset();
-      for (const { name, mode } of policies.values()) modes.set({ policy: name, mode }, 1);
+      shares.reset();
+      for (const policy of policies.values()) {
+        const { name, mode, enforcePercent = 100 } = policy;
+        for (const each of modesInEffect(policy)) modes.set({ policy: name, mode: each }, 1);
+        if (mode === 'enforce') shares.set({ policy: name }, enforcePercent);
+      }
     },
   };
 }

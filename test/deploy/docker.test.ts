@@ -66,6 +66,17 @@ describe('the Dockerfile', () => {
     expect(cli.split('\n')[0]).toBe('#!/usr/bin/env node');
   });
 
+  test('has the files of the workspace package, where npm makes a link', () => {
+    expect(DOCKERFILE).toMatch(/^RUN npm ci --omit=dev .* && rm node_modules\/unary-grpc$/m);
+    for (const [from, to] of [
+      ['package.json', ''],
+      ['dist', 'dist'],
+    ])
+      expect(DOCKERFILE).toContain(
+        `COPY --from=build /app/packages/unary-grpc/${from} ./node_modules/unary-grpc/${to}\n`,
+      );
+  });
+
   test('copies only what .dockerignore allows, including all that the code reads at run time', () => {
     const allowed = readFileSync(join(ROOT, '.dockerignore'), 'utf8')
       .split('\n')
@@ -76,6 +87,8 @@ describe('the Dockerfile', () => {
     );
     expect([...new Set(copied)].sort()).toEqual(allowed.sort());
     for (const source of copied) expect(existsSync(join(ROOT, source)), source).toBe(true);
+    const { workspaces } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+    expect(copied).toEqual(expect.arrayContaining(workspaces.map((name: string) => `${name}/src`)));
     expect(DOCKERFILE).toMatch(/^COPY package.json .\/$/m);
     expect(DOCKERFILE).toMatch(/^COPY proto .\/proto$/m);
   });

@@ -20,6 +20,7 @@ const READ_BY: Readonly<Record<string, readonly [test: string, words: string]>> 
     'platform/ratelimit.test.ts',
     "readFileSync(join(ROOT, 'deploy/docker-compose.ratelimit.yaml')",
   ],
+  'envoy-hybrid.yaml': ['deploy/hybrid.test.ts', "readSample('.', 'envoy-hybrid.yaml')"],
   'upstream.mjs': ['platform/kubernetes.test.ts', "readFileSync(join(sampleFolder('.'), 'upstream.mjs')"],
   'ratelimit/envoy.yaml': [
     'platform/ratelimit.test.ts',

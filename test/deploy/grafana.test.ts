@@ -63,6 +63,7 @@ describe('dashboard.json', () => {
       ['Overview', false],
       ['Would-deny by policy', true],
       ['Rollout', true],
+      ['Shares and overrides', true],
       ['Keys and rotation', true],
       ['SDK status', true],
       ['Token remaining', true],

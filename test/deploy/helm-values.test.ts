@@ -133,6 +133,16 @@ describe.skipIf(skipped !== '')(`the policies in the chart's values${skipped}`, 
     });
   });
 
+  test('are named in the notes if they enforce a share of devices', async () => {
+    const shares = 'a: {mode: enforce, enforcePercent: 12.5}, b: {mode: enforce, enforcePercent: 0}';
+    await withYaml(`config: {policies: {${shares}, c: {enforcePercent: 100}}}`, async (file) => {
+      const notes = await renderNotes(file);
+      expect(notes).toContain('Policy "a" enforces for 12.5 % of devices');
+      expect(notes).toContain('Policy "b" enforces for 0 % of devices');
+      expect(notes).not.toContain('Policy "c"');
+    });
+  });
+
   test.each(['on', 'yes', 'true'])('may not have the mode %s', async (mode) => {
     await withYaml(`config: {policies: {open: {mode: ${mode}}}}`, async (file) => {
       expect(await refusal(file)).toContain("'/config/policies/open/mode'");
@@ -286,6 +296,14 @@ describe.skipIf(skipped !== '')(`the listeners of the chart${skipped}`, () => {
     const annotations = async (host: string) =>
       (await render({ listen: { host } })).get('Deployment')?.['spec'].template.metadata.annotations;
     expect(await annotations('[::]')).not.toEqual(await annotations('0.0.0.0'));
+  });
+
+  test('use the transport of the values, and a change restarts the pods', async () => {
+    const objects = await render({ listen: { transport: 'lean' } });
+    expect(parse(configOf(objects)).listen.transport).toBe('lean');
+    const annotationsOf = (of: typeof objects) =>
+      of.get('Deployment')?.['spec'].template.metadata.annotations;
+    expect(annotationsOf(objects)).not.toEqual(annotationsOf(await render({})));
   });
 
   test('of the admin page use IPv6 next to a sidecar as well', async () => {

@@ -2,31 +2,58 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { Client, credentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 
+/** Bundled, because it is on no registry. */
+const WORKSPACE = 'packages/unary-grpc';
 const folder = mkdtempSync(join(tmpdir(), 'approov-package-'));
+const copy = join(folder, 'copy');
 const installed = join(folder, 'installed');
 let packed: readonly string[];
 
 /** Packs a copy of the sources, so that `prepack` and `prepare` rebuild that copy and not the `dist` under test. */
 async function pack(): Promise<{ filename: string; files: { path: string }[] }> {
-  const copy = join(folder, 'copy');
   const sources = ['package.json', '.npmrc', '.gitignore', 'tsconfig.json', 'LICENSE', 'README.md'];
-  for (const name of [...sources, 'config.schema.json', 'src', 'proto'])
+  const workspace = ['package.json', 'tsconfig.json', 'LICENSE', 'README.md', 'src'].map((name) =>
+    join(WORKSPACE, name),
+  );
+  for (const name of [...sources, 'config.schema.json', 'src', 'proto', ...workspace])
     cpSync(join(ROOT, name), join(copy, name), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-  cpSync(join(ROOT, 'vitest.config.ts'), join(copy, 'dist/stale.js'));
-  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: copy });
+  // As `npm ci` leaves it, with the link to the workspace.
+  mkdirSync(join(copy, 'node_modules'));
+  for (const name of readdirSync(join(ROOT, 'node_modules')))
+    symlinkSync(
+      name === 'unary-grpc' ? join('..', WORKSPACE) : join(ROOT, 'node_modules', name),
+      join(copy, 'node_modules', name),
+    );
+  for (const name of ['dist/stale.js', join(WORKSPACE, 'dist/stale.js')])
+    cpSync(join(ROOT, 'vitest.config.ts'), join(copy, name));
+  return npmPack();
+}
+
+async function npmPack(...options: string[]): Promise<{ filename: string; files: { path: string }[] }> {
+  const args = ['pack', ...options, '--json', '--pack-destination', folder];
+  const { stdout } = await run('npm', args, { cwd: copy });
   // The output of the build comes first.
   return JSON.parse(stdout.slice(stdout.indexOf('[\n')))[0];
 }
@@ -48,10 +75,21 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the npm package', () => {
-  test('contains the compiled sources, proto, config.schema.json, LICENSE and README only', () => {
+  test('contains the compiled sources, proto, config.schema.json, LICENSE, README and unary-grpc only', () => {
     const compiled = filesBelow('src').map((path) => path.replace(/^src\/(.*)\.ts$/, 'dist/$1.js'));
     const others = ['LICENSE', 'README.md', 'config.schema.json', 'package.json'];
-    const expected = [...compiled, ...filesBelow('proto'), ...others];
+    const bundled = filesBelow(join(WORKSPACE, 'src')).flatMap((path) => {
+      const module = path.replace(/^.*\/src\/(.*)\.ts$/, 'dist/$1');
+      return [`${module}.js`, `${module}.d.ts`];
+    });
+    const expected = [
+      ...compiled,
+      ...filesBelow('proto'),
+      ...others,
+      ...[...bundled, 'LICENSE', 'README.md', 'package.json'].map(
+        (path) => `node_modules/unary-grpc/${path}`,
+      ),
+    ];
     expect(packed).toEqual(expected.sort());
   });
 
@@ -97,6 +135,71 @@ describe('the npm package', () => {
     expect(() => resolve('approov-ext-authz')).toThrow(/No "exports" main defined/);
     expect(() => resolve('approov-ext-authz/dist/checker.js')).toThrow(/not defined by "exports"/);
     expect(resolve('approov-ext-authz/package.json')).toContain(installed);
+  });
+});
+
+describe('the package unary-grpc on its own', () => {
+  const consumer = join(folder, 'consumer');
+  const readme = readFileSync(join(ROOT, WORKSPACE, 'README.md'), 'utf8');
+  const [, example = ''] = /```js\n(.*?)```/s.exec(readme) ?? [];
+
+  beforeAll(async () => {
+    const { filename } = await npmPack('--workspace', 'unary-grpc');
+    mkdirSync(consumer);
+    // --offline: it has no dependency to fetch.
+    await run('npm', ['install', '--offline', '--no-audit', '--no-fund', `../${filename}`], {
+      cwd: consumer,
+    });
+    writeFileSync(join(consumer, 'example.mjs'), example.replace('50051', '0'));
+  });
+
+  test('has its compiled modules with their types, its licence and its README', () => {
+    const files = readdirSync(join(consumer, 'node_modules/unary-grpc'));
+    expect(files.sort()).toEqual(['LICENSE', 'README.md', 'dist', 'package.json']);
+    const modules = filesBelow(join(WORKSPACE, 'src')).length;
+    const built = readdirSync(join(consumer, 'node_modules/unary-grpc/dist'), { recursive: true });
+    expect(built.filter((name) => String(name).endsWith('.d.ts'))).toHaveLength(modules);
+    expect(built.filter((name) => String(name).endsWith('.js'))).toHaveLength(modules);
+  });
+
+  test('runs the example of its README, which answers a gRPC client', async () => {
+    const child = spawn(process.execPath, ['example.mjs'], {
+      cwd: consumer,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const closed = once(child, 'close');
+    try {
+      const [output] = await once(child.stdout, 'data');
+      const [, port] = /port: (\d+)/.exec(String(output)) ?? [];
+      const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+      const answer = await new Promise((resolve, reject) => {
+        const same = (bytes: Buffer) => bytes;
+        client.makeUnaryRequest(
+          '/grpc.health.v1.Health/Check',
+          same,
+          same,
+          Buffer.alloc(0),
+          (error, bytes) => (error === null ? resolve(bytes) : reject(error)),
+        );
+      });
+      client.close();
+      expect(answer).toEqual(Buffer.from([8, 1]));
+    } finally {
+      child.kill('SIGKILL');
+      await closed;
+    }
+  });
+
+  test('has types by which a TypeScript compiler finds a mistake in the example', async () => {
+    const typed = `${example}\nserver.shutdown('soon');\n`;
+    writeFileSync(join(consumer, 'example.mts'), typed);
+    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
+    const roots = ['--typeRoots', join(ROOT, 'node_modules/@types')];
+    const compiler = join(ROOT, 'node_modules/.bin/tsc');
+    const compiling = run(compiler, [...options, ...roots, 'example.mts'], { cwd: consumer });
+    await expect(compiling).rejects.toMatchObject({
+      stdout: expect.stringMatching(/^example\.mts\(\d+,17\): error TS2345: [^\n]*\n$/),
+    });
   });
 });
 

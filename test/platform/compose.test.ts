@@ -44,6 +44,9 @@ const LIST_CONTENTS = `
   console.log(JSON.stringify({
     app: fs.readdirSync('/app').sort(),
     modules: fs.readdirSync('/app/node_modules'),
+    bundled: fs.readdirSync('/app/node_modules/unary-grpc').sort(),
+    links: fs.readdirSync('/app/node_modules', { withFileTypes: true })
+      .filter((entry) => entry.isSymbolicLink()).map((entry) => entry.name),
     programs: files.filter((path) => !/^\\/(app|etc|lib|lib64)\\//.test(path) && isExecutable(path)).sort(),
     packages,
     withoutCopyright: packages.filter((name) => !fs.existsSync('/usr/share/doc/' + name + '/copyright')),
@@ -83,6 +86,14 @@ describe.skipIf(skipped !== '')(`the image${skipped}`, () => {
     expect(await docker('run', '--rm', '--entrypoint', 'approov-ext-authz', IMAGE, '--version')).toBe(
       VERSION,
     );
+  });
+
+  test('contains the workspace package as files, not as a link', async () => {
+    const { bundled, links } = await contents();
+    expect(bundled).toEqual(['dist', 'package.json']);
+    expect(links).toEqual([]);
+    const code = "import('unary-grpc').then((module) => console.log(typeof module))";
+    expect(await docker('run', '--rm', '--entrypoint', 'node', IMAGE, '--eval', code)).toBe('object');
   });
 
   test('lists the Debian packages of its libraries, so that scanners find them', async () => {

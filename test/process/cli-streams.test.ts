@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { readReadyz } from '../support/admin-pages.ts';
 import { createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
 import { PATIENCE } from '../support/patience.ts';
 import { killAtExit } from '../support/platform-tool.ts';
@@ -94,7 +95,11 @@ test('SIGHUP while serve is loaded does not end it', async () => {
     APPROOV_BASE64_SECRET: SECRET,
     NODE_OPTIONS: `--import=data:text/javascript;base64,${Buffer.from(preload).toString('base64')}`,
   });
-  await service.kill();
+  try {
+    expect(await readReadyz(service.admin)).toMatchObject({ status: 200 });
+  } finally {
+    await service.kill();
+  }
 });
 
 test('SIGUSR1 does not open a debugger in the primary or a worker', async () => {

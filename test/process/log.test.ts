@@ -83,16 +83,18 @@ test('a check line has its level, time, SDK status, trace id and how long the to
   for (const { time } of lines) expect(new Date(String(time)).toISOString()).toBe(time);
 });
 
-test('the start-up line has version, addresses, file, policies with modes and keys with fingerprints', async () => {
+test('the start-up line has version, addresses, transport, file, policies with modes and keys with fingerprints', async () => {
   write('next', OTHER_SECRET);
   const keys = `keys: [{id: current, secretFile: ${at('current')}}, {id: next, kid: k, secretFile: ${at('next')}}]`;
-  write('config.yaml', `${keys}\npolicies: {default: {mode: observe}, open: {mode: off}}`);
+  const policies = 'policies: {default: {mode: observe}, open: {mode: off}}';
+  write('config.yaml', `${keys}\n${policies}\nlisten: {transport: lean}`);
   const running = await startServe({}, ['--config', at('config.yaml')]);
   service = running;
   expect(running.logLines().find(({ msg }) => msg === 'serving')).toMatchObject({
     version: VERSION,
     grpc: running.grpc,
     admin: running.admin,
+    transport: 'lean',
     config_file: at('config.yaml'),
     policies: { default: 'observe', open: 'off' },
     keys: [

@@ -29,6 +29,7 @@ describe.skipIf(withoutChromium !== '')(`the rollout page${withoutChromium}`, ()
       metrics: async () => ({ contentType: 'text/plain', text: '' }),
       configuration: () => '',
       rollout: async () => report,
+      overrides: { active: () => [], apply: () => ({ kind: 'unknown_policy', known: [] }) },
       onError: fail,
       onListenerError: fail,
     });

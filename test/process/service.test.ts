@@ -14,6 +14,7 @@ import { runInProcess } from '../support/in-process.ts';
 import { PATIENCE } from '../support/patience.ts';
 import { type RunningService, startServe } from '../support/process.ts';
 import { freshToken, SECRET } from '../support/token.ts';
+import { HAS_STREAMING } from '../support/transport.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'service-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -168,28 +169,34 @@ describe('the drain', () => {
     silent.destroy();
   });
 
-  test('does not wait for health watchers: they get NOT_SERVING and UNAVAILABLE', async () => {
-    await start(`drain: {delaySeconds: 0, timeoutSeconds: ${LONG}}`);
-    const client = new Client(service.grpc, credentials.createInsecure());
-    const { path, requestSerialize, responseDeserialize } = healthService['Watch'] as MethodDefinition<
-      object,
-      object
-    >;
-    const watch = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {
-      service: '',
-    });
-    const states: unknown[] = [];
-    watch.on('data', ({ status: state }: { status: string }) => states.push(state));
-    watch.on('error', ({ code }: ServiceError) => states.push(code));
-    await once(watch, 'data');
-    service.signal('SIGTERM');
-    expect(await service.ended).toBe(0);
-    // The last event may reach this process after the exit of the service.
-    await vi.waitFor(() => expect(states).toEqual(['SERVING', 'NOT_SERVING', status.UNAVAILABLE]), PATIENCE);
-    client.close();
-  });
+  test.runIf(HAS_STREAMING)(
+    'does not wait for health watchers: they get NOT_SERVING and UNAVAILABLE',
+    async () => {
+      await start(`drain: {delaySeconds: 0, timeoutSeconds: ${LONG}}`);
+      const client = new Client(service.grpc, credentials.createInsecure());
+      const { path, requestSerialize, responseDeserialize } = healthService['Watch'] as MethodDefinition<
+        object,
+        object
+      >;
+      const watch = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {
+        service: '',
+      });
+      const states: unknown[] = [];
+      watch.on('data', ({ status: state }: { status: string }) => states.push(state));
+      watch.on('error', ({ code }: ServiceError) => states.push(code));
+      await once(watch, 'data');
+      service.signal('SIGTERM');
+      expect(await service.ended).toBe(0);
+      // The last event may reach this process after the exit of the service.
+      await vi.waitFor(
+        () => expect(states).toEqual(['SERVING', 'NOT_SERVING', status.UNAVAILABLE]),
+        PATIENCE,
+      );
+      client.close();
+    },
+  );
 
-  test('does not wait for an open reflection stream', async () => {
+  test.runIf(HAS_STREAMING)('does not wait for an open reflection stream', async () => {
     await start(`drain: {delaySeconds: 0, timeoutSeconds: ${LONG}}`);
     const session = connectHttp2(`http://${service.grpc}`);
     session.on('error', () => {});

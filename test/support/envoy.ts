@@ -88,6 +88,7 @@ export function startSample(
   addresses: Addresses,
   change: (sample: Sample) => void = () => undefined,
   file: string = ENVOY_CONFIG,
+  binary?: string,
 ): Promise<RunningEnvoy> {
   const sample = readEnvoySample(file);
   setTimeouts(sample, { check: 20, oneTry: 5 });
@@ -100,6 +101,7 @@ export function startSample(
       'approov-ext-authz:9001': addresses.services,
       'upstream:8080': addresses.upstream,
     }),
+    binary,
   );
 }
 
@@ -191,6 +193,7 @@ export interface Sent {
   readonly path?: string;
   /** Header lines in order; names may repeat, and values are any latin1 text. */
   readonly headers?: readonly (readonly [name: string, value: string])[];
+  readonly body?: Buffer;
 }
 
 export interface Answer {
@@ -209,7 +212,7 @@ export async function send(envoy: RunningEnvoy, sent: Sent = {}): Promise<Answer
     agent: false,
     ...nodeRequest(sent),
   });
-  call.end();
+  call.end(sent.body);
   const [response] = (await once(call, 'response')) as [IncomingMessage];
   const body = await text(response);
   const isUpstream = response.headers['x-from'] === 'upstream' && body !== '';
@@ -251,8 +254,9 @@ export async function open(
   });
 }
 
-function nodeRequest({ method = 'GET', path = '/orders', headers = [] }: Sent) {
-  return { method, path, headers: [['host', 'api.example.com'], ...headers].flat() };
+function nodeRequest({ method = 'GET', path = '/orders', headers = [], body }: Sent) {
+  const length = body === undefined ? [] : [['content-length', String(body.length)]];
+  return { method, path, headers: [['host', 'api.example.com'], ...length, ...headers].flat() };
 }
 
 export function headerLines(rawHeaders: readonly string[]): [name: string, value: string][] {

@@ -37,6 +37,7 @@ const POLICIES = `policies:
   signed-twice: {messageSignature: {account: when-mskid, replay: per-instance}}
   signed-device: {messageSignature: {requiredComponents: ["@method", "@path", x-device]}}
   signed-body: {messageSignature: {contentDigest: required}}
+  share: {enforcePercent: 5}
 routes:
   - {host: api.example.com, pathPrefix: /health, methods: [GET], policy: open}
   - {pathPrefix: /v2, policy: session}

@@ -10,7 +10,7 @@ const DEFINITION = loadSync('envoy/service/auth/v3/external_auth.proto', {
   oneofs: true,
 });
 const SERVICE = DEFINITION['envoy.service.auth.v3.Authorization'] as ServiceDefinition;
-const CHECK = methodNamed('Check');
+export const CHECK = methodNamed('Check');
 
 function methodNamed(name: string): ServiceDefinition[string] {
   const method = SERVICE[name];

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { killAtExit } from './platform-tool.ts';
+import { NODE_OPTIONS } from './transport.ts';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
@@ -137,7 +138,7 @@ export async function startPretty(
 
 /** With a pseudo-terminal by script (util-linux). */
 function spawnOnTerminal(args: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
-  const command = [process.execPath, CLI, ...args].map((word) => `'${word}'`).join(' ');
+  const command = [process.execPath, ...NODE_OPTIONS, CLI, ...args].map((word) => `'${word}'`).join(' ');
   const child = spawn('script', ['-qefc', `exec ${command}`, '/dev/null'], {
     env: { PATH: process.env['PATH'], TERM: 'xterm-256color', ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -152,7 +153,7 @@ export function spawnCli(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): ChildProcessWithoutNullStreams {
-  const child = spawn(process.execPath, [CLI, ...args], {
+  const child = spawn(process.execPath, [...NODE_OPTIONS, CLI, ...args], {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });

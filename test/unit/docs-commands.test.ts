@@ -41,6 +41,8 @@ test.each([
   'docs/recipes.md',
   'docs/runbook.md',
   'docs/commands.md',
+  'docs/hybrid.md',
+  'docs/override.md',
   'docs/install/docker-compose.md',
   'docs/install/envoy-gateway.md',
   'docs/install/istio.md',
@@ -90,6 +92,15 @@ test.skipIf(withoutJq !== '')(`the log queries of docs/troubleshooting.md run${w
   // These look for a value that the log does not have.
   expect(empty.filter((query) => !/binding|external-address|did|TRACE-ID|x-request-id/.test(query))).toEqual(
     [],
+  );
+});
+
+test.skipIf(withoutPromtool !== '')(`the query of docs/hybrid.md is PromQL${withoutPromtool}`, async () => {
+  const queries = codeBlocksOf(readPage('docs/hybrid.md')).filter(({ language }) => language === 'promql');
+  expect(queries).toHaveLength(1);
+  await expectPromQl(
+    queries.map(({ text }) => text),
+    FOLDER,
   );
 });
 

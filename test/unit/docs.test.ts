@@ -16,12 +16,14 @@ import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { parseConfig } from '../../src/config/parse.ts';
 import { FILE } from '../../src/config/schema.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
+import { createOverrideMetrics } from '../../src/telemetry/override-metrics.ts';
 import { createWorkerRestarts } from '../../src/telemetry/primary-metrics.ts';
 import { registerWouldDenyRatio } from '../../src/telemetry/rollout-metrics.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PAGES = [
   'deploy/helm/approov-ext-authz/README.md',
+  'packages/unary-grpc/README.md',
   ...readdirSync(ROOT).filter((name) => name.endsWith('.md')),
   ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.md'))
@@ -84,6 +86,7 @@ test('docs/metrics.md lists every metric with its labels, and no other', () => {
   const { registry } = createMetrics('1.2.3');
   createWorkerRestarts(registry);
   registerWouldDenyRatio(registry, () => []);
+  createOverrideMetrics(registry, { policies: () => [], active: () => [] });
   const ours = registry.getMetricsAsArray().filter(({ name }) => name.startsWith('approov_'));
   const documented = rowsOf('docs/metrics.md')
     .filter(([first]) => first?.startsWith('`approov_'))

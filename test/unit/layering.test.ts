@@ -33,8 +33,8 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   ),
   layer(
     'grpc/',
-    'net/ config/ @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check protobufjs/ext/descriptor/index.js node:http2 node:net node:url',
-    'it alone knows the gRPC library, and no message',
+    'net/ config/ @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check protobufjs/ext/descriptor/index.js unary-grpc node:http2 node:net node:url',
+    'it alone knows the gRPC libraries, and no message',
   ),
   layer(
     'admin/',

@@ -45,7 +45,7 @@ export function bindingFacts(decision: Decision, request: CheckRequest, policy: 
 }
 
 function otherHeaders(request: CheckRequest, { binding }: Policy) {
-  return [...request.headers]
+  return [...request.allHeaders()]
     .filter(([name]) => binding?.headers.includes(name) !== true)
     .map(([name, values]) => ({ name, value: readValue(values) }));
 }

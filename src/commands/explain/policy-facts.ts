@@ -20,7 +20,15 @@ type PolicySource =
 export interface PolicyFacts {
   /** `null`: Envoy named a policy that is not configured. */
   readonly policy: string | null;
+  /** The one in effect for the device. */
   readonly mode: Mode | null;
+  /** `null`: the mode is the same for all devices. */
+  readonly share: {
+    readonly enforce_percent: number;
+    /** `null`: neither is known. */
+    readonly device_by: 'did' | 'address' | null;
+    readonly enforced: boolean;
+  } | null;
   /** The policies that could apply, of which the strictest outcome decides. */
   readonly candidates: readonly { readonly policy: string; readonly selected: PolicySource }[];
   readonly ambiguous: Ambiguity | null;
@@ -37,6 +45,7 @@ export function policyFacts(decision: Decision, request: CheckRequest, table: Po
   return {
     policy: policy?.name ?? null,
     mode: policy?.mode ?? null,
+    share: shareFacts(decision),
     candidates: candidatesFor(request, table),
     ambiguous,
     host_given: request.host !== '',
@@ -44,6 +53,12 @@ export function policyFacts(decision: Decision, request: CheckRequest, table: Po
     did_you_mean: policy === undefined ? (nearest(request.policyName ?? '', known) ?? null) : null,
     skipped: reason === 'policy_off' || reason === 'cors_preflight' ? reason : null,
   };
+}
+
+function shareFacts({ facts: { share } }: Decision): PolicyFacts['share'] {
+  if (share === undefined) return null;
+  const { enforcePercent, by = null, isEnforced } = share;
+  return { enforce_percent: enforcePercent, device_by: by, enforced: isEnforced };
 }
 
 /** Selects as a check does, but with a policy object of its own for each place, which then shows what selected it. */

@@ -39,7 +39,7 @@ export function withToken(
   token: string | undefined,
 ): CheckRequest {
   if (token === undefined) return request;
-  const headers = new Map([...request.headers].map(([name, values]) => [name, [...values]]));
+  const headers = new Map([...request.allHeaders()].map(([name, values]) => [name, [...values]]));
   const names = new Set(choosePolicies(request, table).policies.map((policy) => policy.tokenHeader));
   for (const name of names) addHeader(headers, name, token);
   return { ...request, headers, allHeaders: () => headers };

@@ -44,11 +44,21 @@ function policySentences(facts: PolicyFacts): readonly string[] {
   return [
     `${policy} (mode ${mode}): ${list([...new Set(sources)], 'and')}`,
     ...ambiguitySentences(facts),
+    ...shareSentences(facts),
     ...(skipped === 'policy_off' ? ['mode off: no token is required'] : []),
     ...(skipped === 'cors_preflight'
       ? ['a CORS preflight: OPTIONS with `origin` and `access-control-request-method`']
       : []),
   ];
+}
+
+const KNOWN_BY = { did: 'by its `did`', address: 'by the address of the client' };
+
+function shareSentences({ share, skipped }: PolicyFacts): readonly string[] {
+  if (share === null || skipped !== null) return [];
+  const { enforce_percent: percent, device_by: by, enforced } = share;
+  const known = by === null ? 'by neither `did` nor address (which counts as the first)' : KNOWN_BY[by];
+  return [`enforcePercent ${percent}: this device, known ${known}, is ${enforced ? 'enforced' : 'observed'}`];
 }
 
 function sourceText(

@@ -133,6 +133,7 @@ const MODE_NOTES: Readonly<Partial<Record<Decision['mode'], string>>> = {
 export function summarize({ action, reason, mode, verdict }: Decision, facts: Facts): Outcome {
   const why = SUMMARIES[reason](facts);
   if (action === 'deny') return { outcome: 'refused', summary: why };
-  const note = verdict === 'unverified' ? (MODE_NOTES[mode] ?? '') : '';
-  return { outcome: 'allowed', summary: `${why}${note}` };
+  const isShared = facts.policy?.share != null;
+  const note = isShared ? ', but this device is only observed' : (MODE_NOTES[mode] ?? '');
+  return { outcome: 'allowed', summary: verdict === 'unverified' ? `${why}${note}` : why };
 }

@@ -62,7 +62,7 @@ function stateWithout(
 }
 
 function headersWithToken(request: CheckRequest, except: string): readonly string[] {
-  return [...request.headers].flatMap(([name, values]) =>
+  return [...request.allHeaders()].flatMap(([name, values]) =>
     name !== except && values.some(hasToken) ? [name] : [],
   );
 }

@@ -140,10 +140,11 @@ test('status --json has the same facts', async () => {
     listener: { grpc: '127.0.0.1:0', tls: false, certificate_expires_at: null },
     default_policy: 'default',
     policies: [
-      { name: 'default', mode: 'observe', verified: 3, unverified: 3, skipped: 0 },
-      { name: 'strict', mode: 'enforce', verified: 0, unverified: 1, skipped: 0 },
-      { name: 'open', mode: 'off', verified: 0, unverified: 0, skipped: 1 },
+      { name: 'default', mode: 'observe', enforce_percent: null, verified: 3, unverified: 3, skipped: 0 },
+      { name: 'strict', mode: 'enforce', enforce_percent: 100, verified: 0, unverified: 1, skipped: 0 },
+      { name: 'open', mode: 'off', enforce_percent: null, verified: 0, unverified: 0, skipped: 1 },
     ],
+    overrides: [],
     keys: [
       {
         id: 'current',

@@ -32,6 +32,7 @@ async function start(target: ListenAddress, pages: Partial<AdminPages> = {}): Pr
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'a_metric 1\n' }),
     configuration: () => 'listen: {}\n',
     rollout: async () => reportOf(),
+    overrides: { active: () => [], apply: () => ({ kind: 'unknown_policy', known: [] }) },
     onError: () => {},
     onListenerError: () => {},
     ...pages,
@@ -118,7 +119,7 @@ describe('an admin page', () => {
     const answer = await get(await start(LOOPBACK), path);
     expect(answer).toMatchObject({
       status: 404,
-      body: 'not found; pages: / /rollout /rollout.json /livez /readyz /metrics /config\n',
+      body: 'not found; pages: / /rollout /rollout.json /livez /readyz /metrics /config /override\n',
     });
   });
 

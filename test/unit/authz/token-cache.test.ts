@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TokenCache } from '../../../src/authz/token-cache.ts';
 import { verifiedToken } from '../../support/check.ts';
@@ -41,10 +42,58 @@ describe('a token cache', () => {
     expect(cache.get('t', 0)).toBeUndefined();
   });
 
+  it('distinguishes tokens that end alike, of which it keeps the last', () => {
+    const cache = new TokenCache(10);
+    const tail = 'x'.repeat(100);
+    cache.add(`a.b.${tail}`, verified, 50);
+    expect(cache.get(`a.c.${tail}`, 50)).toBeUndefined();
+    cache.add(`a.c.${tail}`, verified, 50);
+    expect([`a.b.${tail}`, `a.c.${tail}`].map((token) => cache.get(token, 50))).toEqual([
+      undefined,
+      verified,
+    ]);
+  });
+
+  it('keeps a token once for each suffix, however long', () => {
+    const cache = new TokenCache(10, 30);
+    const token = `a.b.${'x'.repeat(43)}`;
+    const suffixes = ['0'.repeat(30), '1'.repeat(30)];
+    for (const suffix of suffixes) cache.add(token + suffix, verified, 50);
+    cache.add(`a.b.${'y'.repeat(43)}${suffixes[0]}`, verified, 50);
+    expect(suffixes.map((suffix) => cache.get(token + suffix, 50))).toEqual([verified, verified]);
+  });
+
   it('evicts the oldest entry when full', () => {
     const cache = new TokenCache(2);
     for (const token of ['a', 'b', 'c']) cache.add(token, verified, 50);
     expect(['a', 'b', 'c'].map((token) => cache.get(token, 50) !== undefined)).toEqual([false, true, true]);
+  });
+
+  it('has the newest entries after any additions, expiries and changes of its size', () => {
+    const step = fc.record({
+      token: fc.nat(12),
+      expires: fc.boolean(),
+      size: fc.integer({ min: 1, max: 6 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const cache = new TokenCache(6);
+        let newest: string[] = [];
+        for (const { token, expires, size } of steps) {
+          const text = `t${token}`;
+          cache.resize(size);
+          cache.add(text, verified, 50);
+          newest = [...newest.slice(-size).filter((each) => each !== text), text].slice(-size);
+          if (!expires) continue;
+          cache.get(text, 100);
+          newest.pop();
+        }
+        const known = Array.from({ length: 13 }, (_, token) => `t${token}`).filter((each) =>
+          cache.get(each, 50),
+        );
+        expect(known.sort()).toEqual(newest.sort());
+      }),
+    );
   });
 
   describe('of an encrypted token', () => {

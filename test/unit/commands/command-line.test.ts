@@ -70,6 +70,7 @@ describe('--help and --version', () => {
         ...['--header', '--body-file', '--install-key', '--account', '--token'],
       ],
     ],
+    ['jwks', ['--output']],
   ])('%s --help lists each of its options', async (command, options) => {
     const { stdout } = await runInProcess([command, '--help']);
     for (const option of options) expect(stdout).toMatch(new RegExp(`${option}\\b`));
@@ -80,7 +81,7 @@ describe('bad usage is exit 2', () => {
   test.each<[args: string[], message: string]>([
     [
       ['frobnicate'],
-      'no such command: frobnicate; known: serve, check-config, explain, mint, healthcheck, status, rollout, config-schema, completion',
+      'no such command: frobnicate; known: serve, check-config, explain, mint, healthcheck, status, rollout, jwks, override, config-schema, completion',
     ],
     [['toString'], 'no such command; known: '],
     [['chek-config'], 'no such command: chek-config; did you mean check-config?'],

@@ -10,6 +10,9 @@ process_start_time_seconds ${NOW - 90}
 approov_checks_in_flight 2
 approov_worker_restarts_total 4
 approov_policy_mode{policy="default",mode="enforce"} 1
+approov_policy_mode{policy="default",mode="observe"} 1
+approov_policy_enforce_percent{policy="default"} 10
+approov_policy_mode{policy="open",mode="off"} 1
 approov_checks_total{policy="default",mode="observe",verdict="unverified",action="allow",reason="token_expired"} 3
 approov_checks_total{policy="default",mode="enforce",verdict="unverified",action="deny",reason="token_expired"} 4
 approov_checks_total{policy="default",mode="enforce",verdict="unverified",action="deny",reason="binding_mismatch"} 0
@@ -52,7 +55,16 @@ defaultPolicy: default
 decryptionKeys: [{id: box, fingerprint: "333333333333"}]
 messageSigningKeys: [{id: account, fingerprint: "444444444444"}]
 `;
-const PAGES = { metrics: METRICS, readyz: READYZ, config: CONFIG };
+const OVERRIDE = {
+  policy: 'default',
+  mode: 'observe',
+  configured_mode: 'enforce',
+  reason: 'a reason',
+  ends_at: '2033-05-18T04:03:20.000Z',
+  seconds_left: 1800,
+};
+const OVERRIDES = JSON.stringify({ overrides: [{ ...OVERRIDE, started_at: '2033-05-18T03:33:20.000Z' }] });
+const PAGES = { metrics: METRICS, readyz: READYZ, config: CONFIG, overrides: OVERRIDES };
 
 test('the status has the facts of all three pages', () => {
   expect(collectStatus(PAGES, NOW)).toEqual({
@@ -66,7 +78,11 @@ test('the status has the facts of all three pages', () => {
     worker_restarts: 4,
     listener: { grpc: '0.0.0.0:9001', tls: true, certificate_expires_at: null },
     default_policy: 'default',
-    policies: [{ name: 'default', mode: 'enforce', verified: 10, unverified: 7, skipped: 0 }],
+    policies: [
+      { name: 'default', mode: 'enforce', enforce_percent: 10, verified: 10, unverified: 7, skipped: 0 },
+      { name: 'open', mode: 'off', enforce_percent: null, verified: 0, unverified: 0, skipped: 0 },
+    ],
+    overrides: [OVERRIDE],
     keys: [
       {
         id: 'set',
@@ -106,6 +122,24 @@ test('the status has the facts of all three pages', () => {
   });
 });
 
+test('an override is known from the metrics alone where its page is not shown', () => {
+  const metrics = `${METRICS}
+approov_override_active{policy="default",mode="observe"} 0
+approov_override_active{policy="default",mode="limit"} 1
+`;
+  const pages = { ...PAGES, metrics, overrides: 'loopback clients only\n' };
+  expect(collectStatus(pages, NOW)?.overrides).toEqual([
+    {
+      policy: 'default',
+      mode: 'limit',
+      configured_mode: null,
+      reason: null,
+      ends_at: null,
+      seconds_left: null,
+    },
+  ]);
+});
+
 test('the most frequent reasons come first', () => {
   expect(Object.keys(collectStatus(PAGES, NOW)?.checks.reasons ?? {})).toEqual([
     'invalid_token_signature',
@@ -117,7 +151,7 @@ test('the most frequent reasons come first', () => {
 test('a service that is starting has a status, without what it does not know yet', () => {
   const readyz = JSON.stringify({ status: 'not ready', components: { process: 'starting' } });
   const metrics = 'approov_build_info{version="1.2.3"} 1\n';
-  expect(collectStatus({ metrics, readyz, config: '' }, NOW)).toMatchObject({
+  expect(collectStatus({ metrics, readyz, config: '', overrides: '' }, NOW)).toMatchObject({
     ready: false,
     process: 'starting',
     started_at: null,
@@ -126,6 +160,7 @@ test('a service that is starting has a status, without what it does not know yet
     listener: null,
     default_policy: null,
     policies: [],
+    overrides: [],
     keys: [],
     reloads: [],
   });

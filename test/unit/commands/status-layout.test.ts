@@ -24,9 +24,10 @@ const STATUS: Status = {
   listener: { grpc: '0.0.0.0:9001', tls: false, certificate_expires_at: null },
   default_policy: 'default',
   policies: [
-    { name: 'default', mode: 'enforce', verified: 12_003, unverified: 1, skipped: 0 },
-    { name: 'open', mode: 'off', verified: 0, unverified: 0, skipped: 0 },
+    { name: 'default', mode: 'enforce', enforce_percent: 100, verified: 12_003, unverified: 1, skipped: 0 },
+    { name: 'open', mode: 'off', enforce_percent: null, verified: 0, unverified: 0, skipped: 0 },
   ],
+  overrides: [],
   keys: [
     {
       id: 'current',
@@ -64,6 +65,39 @@ function section(title: string, changes: Partial<Status>): readonly string[] {
   const end = lines.indexOf('', start);
   return lines.slice(start, end === -1 ? undefined : end);
 }
+
+test('the mode of a policy has its share of devices unless that is all of them', () => {
+  const checks = { verified: 0, unverified: 0, skipped: 0 };
+  const policies = [
+    { name: 'ramp', mode: 'enforce', enforce_percent: 12.5, ...checks },
+    { name: 'none', mode: 'enforce', enforce_percent: 0, ...checks },
+  ];
+  expect(section('Policies', { policies })).toEqual([
+    '  policy  mode            checks  verified  unverified',
+    '  ramp    enforce 12.5 %       0         -           -',
+    '  none    enforce 0 %          0         -           -',
+    '  default policy: default',
+  ]);
+});
+
+test('an override is below the policies, with its time and reason where they are known', () => {
+  const override = {
+    policy: 'default',
+    mode: 'observe',
+    configured_mode: 'enforce',
+    reason: 'checkout is locked out, INC-4711',
+    ends_at: ago(-1798),
+    seconds_left: 1798,
+  };
+  const unknown = { configured_mode: null, reason: null, ends_at: null, seconds_left: null };
+  const overrides = [override, { ...unknown, policy: 'open', mode: 'limit' }];
+  expect(section('Policies', { overrides }).slice(3)).toEqual([
+    '  override: policy default is in mode observe for another 29 min 58 s, then',
+    '    enforce as configured; reason: checkout is locked out, INC-4711',
+    '  override: policy open is in mode limit',
+    '  default policy: default',
+  ]);
+});
 
 test('status of a healthy service has every table', () => {
   expect(layOut().join('\n')).toBe(`approov-ext-authz 1.2.3, up 3 h 12 min, Node 24.1.0
@@ -191,7 +225,9 @@ const LONGEST: Partial<Status> = {
   worker_restarts: COUNT,
   listener: { grpc: '0.0.0.0:9001', tls: true, certificate_expires_at: ago(-3600) },
   default_policy: NAME,
-  policies: [{ name: NAME, mode: 'enforce', verified: COUNT, unverified: 9, skipped: 0 }],
+  policies: [
+    { name: NAME, mode: 'enforce', enforce_percent: 100, verified: COUNT, unverified: 9, skipped: 0 },
+  ],
   keys: [
     {
       id: NAME,
@@ -234,8 +270,15 @@ test('the example in docs/commands.md is what status prints', () => {
     version: '0.1.0',
     node: '24.14.0',
     policies: [
-      { name: 'default', mode: 'observe', verified: 11_704, unverified: 300, skipped: 0 },
-      { name: 'open', mode: 'off', verified: 0, unverified: 0, skipped: 310 },
+      {
+        name: 'default',
+        mode: 'observe',
+        enforce_percent: null,
+        verified: 11_704,
+        unverified: 300,
+        skipped: 0,
+      },
+      { name: 'open', mode: 'off', enforce_percent: null, verified: 0, unverified: 0, skipped: 310 },
     ],
     keys: [current, next].map(({ fingerprint, ...key }) => ({
       ...key,

@@ -49,6 +49,7 @@ decryptionKeys: [{id: c, secretFile: /c, kid: "${Buffer.from(SECRET, 'base64').t
   grpc: unix:/run/authz.sock # from APPROOV_GRPC_LISTEN
   admin: 127.0.0.1:9002
   unixSocketMode: "0660"
+  transport: grpc-js
 decryptionKeys: []
 messageSigningKeys: []
 defaultPolicy: default
@@ -120,6 +121,20 @@ keys:
     const printed = print(configOf(text, { APPROOV_MODE: 'limit' }));
     expect(printed.match(/^ {2}strict:\n {4}mode: limit # from APPROOV_MODE$/m)).not.toBeNull();
     expect(printed.match(/# from/g)).toHaveLength(1);
+  });
+
+  it('has the notes that it is given, next to that of a variable', () => {
+    const config = configOf('policies: {open: {mode: off}}', {
+      APPROOV_BASE64_SECRET: SECRET,
+      APPROOV_MODE: 'limit',
+    });
+    const notes = ['default', 'open', 'removed'].map(
+      (name) => [`policies.${name}.mode`, 'overridden'] as const,
+    );
+    const printed = formatConfig({ ...NO_OTHER_KEYS, config, keys: [] }, new Map(notes));
+    expect(printed).toContain('    mode: off # overridden\n');
+    expect(printed).toContain('    mode: limit # from APPROOV_MODE; overridden\n');
+    expect(parse(printed)).toMatchObject({ policies: { open: { mode: 'off' }, default: { mode: 'limit' } } });
   });
 
   it('shows the file of a secret and which variable set its path', () => {

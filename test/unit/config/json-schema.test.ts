@@ -200,6 +200,7 @@ describe('the schema agrees with the service', () => {
     ['policies: {default: {binding: {}}}', '/policies/default/binding'],
     ['policies: {default: {tokenHeader: Approov Token}}', '/policies/default/tokenHeader'],
     ['policies: {default: {clockToleranceSeconds: 301}}', '/policies/default/clockToleranceSeconds'],
+    ['policies: {default: {enforcePercent: 101}}', '/policies/default/enforcePercent'],
     ['policies: {default: {allowCorsPreflight: yes}}', '/policies/default/allowCorsPreflight'],
     ['policies: {default: {forwardClaims: [pay]}}', '/policies/default/forwardClaims/0'],
     ['policies: {default: {issuer: "*"}}', '/policies/default/issuer'],

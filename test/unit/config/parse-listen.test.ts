@@ -6,6 +6,7 @@ const DEFAULTS = {
   grpc: { kind: 'tcp', host: '0.0.0.0', port: 9001 },
   admin: { kind: 'tcp', host: '127.0.0.1', port: 9002 },
   unixSocketMode: '0660',
+  transport: 'grpc-js',
 };
 
 function valid(listen: object): object {
@@ -31,6 +32,7 @@ describe('parseListen', () => {
         grpc: { kind: 'unix', path: '/a.sock' },
         admin: { kind: 'tcp', host: '127.0.0.1', port: 2 },
         unixSocketMode: '0660',
+        transport: 'grpc-js',
         tls: { certFile: '/c', keyFile: '/k' },
       }),
     );
@@ -47,7 +49,7 @@ describe('parseListen', () => {
       { APPROOV_GRPC_LISTEN: '9001' },
       [
         'APPROOV_GRPC_LISTEN: "9001" must be host:port, [v6]:port or unix:/path; for example 0.0.0.0:9001',
-        'listen.other: unknown field; known: grpc, admin, unixSocketMode, tls',
+        'listen.other: unknown field; known: grpc, admin, unixSocketMode, transport, tls',
       ],
     ],
     ['listen: [', {}, ['line 1, column 9: not valid YAML: "[" is not closed; add "]"']],

@@ -15,6 +15,7 @@ const DEFAULTS = {
     grpc: { kind: 'tcp', host: '0.0.0.0', port: 9001 },
     admin: { kind: 'tcp', host: '127.0.0.1', port: 9002 },
     unixSocketMode: '0660',
+    transport: 'grpc-js',
   },
   decryptionKeys: [],
   messageSigningKeys: [],
@@ -108,6 +109,7 @@ describe('without a file', () => {
         grpc: { kind: 'unix', path: '/run/authz.sock' },
         admin: { kind: 'tcp', host: '::1', port: 9002 },
         unixSocketMode: '0660',
+        transport: 'grpc-js',
       },
       policies: {
         default: {
@@ -245,7 +247,7 @@ describe('with a file', () => {
   it('every field is read', () => {
     const { settings, keys, decryptionKeys, policyTable } = configOf(
       `
-listen: {grpc: "[::]:9001", admin: 127.0.0.1:0, unixSocketMode: "0600", tls: {certFile: /c, keyFile: /k, clientCaFile: /a}}
+listen: {grpc: "[::]:9001", admin: 127.0.0.1:0, unixSocketMode: "0600", transport: lean, tls: {certFile: /c, keyFile: /k, clientCaFile: /a}}
 keys:
   - {id: current, secretFile: /s}
   - {id: next-1, secretFile: /n, kid: j3AWy6, algorithms: [HS384, HS512], hosts: ["*.Example.com", b.test]}
@@ -290,6 +292,7 @@ workers: auto
         grpc: { host: '::', port: 9001 },
         admin: { port: 0 },
         unixSocketMode: '0600',
+        transport: 'lean',
         tls: { certFile: '/c', keyFile: '/k', clientCaFile: '/a' },
       },
       denied: {

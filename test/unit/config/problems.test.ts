@@ -33,6 +33,10 @@ const HEX_SECRET = SECRET_BYTES.toString('hex');
 describe('a field outside keys', () => {
   it.each([
     ['extra: 1', 'extra: unknown field'],
+    ['"\\e[2Ja\\nb": 1', '\\u001b[2Ja\\u000ab: unknown field'],
+    ['"\\x9b\\u2028\\u202e": 1', '\\u009b\\u2028\\u202e: unknown field'],
+    ['"\\U000E0041": 1', '\\U000e0041: unknown field'],
+    ['policies: {default: {mode: "\\x9b"}}', `policies.default.mode: "\\u009b" ${MODES}`],
     ['listen: {grcp: "a:1"}', 'listen.grcp: unknown field; did you mean grpc?'],
     [
       'listen: {grpc: 9001}',
@@ -72,6 +76,16 @@ describe('a field outside keys', () => {
     ],
     ['policy: {default: {}}', 'policy: unknown field; did you mean policies?'],
     ['routes: [{policy: defualt}]', 'routes[0].policy: unknown policy; did you mean default? known: default'],
+    ['policies: {default: {enforcePercent: 101}}', 'policies.default.enforcePercent: must be at most 100'],
+    ['policies: {default: {enforcePercent: -1}}', 'policies.default.enforcePercent: must be at least 0'],
+    [
+      'policies: {default: {enforcePercent: 0.005}}',
+      'policies.default.enforcePercent: must have at most two decimals',
+    ],
+    [
+      'policies: {default: {enforcePercent: 10%}}',
+      'policies.default.enforcePercent: must be a number, not "10%"',
+    ],
     ['policies: {default: {tokenHeader: Approov Token}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenHeader: ":path"}}', `policies.default.tokenHeader: ${HEADER}`],
     ['policies: {default: {tokenHeader: ""}}', `policies.default.tokenHeader: ${HEADER}`],

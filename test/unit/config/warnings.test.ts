@@ -27,6 +27,14 @@ test.each([
   { byDefault: 'issuer: approov.io', route: '', isWarned: false },
   { byDefault: '', route: 'mode: observe, issuer: approov.io', isWarned: false },
   { byDefault: '', route: 'mode: limit, issuer: approov.io', isWarned: true },
+  { byDefault: 'enforcePercent: 10', route: '', isWarned: true },
+  { byDefault: 'enforcePercent: 10', route: 'enforcePercent: 10.5', isWarned: true },
+  { byDefault: 'enforcePercent: 10', route: 'enforcePercent: 10', isWarned: false },
+  { byDefault: 'enforcePercent: 10', route: 'enforcePercent: 5, issuer: approov.io', isWarned: true },
+  { byDefault: 'enforcePercent: 10', route: 'mode: limit', isWarned: true },
+  { byDefault: 'enforcePercent: 10', route: 'mode: observe, issuer: approov.io', isWarned: false },
+  { byDefault: 'mode: limit', route: 'enforcePercent: 1', isWarned: true },
+  { byDefault: '', route: 'enforcePercent: 99', isWarned: false },
 ])(
   'a route with {$route} and a default policy with {$byDefault} warns: $isWarned',
   ({ byDefault, route, isWarned }) => {
@@ -109,6 +117,32 @@ test('a host with a port is warned about, in routes and keys', () => {
     'keys[0].hosts[1]',
   ]);
 });
+
+test('a share of no device is warned about', () => {
+  const { config } = parseConfig(
+    'policies: {default: {enforcePercent: 0}, other: {enforcePercent: 0.01}, all: {enforcePercent: 100}}',
+    { APPROOV_BASE64_SECRET: SECRET },
+  );
+  expect(config && findWarnings(config)).toEqual([
+    {
+      path: 'policies.default.enforcePercent',
+      message: 'no device is enforced: write mode: observe, or a share above 0',
+    },
+  ]);
+});
+
+test.each(['off', 'observe', 'limit'])(
+  'a share of devices is warned about in mode %s, and does not count',
+  (mode) => {
+    const { config } = parseConfig(`policies: {default: {mode: ${mode}, enforcePercent: 10}}`, {
+      APPROOV_BASE64_SECRET: SECRET,
+    });
+    expect(config?.policyTable.defaultPolicy).toMatchObject({ mode, enforcePercent: undefined });
+    expect(config && findWarnings(config)).toEqual([
+      { path: 'policies.default.enforcePercent', message: `has no effect in mode ${mode}` },
+    ]);
+  },
+);
 
 test.each([
   ['policies: {default: {messageSignature: {}}}', []],

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
+import type { HeaderValues } from '../../../src/authz/check-request.ts';
 import { RESULT_HEADER_ALIASES } from '../../../src/authz/result-header.ts';
 import { decodeCheckRequest } from '../../../src/envoy/check-request-decoder.ts';
 import { WireError } from '../../../src/envoy/wire.ts';
@@ -185,9 +186,15 @@ function asWeRead(message: Buffer): unknown {
     host,
     policyName,
     sourceAddress,
-    headers: sortedHeaders(pairsOf(headers)),
+    headers: sortedHeaders(valuesOf(HEADER_NAMES, headers)),
     aliases: [...resultHeaderAliases].sort(),
   };
+}
+
+function valuesOf(names: Iterable<string>, headers: HeaderValues): [string, Buffer][] {
+  return [...names].flatMap((name) =>
+    (headers.get(name) ?? []).map((value): [string, Buffer] => [name, value]),
+  );
 }
 
 function pairsOf(headers: ReadonlyMap<string, readonly Buffer[]>): [string, Buffer][] {
@@ -277,7 +284,7 @@ describe('a CheckRequest', () => {
       expect(asWeRead(Buffer.from(message.replace(' ', ''), 'hex'))).toMatchObject(nothing);
   });
 
-  test('keeps each occurrence of the requested headers in order, and no other header', () => {
+  test('has each occurrence of the requested headers in order, and makes nothing of another', () => {
     const lines = [
       { key: 'approov-token', raw_value: Buffer.from([0xff, 0x00, 0x61]) },
       { key: 'cookie', raw_value: Buffer.from('secret') },
@@ -288,7 +295,7 @@ describe('a CheckRequest', () => {
       aroundHttp(wrap(13, fieldsOf(Stock.HeaderMap, { headers: lines }))),
       HEADER_NAMES,
     );
-    expect([...headers.keys()]).toEqual(['approov-token']);
+    expect(headers.get('cookie')).toBeUndefined();
     expect(headers.get('approov-token')?.map((value) => value.toString('hex'))).toEqual(['ff0061', '62', '']);
   });
 
@@ -342,7 +349,7 @@ describe('a CheckRequest', () => {
   test('does not confuse a similar header name with a requested header', () => {
     const key = 'approov-to\u212aen';
     const message = aroundHttp(fieldsOf(Stock.HttpRequest, { headers: { [key]: 'x' } }));
-    expect(decodeCheckRequest(message, HEADER_NAMES).headers.size).toBe(0);
+    expect(valuesOf(HEADER_NAMES, decodeCheckRequest(message, HEADER_NAMES).headers)).toEqual([]);
   });
 
   test('that is not UTF-8 has U+FFFD in text and raw bytes in header values', () => {

@@ -92,6 +92,23 @@ const decision: fc.Arbitrary<Decision> = fc
     ambiguous: undefined,
   }));
 
+function decisionOn(applied: Policy, did: string | undefined): Decision {
+  return {
+    policy: applied,
+    mode: applied.mode,
+    verdict: 'verified',
+    action: 'allow',
+    reason: 'ok',
+    step: undefined,
+    facts: new Facts(),
+    presentedToken: undefined,
+    verifiedToken: { keyId: 'current', claims: did === undefined ? {} : { did } } as unknown as VerifiedToken,
+    messageSignature: undefined,
+    sdkStatus: undefined,
+    ambiguous: undefined,
+  };
+}
+
 function actionOf(mode: Mode | undefined, reason: Reason): Action {
   if (REASONS[reason].verdict !== 'unverified' || mode === 'observe') return 'allow';
   return mode === 'limit' && reason !== 'internal_error' ? 'limit' : 'deny';
@@ -189,6 +206,14 @@ describe('a CheckResponse', () => {
       }),
       { numRuns: 3000 },
     );
+  });
+
+  test('has the did of its own token, however many tokens one policy verifies', () => {
+    const one: Policy = { ...DEFAULT_POLICY, name: 'one' };
+    const dids = ['aaaa', 'bbbb', 'c', 'éé', 'dddd', '', undefined, 'aaaa'];
+    const decisions = dids.map((did) => decisionOn(one, did));
+    const responses = decisions.map((made) => encodeCheckResponse(made, DENIED));
+    expect(responses.map(asStockReads)).toEqual(decisions.map((made) => promised(made, DENIED)));
   });
 
   test('removes each alias of our headers in an allowed request, whatever the outcome', () => {

@@ -1,10 +1,16 @@
-/** Tests Check calls through the grpc-js transport on a real socket: what the checker receives, and who is answered. */
+/** Tests Check calls through each transport on a real socket: what the checker receives, and who is answered. */
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createGrpcJsTransport } from '../../../src/grpc/grpc-js-transport.ts';
-import { CHECK_PATH, type CheckHandler, type Transport } from '../../../src/grpc/transport.ts';
+import { createLeanTransport } from '../../../src/grpc/lean-transport.ts';
+import {
+  CHECK_PATH,
+  type CheckHandler,
+  type CreateTransport,
+  type Transport,
+} from '../../../src/grpc/transport.ts';
 
 const RESPONSE = Buffer.from('response');
 
@@ -14,11 +20,11 @@ const check = vi.fn<CheckHandler>();
 const onEnded = vi.fn();
 const onAbandoned = vi.fn();
 
-beforeEach(async () => {
+async function start(createTransport: CreateTransport): Promise<void> {
   check.mockReset().mockReturnValue(RESPONSE);
   onEnded.mockReset();
   onAbandoned.mockReset();
-  transport = createGrpcJsTransport({
+  transport = createTransport({
     check,
     onStarted: () => onEnded,
     onAbandoned,
@@ -34,7 +40,7 @@ beforeEach(async () => {
   const address = await transport.listen({ kind: 'tcp', host: '127.0.0.1', port: 0 });
   if (address.kind !== 'tcp') throw new Error('not a TCP address');
   session = connect(`http://127.0.0.1:${address.port}`);
-});
+}
 
 afterEach(async () => {
   session.destroy();
@@ -78,7 +84,12 @@ function call(message: Buffer, headers?: Record<string, string>) {
   return resultOf(opened);
 }
 
-describe('a Check call', () => {
+describe.each([
+  ['grpc-js', createGrpcJsTransport],
+  ['lean', createLeanTransport],
+])('a Check call over %s', (_name, createTransport) => {
+  beforeEach(() => start(createTransport));
+
   test.each<[when: string, answer: () => Buffer | Promise<Buffer>]>([
     ['at once', () => RESPONSE],
     ['later', () => new Promise((resolve) => setImmediate(() => resolve(RESPONSE)))],

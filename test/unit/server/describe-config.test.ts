@@ -37,6 +37,22 @@ describe('a change of the configuration', () => {
       ['policy default: observe -> limit'],
     ],
     [
+      'of a share of devices has both shares',
+      {
+        policies: {
+          default: { enforcePercent: 10 },
+          other: { mode: 'observe' },
+          all: { enforcePercent: 50 },
+        },
+      },
+      { policies: { default: { enforcePercent: 25 }, other: { enforcePercent: 1 }, all: {} } },
+      [
+        'policy default: enforce 10 % -> enforce 25 %',
+        'policy other: observe -> enforce 1 %',
+        'policy all: enforce 50 % -> enforce',
+      ],
+    ],
+    [
       'of policies names those added and removed, and the default',
       { defaultPolicy: 'a', policies: { a: {} } },
       { defaultPolicy: 'b', policies: { b: { mode: 'off' } } },

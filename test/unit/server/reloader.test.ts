@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createReloader } from '../../../src/server/reloader.ts';
+import type { OverriddenModes } from '../../../src/config/override-modes.ts';
+import { createReloader, type Reloader } from '../../../src/server/reloader.ts';
 import { type ConfigStore, openConfigStore } from '../../../src/sources/config-store.ts';
 import { type Certificate, createCa, issueCertificate } from '../../support/certificate.ts';
 import { OTHER_SECRET, SECRET } from '../../support/token.ts';
@@ -13,6 +14,11 @@ let ca: Certificate;
 let files: ConfigStore;
 let calls: string[];
 let poll: () => Promise<void>;
+let reloader: Reloader;
+let overridden: OverriddenModes;
+/** Of the rules of checks, and in the metrics. */
+let mode: string;
+let exposedMode: string;
 
 const at = (name: string): string => join(folder, name);
 const write = (name: string, content: string): void => writeFileSync(at(name), content);
@@ -31,7 +37,8 @@ beforeEach(async () => {
   writeConfig();
   files = await openConfigStore(at('config.yaml'), {});
   calls = [];
-  const reloader = createReloader(files.current(), {
+  overridden = new Map();
+  reloader = createReloader(files.current(), {
     keyStore: {
       keyset: () => ({ keys: files.current().keys.flatMap(({ keys }) => keys ?? []), missing: [] }),
       replaceKeys: () => calls.push('keys'),
@@ -42,16 +49,27 @@ beforeEach(async () => {
             warnings.map((message) => ({ path: config.path, message })),
           ),
     },
-    checker: { replaceRules: () => calls.push('rules') },
+    checker: {
+      replaceRules({ policyTable }) {
+        calls.push('rules');
+        mode = policyTable.defaultPolicy.mode;
+      },
+    },
     log: {
       configure: () => calls.push('log'),
       info: (fields, message) => calls.push(`${message} ${JSON.stringify(fields)}`),
       warn: (fields, message) => calls.push(`${message} ${JSON.stringify(fields)}`),
     },
-    metrics: { configured: () => calls.push('metrics') },
+    metrics: {
+      configured({ defaultPolicy }) {
+        calls.push('metrics');
+        exposedMode = defaultPolicy.mode;
+      },
+    },
     rollout: { configure: (_, appVersion) => calls.push(`rollout ${appVersion?.header}`) },
     useTls: () => calls.push('tls'),
     useReplayStore: (store) => void calls.push(`replay store ${store?.url}`),
+    overriddenModes: () => overridden,
   });
   calls.length = 0;
   poll = async () => {
@@ -138,4 +156,17 @@ test('a rotated message signing key replaces the rules, and not the keys of toke
   write('account', Buffer.alloc(32, 7).toString('base64'));
   await poll();
   expect(calls).toEqual(['rules', 'metrics']);
+});
+
+test('an override replaces the rules of checks and the series, and nothing else, and a reload keeps it', async () => {
+  overridden = new Map([['default', 'observe']]);
+  reloader.useOverrides();
+  expect(calls).toEqual(['rules', 'metrics']);
+  expect([mode, exposedMode]).toEqual(['observe', 'observe']);
+  writeConfig({ policies: { default: { mode: 'limit' } } });
+  await poll();
+  expect([mode, exposedMode]).toEqual(['observe', 'observe']);
+  overridden = new Map();
+  reloader.useOverrides();
+  expect([mode, exposedMode]).toEqual(['limit', 'limit']);
 });

@@ -442,6 +442,20 @@ test('each policy below enforce gets one warn line', () => {
   ]);
 });
 
+test('a policy that enforces a share of devices gets a warn line with the share', () => {
+  const { log: checkLog, lines } = start();
+  const others = [policy({ name: 'none', enforcePercent: 0 }), policy({ name: 'all', enforcePercent: 100 })];
+  checkLog.configure(policyTable(policy({ enforcePercent: 10 }), [], others), {
+    level: 'info',
+    checks: 'all',
+  });
+  expect(lines).toMatchObject([
+    { level: 'warn', policy: 'default', enforce_percent: 10, msg: 'policy enforces a share of devices' },
+    { level: 'warn', policy: 'none', enforce_percent: 0, msg: 'policy enforces no device' },
+  ]);
+  expect(lines).toHaveLength(2);
+});
+
 test('a new log level does not repeat the warnings about policies', () => {
   const { log: checkLog, lines } = start();
   const table = policyTable(policy({ mode: 'observe' }));

@@ -57,6 +57,7 @@ describe('metrics before the first check', () => {
     ['approov_reloads_total', 'counter'],
     ['approov_reload_last_success_timestamp_seconds', 'gauge'],
     ['approov_policy_mode', 'gauge'],
+    ['approov_policy_enforce_percent', 'gauge'],
     ['approov_ambiguous_requests_total', 'counter'],
     ['approov_checks_abandoned_total', 'counter'],
     ['approov_worker_restarts_total', 'counter'],
@@ -122,6 +123,37 @@ describe('metrics before the first check', () => {
     ]);
     expect(series.get('approov_policy_mode{policy="default",mode="enforce"}')).toBe(1);
     expect(series.get('approov_build_info{version="1.2.3"}')).toBe(1);
+  });
+
+  test('a share of devices is exposed, with the outcomes of both modes that checks can have', async () => {
+    const metrics = createMetrics('1.2.3');
+    const policies = { default: 10, all: undefined, none: 0 };
+    const [first = policy(), ...others] = Object.entries(policies).map(([name, enforcePercent]) =>
+      policy({ name, enforcePercent }),
+    );
+    metrics.configured(policyTable(first, [], [...others, policy({ name: 'watched', mode: 'observe' })]), []);
+    const series = parseExposition(await metrics.registry.metrics());
+    const valuesOf = (metric: string) => seriesOf(series, metric).map((name) => [name, series.get(name)]);
+    expect(valuesOf('approov_policy_enforce_percent')).toEqual([
+      ['approov_policy_enforce_percent{policy="all"}', 100],
+      ['approov_policy_enforce_percent{policy="default"}', 10],
+      ['approov_policy_enforce_percent{policy="none"}', 0],
+    ]);
+    expect(valuesOf('approov_policy_mode')).toEqual([
+      ['approov_policy_mode{policy="all",mode="enforce"}', 1],
+      ['approov_policy_mode{policy="default",mode="enforce"}', 1],
+      ['approov_policy_mode{policy="default",mode="observe"}', 1],
+      ['approov_policy_mode{policy="none",mode="observe"}', 1],
+      ['approov_policy_mode{policy="watched",mode="observe"}', 1],
+    ]);
+    const checks = seriesOf(series, 'approov_checks_total').filter((name) => name.includes('reason="ok"'));
+    expect(checks.map((name) => /policy="(.*?)",mode="(.*?)"/.exec(name)?.slice(1).join(' '))).toEqual([
+      'all enforce',
+      'default enforce',
+      'default observe',
+      'none observe',
+      'watched observe',
+    ]);
   });
 
   test('approov_check_duration_seconds has buckets from 25 µs to 100 ms', async () => {

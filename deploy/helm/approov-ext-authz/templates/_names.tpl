@@ -71,6 +71,9 @@ grpc: unix:/run/approov/authz.sock
 {{- else }}
 grpc: {{ printf "%s:9001" .Values.listen.host | quote }}
 {{- end }}
+{{- if ne .Values.listen.transport "grpc-js" }}
+transport: {{ .Values.listen.transport }}
+{{- end }}
 {{- if .Values.tls.enabled }}
 tls:
   certFile: /run/tls/approov/tls.crt

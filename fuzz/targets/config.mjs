@@ -1,0 +1,79 @@
+/** Reads configuration files: any text, with a configuration or problems that fit on a line and contain no secret. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { parseConfig } from '../../src/config/parse.ts';
+
+const ROOT = new URL('../../', import.meta.url);
+const SECRET = Buffer.alloc(64, 'S3cret+').toString('base64');
+const ENV = { APPROOV_BASE64_SECRET: SECRET };
+
+export const covers = ['dist/config/'];
+export const maxBytes = 2048;
+
+/** @param {Buffer} data */
+export function fuzz(data) {
+  const { config, problems } = parseConfig(data.toString(), ENV);
+  assert.equal(config === undefined, problems.length > 0);
+  for (const { path, message } of problems) {
+    assert.equal(typeof path, 'string');
+    assert.ok(message.length > 0);
+    for (const text of [path, message]) {
+      assert.doesNotMatch(text, /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u, 'a problem has control characters');
+      assert.ok(!text.includes(SECRET.slice(0, 16)), 'a problem contains a secret');
+    }
+  }
+}
+
+/** @param {string} path */
+const file = (path) => readFileSync(new URL(path, ROOT), 'utf8');
+
+export const seeds = [
+  'deploy/config/config.yaml',
+  'deploy/message-signatures/config.yaml',
+  'deploy/kubernetes/config.yaml',
+]
+  .map(file)
+  .map((text) => text.replace(/^\s*#.*\n/gm, '').slice(0, maxBytes));
+
+/** The names of all fields, and what YAML has in store. */
+export const words = [
+  ...new Set(
+    [...file('config.schema.json').matchAll(/"([A-Za-z]+)": \{|"const": "([^"]+)"|^\s*"([a-z-]+)",?$/gm)].map(
+      ([, field, constant, value]) => (field === undefined ? String(constant ?? value) : `${field}: `),
+    ),
+  ),
+  ...[
+    '\n',
+    '\n  ',
+    '\n    ',
+    '- ',
+    '{',
+    '}',
+    '[',
+    ']',
+    ', ',
+    '&a ',
+    '*a',
+    '<<: *a',
+    '!!binary ',
+    '!!set ',
+    '? ',
+    '|\n ',
+    '>-\n ',
+  ],
+  ...[
+    '---\n',
+    '...\n',
+    '%YAML 1.1\n',
+    '"\\u2028"',
+    "'",
+    '0x1F',
+    '1e999',
+    '.nan',
+    '~',
+    '2001-01-01',
+    '\ufeff',
+    '__proto__: ',
+  ],
+  ...[SECRET, '127.0.0.1:9001', '[::1]:1', 'unix:/a', 'https://a.example/jwks', '*.example.com', '/a/'],
+];
