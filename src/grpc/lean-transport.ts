@@ -33,6 +33,7 @@ export const createLeanTransport: CreateTransport = (options) => {
     maxConnectionAgeGraceMs: CONNECTION_AGE_GRACE_MS,
     keepaliveIntervalMs: KEEPALIVE.intervalMs,
     keepaliveTimeoutMs: KEEPALIVE.timeoutMs,
+    onConnectionError: options.onConnectionError,
   });
   const listener = createHttp2Listener({ ...options, onConnection: server.accept });
 

@@ -12,6 +12,7 @@ import type { ConfigStore, ReloadOutcome } from '../sources/config-store.ts';
 import { createKeyStore, type KeyStore } from '../sources/key-store.ts';
 import type { LoadedConfig } from '../sources/loaded-config.ts';
 import { startPolling } from '../sources/poller.ts';
+import { createConnectionErrorLog } from '../telemetry/connection-errors.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { createSigningHint } from '../telemetry/signing-hint.ts';
@@ -168,6 +169,7 @@ async function openTransport(
     onAbandoned: (cause) => metrics.checkAbandoned(cause),
     unixSocketMode: Number.parseInt(listen.unixSocketMode, 8),
     onListenerError: (error) => log.listenerError(error),
+    onConnectionError: createConnectionErrorLog(log, () => performance.now()),
     maxConnections: limits.connections,
     maxConcurrentStreams: connection.maxConcurrentStreams,
     maxConnectionAgeSeconds: connection.maxAgeSeconds,

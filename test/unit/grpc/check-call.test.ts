@@ -29,6 +29,7 @@ async function start(createTransport: CreateTransport): Promise<void> {
     onStarted: () => onEnded,
     onAbandoned,
     onListenerError: () => undefined,
+    onConnectionError: () => undefined,
     unixSocketMode: 0o660,
     maxConnections: 10,
     maxConcurrentStreams: 10,

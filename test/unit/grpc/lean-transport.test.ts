@@ -1,7 +1,7 @@
 /** Tests the gRPC health protocol over the lean transport. */
-
 import { once } from 'node:events';
 import { connect } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createLeanTransport } from '../../../src/grpc/lean-transport.ts';
@@ -10,6 +10,7 @@ import { AUTHORIZATION_SERVICE, type Transport } from '../../../src/grpc/transpo
 const SERVING = '0801';
 const NOT_SERVING = '0802';
 
+const connectionErrors: string[] = [];
 let transport: Transport;
 let url: string;
 
@@ -19,6 +20,7 @@ beforeEach(async () => {
     onStarted: () => () => undefined,
     onAbandoned: () => undefined,
     onListenerError: () => undefined,
+    onConnectionError: (reason) => void connectionErrors.push(reason),
     unixSocketMode: 0o660,
     maxConnections: 10,
     maxConcurrentStreams: 10,
@@ -92,4 +94,11 @@ describe('health', () => {
   test('by Watch is UNIMPLEMENTED', async () => {
     expect((await ask(request(''), 'Watch')).code).toBe(status.UNIMPLEMENTED);
   });
+});
+
+test('a peer that does not speak HTTP/2 is reported', async () => {
+  const socket = connectSocket(Number(new URL(url).port), '127.0.0.1');
+  socket.resume().write('GET / HTTP/1.1\r\nHost: example.com\r\n\r\n');
+  await once(socket, 'close');
+  expect(connectionErrors).toEqual(['no HTTP/2 connection preface']);
 });
