@@ -25,7 +25,7 @@ ${isOff ? undefined : renderUndo(policy)}
 }
 
 function renderOverride({ mode, until, reason }: NonNullable<PolicyReport['override']>): Html {
-  return html`<p>Overridden: mode <b>${mode}</b> until <time datetime="${until}">${formatTime(until)}</time>, because: ${reason}</p>\n`;
+  return html`<p>Overridden: mode <b>${mode}</b> until <time datetime="${until}">${formatTime(until)}</time>${reason === null ? '' : `, because: ${reason}`}</p>\n`;
 }
 
 function renderCounts(policy: PolicyReport, thresholds: RolloutReport['thresholds']): Html {

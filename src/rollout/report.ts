@@ -68,7 +68,8 @@ export interface FailingReload {
 export interface ActiveOverride {
   readonly mode: string;
   readonly until: string;
-  readonly reason: string;
+  /** `null`: it is not shown to this client. */
+  readonly reason: string | null;
 }
 
 export interface PolicyReport {
