@@ -14,7 +14,7 @@ export function renderPolicy(policy: PolicyReport, thresholds: RolloutReport['th
   const { name, mode, is_default: isDefault, assessment, override } = policy;
   const isOff = mode === 'off' && override === null;
   return html`<section aria-labelledby="policy-${name}">
-<h2 id="policy-${name}">Policy ${name} <span class="mode">mode ${mode}${isDefault ? ', default policy' : ''}</span></h2>
+<h2 id="policy-${name}">Policy ${name} <span class="mode">mode ${formatMode(policy)}${isDefault ? ', default policy' : ''}</span></h2>
 ${override === null ? undefined : renderOverride(override)}
 <div class="verdict ${assessment.kind}">
 <p><b aria-hidden="true">${SYMBOLS[assessment.kind]}</b> ${assessment.sentence}</p>
@@ -58,12 +58,10 @@ function formatMean(mean: number, refused: number): string {
   return mean === 0 && refused > 0 ? '< 0.1' : mean.toLocaleString('en-US');
 }
 
-function renderCharts(
-  { windows, worst_hour: worst, mode, override }: PolicyReport,
-  thresholds: RolloutReport['thresholds'],
-): Html {
+function renderCharts(policy: PolicyReport, thresholds: RolloutReport['thresholds']): Html {
+  const { windows, worst_hour: worst } = policy;
   const minJudged = (windows['24h'].judged * thresholds.minHourTrafficPercent) / 100;
-  return html`<h3>Share of checks that ${isEnforced({ mode, override }) ? 'is' : 'would be'} denied</h3>
+  return html`<h3>Share of checks that ${isEnforced(policy) ? 'is' : 'would be'} denied</h3>
 <div class="charts">
 ${renderChart({ title: '5 min', window: windows['5m'] })}
 ${renderChart({ title: '1 h', window: windows['1h'] })}
@@ -144,8 +142,13 @@ function renderUndo({ name }: PolicyReport): Html {
 <p class="soft">For all instances, set <code>policies.${name}.mode: observe</code> in the configuration; they reload it without a restart.</p>`;
 }
 
-function isEnforced({ mode, override }: Pick<PolicyReport, 'mode' | 'override'>): boolean {
-  return (override?.mode ?? mode) === 'enforce';
+/** `enforce for 5 % of devices` */
+export function formatMode({ mode, enforce_percent: percent }: PolicyReport): string {
+  return percent === null ? mode : `${mode} for ${percent} % of devices`;
+}
+
+function isEnforced({ mode, override, enforce_percent: percent }: PolicyReport): boolean {
+  return override === null ? mode === 'enforce' && percent === null : override.mode === 'enforce';
 }
 
 /** `24 Nov 2026, 14:05 UTC` */

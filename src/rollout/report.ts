@@ -1,5 +1,5 @@
 /** Builds the report that `/rollout.json` serves, and the page and the command show. */
-import type { PolicyTable } from '../authz/policy.ts';
+import type { Policy, PolicyTable } from '../authz/policy.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
 import type { RolloutSettings } from '../config/rollout-schema.ts';
 import { type Assessment, assess, type HourEvidence, worstHour } from './assess.ts';
@@ -76,6 +76,8 @@ export interface PolicyReport {
   readonly name: string;
   /** As configured. */
   readonly mode: string;
+  /** `null`: all devices; otherwise the share that mode `enforce` applies to, and the others are observed. */
+  readonly enforce_percent: number | null;
   readonly is_default: boolean;
   readonly override: ActiveOverride | null;
   readonly assessment: Assessment;
@@ -147,7 +149,7 @@ export function buildReport(parts: ReportParts): RolloutReport {
 }
 
 function reportPolicy(
-  { name, mode }: { readonly name: string; readonly mode: string },
+  { name, mode, enforcePercent = 100 }: Pick<Policy, 'name' | 'mode' | 'enforcePercent'>,
   counted: PolicySnapshot,
   coveredSeconds: number,
   { nowSeconds, settings, failingReloads, overrides }: ReportParts,
@@ -160,8 +162,10 @@ function reportPolicy(
   const [last5m, last1h, last24h] = WINDOWS.map(windowOf) as [WindowReport, WindowReport, WindowReport];
   const hours = intervalsOf(counted, WINDOWS[2], nowSeconds);
   const versions = versionsOf(counted, settings);
+  const isPartly = mode === 'enforce' && enforcePercent < 100;
   const evidence = {
-    mode: overrides.get(name)?.mode ?? mode,
+    // For the devices that are not enforced yet, it is about what would be.
+    mode: overrides.get(name)?.mode ?? (isPartly ? 'observe' : mode),
     coveredSeconds,
     judged: last24h.judged,
     refused: last24h.refused,
@@ -174,6 +178,7 @@ function reportPolicy(
   return {
     name,
     mode,
+    enforce_percent: isPartly ? enforcePercent : null,
     override: overrides.get(name) ?? null,
     assessment: assess(evidence, settings),
     windows: { '5m': last5m, '1h': last1h, '24h': last24h },

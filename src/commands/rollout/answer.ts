@@ -16,6 +16,7 @@ const COUNTS = z.looseObject({
 const POLICY = z.looseObject({
   name: z.string(),
   mode: z.string(),
+  enforce_percent: z.number().nullish(),
   assessment: z.object({ kind: z.enum(ASSESSMENTS), sentence: z.string(), thresholds: z.string() }),
   windows: z.object({ '5m': COUNTS, '1h': COUNTS, '24h': COUNTS }),
   devices: z.looseObject({ groups: TALLY }).optional(),

@@ -27,11 +27,11 @@ function describeCoverage(covers: RolloutAnswer['covers']): string {
 }
 
 function policyLines(policy: PolicyAnswer, paint: Paint): readonly string[] {
-  const { name, mode, assessment, windows } = policy;
+  const { name, mode, enforce_percent: percent, assessment, windows } = policy;
   const { judged, verified } = windows['24h'];
   const checks = `${formatCount(verified)} of ${plural(judged, 'check')} verified in 24 h (${formatShare(verified, judged)})`;
   return [
-    `${paint('bold', `Policy ${name}`)}, mode ${mode}`,
+    `${paint('bold', `Policy ${name}`)}, mode ${mode}${percent == null ? '' : ` for ${percent} % of devices`}`,
     ...indent(assessment.sentence).map((line) => paint(STYLES[assessment.kind], line)),
     ...(mode === 'off' ? [] : indent(assessment.thresholds)),
     ...(judged === 0 ? [] : ['', ...indent(checks), ...refusedRows(policy), ...noteRows(policy)]),

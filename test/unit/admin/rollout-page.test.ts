@@ -39,6 +39,14 @@ describe('the rollout page', () => {
     expect(html).toContain('<dt>Denied, 24\u00a0h</dt>');
   });
 
+  test('says of a policy that is enforced for some devices what would be denied', () => {
+    const table = policyTable(policy({ mode: 'enforce', enforcePercent: 5 }));
+    const text = textOf({ policyTable: table });
+    expect(text).toContain('Policy default mode enforce for 5 % of devices, default policy');
+    expect(text).toContain('Would be denied, 24 h');
+    expect(textOf({ policyTable: policyTable(policy({ mode: 'enforce' })) })).toContain(' Denied, 24 h');
+  });
+
   test('escapes what a file that cannot be reloaded says', () => {
     const problem = `config.yaml:1:1: "'&<script>alert(1)</script>`;
     const html = renderRollout(reportOf({ failingReloads: [{ source: 'config', problems: [problem] }] }));
