@@ -1,5 +1,5 @@
 /** Lists what each status word of the Approov SDKs means, and who can do something about it. */
-import type { ReportedSdkStatus } from '../../approov/sdk-status.ts';
+import type { ReportedSdkStatus } from './sdk-status.ts';
 
 interface StatusMeaning {
   readonly meaning: string;
