@@ -6,7 +6,7 @@ import { type Checker, createChecker } from '../checker.ts';
 import type { ListenAddress } from '../config/address.ts';
 import type { ReloadSource } from '../config/config.ts';
 import type { ListenSettings } from '../config/listen.ts';
-import type { CreateTransport, Transport } from '../grpc/transport.ts';
+import type { CreateTransport, TransportOptions } from '../grpc/transport.ts';
 import type { RolloutRecorder } from '../rollout/recorder.ts';
 import type { ConfigStore, ReloadOutcome } from '../sources/config-store.ts';
 import { createKeyStore, type KeyStore } from '../sources/key-store.ts';
@@ -48,6 +48,8 @@ interface CheckServerOptions {
 export async function startCheckServer(options: CheckServerOptions): Promise<CheckServer> {
   const { configStore, log, metrics, rollout, overrides, onReadiness } = options;
   const start = configStore.current();
+  // First, so that nothing is awaited between the first fetch of keys and the reloader that uses them.
+  const createTransport = await TRANSPORTS[start.config.settings.listen.transport]();
   let phase: Phase = 'starting';
 
   const keyStore = openKeyStore(start, options, () => {
@@ -64,7 +66,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     onUnknownKid: () => keyStore.onUnknownKid(),
     replayGuard,
   });
-  const transport = await openTransport(start, checker, options);
+  const transport = createTransport(transportOptions(start, checker, options));
   const reloader = createReloader(start, {
     keyStore,
     checker,
@@ -156,14 +158,13 @@ const TRANSPORTS: Readonly<Record<ListenSettings['transport'], () => Promise<Cre
   lean: async () => (await import('../grpc/lean-transport.ts')).createLeanTransport,
 };
 
-async function openTransport(
+function transportOptions(
   { config, tls }: LoadedConfig,
   checker: Checker,
   { log, metrics }: CheckServerOptions,
-): Promise<Transport> {
+): TransportOptions {
   const { listen, limits, connection } = config.settings;
-  const createTransport = await TRANSPORTS[listen.transport]();
-  return createTransport({
+  return {
     check: (message, { traceparent }) => checker.check(message, traceparent),
     onStarted: () => metrics.checkStarted(),
     onAbandoned: (cause) => metrics.checkAbandoned(cause),
@@ -176,7 +177,7 @@ async function openTransport(
     maxMessageBytes: limits.messageBytes,
     maxMetadataBytes: limits.grpcMetadataBytes,
     tls,
-  });
+  };
 }
 
 /**
