@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { TRANSPORT } from './test/support/transport.ts';
 
 /**
  * They need a CPU that is mostly idle: the first compares CPU times, the next three send requests at a fixed rate, and the
@@ -55,7 +56,7 @@ export default defineConfig({
     // Longer than any wait inside a test, so that the test's own message is the one reported.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    reporters: ['default', ['json', { outputFile: '.vitest/results.json' }]],
+    reporters: ['default', ['json', { outputFile: `.vitest/${TRANSPORT}.json` }]],
     sequence: { sequencer: SlowestFirst },
     // A test that verifies nothing fails.
     expect: { requireAssertions: true },

@@ -24,6 +24,7 @@ const LINKS = {
   'policies.<name>.allowCorsPreflight': '[What that means](../SECURITY.md#limitations).',
   'log.level': '[Level debug](operations.md#level-debug).',
   routes: '[Which policy applies](#which-policy-applies).',
+  rollout: '[What each threshold means](rollout.md#thresholds).',
 };
 
 /** @typedef {import('../src/config/json-schema.ts').JsonSchema} JsonSchema */

@@ -7,6 +7,7 @@ import { dashboardLinks } from './grafana/links.mjs';
 import { heightOf, panel } from './grafana/panel.mjs';
 import { ROW_OF_ENVOY } from './grafana/row-of-envoy.mjs';
 import { ROW_OF_MODES } from './grafana/row-of-modes.mjs';
+import { ROW_OF_ROLLOUT } from './grafana/row-of-rollout.mjs';
 import { ROWS_OF_OUTCOME } from './grafana/rows-of-outcome.mjs';
 import { ROWS_OF_SERVICE } from './grafana/rows-of-service.mjs';
 import { ROWS_OF_TOKENS } from './grafana/rows-of-tokens.mjs';
@@ -19,7 +20,14 @@ const COLUMNS = 24;
 /** Grafana 11.0 writes this version. Later ones upgrade it as they load it. */
 const SCHEMA_VERSION = 39;
 
-const ROWS = [...ROWS_OF_OUTCOME, ROW_OF_MODES, ...ROWS_OF_TOKENS, ...ROWS_OF_SERVICE, ROW_OF_ENVOY];
+const ROWS = [
+  ...ROWS_OF_OUTCOME,
+  ROW_OF_ROLLOUT,
+  ROW_OF_MODES,
+  ...ROWS_OF_TOKENS,
+  ...ROWS_OF_SERVICE,
+  ROW_OF_ENVOY,
+];
 
 /** The dashboard as Grafana imports it. */
 export function buildDashboard() {

@@ -23,6 +23,8 @@ import type { Metrics } from './telemetry/metrics.ts';
 export interface CheckRules extends VerificationKeys {
   readonly policyTable: PolicyTable;
   readonly denied: DeniedResponse;
+  /** Headers that no policy reads, but an observer. */
+  readonly observedHeaders?: readonly string[];
 }
 
 export interface Checker {
@@ -202,7 +204,7 @@ function prepareRules(
     policyTable,
     denied,
     refusesReplays: [...policyTable.policies.values()].some(refusesReplays),
-    headerNames: headersDecodedUnder(policyTable),
+    headerNames: new Set([...headersDecodedUnder(policyTable), ...(rules.observedHeaders ?? [])]),
     verifier: new TokenVerifier(keys, events, previous?.verifier),
   };
 }

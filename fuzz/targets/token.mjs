@@ -1,7 +1,7 @@
 /** Verifies tokens with two known keys: no token is accepted that neither of them signed, byte for byte. */
 import assert from 'node:assert/strict';
 import { createECDH, createHmac, createPrivateKey, createPublicKey, sign } from 'node:crypto';
-import { checkLifetime } from '../../src/approov/claims.ts';
+import { checkLifetime, hasAudience, hasIssuer } from '../../src/approov/claims.ts';
 import { CompactToken, MAX_TOKEN_BYTES } from '../../src/approov/compact-token.ts';
 import { createAsymmetricKey, createSymmetricKey } from '../../src/approov/keyset.ts';
 import { parsePem } from '../../src/approov/public-key.ts';
@@ -11,6 +11,8 @@ import { hasClaims, verifyToken } from '../../src/approov/token.ts';
 const NOW = 1_800_000_000;
 const SECRET = Buffer.alloc(64, 'fuzz');
 const EC_KID = 'ec';
+/** Issuers and audiences that are accepted. */
+const NAMES = ['us', 'you'];
 
 const ecdh = createECDH('prime256v1');
 ecdh.setPrivateKey(Buffer.alloc(32, 'fuzz'));
@@ -83,6 +85,15 @@ function fuzzSigned(text) {
   assert.equal(hasClaims(result.token), claims !== undefined);
   const isCurrent = checkLifetime(result.token, NOW, 0) === undefined;
   assert.equal(isCurrent, isAlive(claims), 'claims and outcome do not agree');
+  const { iss, aud } = claims ?? {};
+  assert.equal(
+    hasIssuer(result.token, NAMES),
+    NAMES.some((name) => name === iss),
+  );
+  assert.equal(
+    hasAudience(result.token, NAMES),
+    NAMES.some((name) => [aud].flat().includes(name)),
+  );
 }
 
 /** @param {string} text latin1 @returns {Record<string, unknown> | undefined} */
@@ -112,6 +123,8 @@ export const seeds = [
   `${EC_INPUT}.${ecdsa(EC_INPUT)}`,
   `${HMAC_TOKEN}.a.b`,
   `!{"alg":"HS256"}\n${CLAIMS}`,
+  `!{"alg":"HS256"}\n{"exp":${NOW + 1},"iss":"us","aud":["a","you"]}`,
+  `!{"alg":"HS256"}\n{"exp":${NOW + 1},"iss":"","aud":"you"}`,
   `!{"alg":"HS256","kid":"a","crit":["b64"],"b64":false}\n{"exp":1e400}`,
 ];
 
@@ -124,6 +137,10 @@ export const words = [
     '"crit":',
     '"exp":',
     '"nbf":',
+    '"iss":',
+    '"aud":',
+    '"us"',
+    '""',
     'null',
     '1e400',
     '-1',

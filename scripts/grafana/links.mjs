@@ -8,6 +8,7 @@ const PAGES = {
   Runbook: 'runbook.md',
   Reasons: 'reasons.md',
   Metrics: 'metrics.md',
+  Rollout: 'rollout.md',
   Rotation: 'rotation.md',
 };
 

@@ -19,6 +19,7 @@ import { DATASOURCE } from './variables.mjs';
  * @property {boolean} [isStacked]
  * @property {Readonly<Record<string, string>>} [colors] by series
  * @property {Readonly<Record<'warn' | 'alarm', number>>} [limits] the values from which it is orange and red
+ * @property {Readonly<Record<number, { readonly text: string, readonly color: string }>>} [words] shown in place of a value
  * @property {string} [noValue] shown instead of “No data”
  * @property {readonly string[]} [alerts] whose runbook sections it links to
  * @property {readonly string[]} [pages] of the documentation that it links to
@@ -63,7 +64,7 @@ export function panel(sketch, id, gridPos) {
 }
 
 /** @param {PanelSketch} sketch */
-function fieldConfigOf({ kind, unit, isStacked = false, colors = {}, limits, noValue }) {
+function fieldConfigOf({ kind, unit, isStacked = false, colors = {}, limits, words, noValue }) {
   const steps = limits
     ? [
         { color: 'green', value: null },
@@ -77,6 +78,7 @@ function fieldConfigOf({ kind, unit, isStacked = false, colors = {}, limits, noV
       // A graph of small values would otherwise not start at 0.
       ...(kind === 'timeseries' && unit !== 's' ? { min: 0 } : {}),
       ...(noValue === undefined ? {} : { noValue }),
+      ...(words === undefined ? {} : { mappings: [{ type: 'value', options: words }] }),
       // increase() extrapolates, so a count is seldom whole.
       ...(kind === 'stat' && unit === 'short' ? { decimals: 0 } : {}),
       custom: kind === 'timeseries' ? lines(isStacked, limits !== undefined) : {},

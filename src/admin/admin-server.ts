@@ -1,12 +1,16 @@
-/** Serves the admin pages over plain HTTP: liveness, readiness, metrics, the effective configuration, and overrides. */
+/** Serves the admin pages over plain HTTP: liveness, readiness, metrics, the rollout, the effective configuration, and overrides. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ListenAddress } from '../config/address.ts';
 import { limitConnections } from '../net/connection-limits.ts';
 import { type ListenerOptions, listen } from '../net/listener.ts';
+import type { RolloutReport } from '../rollout/report.ts';
+import { HTML_HEADERS } from './html.ts';
+import { renderIndex } from './index-page.ts';
 import { isLocal, refuseRemote } from './local-client.ts';
 import { type Overrides, overridePage } from './override-page.ts';
 import { jsonPage, type Page, type PageHandler, textPage } from './page.ts';
+import { renderRollout } from './rollout-page.ts';
 
 /** Clients are few: probes and Prometheus. At the limit, the connection that has been idle longest is closed. */
 const MAX_CONNECTIONS = 256;
@@ -21,7 +25,10 @@ const INACTIVITY_MS = 30_000;
 export interface Readiness {
   readonly isReady: boolean;
   /** The state of each component, in words. */
-  readonly components: Readonly<Record<string, unknown>>;
+  readonly components: Readonly<Record<string, unknown>> & {
+    /** What is wrong with URLs of keys, by key id. */
+    readonly urls?: Readonly<Record<string, string>>;
+  };
 }
 
 export interface AdminPages {
@@ -29,6 +36,7 @@ export interface AdminPages {
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   /** The effective configuration without secrets, as YAML. */
   readonly configuration: () => string;
+  readonly rollout: () => Promise<RolloutReport>;
   readonly overrides: Overrides;
   readonly onError: (error: unknown) => void;
   readonly onListenerError: ListenerOptions['onListenerError'];
@@ -83,6 +91,10 @@ export function createAdminServer(pages: AdminPages): AdminServer {
 
 function routesOf(pages: AdminPages): Routes {
   return {
+    '/': () => htmlPage(renderIndex()),
+    '/rollout': async ({ url = '' }) =>
+      htmlPage(renderRollout(await pages.rollout(), !url.endsWith('?refresh=off'))),
+    '/rollout.json': async () => jsonPage(200, await pages.rollout()),
     '/livez': () => textPage(200, 'ok'),
     '/readyz': () => {
       const { isReady, components } = pages.readiness();
@@ -106,15 +118,19 @@ async function answer(request: IncomingMessage, routes: Routes): Promise<Page> {
   if (route === undefined) return textPage(404, `not found; pages: ${Object.keys(routes).join(' ')}`);
   const methods = METHODS[path] ?? READ_ONLY;
   if (!methods.includes(request.method ?? ''))
-    return { ...textPage(405, `${methods.join(' and ')} only`), allow: methods.join(', ') };
+    return { ...textPage(405, `${methods.join(' and ')} only`), headers: { allow: methods.join(', ') } };
   return route(request);
 }
 
-function send(response: ServerResponse, { status, contentType, body, allow }: Page): void {
+function send(response: ServerResponse, { status, contentType, body, headers }: Page): void {
   response.writeHead(status, {
     'content-type': contentType,
     'cache-control': 'no-store',
-    ...(allow === undefined ? {} : { allow }),
+    ...headers,
   });
   response.end(body);
+}
+
+function htmlPage(html: string): Page {
+  return { status: 200, contentType: 'text/html; charset=utf-8', body: html, headers: HTML_HEADERS };
 }

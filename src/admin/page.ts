@@ -5,7 +5,8 @@ export interface Page {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
-  readonly allow?: string;
+  /** Besides those of every page. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export type PageHandler = (request: IncomingMessage) => Page | Promise<Page>;

@@ -64,7 +64,14 @@ export interface CommandEntry {
 
 export type CommandTable = ReadonlyMap<string, CommandEntry>;
 
-export const EXIT = { ok: 0, failure: 1, usage: INVALID_CONFIGURATION, refused: 3 } as const;
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  usage: INVALID_CONFIGURATION,
+  refused: 3,
+  notYet: 4,
+  cannotTell: 5,
+} as const;
 
 /** Bad usage of the command line. The message is one line and quotes no value that may be a secret. */
 export class UsageError extends Error {

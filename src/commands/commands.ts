@@ -33,6 +33,11 @@ export const COMMANDS: CommandTable = new Map([
     async () => (await import('./status.ts')).status,
   ),
   entry(
+    'rollout',
+    'say whether policies are safe to enforce',
+    async () => (await import('./rollout.ts')).rollout,
+  ),
+  entry(
     'jwks',
     'write the shared secrets as a key set with which Envoy verifies tokens itself',
     async () => (await import('./jwks.ts')).jwks,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request as openRequest } from 'node:http';
 import { connect, type TLSSocket } from 'node:tls';
 import { formatAddress, type ListenAddress, printableAddress } from '../config/address.ts';
-import { ConfigError } from '../config/config.ts';
+import { ConfigError, type Problem } from '../config/config.ts';
 import type { ListenSettings } from '../config/listen.ts';
 import { parseListen } from '../config/parse-listen.ts';
 import { placeProblems } from '../config/places.ts';
@@ -11,20 +11,39 @@ import { describeConnectionError } from '../sources/connection-problem.ts';
 import { readTextFile } from '../sources/text-file.ts';
 import { configFile, type Io, type Options } from './command.ts';
 
+/** Longer than a service with workers waits for their metrics. */
+export const ADMIN_TIMEOUT_SECONDS = 3;
+
 /** More than `/metrics` with many policies and keys. */
 const MAX_PAGE_BYTES = 16 * 2 ** 20;
 
 /** @throws {ConfigError} the file cannot be read, or its `listen` section is invalid. */
 export async function readListen(options: Options, io: Io): Promise<ListenSettings> {
+  return readSection(options, io, (text) => parseListen(text, io.env));
+}
+
+type Parsed<T> =
+  | { readonly kind: 'valid'; readonly value: T }
+  | { readonly kind: 'invalid'; readonly problems: readonly Problem[] };
+
+/**
+ * Reads a part of the configuration file, if there is one.
+ * @throws {ConfigError} the file cannot be read, or that part is invalid.
+ */
+export async function readSection<T>(
+  options: Options,
+  io: Io,
+  parse: (text: string | undefined) => Parsed<T>,
+): Promise<T> {
   const file = configFile(options, io);
   const text = file === undefined ? undefined : await readTextFile(file);
   if (text?.kind === 'unreadable') {
     throw new ConfigError([{ path: 'configuration file', message: text.problem }]);
   }
-  const parsed = parseListen(text?.text, io.env);
+  const parsed = parse(text?.text);
   if (parsed.kind === 'invalid')
     throw new ConfigError(placeProblems(file ?? '', text?.text ?? '', parsed.problems));
-  return parsed.listen;
+  return parsed.value;
 }
 
 /** The address to connect to for a listen address: loopback for the wildcard addresses. */
@@ -96,9 +115,6 @@ async function requestPage(
   }
   return { status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() };
 }
-
-/** Longer than a service with workers waits for their metrics. */
-export const ADMIN_TIMEOUT_SECONDS = 3;
 
 const NOT_REACHED: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN']);
 

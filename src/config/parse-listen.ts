@@ -8,7 +8,7 @@ import { REPORT_INPUT, shapeProblems } from './shape-problems.ts';
 import { readYaml } from './yaml.ts';
 
 export type ParsedListen =
-  | { readonly kind: 'valid'; readonly listen: ListenSettings }
+  | { readonly kind: 'valid'; readonly value: ListenSettings }
   | { readonly kind: 'invalid'; readonly problems: readonly Problem[] };
 
 /** Ignores what is wrong elsewhere: with that, a running service keeps serving its last good state. */
@@ -20,7 +20,7 @@ export function parseListen(text: string | undefined, env: Env): ParsedListen {
   const origins = applyOverrides(content, listenVariables(env), '', problems);
   const listen = z.object({ listen: LISTEN.prefault({}) }).safeParse(content, REPORT_INPUT);
   if (!listen.success) problems.push(...shapeProblems(listen.error));
-  if (listen.success && problems.length === 0) return { kind: 'valid', listen: listen.data.listen };
+  if (listen.success && problems.length === 0) return { kind: 'valid', value: listen.data.listen };
   return { kind: 'invalid', problems: problems.map((problem) => withOrigin(problem, origins)) };
 }
 

@@ -5,6 +5,7 @@ import { DECRYPTION_KEY, KEY } from './key-schema.ts';
 import { LISTEN } from './listen.ts';
 import { MESSAGE_SIGNING_KEY, REPLAY_STORE } from './message-signature-schema.ts';
 import { POLICY, POLICY_NAME, ROUTE } from './policy-schema.ts';
+import { ROLLOUT } from './rollout-schema.ts';
 
 /** The policy of requests that no route matches, unless `defaultPolicy` names another. */
 export const DEFAULT_POLICY = 'default';
@@ -151,6 +152,9 @@ export const FILE = z.strictObject({
     .union([z.literal('auto'), z.int().min(1).max(1024)], 'must be a whole number from 1, or auto')
     .default(1)
     .describe('Processes that answer checks; `auto` for one per CPU. A change needs a restart.'),
+  rollout: ROLLOUT.prefault({}).describe(
+    'When the rollout page and `rollout` call a policy safe to enforce.',
+  ),
 });
 
 /** Sections that may be empty; `*` stands for any name. */
@@ -160,6 +164,7 @@ export const OPTIONAL_SECTIONS = [
   'denied.headers',
   'policies.*.denied',
   'policies.*.denied.headers',
+  'rollout.appVersion',
 ];
 
 export type Settings = z.infer<typeof FILE>;

@@ -7,6 +7,7 @@ import type { ListenAddress } from '../config/address.ts';
 import type { ReloadSource } from '../config/config.ts';
 import type { ListenSettings } from '../config/listen.ts';
 import type { CreateTransport, Transport } from '../grpc/transport.ts';
+import type { RolloutRecorder } from '../rollout/recorder.ts';
 import type { ConfigStore, ReloadOutcome } from '../sources/config-store.ts';
 import { createKeyStore, type KeyStore } from '../sources/key-store.ts';
 import type { LoadedConfig } from '../sources/loaded-config.ts';
@@ -37,6 +38,7 @@ interface CheckServerOptions {
   readonly configStore: ConfigStore;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly rollout: RolloutRecorder;
   readonly overrides: Pick<ModeOverrides, 'modes' | 'retain'>;
   /** Called whenever the readiness may have changed. */
   readonly onReadiness: (readiness: Readiness) => void;
@@ -44,7 +46,7 @@ interface CheckServerOptions {
 
 /** @throws {ListenError} the listener cannot bind. */
 export async function startCheckServer(options: CheckServerOptions): Promise<CheckServer> {
-  const { configStore, log, metrics, overrides, onReadiness } = options;
+  const { configStore, log, metrics, rollout, overrides, onReadiness } = options;
   const start = configStore.current();
   let phase: Phase = 'starting';
 
@@ -55,7 +57,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
   const replayGuard = openReplayGuard({ log, metrics, nowSeconds });
   const checker = createChecker({
     rules: rulesOf(start, keyStore, overrides.modes()),
-    observers: [metrics, log, createSigningHint(log)],
+    observers: [metrics, log, createSigningHint(log), rollout],
     metrics,
     log,
     nowSeconds,
@@ -68,6 +70,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     checker,
     log,
     metrics,
+    rollout,
     useTls: (tls) => transport.useTls(tls),
     useReplayStore: (store) => void replayGuard.useStore(store),
     overriddenModes: overrides.modes,
@@ -121,7 +124,8 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
   };
 }
 
-function nowSeconds(): number {
+/** Since the epoch. */
+export function nowSeconds(): number {
   return Date.now() / 1000;
 }
 

@@ -106,7 +106,7 @@ function policyChange(name: string, before: Policy | undefined, next: Policy | u
 
 /** Sections that contain numbers and words only, so that their values can be shown. */
 const SHOWN = ['log', 'tokenCache', 'drain'] as const;
-const NAMED = ['routes', 'denied', 'replayStore'] as const;
+const NAMED = ['routes', 'denied', 'replayStore', 'rollout'] as const;
 
 function settingChanges(before: Config['settings'], next: Config['settings']): readonly string[] {
   const shown = SHOWN.flatMap((section) => {

@@ -5,6 +5,7 @@ import { formatProblem, type Problem } from '../config/config.ts';
 import { type OverriddenModes, overrideModes } from '../config/override-modes.ts';
 import type { Settings } from '../config/schema.ts';
 import type { TlsMaterial } from '../net/tls-material.ts';
+import type { RolloutRecorder } from '../rollout/recorder.ts';
 import type { KeyStore } from '../sources/key-store.ts';
 import { type LoadedConfig, otherKeyWarnings } from '../sources/loaded-config.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -16,6 +17,7 @@ export interface ReloadTargets {
   readonly checker: Pick<Checker, 'replaceRules'>;
   readonly log: Pick<Log, 'configure' | 'info' | 'warn'>;
   readonly metrics: Pick<Metrics, 'configured'>;
+  readonly rollout: Pick<RolloutRecorder, 'configure'>;
   readonly useTls: (tls: TlsMaterial) => void;
   readonly useReplayStore: (store: LoadedConfig['replayStore']) => void;
   /** Those of overrides. */
@@ -33,7 +35,7 @@ export interface Reloader {
 
 /** @param start the configuration that the targets were created with. */
 export function createReloader(start: LoadedConfig, targets: ReloadTargets): Reloader {
-  const { keyStore, checker, log, metrics, useTls, useReplayStore, overriddenModes } = targets;
+  const { keyStore, checker, log, metrics, rollout, useTls, useReplayStore, overriddenModes } = targets;
   const warnAboutKeys = createKeyWarnings(log);
   const bound = boundSettings(start.config.settings);
   let current = start;
@@ -70,6 +72,7 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
   }
 
   exposeSeries();
+  rollout.configure(start.config.policyTable, start.config.settings.rollout.appVersion);
   warnAboutKeys([...keyStore.warnings(), ...otherKeyWarnings(start)]);
   return {
     apply(next) {
@@ -85,6 +88,8 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
       const { policyTable, settings } = next.config;
       const hasNewPolicies = policyTable !== before.config.policyTable;
       if (hasNewKeys || hasNewPolicies) exposeSeries();
+      if (hasNewPolicies || !isDeepStrictEqual(settings.rollout, before.config.settings.rollout))
+        rollout.configure(policyTable, settings.rollout.appVersion);
       if (hasNewPolicies || !isDeepStrictEqual(settings.log, before.config.settings.log))
         log.configure(policyTable, settings.log);
       warnAboutRestart(before.config.settings, settings);
@@ -132,7 +137,13 @@ export function rulesOf(
     messageSigningKeys,
     denied: config.settings.denied,
     tokenCacheEntries: config.settings.tokenCache.maxEntries,
+    observedHeaders: observedHeadersOf(config),
   };
+}
+
+function observedHeadersOf({ settings: { rollout } }: LoadedConfig['config']): readonly string[] {
+  const { appVersion } = rollout;
+  return appVersion === undefined ? [] : [appVersion.header];
 }
 
 /** Whether anything but the keys changed in what {@link rulesOf} returns. */
@@ -140,7 +151,8 @@ function hasNewRules({ config: before }: LoadedConfig, { config: next }: LoadedC
   return (
     next.policyTable !== before.policyTable ||
     !isDeepStrictEqual(next.settings.denied, before.settings.denied) ||
-    next.settings.tokenCache.maxEntries !== before.settings.tokenCache.maxEntries
+    next.settings.tokenCache.maxEntries !== before.settings.tokenCache.maxEntries ||
+    !isDeepStrictEqual(observedHeadersOf(next), observedHeadersOf(before))
   );
 }
 

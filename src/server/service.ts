@@ -1,24 +1,29 @@
 /** Assembles the service: log, metrics, admin pages and check server, in one process or with workers. */
+import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { Registry } from 'prom-client';
 import { type AdminServer, createAdminServer, type Readiness } from '../admin/admin-server.ts';
 import { formatAddress, type ListenAddress } from '../config/address.ts';
 import { formatConfig } from '../config/format-config.ts';
+import { createRolloutRecorder } from '../rollout/recorder.ts';
+import { wouldDenyRatios } from '../rollout/summarize.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
 import { startPolling } from '../sources/poller.ts';
 import { loadLineFormat } from '../telemetry/line-format.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createWorkerRestarts } from '../telemetry/primary-metrics.ts';
+import { registerWouldDenyRatio } from '../telemetry/rollout-metrics.ts';
 import { VERSION } from '../version.ts';
-import { type CheckServer, startCheckServer } from './check-server.ts';
+import { type CheckServer, nowSeconds, startCheckServer } from './check-server.ts';
 import { summarizeConfig } from './describe-config.ts';
 import { fileStates } from './describe-readiness.ts';
 import { listenOrThrow } from './listen-error.ts';
 import type { ModeOverrides } from './mode-overrides.ts';
 import { endOfLifeWarning } from './node-release.ts';
 import { createOverrideControl } from './override-control.ts';
+import { judgedPolicies, type RolloutSources, reportRollout } from './rollout-report.ts';
 import { startWorker } from './worker.ts';
 import { isWorker } from './worker-channel.ts';
 import { createWorkerPool } from './worker-pool.ts';
@@ -60,12 +65,19 @@ function nowMs(): number {
 async function startSingle(configStore: ConfigStore, log: Log, metrics: Metrics): Promise<Service> {
   const { registry } = metrics;
   createWorkerRestarts(registry);
+  const rollout = createRolloutRecorder(nowSeconds());
+  rollout.useDeviceKey(randomBytes(8));
+  registerWouldDenyRatio(registry, () =>
+    wouldDenyRatios(rollout.snapshot(), judgedPolicies(configStore), nowSeconds()),
+  );
   let checkServer: CheckServer | undefined;
   const onChange = (): void => checkServer?.useOverrides();
   const overrides = createOverrideControl({ configStore, log, registry, nowMs, onChange });
   const admin = createAdmin(configStore, log, {
     readiness: () => checkServer?.readiness() ?? STARTING,
     metricsText: () => registry.metrics(),
+    snapshot: () => rollout.snapshot(),
+    processes: () => 1,
     overrides,
   });
   const address = await listenAdmin(configStore, admin);
@@ -73,6 +85,7 @@ async function startSingle(configStore: ConfigStore, log: Log, metrics: Metrics)
     configStore,
     log,
     metrics,
+    rollout,
     overrides: overrides.modes,
     onReadiness: () => undefined,
   });
@@ -96,7 +109,13 @@ async function startPrimary(configStore: ConfigStore, log: Log, count: number): 
   const registry = new Registry();
   const onChange = (): void => workers.useOverrides();
   const overrides = createOverrideControl({ configStore, log, registry, nowMs, onChange });
-  const workers = createWorkerPool({ log, nowMs, overrides: overrides.modes.active });
+  const workers = createWorkerPool({
+    log,
+    nowMs,
+    nowSeconds,
+    overrides: overrides.modes.active,
+    policyNames: () => judgedPolicies(configStore),
+  });
   const admin = createAdmin(configStore, log, {
     readiness() {
       const { isReady, components } = workers.readiness();
@@ -104,6 +123,8 @@ async function startPrimary(configStore: ConfigStore, log: Log, count: number): 
       return { isReady, components: { files: fileStates(configStore), ...components } };
     },
     metricsText: async () => (await workers.metricsText()) + (await registry.metrics()),
+    snapshot: () => workers.rollout(),
+    processes: () => count,
     overrides,
   });
   const address = await listenAdmin(configStore, admin);
@@ -146,19 +167,28 @@ async function pollPrimary(
 const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 const STARTING: Readiness = { isReady: false, components: { process: 'starting' } };
 
-interface AdminContent {
+interface AdminContent extends Pick<RolloutSources, 'metricsText' | 'snapshot' | 'processes'> {
   readonly readiness: () => Readiness;
-  readonly metricsText: () => Promise<string>;
   readonly overrides: ReturnType<typeof createOverrideControl>;
 }
 
 function createAdmin(
   configStore: ConfigStore,
   log: Log,
-  { readiness, metricsText, overrides }: AdminContent,
+  { readiness, metricsText, snapshot, processes, overrides }: AdminContent,
 ): AdminServer {
   return createAdminServer({
     readiness,
+    rollout: () =>
+      reportRollout({
+        configStore,
+        nowSeconds,
+        metricsText,
+        snapshot,
+        processes,
+        urlProblems: () => readiness().components.urls ?? {},
+        overrides: overrides.active,
+      }),
     metrics: async () => ({ contentType: CONTENT_TYPE, text: await metricsText() }),
     configuration: () => formatConfig(configStore.current(), overrides.notes()),
     overrides,

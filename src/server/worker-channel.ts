@@ -3,25 +3,45 @@ import cluster, { type Worker } from 'node:cluster';
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { Readiness } from '../admin/admin-server.ts';
 import type { ListenAddress } from '../config/address.ts';
+import type { RolloutSnapshot } from '../rollout/snapshot.ts';
 import type { ModeOverride } from './mode-overrides.ts';
 import type { WorkerExit } from './worker-exit.ts';
 
 export type MetricJson = MetricObjectWithValues<MetricValue<string>>;
+
+/** What a worker has counted. */
+export interface WorkerCounts {
+  readonly metrics: readonly MetricJson[];
+  readonly rollout: RolloutSnapshot;
+}
 
 /** From a worker to the primary. */
 type Report =
   /** It reads messages from now on; those before are lost. */
   | { readonly type: 'started' }
   | { readonly type: 'readiness'; readonly readiness: Readiness; readonly grpc: ListenAddress | undefined }
-  | { readonly type: 'metrics'; readonly metrics: readonly MetricJson[] };
+  | ({ readonly type: 'counts' } & WorkerCounts);
 
 /** As a message has it: the clocks of two processes differ. */
 export interface PassedOverride extends Omit<ModeOverride, 'endsAtMs'> {
   readonly msLeft: number;
 }
 
+/** What a worker waits for before it listens. */
+interface WorkerStart {
+  /** Under which it hashes devices. */
+  readonly deviceKey: Buffer;
+  /** Those that are active. */
+  readonly overrides: () => readonly PassedOverride[];
+}
+
 /** From the primary to a worker. */
-type Request = 'metrics' | 'reload' | 'stop' | { readonly overrides: readonly PassedOverride[] };
+type Request =
+  | 'counts'
+  | 'reload'
+  | 'stop'
+  | { readonly deviceKey: string }
+  | { readonly overrides: readonly PassedOverride[] };
 
 /** A worker as the primary sees it. */
 export interface WorkerChannel {
@@ -32,10 +52,10 @@ export interface WorkerChannel {
   readonly exited: Promise<WorkerExit>;
   /** As last reported; `undefined` before the first report. */
   readiness(): Readiness | undefined;
-  /** As last reported. */
-  metrics(): readonly MetricJson[];
+  /** As last reported; `undefined` before the first report. */
+  counts(): WorkerCounts | undefined;
   /** Requests a report, and resolves once it has arrived, the worker has exited, or `timeoutMs` have passed. */
-  refreshMetrics(timeoutMs: number): Promise<void>;
+  refreshCounts(timeoutMs: number): Promise<void>;
   reload(): void;
   /** Passes on the overrides, which have changed. */
   passOverrides(): void;
@@ -51,11 +71,11 @@ export function isWorker(): boolean {
 
 /**
  * Never throws: a process that cannot be spawned has `exited` with `spawnFailed`.
- * @param overrides those that are active, which the worker waits for before it listens.
+ * @param start what the worker waits for before it listens.
  */
-export function forkWorker(overrides: () => readonly PassedOverride[]): WorkerChannel {
+export function forkWorker(start: WorkerStart): WorkerChannel {
   try {
-    return connectTo(cluster.fork(), overrides);
+    return connectTo(cluster.fork(), start);
   } catch (error) {
     // Node throws some errors of spawn (such as ENOMEM) and emits others (such as EAGAIN).
     return unspawned(spawnFailed(error as NodeJS.ErrnoException));
@@ -72,8 +92,8 @@ function unspawned(exit: WorkerExit): WorkerChannel {
     listening: new Promise(() => undefined),
     exited: Promise.resolve(exit),
     readiness: () => undefined,
-    metrics: () => [],
-    refreshMetrics: async () => undefined,
+    counts: () => undefined,
+    refreshCounts: async () => undefined,
     reload: () => undefined,
     passOverrides: () => undefined,
     stop: () => undefined,
@@ -81,9 +101,12 @@ function unspawned(exit: WorkerExit): WorkerChannel {
   };
 }
 
-function connectTo(worker: Worker, overrides: () => readonly PassedOverride[]): WorkerChannel {
+function connectTo(worker: Worker, { deviceKey, overrides }: WorkerStart): WorkerChannel {
   const passOverrides = (): void => send({ overrides: overrides() });
-  const reports = receiveReports(worker, passOverrides);
+  const reports = receiveReports(worker, () => {
+    send({ deviceKey: deviceKey.toString('hex') });
+    passOverrides();
+  });
   const exited = exitOf(worker);
   void exited.then(reports.close);
   if (worker.process.pid !== undefined) closePendingConnectionOnExit(worker);
@@ -98,10 +121,10 @@ function connectTo(worker: Worker, overrides: () => readonly PassedOverride[]): 
     listening: reports.listening,
     exited,
     readiness: reports.readiness,
-    metrics: reports.metrics,
-    refreshMetrics(timeoutMs) {
-      const received = reports.nextMetrics(timeoutMs);
-      send('metrics');
+    counts: reports.counts,
+    refreshCounts(timeoutMs) {
+      const received = reports.nextCounts(timeoutMs);
+      send('counts');
       return received;
     },
     reload: () => send('reload'),
@@ -132,7 +155,7 @@ function exitOf(worker: Worker): Promise<WorkerExit> {
 function receiveReports(worker: Worker, onStarted: () => void) {
   const waiting = new Set<() => void>();
   let readiness: Readiness | undefined;
-  let metrics: readonly MetricJson[] = [];
+  let counts: WorkerCounts | undefined;
   const resolveWaiting = (): void => {
     for (const resolve of waiting) resolve();
   };
@@ -140,8 +163,8 @@ function receiveReports(worker: Worker, onStarted: () => void) {
     worker.on('message', (report: Report) => {
       if (report.type === 'started') {
         onStarted();
-      } else if (report.type === 'metrics') {
-        metrics = report.metrics;
+      } else if (report.type === 'counts') {
+        counts = report;
         resolveWaiting();
       } else {
         readiness = report.readiness;
@@ -152,9 +175,9 @@ function receiveReports(worker: Worker, onStarted: () => void) {
   return {
     listening,
     readiness: () => readiness,
-    metrics: () => metrics,
-    /** Resolves with the next report of metrics, on {@link close}, or after `timeoutMs`. */
-    nextMetrics(timeoutMs: number): Promise<void> {
+    counts: () => counts,
+    /** Resolves with the next report of counts, on {@link close}, or after `timeoutMs`. */
+    nextCounts(timeoutMs: number): Promise<void> {
       return new Promise((resolve) => {
         const timer = setTimeout(done, timeoutMs);
         function done(): void {
@@ -204,7 +227,8 @@ function closePendingConnectionOnExit(worker: Worker): void {
 
 /** What a worker does on requests of the primary. */
 interface WorkerHandlers {
-  readonly metrics: () => Promise<readonly MetricJson[]>;
+  readonly counts: () => Promise<WorkerCounts>;
+  readonly useDeviceKey: (key: Uint8Array) => void;
   readonly reload: () => void;
   /** Called first in answer to the start, and then for each change. */
   readonly useOverrides: (overrides: readonly PassedOverride[]) => void;
@@ -212,15 +236,17 @@ interface WorkerHandlers {
 }
 
 /** Serves the primary's requests. @returns a function that reports the worker's readiness. */
-export function serveAsWorker({ metrics, reload, useOverrides, stop }: WorkerHandlers) {
+export function serveAsWorker({ counts, useDeviceKey, reload, useOverrides, stop }: WorkerHandlers) {
   const send = (report: Report): void => {
     if (process.connected) process.send?.(report);
   };
   process.on('message', (request: Request) => {
-    if (typeof request === 'object') useOverrides(request.overrides);
     if (request === 'reload') reload();
     if (request === 'stop') stop();
-    if (request === 'metrics') void metrics().then((own) => send({ type: 'metrics', metrics: own }));
+    if (request === 'counts') void counts().then((own) => send({ type: 'counts', ...own }));
+    if (typeof request === 'string') return;
+    if ('deviceKey' in request) useDeviceKey(Buffer.from(request.deviceKey, 'hex'));
+    else useOverrides(request.overrides);
   });
   send({ type: 'started' });
   return (readiness: Readiness, grpc: ListenAddress | undefined): void => {

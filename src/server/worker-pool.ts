@@ -1,15 +1,19 @@
-/** Runs several workers as one service: starts, reloads and stops them, and combines their readiness and metrics. */
+/** Runs several workers as one service: starts, reloads and stops them, and combines their readiness and counts. */
+import { randomBytes } from 'node:crypto';
 import type { Readiness } from '../admin/admin-server.ts';
 import type { ListenAddress } from '../config/address.ts';
+import type { RolloutSnapshot } from '../rollout/snapshot.ts';
 import type { Log } from '../telemetry/log.ts';
-import { createMetricsAggregator } from './metrics-aggregator.ts';
 import type { ModeOverride } from './mode-overrides.ts';
 import { forkWorker, type PassedOverride, type WorkerChannel } from './worker-channel.ts';
 import { WorkerStartError } from './worker-exit.ts';
 import { createWorkerSlot, type WorkerSlot } from './worker-slot.ts';
+import { createWorkerTotals } from './worker-totals.ts';
 
 /** For a worker to exit once it has drained. */
 const EXIT_GRACE_MS = 5000;
+/** How often workers report their counts: a worker that dies loses what it counted since. */
+const REPORT_INTERVAL_MS = 10_000;
 
 interface WorkerPool {
   /**
@@ -19,6 +23,8 @@ interface WorkerPool {
   start(count: number): Promise<ListenAddress>;
   readiness(): Readiness;
   metricsText(): Promise<string>;
+  /** As of the last {@link metricsText}, or of the last seconds. */
+  rollout(): RolloutSnapshot;
   reload(): void;
   /** Passes the overrides, which have changed, to every worker. */
   useOverrides(): void;
@@ -30,21 +36,28 @@ interface WorkerPoolOptions {
   readonly log: Log;
   /** A monotonic clock. */
   readonly nowMs: () => number;
+  /** Since the epoch. */
+  readonly nowSeconds: () => number;
   readonly overrides: () => readonly ModeOverride[];
+  /** Of the policies whose checks are judged. */
+  readonly policyNames: () => readonly string[];
 }
 
-export function createWorkerPool({ log, nowMs, overrides }: WorkerPoolOptions): WorkerPool {
-  const metrics = createMetricsAggregator();
+export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
+  const { log, nowMs, nowSeconds, overrides, policyNames } = options;
+  const totals = createWorkerTotals({ policyNames, nowSeconds });
+  const deviceKey = randomBytes(8);
   const slots: WorkerSlot[] = [];
+  const timer = setInterval(() => void totals.refresh(running()), REPORT_INTERVAL_MS);
   let isStopping = false;
 
   function addSlot(): WorkerSlot {
     const slot = createWorkerSlot({
       log,
       nowMs,
-      fork: () => forkWorker(passedOverrides),
-      onExit: metrics.retire,
-      onRestart: metrics.restarted,
+      fork: () => forkWorker({ deviceKey, overrides: passedOverrides }),
+      onExit: totals.retire,
+      onRestart: totals.restarted,
     });
     slots.push(slot);
     return slot;
@@ -76,7 +89,12 @@ export function createWorkerPool({ log, nowMs, overrides }: WorkerPoolOptions): 
       };
     },
 
-    metricsText: () => metrics.text(running()),
+    async metricsText() {
+      await totals.refresh(running());
+      return totals.metricsText(running());
+    },
+
+    rollout: () => totals.rollout(running()),
 
     reload() {
       for (const worker of running()) worker.reload();
@@ -88,6 +106,7 @@ export function createWorkerPool({ log, nowMs, overrides }: WorkerPoolOptions): 
 
     async stop(drainMs) {
       isStopping = true;
+      clearInterval(timer);
       await Promise.all(slots.map((slot) => slot.stop(drainMs + EXIT_GRACE_MS)));
     },
   };

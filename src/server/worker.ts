@@ -1,8 +1,9 @@
 /** Runs as a worker: answers checks, and reports to the primary and obeys it. */
+import { createRolloutRecorder } from '../rollout/recorder.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { type CheckServer, startCheckServer } from './check-server.ts';
+import { type CheckServer, nowSeconds, startCheckServer } from './check-server.ts';
 import { createModeOverrides } from './mode-overrides.ts';
 import { serveAsWorker } from './worker-channel.ts';
 
@@ -19,6 +20,7 @@ interface WorkerOptions {
 export async function startWorker(options: WorkerOptions) {
   const { configStore, log, metrics, nowMs, onStopRequest } = options;
   let checkServer: CheckServer | undefined;
+  const rollout = createRolloutRecorder(nowSeconds());
   // It ends overrides itself too, in case the primary hangs.
   const overrides = createModeOverrides({ nowMs, onChange: () => checkServer?.useOverrides() });
   let onFirstOverrides: () => void;
@@ -26,7 +28,11 @@ export async function startWorker(options: WorkerOptions) {
     onFirstOverrides = resolve;
   });
   const report = serveAsWorker({
-    metrics: () => metrics.registry.getMetricsAsJSON(),
+    counts: async () => ({
+      metrics: await metrics.registry.getMetricsAsJSON(),
+      rollout: rollout.snapshot(),
+    }),
+    useDeviceKey: rollout.useDeviceKey,
     // A worker that is starting may have read the old files, so it reloads once it has started. Its failure to start is
     // thrown below.
     reload: () => void starting.then(({ reload }) => reload()).catch(() => undefined),
@@ -41,6 +47,7 @@ export async function startWorker(options: WorkerOptions) {
       configStore,
       log,
       metrics,
+      rollout,
       overrides,
       onReadiness: (readiness) => report(readiness, checkServer?.grpc),
     }),

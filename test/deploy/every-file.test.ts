@@ -77,6 +77,14 @@ const READ_BY: Readonly<Record<string, readonly [test: string, words: string]>> 
   'prometheus/prometheus.yaml': ['deploy/prometheus.test.ts', "'check', 'config', "],
   'prometheus/rules.yaml': ['deploy/prometheus.test.ts', "'check', 'rules', '--lint=all'"],
   'prometheus/*.test.yaml': ['deploy/prometheus.test.ts', "'test', 'rules', ...RULE_TESTS"],
+  'argo-rollouts/analysis-templates.yaml': [
+    'deploy/progressive-delivery.test.ts',
+    "'argo-rollouts', 'analysis-templates.yaml'",
+  ],
+  'flagger/metric-templates.yaml': [
+    'deploy/progressive-delivery.test.ts',
+    "'flagger', 'metric-templates.yaml'",
+  ],
   'grafana/dashboard.json': ['deploy/grafana.test.ts', 'readDashboard()'],
   'grafana/provisioning/dashboards/approov.yaml': [
     'deploy/grafana-provisioning.test.ts',

@@ -62,6 +62,7 @@ describe('dashboard.json', () => {
     expect(rows.map(({ title, collapsed }) => [title, collapsed])).toEqual([
       ['Overview', false],
       ['Would-deny by policy', true],
+      ['Rollout', true],
       ['Shares and overrides', true],
       ['Keys and rotation', true],
       ['SDK status', true],
@@ -140,6 +141,9 @@ describe('dashboard.json', () => {
     expect(named.map(({ title, options }) => [title, options?.['textMode']])).toEqual([
       ['Would be refused if enforced now', 'value_and_name'],
       ['Would be refused per second', 'value_and_name'],
+      ['Safe to enforce', 'value_and_name'],
+      ['Would-deny share of a day', 'value_and_name'],
+      ['Would-deny share of the worst hour', 'value_and_name'],
       ['Time since last use', 'value_and_name'],
       ['Time since the last successful load', 'value_and_name'],
     ]);

@@ -150,7 +150,7 @@ describe('the package unary-grpc on its own', () => {
     await run('npm', ['install', '--offline', '--no-audit', '--no-fund', `../${filename}`], {
       cwd: consumer,
     });
-    writeFileSync(join(consumer, 'example.mjs'), example.replace('50051', '0'));
+    writeFileSync(join(consumer, 'example.mjs'), example);
   });
 
   test('has its compiled modules with their types, its licence and its README', () => {
@@ -170,35 +170,36 @@ describe('the package unary-grpc on its own', () => {
     const closed = once(child, 'close');
     try {
       const [output] = await once(child.stdout, 'data');
-      const [, port] = /port: (\d+)/.exec(String(output)) ?? [];
+      const [, port] = /(\d+)/.exec(String(output)) ?? [];
       const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
       const answer = await new Promise((resolve, reject) => {
         const same = (bytes: Buffer) => bytes;
-        client.makeUnaryRequest(
-          '/grpc.health.v1.Health/Check',
-          same,
-          same,
-          Buffer.alloc(0),
-          (error, bytes) => (error === null ? resolve(bytes) : reject(error)),
+        client.makeUnaryRequest('/example.Greeter/Greet', same, same, Buffer.from('you'), (error, bytes) =>
+          error === null ? resolve(bytes) : reject(error),
         );
       });
       client.close();
-      expect(answer).toEqual(Buffer.from([8, 1]));
+      expect(String(answer)).toBe('hello you');
     } finally {
       child.kill('SIGKILL');
       await closed;
     }
   });
 
-  test('has types by which a TypeScript compiler finds a mistake in the example', async () => {
-    const typed = `${example}\nserver.shutdown('soon');\n`;
-    writeFileSync(join(consumer, 'example.mts'), typed);
+  test('has types by which a TypeScript compiler finds a mistake', async () => {
+    const lines = [
+      "import { createUnaryServer, type UnaryMethod } from 'unary-grpc';",
+      'const handle: UnaryMethod["handle"] = (message, call) => message.subarray(call.path.length);',
+      "const server = createUnaryServer({ methods: new Map([['/a.B/C', { handle }]]) });",
+      "server.shutdown('soon');",
+    ];
+    writeFileSync(join(consumer, 'typed.mts'), lines.join('\n'));
     const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
     const roots = ['--typeRoots', join(ROOT, 'node_modules/@types')];
     const compiler = join(ROOT, 'node_modules/.bin/tsc');
-    const compiling = run(compiler, [...options, ...roots, 'example.mts'], { cwd: consumer });
+    const compiling = run(compiler, [...options, ...roots, 'typed.mts'], { cwd: consumer });
     await expect(compiling).rejects.toMatchObject({
-      stdout: expect.stringMatching(/^example\.mts\(\d+,17\): error TS2345: [^\n]*\n$/),
+      stdout: expect.stringMatching(/^typed\.mts\(4,17\): error TS2345: [^\n]*\n$/),
     });
   });
 });

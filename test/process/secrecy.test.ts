@@ -271,7 +271,7 @@ describe('a running service', () => {
     },
   );
 
-  test.each(['/metrics', '/config', '/readyz', '/livez', '/none'])(
+  test.each(['/metrics', '/config', '/readyz', '/livez', '/rollout', '/rollout.json', '/none'])(
     'leaks nothing on the admin page %s',
     async (page) => {
       const response = await fetch(`http://${service.admin}${page}?${QUERY}`);

@@ -33,6 +33,15 @@ export function expectedPanels(
       'search: token_expired': rate,
     },
     'Mode of each policy': { 'enforce default': 1, 'observe trial': 1, 'limit search': 1, 'off open': 1 },
+    // Hours and days are recorded at full hours.
+    'Safe to enforce': {},
+    'Would-deny share of a day': expect.any(Object),
+    'Would-deny share of the worst hour': expect.any(Object),
+    'Would-deny share by instance': {
+      [`${instance}: default`]: close(1 / 2),
+      [`${instance}: trial`]: close(3 / 4),
+      [`${instance}: search`]: close(1 / 2),
+    },
     'Tokens verified by key': { env: rate },
     'Time since last use': { env: rate },
     'Age of fetched JWK Sets': {},

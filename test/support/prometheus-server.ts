@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
-import { startTool } from './platform-tool.ts';
+import { runTool, startTool } from './platform-tool.ts';
 import { PROMETHEUS_FOLDER } from './prometheus.ts';
 
 export interface Sample {
@@ -18,6 +18,8 @@ export interface Series {
 }
 
 export interface RunningPrometheus {
+  /** `http://host:port` */
+  readonly origin: string;
   /** The `data` of a path below /api/v1/. Throws if Prometheus reports an error. */
   api<T>(path: string): Promise<T>;
   query(expr: string): Promise<readonly Sample[]>;
@@ -31,11 +33,19 @@ export type Jobs = Readonly<
   Record<string, { readonly targets: readonly string[]; readonly labels?: Readonly<Record<string, string>> }>
 >;
 
-/** Starts Prometheus with prometheus.yaml, but with local targets, other rules, and intervals of a second. */
-export async function startPrometheus(jobs: Jobs, rulesFile: string): Promise<RunningPrometheus> {
+/**
+ * Starts Prometheus with prometheus.yaml, but with local targets, other rules, and intervals of a second.
+ * @param past samples that it has already, in the OpenMetrics format with timestamps.
+ */
+export async function startPrometheus(
+  jobs: Jobs,
+  rulesFile: string,
+  past?: string,
+): Promise<RunningPrometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'prometheus-'));
   const configFile = join(folder, 'prometheus.yaml');
   writeFileSync(configFile, stringify(relocatedConfig(jobs, rulesFile)));
+  if (past !== undefined) await backfill(folder, past);
   const prometheus = startTool('prometheus', [
     `--config.file=${configFile}`,
     `--storage.tsdb.path=${join(folder, 'storage')}`,
@@ -59,6 +69,7 @@ export async function startPrometheus(jobs: Jobs, rulesFile: string): Promise<Ru
   }
 
   return {
+    origin,
     api,
     async query(expr) {
       const { result } = await api<{ result: readonly Sample[] }>(`query?query=${encodeURIComponent(expr)}`);
@@ -76,6 +87,16 @@ export async function startPrometheus(jobs: Jobs, rulesFile: string): Promise<Ru
       rmSync(folder, { recursive: true });
     },
   };
+}
+
+async function backfill(folder: string, past: string): Promise<void> {
+  const file = join(folder, 'past.txt');
+  writeFileSync(file, past);
+  const { code, output } = await runTool('promtool', [
+    ...['tsdb', 'create-blocks-from', 'openmetrics'],
+    ...[file, join(folder, 'storage')],
+  ]);
+  if (code !== 0) throw new Error(output);
 }
 
 function relocatedConfig(jobs: Jobs, rulesFile: string): unknown {

@@ -103,23 +103,30 @@ interface ReceivedFrame {
 }
 
 export interface RawPeer {
-  /** Every frame received so far. */
+  /** Every frame of a type so far. */
   received(type: number): readonly ReceivedFrame[];
   readonly isClosed: boolean;
   /** Writes at the pace of the reader; does nothing on a closed connection. */
   write(...parts: readonly Uint8Array[]): Promise<void>;
   /** Resolves when the peer has closed the connection. */
   readonly closed: Promise<unknown>;
+  /** Resolves when a condition on what was received holds, or the connection is closed. */
+  until(isMet: () => boolean): Promise<void>;
   /** Stops reading. */
   stopReading(): void;
   destroy(): void;
 }
 
-/** @param address host:port. */
-export async function connectRaw(address: string): Promise<RawPeer> {
+/**
+ * @param address host:port.
+ * @param allowHalfOpen goes on sending after the other side has ended.
+ */
+export async function connectRaw(address: string, { allowHalfOpen = false } = {}): Promise<RawPeer> {
   const colon = address.lastIndexOf(':');
-  const socket: Socket = connect(Number(address.slice(colon + 1)), address.slice(0, colon));
-  const frames: ReceivedFrame[] = [];
+  const [host, port] = [address.slice(0, colon), Number(address.slice(colon + 1))];
+  const socket: Socket = connect({ host, port, allowHalfOpen });
+  socket.setNoDelay();
+  const frames = new Map<number, ReceivedFrame[]>();
   let rest = Buffer.alloc(0);
   socket.on('data', (chunk: Buffer) => {
     rest = Buffer.concat([rest, chunk]);
@@ -129,7 +136,9 @@ export async function connectRaw(address: string): Promise<RawPeer> {
       if (rest.length < end) return;
       const [type = 0, flags = 0] = rest.subarray(3, 5);
       const stream = rest.readUInt32BE(5) & 0x7fff_ffff;
-      frames.push({ type, flags, stream, payload: rest.subarray(9, end) });
+      const same = frames.get(type) ?? [];
+      same.push({ type, flags, stream, payload: rest.subarray(9, end) });
+      frames.set(type, same);
       rest = rest.subarray(end);
     }
   });
@@ -142,11 +151,16 @@ export async function connectRaw(address: string): Promise<RawPeer> {
   // A reset by the peer is an expected end.
   socket.on('error', () => undefined);
   return {
-    received: (type) => frames.filter((each) => each.type === type),
+    received: (type) => frames.get(type) ?? [],
     get isClosed() {
       return isClosed;
     },
     closed,
+    async until(isMet) {
+      while (!isClosed && !isMet()) {
+        await Promise.race([new Promise((resolve) => socket.once('data', resolve)), closed]);
+      }
+    },
     async write(...parts) {
       for (const part of parts) {
         if (isClosed || !socket.writable) return;

@@ -1,5 +1,6 @@
 /** Observes a service under hostile traffic: memory, open files, calls in flight, and answers to other clients. */
 import { fileURLToPath } from 'node:url';
+import type { ChannelCredentials } from '@grpc/grpc-js';
 import { loadSync, type ServiceDefinition } from '@grpc/proto-loader';
 import { readMetrics } from './admin-pages.ts';
 import { createCheckClient, metadataOf, requestWith } from './grpc-client.ts';
@@ -31,7 +32,8 @@ export interface Watch {
   reasonsDuring(something: () => Promise<void>): Promise<ReadonlySet<string | undefined>>;
 }
 
-export function watchService(service: RunningService): Watch {
+/** @param channel for TLS; plain text by default. */
+export function watchService(service: RunningService, channel?: ChannelCredentials): Watch {
   async function metric(name: string): Promise<number> {
     return (await readMetrics(service.admin)).get(name) ?? Number.NaN;
   }
@@ -43,7 +45,7 @@ export function watchService(service: RunningService): Watch {
     cancelled: (cause) => metric(`approov_checks_abandoned_total{cause="${cause}"}`),
     async reasonsDuring(something) {
       const reasons = new Set<string | undefined>();
-      const client = createCheckClient(service.grpc);
+      const client = createCheckClient(service.grpc, channel);
       const ask = async (asked: typeof client): Promise<void> => {
         const answer = await asked.check(requestWith({ 'approov-token': freshToken() }));
         reasons.add(metadataOf(answer)['approov_reason']);
@@ -58,7 +60,7 @@ export function watchService(service: RunningService): Watch {
       await asking;
       client.close();
       // New connections are accepted too.
-      const late = createCheckClient(service.grpc);
+      const late = createCheckClient(service.grpc, channel);
       await ask(late).finally(() => late.close());
       return reasons;
     },

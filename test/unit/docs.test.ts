@@ -18,6 +18,7 @@ import { FILE } from '../../src/config/schema.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { createOverrideMetrics } from '../../src/telemetry/override-metrics.ts';
 import { createWorkerRestarts } from '../../src/telemetry/primary-metrics.ts';
+import { registerWouldDenyRatio } from '../../src/telemetry/rollout-metrics.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PAGES = [
@@ -84,6 +85,7 @@ describe('docs/reasons.md', () => {
 test('docs/metrics.md lists every metric with its labels, and no other', () => {
   const { registry } = createMetrics('1.2.3');
   createWorkerRestarts(registry);
+  registerWouldDenyRatio(registry, () => []);
   createOverrideMetrics(registry, { policies: () => [], active: () => [] });
   const ours = registry.getMetricsAsArray().filter(({ name }) => name.startsWith('approov_'));
   const documented = rowsOf('docs/metrics.md')

@@ -18,12 +18,12 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
   ),
   layer(
     'commands/',
-    'server/ telemetry/ sources/ config/ authz/ approov/ version.ts zod node:crypto node:events node:fs/promises node:http node:http2 node:net node:tls node:util',
+    'server/ rollout/ telemetry/ sources/ config/ authz/ approov/ version.ts zod node:crypto node:events node:fs/promises node:http node:http2 node:net node:tls node:util',
     'each command uses what it needs, and none of them is the process',
   ),
   layer(
     'server/',
-    'checker.ts grpc/ admin/ telemetry/ sources/ replay/ net/ config/ version.ts prom-client node:cluster node:os node:perf_hooks node:timers/promises node:util',
+    'checker.ts grpc/ admin/ rollout/ telemetry/ sources/ replay/ net/ config/ version.ts prom-client node:cluster node:crypto node:os node:perf_hooks node:timers/promises node:util',
     'it assembles one process, or a primary with workers',
   ),
   layer(
@@ -36,7 +36,16 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map([
     'net/ config/ @grpc/grpc-js @grpc/proto-loader @grpc/reflection grpc-health-check protobufjs/ext/descriptor/index.js unary-grpc node:http2 node:net node:url',
     'it alone knows the gRPC libraries, and no message',
   ),
-  layer('admin/', 'net/ config/ node:http node:net', 'it serves pages that others write'),
+  layer(
+    'admin/',
+    'rollout/ net/ config/ approov/ node:crypto node:http node:net',
+    'it serves pages, and renders the report of the rollout',
+  ),
+  layer(
+    'rollout/',
+    'telemetry/ config/ authz/ approov/',
+    'it counts and assesses decisions; clock, key and configuration are given to it',
+  ),
   layer(
     'telemetry/',
     'replay/ config/ authz/ approov/ pino pino-pretty prom-client node:crypto node:timers/promises',

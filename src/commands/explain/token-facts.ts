@@ -2,11 +2,11 @@
 import { CompactToken } from '../../approov/compact-token.ts';
 import { trimOws } from '../../approov/field-value.ts';
 import type { ReportedSdkStatus } from '../../approov/sdk-status.ts';
+import { SDK_STATUS_MEANINGS } from '../../approov/sdk-status-meanings.ts';
 import { type CheckRequest, headerValues } from '../../authz/check-request.ts';
 import type { Decision } from '../../authz/decide.ts';
 import type { Policy } from '../../authz/policy.ts';
 import { foreignMarks } from './foreign-token.ts';
-import { SDK_STATUS_MEANINGS } from './sdk-status-meanings.ts';
 import { analyzeForm, type TokenForm } from './token-form.ts';
 
 export interface TokenFacts {

@@ -11,6 +11,7 @@ import { type AdminPages, type AdminServer, createAdminServer } from '../../../s
 import type { ListenAddress } from '../../../src/config/address.ts';
 import { PATIENCE } from '../../support/patience.ts';
 import { IPV6, unmet } from '../../support/requirement.ts';
+import { reportOf } from '../../support/rollout.ts';
 
 const withoutIpv6 = await unmet([IPV6], 'that the admin server answers on IPv6');
 
@@ -30,6 +31,7 @@ async function start(target: ListenAddress, pages: Partial<AdminPages> = {}): Pr
     }),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'a_metric 1\n' }),
     configuration: () => 'listen: {}\n',
+    rollout: async () => reportOf(),
     overrides: { active: () => [], apply: () => ({ kind: 'unknown_policy', known: [] }) },
     onError: () => {},
     onListenerError: () => {},
@@ -93,7 +95,7 @@ describe('an admin page', () => {
     });
   });
 
-  test.each(['/livez', '/readyz', '/metrics', '/config', '/'])(
+  test.each(['/livez', '/readyz', '/metrics', '/config', '/', '/rollout', '/nothing'])(
     '%s has cache-control: no-store',
     async (path) => {
       expect((await get(await start(LOOPBACK), path)).headers['cache-control']).toBe('no-store');
@@ -104,16 +106,22 @@ describe('an admin page', () => {
     expect((await get(await start(LOOPBACK), '/livez?a=/b')).status).toBe(200);
   });
 
-  test.each(['/', '/livez/', '/LIVEZ', '//livez', '/toString', '/__proto__', '/constructor', '/%6civez'])(
-    'that does not exist (%s) is 404 with the list of pages',
-    async (path) => {
-      const answer = await get(await start(LOOPBACK), path);
-      expect(answer).toMatchObject({
-        status: 404,
-        body: 'not found; pages: /livez /readyz /metrics /config /override\n',
-      });
-    },
-  );
+  test.each([
+    '/index.html',
+    '/livez/',
+    '/LIVEZ',
+    '//livez',
+    '/toString',
+    '/__proto__',
+    '/constructor',
+    '/%6civez',
+  ])('that does not exist (%s) is 404 with the list of pages', async (path) => {
+    const answer = await get(await start(LOOPBACK), path);
+    expect(answer).toMatchObject({
+      status: 404,
+      body: 'not found; pages: / /rollout /rollout.json /livez /readyz /metrics /config /override\n',
+    });
+  });
 
   test.each(['POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS'])('is 405 for %s', async (method) => {
     const answer = await get(await start(LOOPBACK), '/livez', { method });
@@ -134,6 +142,49 @@ describe('an admin page', () => {
       expect(await get(where, path)).toMatchObject({ status: 500, body: 'internal error\n' });
     }
     expect(reported).toEqual([error, error]);
+  });
+});
+
+describe('/rollout and the index', () => {
+  const security = {
+    'content-security-policy': expect.stringMatching(/^default-src 'none'; style-src 'sha256-/),
+    'referrer-policy': 'no-referrer',
+    'x-content-type-options': 'nosniff',
+  };
+
+  test.each(['/rollout', '/'])('are HTML that may load nothing (%s)', async (path) => {
+    const answer = await get(await start(LOOPBACK), path);
+    expect(answer).toMatchObject({
+      status: 200,
+      headers: { 'content-type': 'text/html; charset=utf-8', ...security },
+    });
+    expect(answer.body).toMatch(/^<!doctype html>\n<html lang="en">/);
+  });
+
+  test('have the report as JSON next to them', async () => {
+    const answer = await get(await start(LOOPBACK), '/rollout.json');
+    expect(answer).toMatchObject({ status: 200, headers: { 'content-type': 'application/json' } });
+    expect(JSON.parse(answer.body)).toEqual(reportOf());
+  });
+
+  test('link to every admin page from the index', async () => {
+    const where = await start(LOOPBACK);
+    const { body } = await get(where, '/');
+    const linked = [...body.matchAll(/<a href="([^"]+)">/g)].map(([, href = '']) => href);
+    const pages = /pages: (.*)/.exec((await get(where, '/nothing')).body)?.[1]?.split(' ');
+    expect(['/', ...linked].sort()).toEqual(pages?.sort());
+  });
+
+  test('are 500 without the message if there is no report', async () => {
+    const where = await start(LOOPBACK, { rollout: () => Promise.reject(new Error('planted')) });
+    for (const path of ['/rollout', '/rollout.json'])
+      expect(await get(where, path)).toMatchObject({ status: 500, body: 'internal error\n' });
+  });
+
+  test('answer clients that /config refuses, as /metrics does', async () => {
+    const headers = { host: 'authz.example', 'x-forwarded-for': '192.0.2.1' };
+    for (const path of ['/rollout', '/rollout.json', '/'])
+      expect((await get(await start(LOOPBACK), path, { headers })).status).toBe(200);
   });
 });
 

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type AdminServer, createAdminServer } from '../../../src/admin/admin-server.ts';
 import type { ActiveOverride, OverrideOutcome } from '../../../src/admin/override-page.ts';
 import type { OverrideRequest } from '../../../src/config/override-request.ts';
+import { reportOf } from '../../support/rollout.ts';
 
 const SET = { policy: 'default', mode: 'observe', seconds: 60, reason: 'locked out' } as const;
 const ACTIVE: ActiveOverride = {
@@ -29,6 +30,7 @@ beforeAll(async () => {
     readiness: () => ({ isReady: true, components: {} }),
     metrics: async () => ({ contentType: 'text/plain', text: '' }),
     configuration: () => '',
+    rollout: async () => reportOf(),
     overrides: { active: () => [ACTIVE], apply },
     onError: (error) => errors.push(error),
     onListenerError: () => {},

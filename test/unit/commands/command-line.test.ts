@@ -81,7 +81,7 @@ describe('bad usage is exit 2', () => {
   test.each<[args: string[], message: string]>([
     [
       ['frobnicate'],
-      'no such command: frobnicate; known: serve, check-config, explain, mint, healthcheck, status, jwks, override, config-schema, completion',
+      'no such command: frobnicate; known: serve, check-config, explain, mint, healthcheck, status, rollout, jwks, override, config-schema, completion',
     ],
     [['toString'], 'no such command; known: '],
     [['chek-config'], 'no such command: chek-config; did you mean check-config?'],

@@ -111,6 +111,6 @@ describe('the configuration file', () => {
   });
 });
 
-test('the exit codes are 0 ok, 1 failure, 2 usage and 3 refused', () => {
-  expect(EXIT).toEqual({ ok: 0, failure: 1, usage: 2, refused: 3 });
+test('the exit codes are 0 ok, 1 failure, 2 usage, 3 refused, 4 not yet and 5 cannot tell', () => {
+  expect(EXIT).toEqual({ ok: 0, failure: 1, usage: 2, refused: 3, notYet: 4, cannotTell: 5 });
 });

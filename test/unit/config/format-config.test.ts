@@ -94,6 +94,14 @@ limits:
   grpcMetadataBytes: 65536
   connections: 10000
 workers: 1
+rollout:
+  minHours: 24
+  minChecks: 10000
+  maxWouldDenyPercent: 0.1
+  maxWorstHourPercent: 1
+  minHourTrafficPercent: 1
+  maxInternalErrors: 0
+  minNewestVerifiedPercent: 99.9
 keys:
   - id: env # from APPROOV_BASE64_SECRET
     fingerprint: 0123456789ab

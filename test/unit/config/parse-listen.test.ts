@@ -10,7 +10,7 @@ const DEFAULTS = {
 };
 
 function valid(listen: object): object {
-  return { kind: 'valid', listen };
+  return { kind: 'valid', value: listen };
 }
 
 function problemsOf(parsed: ParsedListen): readonly string[] {

@@ -29,6 +29,15 @@ const DEFAULTS = {
   connection: { maxAgeSeconds: 600, maxConcurrentStreams: 256 },
   limits: { messageBytes: 262_144, grpcMetadataBytes: 65_536, connections: 10_000 },
   workers: 1,
+  rollout: {
+    minHours: 24,
+    minChecks: 10_000,
+    maxWouldDenyPercent: 0.1,
+    maxWorstHourPercent: 1,
+    minHourTrafficPercent: 1,
+    maxInternalErrors: 0,
+    minNewestVerifiedPercent: 99.9,
+  },
 };
 
 function configOf(text: string | undefined, env: Env = ENV): Config {

@@ -66,6 +66,7 @@ beforeEach(async () => {
         exposedMode = defaultPolicy.mode;
       },
     },
+    rollout: { configure: (_, appVersion) => calls.push(`rollout ${appVersion?.header}`) },
     useTls: () => calls.push('tls'),
     useReplayStore: (store) => void calls.push(`replay store ${store?.url}`),
     overriddenModes: () => overridden,
@@ -96,7 +97,17 @@ describe('a reload of', () => {
     [
       'a new policy replaces rules',
       () => writeConfig({ policies: { default: { mode: 'limit' } } }),
-      ['rules', 'metrics', 'log'],
+      ['rules', 'metrics', 'rollout undefined', 'log'],
+    ],
+    [
+      'a header with the app version is decoded, and counted by',
+      () => writeConfig({ rollout: { appVersion: { header: 'x-app-version', known: ['7.3'] } } }),
+      ['rules', 'rollout x-app-version'],
+    ],
+    [
+      'a new threshold of the rollout replaces no rules',
+      () => writeConfig({ rollout: { minChecks: 5 } }),
+      ['rollout undefined'],
     ],
     ['a new denied response replaces rules', () => writeConfig({ denied: { body: 'new' } }), ['rules']],
     [

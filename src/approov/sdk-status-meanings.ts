@@ -1,0 +1,67 @@
+/** Lists what each status word of the Approov SDKs means, and who can do something about it. */
+import type { ReportedSdkStatus } from './sdk-status.ts';
+
+interface StatusMeaning {
+  readonly meaning: string;
+  /** Completes "A matter for …". */
+  readonly whose: string;
+}
+
+const APP = 'the app developer';
+const ACCOUNT = 'the owner of the Approov account';
+const USER = 'the user of the device; there is nothing to fix here';
+
+export const SDK_STATUS_MEANINGS: Readonly<Record<ReportedSdkStatus, StatusMeaning>> = {
+  success: {
+    meaning: 'the SDK got a token, so the token was lost between the SDK and here',
+    whose: `${APP}, or the operator of a proxy in between`,
+  },
+  no_network: { meaning: 'the device had no network; the app may retry', whose: USER },
+  poor_network: {
+    meaning: 'the network was too poor to reach Approov; the app may retry',
+    whose: USER,
+  },
+  no_network_permission: { meaning: 'the app lacks the permission to use the network', whose: APP },
+  untrusted_network: {
+    meaning: 'the connection to Approov was intercepted, by a proxy or an attacker',
+    whose: 'the user of the device; if there are many, for Approov’s support',
+  },
+  mitm_detected: {
+    meaning: 'the connection to Approov was intercepted, by a proxy or an attacker',
+    whose: 'the user of the device; if there are many, for Approov’s support',
+  },
+  no_approov_service: {
+    meaning: 'Approov’s service gave no token, so the app goes on without one',
+    whose: `Approov; if it lasts, for ${ACCOUNT}`,
+  },
+  rejected: {
+    meaning: 'Approov did not accept the app or the device; its ARC says why',
+    whose: ACCOUNT,
+  },
+  internal_error: { meaning: 'the SDK failed internally', whose: `${APP}, with Approov’s support` },
+  bad_url: { meaning: 'the app gave the SDK a URL that is malformed or not https', whose: APP },
+  unknown_url: {
+    meaning: 'the API’s domain has not been added to the Approov account (`approov api -add`)',
+    whose: ACCOUNT,
+  },
+  unprotected_url: {
+    meaning: 'the API’s domain was added to the Approov account without tokens (`-noApproovToken`)',
+    whose: ACCOUNT,
+  },
+  missing_lib_dependency: { meaning: 'the app was built without a library that the SDK needs', whose: APP },
+  disabled: {
+    meaning: 'the feature that the app asked for is disabled in the Approov account',
+    whose: ACCOUNT,
+  },
+  not_initialized: { meaning: 'the app sent a request before it initialized the SDK', whose: APP },
+  unknown_key: {
+    meaning: 'the app asked for a secure string that is not defined',
+    whose: `${APP}, or ${ACCOUNT}`,
+  },
+  bad_key: { meaning: 'the app asked for a secure string with an invalid name', whose: APP },
+  bad_payload: { meaning: 'the app asked for a custom JWT with an invalid payload', whose: APP },
+  other: {
+    meaning: 'not a status word of an SDK; apps also send words like `null` or `undefined` by mistake',
+    whose: APP,
+  },
+};
