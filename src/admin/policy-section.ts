@@ -2,7 +2,7 @@
 import { SDK_STATUS_MEANINGS } from '../approov/sdk-status-meanings.ts';
 import { GROUP_NAMES, GROUPS } from '../rollout/outcomes.ts';
 import type { PolicyReport, RolloutReport } from '../rollout/report.ts';
-import { formatCount, formatShare } from '../rollout/words.ts';
+import { formatCount, formatPercent, formatShare } from '../rollout/words.ts';
 import { type Html, html } from './html.ts';
 import { renderChart } from './share-chart.ts';
 import { renderTable } from './table.ts';
@@ -11,10 +11,10 @@ import { renderTable } from './table.ts';
 const SYMBOLS = { safe: '✓', not_yet: '✕', cannot_tell: '?' } as const;
 
 export function renderPolicy(policy: PolicyReport, thresholds: RolloutReport['thresholds']): Html {
-  const { name, mode, is_default: isDefault, assessment, override } = policy;
-  const isOff = mode === 'off' && override === null;
+  const { name, is_default: isDefault, assessment, override } = policy;
+  const isOff = policy.mode_in_effect === 'off';
   return html`<section aria-labelledby="policy-${name}">
-<h2 id="policy-${name}">Policy ${name} <span class="mode">mode ${mode}${isDefault ? ', default policy' : ''}</span></h2>
+<h2 id="policy-${name}">Policy ${name} <span class="mode">${describeMode(policy)}${isDefault ? ', default policy' : ''}</span></h2>
 ${override === null ? undefined : renderOverride(override)}
 <div class="verdict ${assessment.kind}">
 <p><b aria-hidden="true">${SYMBOLS[assessment.kind]}</b> ${assessment.sentence}</p>
@@ -26,6 +26,10 @@ ${isOff ? undefined : renderUndo(policy)}
 
 function renderOverride({ mode, until, reason }: NonNullable<PolicyReport['override']>): Html {
   return html`<p>Overridden: mode <b>${mode}</b> until <time datetime="${until}">${formatTime(until)}</time>, because: ${reason}</p>\n`;
+}
+
+function describeMode({ mode, enforce_percent: percent }: PolicyReport): string {
+  return percent === null ? `mode ${mode}` : `mode ${mode} for ${formatPercent(percent)} of devices`;
 }
 
 function renderCounts(policy: PolicyReport, thresholds: RolloutReport['thresholds']): Html {
@@ -58,12 +62,10 @@ function formatMean(mean: number, refused: number): string {
   return mean === 0 && refused > 0 ? '< 0.1' : mean.toLocaleString('en-US');
 }
 
-function renderCharts(
-  { windows, worst_hour: worst, mode, override }: PolicyReport,
-  thresholds: RolloutReport['thresholds'],
-): Html {
+function renderCharts(policy: PolicyReport, thresholds: RolloutReport['thresholds']): Html {
+  const { windows, worst_hour: worst } = policy;
   const minJudged = (windows['24h'].judged * thresholds.minHourTrafficPercent) / 100;
-  return html`<h3>Share of checks that ${isEnforced({ mode, override }) ? 'is' : 'would be'} denied</h3>
+  return html`<h3>Share of checks that ${isEnforced(policy) ? 'is' : 'would be'} denied</h3>
 <div class="charts">
 ${renderChart({ title: '5 min', window: windows['5m'] })}
 ${renderChart({ title: '1 h', window: windows['1h'] })}
@@ -144,8 +146,9 @@ function renderUndo({ name }: PolicyReport): Html {
 <p class="soft">For all instances, set <code>policies.${name}.mode: observe</code> in the configuration; they reload it without a restart.</p>`;
 }
 
-function isEnforced({ mode, override }: Pick<PolicyReport, 'mode' | 'override'>): boolean {
-  return (override?.mode ?? mode) === 'enforce';
+/** For all devices. */
+function isEnforced({ mode_in_effect: mode }: PolicyReport): boolean {
+  return mode === 'enforce';
 }
 
 /** `24 Nov 2026, 14:05 UTC` */

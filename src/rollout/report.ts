@@ -1,5 +1,6 @@
 /** Builds the report that `/rollout.json` serves, and the page and the command show. */
-import type { PolicyTable } from '../authz/policy.ts';
+import { modesInEffect } from '../authz/enforced-share.ts';
+import type { Policy, PolicyTable } from '../authz/policy.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
 import type { RolloutSettings } from '../config/rollout-schema.ts';
 import { type Assessment, assess, type HourEvidence, worstHour } from './assess.ts';
@@ -75,6 +76,10 @@ export interface PolicyReport {
   readonly name: string;
   /** As configured. */
   readonly mode: string;
+  /** `null`: all devices, or the mode is not `enforce`. */
+  readonly enforce_percent: number | null;
+  /** With the override. `enforce and observe` if a share of devices is enforced. */
+  readonly mode_in_effect: string;
   readonly is_default: boolean;
   readonly override: ActiveOverride | null;
   readonly assessment: Assessment;
@@ -146,7 +151,7 @@ export function buildReport(parts: ReportParts): RolloutReport {
 }
 
 function reportPolicy(
-  { name, mode }: { readonly name: string; readonly mode: string },
+  { name, mode, enforcePercent }: Pick<Policy, 'name' | 'mode' | 'enforcePercent'>,
   counted: PolicySnapshot,
   coveredSeconds: number,
   { nowSeconds, settings, failingReloads, overrides }: ReportParts,
@@ -159,8 +164,10 @@ function reportPolicy(
   const [last5m, last1h, last24h] = WINDOWS.map(windowOf) as [WindowReport, WindowReport, WindowReport];
   const hours = intervalsOf(counted, WINDOWS[2], nowSeconds);
   const versions = versionsOf(counted, settings);
+  const override = overrides.get(name) ?? null;
+  const modeInEffect = override?.mode ?? modesInEffect({ mode, enforcePercent }).join(' and ');
   const evidence = {
-    mode: overrides.get(name)?.mode ?? mode,
+    mode: modeInEffect,
     coveredSeconds,
     judged: last24h.judged,
     refused: last24h.refused,
@@ -173,7 +180,9 @@ function reportPolicy(
   return {
     name,
     mode,
-    override: overrides.get(name) ?? null,
+    enforce_percent: enforcePercent ?? null,
+    mode_in_effect: modeInEffect,
+    override,
     assessment: assess(evidence, settings),
     windows: { '5m': last5m, '1h': last1h, '24h': last24h },
     worst_hour: worst === undefined ? null : withStart(worst),

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import type { ActiveOverride } from '../admin/override-page.ts';
 import { RELOAD_SOURCES } from '../config/config.ts';
+import { type OverriddenModes, overrideModes } from '../config/override-modes.ts';
 import { buildReport, type FailingReload, type KeyUse, type RolloutReport } from '../rollout/report.ts';
 import type { RolloutSnapshot } from '../rollout/snapshot.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
@@ -21,7 +22,7 @@ export interface RolloutSources {
   /** What is wrong with the URLs of keys, by key id. */
   readonly urlProblems: () => Readonly<Record<string, string>>;
   /** How many processes answer checks. */
-  readonly processes: () => number;
+  readonly processes: number;
   readonly overrides: () => readonly ActiveOverride[];
 }
 
@@ -37,7 +38,7 @@ export async function reportRollout(sources: RolloutSources): Promise<RolloutRep
     settings: settings.rollout,
     covers: {
       instance: hostname(),
-      processes: processes(),
+      processes,
       worker_restarts: sumOf(samples, 'approov_worker_restarts_total'),
     },
     keys: keysOf(samples),
@@ -48,9 +49,9 @@ export async function reportRollout(sources: RolloutSources): Promise<RolloutRep
   });
 }
 
-/** The policies whose checks are judged: all but those that are off. */
-export function judgedPolicies(configStore: ConfigStore): readonly string[] {
-  const { policies } = configStore.current().config.policyTable;
+/** The policies whose checks are judged: all but those that are off, which an override changes. */
+export function judgedPolicies(configStore: ConfigStore, modes: OverriddenModes): readonly string[] {
+  const { policies } = overrideModes(configStore.current().config.policyTable, modes);
   return [...policies.values()].filter(({ mode }) => mode !== 'off').map(({ name }) => name);
 }
 

@@ -39,6 +39,23 @@ describe('the rollout page', () => {
     expect(html).toContain('<dt>Denied, 24\u00a0h</dt>');
   });
 
+  test('shows the share of devices for which a policy enforces, and what it would deny to all', () => {
+    const under = policy({ mode: 'enforce', enforcePercent: 25 });
+    const html = renderRollout(reportOf({ policyTable: policyTable(under) }));
+    expect(html).toContain('mode enforce for 25\u00a0% of devices, default policy');
+    expect(html).toContain('<dt>Would be denied, 24\u00a0h</dt>');
+  });
+
+  test('shows the counts of a policy that is off while an override is active', () => {
+    const override = { mode: 'observe', until: '2026-11-24T06:30:00.000Z', reason: 'trial' };
+    expect(
+      textOf({
+        policyTable: policyTable(policy({ mode: 'off' })),
+        overrides: new Map([['default', override]]),
+      }),
+    ).toContain('Would be denied, 24 h');
+  });
+
   test('escapes what a file that cannot be reloaded says', () => {
     const problem = `config.yaml:1:1: "'&<script>alert(1)</script>`;
     const html = renderRollout(reportOf({ failingReloads: [{ source: 'config', problems: [problem] }] }));
