@@ -91,9 +91,9 @@ export function createAdminServer(pages: AdminPages): AdminServer {
 function routesOf(pages: AdminPages): Routes {
   return {
     '/': () => htmlPage(renderIndex()),
-    '/rollout': async ({ url = '' }) =>
-      htmlPage(renderRollout(await pages.rollout(), !url.endsWith('?refresh=off'))),
-    '/rollout.json': async () => jsonPage(200, await pages.rollout()),
+    '/rollout': async (request) =>
+      htmlPage(renderRollout(await reportFor(request, pages), !request.url?.endsWith('?refresh=off'))),
+    '/rollout.json': async (request) => jsonPage(200, await reportFor(request, pages)),
     '/livez': () => textPage(200, 'ok'),
     '/readyz': () => {
       const { isReady, components } = pages.readiness();
@@ -109,6 +109,17 @@ function routesOf(pages: AdminPages): Routes {
         : refuseRemote(),
     '/override': (request) => overridePage(request, pages.overrides),
   };
+}
+
+/** Why a mode was overridden is shown to those alone who may ask for `/override`. */
+async function reportFor(request: IncomingMessage, { rollout }: AdminPages): Promise<RolloutReport> {
+  const report = await rollout();
+  if (isLocal(request)) return report;
+  const policies = report.policies.map((policy) => ({
+    ...policy,
+    override: policy.override && { ...policy.override, reason: null },
+  }));
+  return { ...report, policies };
 }
 
 async function answer(request: IncomingMessage, routes: Routes): Promise<Page> {

@@ -14,7 +14,7 @@ export function renderPolicy(policy: PolicyReport, thresholds: RolloutReport['th
   const { name, is_default: isDefault, assessment, override } = policy;
   const isOff = policy.mode_in_effect === 'off';
   return html`<section aria-labelledby="policy-${name}">
-<h2 id="policy-${name}">Policy ${name} <span class="mode">${describeMode(policy)}${isDefault ? ', default policy' : ''}</span></h2>
+<h2 id="policy-${name}">Policy ${name} <span class="mode">mode ${formatMode(policy)}${isDefault ? ', default policy' : ''}</span></h2>
 ${override === null ? undefined : renderOverride(override)}
 <div class="verdict ${assessment.kind}">
 <p><b aria-hidden="true">${SYMBOLS[assessment.kind]}</b> ${assessment.sentence}</p>
@@ -25,11 +25,12 @@ ${isOff ? undefined : renderUndo(policy)}
 }
 
 function renderOverride({ mode, until, reason }: NonNullable<PolicyReport['override']>): Html {
-  return html`<p>Overridden: mode <b>${mode}</b> until <time datetime="${until}">${formatTime(until)}</time>, because: ${reason}</p>\n`;
+  return html`<p>Overridden: mode <b>${mode}</b> until <time datetime="${until}">${formatTime(until)}</time>${reason === null ? '' : `, because: ${reason}`}</p>\n`;
 }
 
-function describeMode({ mode, enforce_percent: percent }: PolicyReport): string {
-  return percent === null ? `mode ${mode}` : `mode ${mode} for ${formatPercent(percent)} of devices`;
+/** `enforce for 5 % of devices` */
+export function formatMode({ mode, enforce_percent: percent }: PolicyReport): string {
+  return percent === null ? mode : `${mode} for ${formatPercent(percent)} of devices`;
 }
 
 function renderCounts(policy: PolicyReport, thresholds: RolloutReport['thresholds']): Html {

@@ -2,7 +2,7 @@
 import type { PolicyReport, RolloutReport } from '../rollout/report.ts';
 import { formatCount, formatHours, formatShare, plural } from '../rollout/words.ts';
 import { type Html, html, renderDocument } from './html.ts';
-import { formatTime, renderPolicy } from './policy-section.ts';
+import { formatMode, formatTime, renderPolicy } from './policy-section.ts';
 import { renderTable } from './table.ts';
 
 const REFRESH_SECONDS = 30;
@@ -47,12 +47,12 @@ function renderOverview(policies: readonly PolicyReport[]): Html {
   const table = renderTable({
     caption: 'Policies',
     headings: ['Policy', 'Safe to enforce?', 'Checks, 24 h', 'Verified'],
-    rows: policies.map(({ name, mode, assessment, windows }) => ({
-      heading: html`<a href="#policy-${name}">${name}</a> <span class="mode">${mode}</span>`,
+    rows: policies.map((policy) => ({
+      heading: html`<a href="#policy-${policy.name}">${policy.name}</a> <span class="mode">${formatMode(policy)}</span>`,
       cells: [
-        html`<span class="${assessment.kind}"><b>${WORDS[assessment.kind]}</b></span>`,
-        formatCount(windows['24h'].judged),
-        formatShare(windows['24h'].verified, windows['24h'].judged),
+        html`<span class="${policy.assessment.kind}"><b>${WORDS[policy.assessment.kind]}</b></span>`,
+        formatCount(policy.windows['24h'].judged),
+        formatShare(policy.windows['24h'].verified, policy.windows['24h'].judged),
       ],
     })),
   });

@@ -69,14 +69,15 @@ export interface FailingReload {
 export interface ActiveOverride {
   readonly mode: string;
   readonly until: string;
-  readonly reason: string;
+  /** `null`: it is not shown to this client. */
+  readonly reason: string | null;
 }
 
 export interface PolicyReport {
   readonly name: string;
   /** As configured. */
   readonly mode: string;
-  /** `null`: all devices, or the mode is not `enforce`. */
+  /** `null`: all devices; otherwise the share that mode `enforce` applies to, and the others are observed. */
   readonly enforce_percent: number | null;
   /** With the override. `enforce and observe` if a share of devices is enforced. */
   readonly mode_in_effect: string;
@@ -151,7 +152,7 @@ export function buildReport(parts: ReportParts): RolloutReport {
 }
 
 function reportPolicy(
-  { name, mode, enforcePercent }: Pick<Policy, 'name' | 'mode' | 'enforcePercent'>,
+  { name, mode, enforcePercent = 100 }: Pick<Policy, 'name' | 'mode' | 'enforcePercent'>,
   counted: PolicySnapshot,
   coveredSeconds: number,
   { nowSeconds, settings, failingReloads, overrides }: ReportParts,
@@ -180,7 +181,7 @@ function reportPolicy(
   return {
     name,
     mode,
-    enforce_percent: enforcePercent ?? null,
+    enforce_percent: enforcePercent < 100 ? enforcePercent : null,
     mode_in_effect: modeInEffect,
     override,
     assessment: assess(evidence, settings),

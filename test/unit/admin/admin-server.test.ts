@@ -181,6 +181,19 @@ describe('/rollout and the index', () => {
       expect(await get(where, path)).toMatchObject({ status: 500, body: 'internal error\n' });
   });
 
+  test('say why a mode is overridden to clients on this machine only, as /override does', async () => {
+    const override = { mode: 'observe', until: '2026-11-24T06:30:00.000Z', reason: 'login fails' };
+    const where = await start(LOOPBACK, {
+      rollout: async () => reportOf({ overrides: new Map([['default', override]]) }),
+    });
+    for (const path of ['/rollout', '/rollout.json']) {
+      expect((await get(where, path)).body).toContain('login fails');
+      const remote = (await get(where, path, { headers: { host: 'authz.example' } })).body;
+      expect(remote).not.toContain('login fails');
+      expect(remote).toContain('2026-11-24T06:30:00.000Z');
+    }
+  });
+
   test('answer clients that /config refuses, as /metrics does', async () => {
     const headers = { host: 'authz.example', 'x-forwarded-for': '192.0.2.1' };
     for (const path of ['/rollout', '/rollout.json', '/'])
