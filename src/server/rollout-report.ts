@@ -6,6 +6,7 @@ import { type OverriddenModes, overrideModes } from '../config/override-modes.ts
 import { buildReport, type FailingReload, type KeyUse, type RolloutReport } from '../rollout/report.ts';
 import type { RolloutSnapshot } from '../rollout/snapshot.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
+import type { LoadedConfig } from '../sources/loaded-config.ts';
 import { labelsOf, parseExposition, type Sample, sumOf } from '../telemetry/exposition.ts';
 import { KEY_LAST_USED } from '../telemetry/key-metrics.ts';
 import { escapeAll } from '../telemetry/printable.ts';
@@ -50,8 +51,11 @@ export async function reportRollout(sources: RolloutSources): Promise<RolloutRep
 }
 
 /** The policies whose checks are judged: all but those that are off, which an override changes. */
-export function judgedPolicies(configStore: ConfigStore, modes: OverriddenModes): readonly string[] {
-  const { policies } = overrideModes(configStore.current().config.policyTable, modes);
+export function judgedPolicies(
+  { policyTable }: Pick<LoadedConfig['config'], 'policyTable'>,
+  modes: OverriddenModes,
+): readonly string[] {
+  const { policies } = overrideModes(policyTable, modes);
   return [...policies.values()].filter(({ mode }) => mode !== 'off').map(({ name }) => name);
 }
 

@@ -70,9 +70,8 @@ async function startSingle(configStore: ConfigStore, log: Log, metrics: Metrics)
   let checkServer: CheckServer | undefined;
   const onChange = (): void => checkServer?.useOverrides();
   const overrides = createOverrideControl({ configStore, log, registry, nowMs, onChange });
-  registerWouldDenyRatio(registry, () =>
-    wouldDenyRatios(rollout.snapshot(), judgedPolicies(configStore, overrides.modes.modes()), nowSeconds()),
-  );
+  const judged = () => judgedPolicies(configStore.current().config, overrides.modes.modes());
+  registerWouldDenyRatio(registry, () => wouldDenyRatios(rollout.snapshot(), judged(), nowSeconds()));
   const admin = createAdmin(configStore, log, {
     readiness: () => checkServer?.readiness() ?? STARTING,
     metricsText: () => registry.metrics(),
@@ -113,7 +112,7 @@ async function startPrimary(configStore: ConfigStore, log: Log, count: number): 
     log,
     nowMs,
     nowSeconds,
-    policyNames: () => judgedPolicies(configStore, overrides.modes.modes()),
+    policyNames: () => judgedPolicies(configStore.current().config, overrides.modes.modes()),
     overrides: overrides.modes.active,
   });
   const admin = createAdmin(configStore, log, {
