@@ -5,11 +5,10 @@ import type { ListenAddress } from '../config/address.ts';
 import { limitConnections } from '../net/connection-limits.ts';
 import { type ListenerOptions, listen } from '../net/listener.ts';
 import type { RolloutReport } from '../rollout/report.ts';
-import { HTML_HEADERS } from './html.ts';
 import { renderIndex } from './index-page.ts';
 import { isLocal, refuseRemote } from './local-client.ts';
 import { type Overrides, overridePage } from './override-page.ts';
-import { jsonPage, type Page, type PageHandler, textPage } from './page.ts';
+import { htmlPage, jsonPage, type Page, type PageHandler, textPage } from './page.ts';
 import { renderRollout } from './rollout-page.ts';
 
 /** Clients are few: probes and Prometheus. At the limit, the connection that has been idle longest is closed. */
@@ -140,8 +139,4 @@ function send(response: ServerResponse, { status, contentType, body, headers }: 
     ...headers,
   });
   response.end(body);
-}
-
-function htmlPage(html: string): Page {
-  return { status: 200, contentType: 'text/html; charset=utf-8', body: html, headers: HTML_HEADERS };
 }

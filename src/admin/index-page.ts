@@ -9,7 +9,7 @@ const PAGES = [
   ['/readyz', 'readiness, by component'],
   ['/livez', 'whether the process runs'],
   ['/config', 'the effective configuration, without secrets; only for clients on this machine'],
-  ['/override', 'the active overrides of modes; only for clients on this machine'],
+  ['/override', 'the active overrides and why they were set; only for clients on this machine'],
 ] as const;
 
 export function renderIndex(): string {

@@ -1,5 +1,6 @@
-/** Defines the answer to a request for an admin page, and makes those of text and JSON. */
+/** Defines the answer to a request for an admin page, and makes those of HTML, text and JSON. */
 import type { IncomingMessage } from 'node:http';
+import { HTML_HEADERS } from './html.ts';
 
 export interface Page {
   readonly status: number;
@@ -10,6 +11,10 @@ export interface Page {
 }
 
 export type PageHandler = (request: IncomingMessage) => Page | Promise<Page>;
+
+export function htmlPage(html: string): Page {
+  return { status: 200, contentType: 'text/html; charset=utf-8', body: html, headers: HTML_HEADERS };
+}
 
 export function textPage(status: number, text: string): Page {
   return { status, contentType: 'text/plain; charset=utf-8', body: `${text}\n` };

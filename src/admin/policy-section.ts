@@ -2,7 +2,7 @@
 import { SDK_STATUS_MEANINGS } from '../approov/sdk-status-meanings.ts';
 import { GROUP_NAMES, GROUPS } from '../rollout/outcomes.ts';
 import type { PolicyReport, RolloutReport } from '../rollout/report.ts';
-import { formatCount, formatShare } from '../rollout/words.ts';
+import { formatCount, formatPercent, formatShare } from '../rollout/words.ts';
 import { type Html, html } from './html.ts';
 import { renderChart } from './share-chart.ts';
 import { renderTable } from './table.ts';
@@ -11,8 +11,8 @@ import { renderTable } from './table.ts';
 const SYMBOLS = { safe: '✓', not_yet: '✕', cannot_tell: '?' } as const;
 
 export function renderPolicy(policy: PolicyReport, thresholds: RolloutReport['thresholds']): Html {
-  const { name, mode, is_default: isDefault, assessment, override } = policy;
-  const isOff = mode === 'off' && override === null;
+  const { name, is_default: isDefault, assessment, override } = policy;
+  const isOff = policy.mode_in_effect === 'off';
   return html`<section aria-labelledby="policy-${name}">
 <h2 id="policy-${name}">Policy ${name} <span class="mode">mode ${formatMode(policy)}${isDefault ? ', default policy' : ''}</span></h2>
 ${override === null ? undefined : renderOverride(override)}
@@ -26,6 +26,11 @@ ${isOff ? undefined : renderUndo(policy)}
 
 function renderOverride({ mode, until, reason }: NonNullable<PolicyReport['override']>): Html {
   return html`<p>Overridden: mode <b>${mode}</b> until <time datetime="${until}">${formatTime(until)}</time>${reason === null ? '' : `, because: ${reason}`}</p>\n`;
+}
+
+/** `enforce for 5 % of devices` */
+export function formatMode({ mode, enforce_percent: percent }: PolicyReport): string {
+  return percent === null ? mode : `${mode} for ${formatPercent(percent)} of devices`;
 }
 
 function renderCounts(policy: PolicyReport, thresholds: RolloutReport['thresholds']): Html {
@@ -142,13 +147,9 @@ function renderUndo({ name }: PolicyReport): Html {
 <p class="soft">For all instances, set <code>policies.${name}.mode: observe</code> in the configuration; they reload it without a restart.</p>`;
 }
 
-/** `enforce for 5 % of devices` */
-export function formatMode({ mode, enforce_percent: percent }: PolicyReport): string {
-  return percent === null ? mode : `${mode} for ${percent} % of devices`;
-}
-
-function isEnforced({ mode, override, enforce_percent: percent }: PolicyReport): boolean {
-  return override === null ? mode === 'enforce' && percent === null : override.mode === 'enforce';
+/** For all devices. */
+function isEnforced({ mode_in_effect: mode }: PolicyReport): boolean {
+  return mode === 'enforce';
 }
 
 /** `24 Nov 2026, 14:05 UTC` */

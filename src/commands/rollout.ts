@@ -3,7 +3,7 @@ import { nearest } from '../config/nearest.ts';
 import { parseRollout } from '../config/parse-rollout.ts';
 import { escapeAll } from '../telemetry/printable.ts';
 import { type Command, EXIT, type Io, type Options, UsageError } from './command.ts';
-import { type RolloutAnswer, readRolloutAnswer } from './rollout/answer.ts';
+import { isOff, type RolloutAnswer, readRolloutAnswer } from './rollout/answer.ts';
 import { assessFleet } from './rollout/fleet.ts';
 import { layOutRollout } from './rollout/layout.ts';
 import { connectPrometheus, PrometheusError } from './rollout/prometheus.ts';
@@ -102,7 +102,7 @@ function selectPolicy(answer: RolloutAnswer, name: string | undefined): RolloutA
 /** A policy that is off is left out, unless it was asked for. */
 function exitCodeFor({ policies }: RolloutAnswer, wasNamed: boolean): number {
   const kinds = policies
-    .filter(({ mode }) => wasNamed || mode !== 'off')
+    .filter((policy) => wasNamed || !isOff(policy))
     .map(({ assessment }) => assessment.kind);
   if (kinds.includes('not_yet')) return EXIT.notYet;
   return kinds.length === 0 || kinds.includes('cannot_tell') ? EXIT.cannotTell : EXIT.ok;

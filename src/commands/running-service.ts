@@ -118,7 +118,7 @@ async function requestPage(
 
 const NOT_REACHED: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN']);
 
-/** Why the admin listener gave no answer that can be used. */
+/** Why the admin listener gave no answer that can be used, in one line, with advice. */
 export function describeAdminError(error: NodeJS.ErrnoException, admin: ListenAddress): string {
   const { name, code } = error;
   const address = printableAddress(admin);

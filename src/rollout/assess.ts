@@ -4,6 +4,7 @@ import { formatCount, formatHours, formatPart, formatPercent, formatShare, plura
 
 /** What was counted under a policy, by one instance or by a fleet. */
 export interface Evidence {
+  /** Those in effect, such as `enforce and observe`. */
   readonly mode: string;
   /** For how long checks have been counted. */
   readonly coveredSeconds: number;

@@ -1,4 +1,5 @@
 /** Builds the report that `/rollout.json` serves, and the page and the command show. */
+import { modesInEffect } from '../authz/enforced-share.ts';
 import type { Policy, PolicyTable } from '../authz/policy.ts';
 import { UNKNOWN } from '../authz/verdict.ts';
 import type { RolloutSettings } from '../config/rollout-schema.ts';
@@ -78,6 +79,8 @@ export interface PolicyReport {
   readonly mode: string;
   /** `null`: all devices; otherwise the share that mode `enforce` applies to, and the others are observed. */
   readonly enforce_percent: number | null;
+  /** With the override. `enforce and observe` if a share of devices is enforced. */
+  readonly mode_in_effect: string;
   readonly is_default: boolean;
   readonly override: ActiveOverride | null;
   readonly assessment: Assessment;
@@ -162,10 +165,10 @@ function reportPolicy(
   const [last5m, last1h, last24h] = WINDOWS.map(windowOf) as [WindowReport, WindowReport, WindowReport];
   const hours = intervalsOf(counted, WINDOWS[2], nowSeconds);
   const versions = versionsOf(counted, settings);
-  const isPartly = mode === 'enforce' && enforcePercent < 100;
+  const override = overrides.get(name) ?? null;
+  const modeInEffect = override?.mode ?? modesInEffect({ mode, enforcePercent }).join(' and ');
   const evidence = {
-    // For the devices that are not enforced yet, it is about what would be.
-    mode: overrides.get(name)?.mode ?? (isPartly ? 'observe' : mode),
+    mode: modeInEffect,
     coveredSeconds,
     judged: last24h.judged,
     refused: last24h.refused,
@@ -178,8 +181,9 @@ function reportPolicy(
   return {
     name,
     mode,
-    enforce_percent: isPartly ? enforcePercent : null,
-    override: overrides.get(name) ?? null,
+    enforce_percent: enforcePercent < 100 ? enforcePercent : null,
+    mode_in_effect: modeInEffect,
+    override,
     assessment: assess(evidence, settings),
     windows: { '5m': last5m, '1h': last1h, '24h': last24h },
     worst_hour: worst === undefined ? null : withStart(worst),

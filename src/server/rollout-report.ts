@@ -2,9 +2,11 @@
 import { hostname } from 'node:os';
 import type { ActiveOverride } from '../admin/override-page.ts';
 import { RELOAD_SOURCES } from '../config/config.ts';
+import { type OverriddenModes, overrideModes } from '../config/override-modes.ts';
 import { buildReport, type FailingReload, type KeyUse, type RolloutReport } from '../rollout/report.ts';
 import type { RolloutSnapshot } from '../rollout/snapshot.ts';
 import type { ConfigStore } from '../sources/config-store.ts';
+import type { LoadedConfig } from '../sources/loaded-config.ts';
 import { labelsOf, parseExposition, type Sample, sumOf } from '../telemetry/exposition.ts';
 import { KEY_LAST_USED } from '../telemetry/key-metrics.ts';
 import { escapeAll } from '../telemetry/printable.ts';
@@ -21,7 +23,7 @@ export interface RolloutSources {
   /** What is wrong with the URLs of keys, by key id. */
   readonly urlProblems: () => Readonly<Record<string, string>>;
   /** How many processes answer checks. */
-  readonly processes: () => number;
+  readonly processes: number;
   readonly overrides: () => readonly ActiveOverride[];
 }
 
@@ -37,7 +39,7 @@ export async function reportRollout(sources: RolloutSources): Promise<RolloutRep
     settings: settings.rollout,
     covers: {
       instance: hostname(),
-      processes: processes(),
+      processes,
       worker_restarts: sumOf(samples, 'approov_worker_restarts_total'),
     },
     keys: keysOf(samples),
@@ -48,9 +50,12 @@ export async function reportRollout(sources: RolloutSources): Promise<RolloutRep
   });
 }
 
-/** The policies whose checks are judged: all but those that are off. */
-export function judgedPolicies(configStore: ConfigStore): readonly string[] {
-  const { policies } = configStore.current().config.policyTable;
+/** The policies whose checks are judged: all but those that are off, which an override changes. */
+export function judgedPolicies(
+  { policyTable }: Pick<LoadedConfig['config'], 'policyTable'>,
+  modes: OverriddenModes,
+): readonly string[] {
+  const { policies } = overrideModes(policyTable, modes);
   return [...policies.values()].filter(({ mode }) => mode !== 'off').map(({ name }) => name);
 }
 

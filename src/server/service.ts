@@ -67,18 +67,17 @@ async function startSingle(configStore: ConfigStore, log: Log, metrics: Metrics)
   createWorkerRestarts(registry);
   const rollout = createRolloutRecorder(nowSeconds());
   rollout.useDeviceKey(randomBytes(8));
-  registerWouldDenyRatio(registry, () =>
-    wouldDenyRatios(rollout.snapshot(), judgedPolicies(configStore), nowSeconds()),
-  );
   let checkServer: CheckServer | undefined;
   const onChange = (): void => checkServer?.useOverrides();
   const overrides = createOverrideControl({ configStore, log, registry, nowMs, onChange });
+  const judged = () => judgedPolicies(configStore.current().config, overrides.modes.modes());
+  registerWouldDenyRatio(registry, () => wouldDenyRatios(rollout.snapshot(), judged(), nowSeconds()));
   const admin = createAdmin(configStore, log, {
     readiness: () => checkServer?.readiness() ?? STARTING,
     metricsText: () => registry.metrics(),
-    snapshot: () => rollout.snapshot(),
-    processes: () => 1,
     overrides,
+    snapshot: () => rollout.snapshot(),
+    processes: 1,
   });
   const address = await listenAdmin(configStore, admin);
   checkServer = await startCheckServer({
@@ -113,8 +112,8 @@ async function startPrimary(configStore: ConfigStore, log: Log, count: number): 
     log,
     nowMs,
     nowSeconds,
+    policyNames: () => judgedPolicies(configStore.current().config, overrides.modes.modes()),
     overrides: overrides.modes.active,
-    policyNames: () => judgedPolicies(configStore),
   });
   const admin = createAdmin(configStore, log, {
     readiness() {
@@ -123,9 +122,9 @@ async function startPrimary(configStore: ConfigStore, log: Log, count: number): 
       return { isReady, components: { files: fileStates(configStore), ...components } };
     },
     metricsText: async () => (await workers.metricsText()) + (await registry.metrics()),
-    snapshot: () => workers.rollout(),
-    processes: () => count,
     overrides,
+    snapshot: () => workers.rollout(),
+    processes: count,
   });
   const address = await listenAdmin(configStore, admin);
   const grpc = await workers.start(count);
@@ -175,7 +174,7 @@ interface AdminContent extends Pick<RolloutSources, 'metricsText' | 'snapshot' |
 function createAdmin(
   configStore: ConfigStore,
   log: Log,
-  { readiness, metricsText, snapshot, processes, overrides }: AdminContent,
+  { readiness, metricsText, overrides, ...counted }: AdminContent,
 ): AdminServer {
   return createAdminServer({
     readiness,
@@ -184,8 +183,7 @@ function createAdmin(
         configStore,
         nowSeconds,
         metricsText,
-        snapshot,
-        processes,
+        ...counted,
         urlProblems: () => readiness().components.urls ?? {},
         overrides: overrides.active,
       }),

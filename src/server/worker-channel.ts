@@ -27,21 +27,15 @@ export interface PassedOverride extends Omit<ModeOverride, 'endsAtMs'> {
   readonly msLeft: number;
 }
 
-/** What a worker waits for before it listens. */
-interface WorkerStart {
-  /** Under which it hashes devices. */
-  readonly deviceKey: Buffer;
-  /** Those that are active. */
-  readonly overrides: () => readonly PassedOverride[];
+/** What all workers of a service have in common. */
+export interface SharedState {
+  /** Under which devices are hashed, in hexadecimal. */
+  readonly deviceKey: string;
+  readonly overrides: readonly PassedOverride[];
 }
 
 /** From the primary to a worker. */
-type Request =
-  | 'counts'
-  | 'reload'
-  | 'stop'
-  | { readonly deviceKey: string }
-  | { readonly overrides: readonly PassedOverride[] };
+type Request = 'counts' | 'reload' | 'stop' | SharedState;
 
 /** A worker as the primary sees it. */
 export interface WorkerChannel {
@@ -57,8 +51,8 @@ export interface WorkerChannel {
   /** Requests a report, and resolves once it has arrived, the worker has exited, or `timeoutMs` have passed. */
   refreshCounts(timeoutMs: number): Promise<void>;
   reload(): void;
-  /** Passes on the overrides, which have changed. */
-  passOverrides(): void;
+  /** Passes on the shared state, which has changed. */
+  passShared(): void;
   /** Drains the worker and makes it exit. */
   stop(): void;
   kill(): void;
@@ -71,11 +65,11 @@ export function isWorker(): boolean {
 
 /**
  * Never throws: a process that cannot be spawned has `exited` with `spawnFailed`.
- * @param start what the worker waits for before it listens.
+ * @param shared which the worker waits for before it listens.
  */
-export function forkWorker(start: WorkerStart): WorkerChannel {
+export function forkWorker(shared: () => SharedState): WorkerChannel {
   try {
-    return connectTo(cluster.fork(), start);
+    return connectTo(cluster.fork(), shared);
   } catch (error) {
     // Node throws some errors of spawn (such as ENOMEM) and emits others (such as EAGAIN).
     return unspawned(spawnFailed(error as NodeJS.ErrnoException));
@@ -95,18 +89,15 @@ function unspawned(exit: WorkerExit): WorkerChannel {
     counts: () => undefined,
     refreshCounts: async () => undefined,
     reload: () => undefined,
-    passOverrides: () => undefined,
+    passShared: () => undefined,
     stop: () => undefined,
     kill: () => undefined,
   };
 }
 
-function connectTo(worker: Worker, { deviceKey, overrides }: WorkerStart): WorkerChannel {
-  const passOverrides = (): void => send({ overrides: overrides() });
-  const reports = receiveReports(worker, () => {
-    send({ deviceKey: deviceKey.toString('hex') });
-    passOverrides();
-  });
+function connectTo(worker: Worker, shared: () => SharedState): WorkerChannel {
+  const passShared = (): void => send(shared());
+  const reports = receiveReports(worker, passShared);
   const exited = exitOf(worker);
   void exited.then(reports.close);
   if (worker.process.pid !== undefined) closePendingConnectionOnExit(worker);
@@ -128,7 +119,7 @@ function connectTo(worker: Worker, { deviceKey, overrides }: WorkerStart): Worke
       return received;
     },
     reload: () => send('reload'),
-    passOverrides,
+    passShared,
     stop() {
       // A worker that is starting does not read messages yet. Otherwise no signal: a second one would cut the drain short,
       // and a terminal or systemd signals the workers as well as the primary.
@@ -228,25 +219,22 @@ function closePendingConnectionOnExit(worker: Worker): void {
 /** What a worker does on requests of the primary. */
 interface WorkerHandlers {
   readonly counts: () => Promise<WorkerCounts>;
-  readonly useDeviceKey: (key: Uint8Array) => void;
   readonly reload: () => void;
   /** Called first in answer to the start, and then for each change. */
-  readonly useOverrides: (overrides: readonly PassedOverride[]) => void;
+  readonly useShared: (shared: SharedState) => void;
   readonly stop: () => void;
 }
 
 /** Serves the primary's requests. @returns a function that reports the worker's readiness. */
-export function serveAsWorker({ counts, useDeviceKey, reload, useOverrides, stop }: WorkerHandlers) {
+export function serveAsWorker({ counts, reload, useShared, stop }: WorkerHandlers) {
   const send = (report: Report): void => {
     if (process.connected) process.send?.(report);
   };
   process.on('message', (request: Request) => {
+    if (typeof request === 'object') useShared(request);
     if (request === 'reload') reload();
     if (request === 'stop') stop();
     if (request === 'counts') void counts().then((own) => send({ type: 'counts', ...own }));
-    if (typeof request === 'string') return;
-    if ('deviceKey' in request) useDeviceKey(Buffer.from(request.deviceKey, 'hex'));
-    else useOverrides(request.overrides);
   });
   send({ type: 'started' });
   return (readiness: Readiness, grpc: ListenAddress | undefined): void => {

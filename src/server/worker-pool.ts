@@ -5,7 +5,7 @@ import type { ListenAddress } from '../config/address.ts';
 import type { RolloutSnapshot } from '../rollout/snapshot.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ModeOverride } from './mode-overrides.ts';
-import { forkWorker, type PassedOverride, type WorkerChannel } from './worker-channel.ts';
+import { forkWorker, type SharedState, type WorkerChannel } from './worker-channel.ts';
 import { WorkerStartError } from './worker-exit.ts';
 import { createWorkerSlot, type WorkerSlot } from './worker-slot.ts';
 import { createWorkerTotals } from './worker-totals.ts';
@@ -38,15 +38,15 @@ interface WorkerPoolOptions {
   readonly nowMs: () => number;
   /** Since the epoch. */
   readonly nowSeconds: () => number;
-  readonly overrides: () => readonly ModeOverride[];
   /** Of the policies whose checks are judged. */
   readonly policyNames: () => readonly string[];
+  readonly overrides: () => readonly ModeOverride[];
 }
 
 export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
-  const { log, nowMs, nowSeconds, overrides, policyNames } = options;
+  const { log, nowMs, nowSeconds, policyNames, overrides } = options;
   const totals = createWorkerTotals({ policyNames, nowSeconds });
-  const deviceKey = randomBytes(8);
+  const deviceKey = randomBytes(8).toString('hex');
   const slots: WorkerSlot[] = [];
   const timer = setInterval(() => void totals.refresh(running()), REPORT_INTERVAL_MS);
   let isStopping = false;
@@ -55,7 +55,7 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
     const slot = createWorkerSlot({
       log,
       nowMs,
-      fork: () => forkWorker({ deviceKey, overrides: passedOverrides }),
+      fork: () => forkWorker(sharedState),
       onExit: totals.retire,
       onRestart: totals.restarted,
     });
@@ -63,8 +63,11 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
     return slot;
   }
 
-  function passedOverrides(): readonly PassedOverride[] {
-    return overrides().map(({ endsAtMs, ...override }) => ({ ...override, msLeft: endsAtMs - nowMs() }));
+  function sharedState(): SharedState {
+    return {
+      deviceKey,
+      overrides: overrides().map(({ endsAtMs, ...rest }) => ({ ...rest, msLeft: endsAtMs - nowMs() })),
+    };
   }
 
   function running(): WorkerChannel[] {
@@ -101,7 +104,7 @@ export function createWorkerPool(options: WorkerPoolOptions): WorkerPool {
     },
 
     useOverrides() {
-      for (const worker of running()) worker.passOverrides();
+      for (const worker of running()) worker.passShared();
     },
 
     async stop(drainMs) {

@@ -23,26 +23,26 @@ export async function startWorker(options: WorkerOptions) {
   const rollout = createRolloutRecorder(nowSeconds());
   // It ends overrides itself too, in case the primary hangs.
   const overrides = createModeOverrides({ nowMs, onChange: () => checkServer?.useOverrides() });
-  let onFirstOverrides: () => void;
-  const firstOverrides = new Promise<void>((resolve) => {
-    onFirstOverrides = resolve;
+  let onFirstShared: () => void;
+  const firstShared = new Promise<void>((resolve) => {
+    onFirstShared = resolve;
   });
   const report = serveAsWorker({
     counts: async () => ({
       metrics: await metrics.registry.getMetricsAsJSON(),
       rollout: rollout.snapshot(),
     }),
-    useDeviceKey: rollout.useDeviceKey,
     // A worker that is starting may have read the old files, so it reloads once it has started. Its failure to start is
     // thrown below.
     reload: () => void starting.then(({ reload }) => reload()).catch(() => undefined),
-    useOverrides(passed) {
+    useShared({ deviceKey, overrides: passed }) {
+      rollout.useDeviceKey(Buffer.from(deviceKey, 'hex'));
       overrides.replaceAll(passed.map(({ msLeft, ...rest }) => ({ ...rest, endsAtMs: nowMs() + msLeft })));
-      onFirstOverrides();
+      onFirstShared();
     },
     stop: onStopRequest,
   });
-  const starting = firstOverrides.then(() =>
+  const starting = firstShared.then(() =>
     startCheckServer({
       configStore,
       log,

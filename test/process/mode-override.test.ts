@@ -1,5 +1,6 @@
 /** Tests overrides in a service with two workers: under load, over reloads, restarts of workers, and removed policies. */
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import type { RolloutReport } from '../../src/rollout/report.ts';
 import { readMetrics } from '../support/admin-pages.ts';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
 import { type CheckClient, createCheckClient, metadataOf, requestWith } from '../support/grpc-client.ts';
@@ -162,6 +163,15 @@ test('an override outlasts a reload and a killed worker, and the configured mode
   const config = await (await fetch(`http://${service.admin}/config`)).text();
   expect(config).toMatch(/^ {4}mode: limit # overridden by observe until \d{4}-/m);
   expect((await fetch(`http://${service.admin}/readyz`)).status).toBe(200);
+  const { policies } = (await (await fetch(`http://${service.admin}/rollout.json`)).json()) as RolloutReport;
+  expect(policies.map(({ name, mode, override }) => [name, mode, override])).toEqual([
+    [
+      'default',
+      'limit',
+      { mode: 'observe', until: expect.stringMatching(/^\d{4}-.*Z$/), reason: OBSERVE.reason },
+    ],
+    ['pay', 'enforce', null],
+  ]);
 
   expect(await post({ policy: 'default', clear: true })).toMatchObject({
     configured_mode: 'limit',

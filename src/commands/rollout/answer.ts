@@ -17,6 +17,8 @@ const POLICY = z.looseObject({
   name: z.string(),
   mode: z.string(),
   enforce_percent: z.number().nullish(),
+  mode_in_effect: z.string().optional(),
+  override: z.looseObject({ mode: z.string(), until: z.string() }).nullish(),
   assessment: z.object({ kind: z.enum(ASSESSMENTS), sentence: z.string(), thresholds: z.string() }),
   windows: z.object({ '5m': COUNTS, '1h': COUNTS, '24h': COUNTS }),
   devices: z.looseObject({ groups: TALLY }).optional(),
@@ -37,6 +39,11 @@ const ANSWER = z.looseObject({
 /** With `--json`, all of it is printed, and of an instance its whole report. */
 export type RolloutAnswer = z.infer<typeof ANSWER>;
 export type PolicyAnswer = RolloutAnswer['policies'][number];
+
+/** Whether its checks are skipped. */
+export function isOff({ mode, mode_in_effect: inEffect = mode }: PolicyAnswer): boolean {
+  return inEffect === 'off';
+}
 
 /** @returns `undefined` if it is not the report of this service. */
 export function readRolloutAnswer(text: string): RolloutAnswer | undefined {

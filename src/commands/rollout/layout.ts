@@ -1,10 +1,10 @@
 /** Lays out what `rollout` shows, in 80 columns. */
 import { GROUP_NAMES, GROUPS } from '../../rollout/outcomes.ts';
-import { formatCount, formatHours, formatShare, plural } from '../../rollout/words.ts';
+import { formatCount, formatHours, formatPercent, formatShare, plural } from '../../rollout/words.ts';
 import { formatTable } from '../table.ts';
 import type { Paint, Style } from '../terminal.ts';
 import { wrap } from '../wrap.ts';
-import type { PolicyAnswer, RolloutAnswer } from './answer.ts';
+import { isOff, type PolicyAnswer, type RolloutAnswer } from './answer.ts';
 
 const WIDTH = 80;
 const STYLES: Readonly<Record<PolicyAnswer['assessment']['kind'], Style>> = {
@@ -27,15 +27,24 @@ function describeCoverage(covers: RolloutAnswer['covers']): string {
 }
 
 function policyLines(policy: PolicyAnswer, paint: Paint): readonly string[] {
-  const { name, mode, enforce_percent: percent, assessment, windows } = policy;
+  const { name, assessment, windows } = policy;
   const { judged, verified } = windows['24h'];
   const checks = `${formatCount(verified)} of ${plural(judged, 'check')} verified in 24 h (${formatShare(verified, judged)})`;
   return [
-    `${paint('bold', `Policy ${name}`)}, mode ${mode}${percent == null ? '' : ` for ${percent} % of devices`}`,
+    `${paint('bold', `Policy ${name}`)}, ${describeMode(policy)}`,
+    ...overrideRows(policy),
     ...indent(assessment.sentence).map((line) => paint(STYLES[assessment.kind], line)),
-    ...(mode === 'off' ? [] : indent(assessment.thresholds)),
+    ...(isOff(policy) ? [] : indent(assessment.thresholds)),
     ...(judged === 0 ? [] : ['', ...indent(checks), ...refusedRows(policy), ...noteRows(policy)]),
   ];
+}
+
+function describeMode({ mode, enforce_percent: percent }: PolicyAnswer): string {
+  return percent == null ? `mode ${mode}` : `mode ${mode} for ${formatPercent(percent)} of devices`;
+}
+
+function overrideRows({ override }: PolicyAnswer): readonly string[] {
+  return override == null ? [] : [`  overridden: mode ${override.mode} until ${override.until}`];
 }
 
 /** By group; by reason where only Prometheus was asked, which does not know the groups. */

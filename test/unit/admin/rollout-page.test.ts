@@ -39,12 +39,21 @@ describe('the rollout page', () => {
     expect(html).toContain('<dt>Denied, 24\u00a0h</dt>');
   });
 
-  test('says of a policy that is enforced for some devices what would be denied', () => {
-    const table = policyTable(policy({ mode: 'enforce', enforcePercent: 5 }));
-    const text = textOf({ policyTable: table });
-    expect(text).toContain('Policy default mode enforce for 5 % of devices, default policy');
-    expect(text).toContain('Would be denied, 24 h');
-    expect(textOf({ policyTable: policyTable(policy({ mode: 'enforce' })) })).toContain(' Denied, 24 h');
+  test('shows the share of devices for which a policy enforces, and what it would deny to all', () => {
+    const under = policy({ mode: 'enforce', enforcePercent: 25 });
+    const html = renderRollout(reportOf({ policyTable: policyTable(under) }));
+    expect(html).toContain('mode enforce for 25\u00a0% of devices, default policy');
+    expect(html).toContain('<dt>Would be denied, 24\u00a0h</dt>');
+  });
+
+  test('shows the counts of a policy that is off while an override is active', () => {
+    const override = { mode: 'observe', until: '2026-11-24T06:30:00.000Z', reason: 'trial' };
+    expect(
+      textOf({
+        policyTable: policyTable(policy({ mode: 'off' })),
+        overrides: new Map([['default', override]]),
+      }),
+    ).toContain('Would be denied, 24 h');
   });
 
   test('escapes what a file that cannot be reloaded says', () => {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { policy, policyTable } from '../../support/check.ts';
 import { runInProcess } from '../../support/in-process.ts';
 import { reportOf } from '../../support/rollout.ts';
 
@@ -53,6 +54,22 @@ describe('bad usage of rollout is exit 2', () => {
       err: `approov-ext-authz: ${message} (see approov-ext-authz rollout --help)\n`,
     });
   });
+});
+
+test('rollout shows an override, and the share of devices for which a policy enforces', async () => {
+  const report = reportOf({
+    policyTable: policyTable(policy({ enforcePercent: 25 })),
+    overrides: new Map([
+      ['default', { mode: 'observe', until: '2026-11-24T06:30:00.000Z', reason: 'login fails' }],
+    ]),
+  });
+  answer = { status: 200, body: JSON.stringify(report) };
+  const { code, out } = await run([], { APPROOV_ADMIN_LISTEN: address });
+  expect(code).toBe(5);
+  expect(out.split('\n').slice(2, 4)).toEqual([
+    'Policy default, mode enforce for 25 % of devices',
+    '  overridden: mode observe until 2026-11-24T06:30:00.000Z',
+  ]);
 });
 
 describe('rollout exits with 1 and one line', () => {

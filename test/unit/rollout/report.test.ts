@@ -6,7 +6,7 @@ import { createRolloutRecorder } from '../../../src/rollout/recorder.ts';
 import type { PolicyReport, ReportParts } from '../../../src/rollout/report.ts';
 import { wouldDenyRatios } from '../../../src/rollout/summarize.ts';
 import type { CheckRecord } from '../../../src/telemetry/check-observer.ts';
-import { NOW, type RequestFields } from '../../support/check.ts';
+import { NOW, policy, policyTable, type RequestFields } from '../../support/check.ts';
 import { DEVICE_KEY, recordOf, reportOf, THRESHOLDS } from '../../support/rollout.ts';
 import { mintToken } from '../../support/token.ts';
 
@@ -68,6 +68,46 @@ describe('the report of a policy', () => {
       ['5m', 1, 5],
       ['1h', 3, 7],
       ['24h', 5, 9],
+    ]);
+  });
+
+  test('judges the devices that a share enforces and those that it observes alike', () => {
+    const under = policy({ mode: 'enforce', enforcePercent: 50 });
+    const recorder = createRolloutRecorder(NOW - 86_400);
+    const modes = new Set<string | undefined>();
+    for (let device = 0; device < 20; device++) {
+      const expired = mintToken({ exp: NOW - 60, did: `phone-${device}` });
+      const record = recordOf({ headers: { 'approov-token': expired } }, NOW, under);
+      modes.add(record.decision.policy?.mode);
+      recorder.checkDone(record);
+    }
+    expect(modes).toEqual(new Set(['enforce', 'observe']));
+    const [report] = reportOf({ snapshot: recorder.snapshot(), policyTable: policyTable(under) }).policies;
+    expect(report).toMatchObject({
+      mode: 'enforce',
+      enforce_percent: 50,
+      mode_in_effect: 'enforce and observe',
+      windows: { '24h': { judged: 20, refused: 20, reasons: { token_expired: 20 } } },
+    });
+    expect(report?.assessment.sentence).toContain('enforcing would deny 20 of 20 checks (100 %)');
+  });
+
+  test.each([
+    [{ mode: 'enforce', enforcePercent: 0 }, 'observe'],
+    [{ mode: 'enforce', enforcePercent: 100 }, 'enforce'],
+    [{ mode: 'limit' }, 'limit'],
+  ] as const)('has the mode in effect under %j', (fields, mode) => {
+    const [report] = reportOf({ policyTable: policyTable(policy(fields)) }).policies;
+    expect(report?.mode_in_effect).toBe(mode);
+  });
+
+  test('has the mode of an override, which is for all devices', () => {
+    const override = { mode: 'enforce', until: '2026-11-24T06:30:00.000Z', reason: 'trial' };
+    const under = policyTable(policy({ enforcePercent: 5 }), [], [policy({ name: 'pay', mode: 'limit' })]);
+    const { policies } = reportOf({ policyTable: under, overrides: new Map([['default', override]]) });
+    expect(policies.map((each) => [each.name, each.mode_in_effect, each.override])).toEqual([
+      ['default', 'enforce', override],
+      ['pay', 'limit', null],
     ]);
   });
 
