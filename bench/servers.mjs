@@ -8,6 +8,12 @@ import { BenchError } from './errors.mjs';
 
 const START_TIMEOUT_MS = 60_000;
 
+/** @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /**
  * @typedef {object} RunningServer
  * @property {number} pid
@@ -37,7 +43,7 @@ export async function startServer(name, { program, args, env, port: expectedPort
   });
   // Not SIGTERM: a drain takes seconds.
   const kill = () => child.kill('SIGKILL');
-  process.once('exit', kill);
+  running.add(child);
   const closed = once(child, 'close').catch(() => undefined);
   try {
     const port = expectedPort ?? (await servingPort(name, child));
@@ -48,7 +54,7 @@ export async function startServer(name, { program, args, env, port: expectedPort
       async stop() {
         kill();
         await closed;
-        process.off('exit', kill);
+        running.delete(child);
       },
     };
   } catch (error) {

@@ -57,6 +57,14 @@ describe('the Dockerfile', () => {
     expect(last).toMatch(/^HEALTHCHECK .* CMD \["node", "dist\/cli.js", "healthcheck"\]$/m);
   });
 
+  test('takes no secret when the image is built, which would stay in its history', () => {
+    const names = [...DOCKERFILE.matchAll(/^(?:ARG|ENV) ([A-Z_]+)=.*?(?: ([A-Z_]+)=.*)?$/gm)].flatMap(
+      ([, first, second]) => [first, second ?? []].flat(),
+    );
+    expect(names).toEqual(['NODE_IMAGE', 'VERSION', 'REVISION', 'CREATED', 'SOURCE', 'NODE_ENV', 'PATH']);
+    expect(DOCKERFILE).not.toMatch(/--mount=type=secret|secret|password/i);
+  });
+
   test('has the command on the PATH, as a link to the entry point', () => {
     expect(DOCKERFILE).toContain('chmod 755 dist/cli.js');
     expect(DOCKERFILE).toContain('mkdir bin && ln -s /app/dist/cli.js bin/approov-ext-authz\n');

@@ -88,6 +88,13 @@ describe.skipIf(skipped !== '')(`the image${skipped}`, () => {
     );
   });
 
+  test('has no secret in its history or environment', async () => {
+    const history = await docker('history', '--no-trunc', '--format', '{{.CreatedBy}}', IMAGE);
+    const [{ Config: config }] = JSON.parse(await docker('image', 'inspect', IMAGE));
+    expect(history).toContain('ENTRYPOINT');
+    expect(history + config.Env.join()).not.toMatch(/secret|password|token|BEGIN/i);
+  });
+
   test('contains the workspace package as files, not as a link', async () => {
     const { bundled, links } = await contents();
     expect(bundled).toEqual(['dist', 'package.json']);
