@@ -155,9 +155,8 @@ export class Connection<Call> {
     if (!this.#hasSettings && (type !== FRAME.SETTINGS || (flags & FLAG.ACK) !== 0))
       return VIOLATION.noSettings;
     const { open } = this.#requests.headers;
-    if (open !== undefined && (type !== FRAME.CONTINUATION || streamId !== open.streamId)) {
+    if (open !== undefined && (type !== FRAME.CONTINUATION || streamId !== open.streamId))
       return VIOLATION.noContinuation;
-    }
     // §5.5: ignored.
     if (!isKnownType(type)) return this.#glitches.add('unknownFrame');
     const error =

@@ -173,13 +173,11 @@ export class Requests<Call> {
   /** §6.4. */
   rstStream(streamId: number): Http2Error | undefined {
     const stream = this.streams.active.get(streamId);
-    if (stream !== undefined) {
-      if (stream.state === 'open') this.#glitches.add('earlyReset');
-      this.streams.resetByPeer(streamId);
-      this.#abandon(stream);
-      return undefined;
-    }
-    return this.#late(streamId);
+    if (stream === undefined) return this.#late(streamId);
+    if (stream.state === 'open') this.#glitches.add('earlyReset');
+    this.streams.resetByPeer(streamId);
+    this.#abandon(stream);
+    return undefined;
   }
 
   /** §6.9. */
