@@ -1,6 +1,6 @@
 /** Attacks with connections: that never start, never end, or run out of streams. */
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   connectRaw,
   FLAG,
@@ -11,19 +11,13 @@ import {
   streamNumber,
   times,
 } from '../../../../test/support/raw-http2.ts';
-import { type AttackedServer, attack, goAwayCode, startAttackedServer } from '../support/attacked-server.ts';
+import { attack, goAwayCode, startAttackedServer, useAttackedServer } from '../support/attacked-server.ts';
 import { expectBounded } from '../support/bounds.ts';
-import { call, data, headers, message, windowUpdate } from '../support/wire.ts';
+import { call, data, headers, join, message, windowUpdate } from '../support/wire.ts';
 
 const FLOW_CONTROL_ERROR = 3;
 
-let server: AttackedServer;
-beforeAll(async () => {
-  server = await startAttackedServer();
-});
-afterAll(() => server.stop());
-
-const join = (...parts: readonly Buffer[]): Buffer => Buffer.concat(parts);
+const server = useAttackedServer();
 
 describe('class 11: a connection that goes on after its end (CVE-2026-21714, CVE-2026-48937, CVE-2022-27664)', () => {
   test('the window of the connection overflows: nothing after it is answered, and the server closes', async () => {

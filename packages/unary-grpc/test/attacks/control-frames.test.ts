@@ -1,18 +1,14 @@
 /** Attacks with frames that carry no request: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, unknown ones. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FLAG, FRAME, frame, streamNumber, times } from '../../../../test/support/raw-http2.ts';
-import { type AttackedServer, attack, goAwayCode, startAttackedServer } from '../support/attacked-server.ts';
+import { attack, goAwayCode, useAttackedServer } from '../support/attacked-server.ts';
 import { expectBounded, GLITCHES } from '../support/bounds.ts';
 import { call, ping, settings, windowUpdate } from '../support/wire.ts';
 
 const ENHANCE_YOUR_CALM = 11;
 const PROTOCOL_ERROR = 1;
 
-let server: AttackedServer;
-beforeAll(async () => {
-  server = await startAttackedServer();
-});
-afterAll(() => server.stop());
+const server = useAttackedServer();
 
 describe('class 1: a flood of frames that need an answer (CVE-2019-9512, CVE-2019-9515)', () => {
   test('a few thousand PINGs are answered', async () => {

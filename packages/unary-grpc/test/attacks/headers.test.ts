@@ -1,13 +1,14 @@
 /** Attacks with header blocks: endless, expanding, malformed. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FRAME, frame, literal, streamNumber, times } from '../../../../test/support/raw-http2.ts';
-import { type AttackedServer, attack, goAwayCode, startAttackedServer } from '../support/attacked-server.ts';
+import { attack, goAwayCode, useAttackedServer } from '../support/attacked-server.ts';
 import { expectBounded, FLOOD, flood, resetCodes } from '../support/bounds.ts';
 import {
   block,
   call,
   callWith,
   headers,
+  join,
   REQUEST_BLOCK,
   REQUEST_FIELDS,
   settings,
@@ -17,13 +18,8 @@ import {
 const PROTOCOL_ERROR = 1;
 const ENHANCE_YOUR_CALM = 11;
 
-let server: AttackedServer;
-beforeAll(async () => {
-  server = await startAttackedServer();
-});
-afterAll(() => server.stop());
+const server = useAttackedServer();
 
-const join = (...parts: readonly Buffer[]): Buffer => Buffer.concat(parts);
 const FIELD = block([['x', 'y']]);
 const TOO_MANY = 'too many CONTINUATION frames';
 const TOO_LONG = 'a header block that is too long';

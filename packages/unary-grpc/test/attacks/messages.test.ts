@@ -1,12 +1,13 @@
 /** Attacks with DATA and flow control. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FRAME, frame, streamNumber, times } from '../../../../test/support/raw-http2.ts';
-import { type AttackedServer, attack, goAwayCode, startAttackedServer } from '../support/attacked-server.ts';
+import { attack, goAwayCode, useAttackedServer } from '../support/attacked-server.ts';
 import { expectBounded, GLITCHES } from '../support/bounds.ts';
 import {
   call,
   data,
   headers,
+  join,
   message,
   PADDED,
   padded,
@@ -18,13 +19,7 @@ import {
 const CANCEL = 8;
 const ENHANCE_YOUR_CALM = 11;
 
-let server: AttackedServer;
-beforeAll(async () => {
-  server = await startAttackedServer();
-});
-afterAll(() => server.stop());
-
-const join = (...parts: readonly Buffer[]): Buffer => Buffer.concat(parts);
+const server = useAttackedServer();
 
 describe('class 8: empty or tiny DATA (CVE-2019-9518)', () => {
   test.each([

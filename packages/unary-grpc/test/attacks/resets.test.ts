@@ -1,13 +1,14 @@
 /** Attacks with calls that end before they are answered, by the client or because the client makes us reset them. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FLAG, FRAME, frame } from '../../../../test/support/raw-http2.ts';
-import { type AttackedServer, attack, goAwayCode, startAttackedServer } from '../support/attacked-server.ts';
+import { attack, goAwayCode, useAttackedServer } from '../support/attacked-server.ts';
 import { expectBounded, FLOOD, flood, GLITCHES } from '../support/bounds.ts';
 import {
   block,
   call,
   data,
   headers,
+  join,
   message,
   ping,
   REQUEST_FIELDS,
@@ -18,13 +19,7 @@ import {
 const CANCEL = 8;
 const ENHANCE_YOUR_CALM = 11;
 
-let server: AttackedServer;
-beforeAll(async () => {
-  server = await startAttackedServer();
-});
-afterAll(() => server.stop());
-
-const join = (...parts: readonly Buffer[]): Buffer => Buffer.concat(parts);
+const server = useAttackedServer();
 
 describe('class 3: calls that the client makes us reset (MadeYouReset, CVE-2025-8671)', () => {
   test.each<[string, (stream: number) => Buffer]>([

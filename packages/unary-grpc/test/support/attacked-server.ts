@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll } from 'vitest';
 import { killAtExit } from '../../../../test/support/platform-tool.ts';
 import { connectRaw, FRAME, PREFACE, type RawPeer, SETTINGS } from '../../../../test/support/raw-http2.ts';
 import { call, SETTINGS_ACK } from './wire.ts';
@@ -21,12 +22,28 @@ interface ServerState {
   readonly calls: number;
 }
 
-export interface AttackedServer {
+interface AttackedServer {
   readonly address: string;
   state(): Promise<ServerState>;
   /** Begins an orderly shutdown. */
   shutDown(): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** A server for the tests of a file. */
+export function useAttackedServer(): Omit<AttackedServer, 'stop'> {
+  let server: AttackedServer;
+  beforeAll(async () => {
+    server = await startAttackedServer();
+  });
+  afterAll(() => server.stop());
+  return {
+    get address() {
+      return server.address;
+    },
+    state: () => server.state(),
+    shutDown: () => server.shutDown(),
+  };
 }
 
 export async function startAttackedServer(): Promise<AttackedServer> {
@@ -70,7 +87,7 @@ export interface Damage {
 
 /** Attacks after preface and SETTINGS. The peer stays open. */
 export async function attack(
-  server: AttackedServer,
+  server: Pick<AttackedServer, 'address' | 'state'>,
   send: (peer: RawPeer) => Promise<void>,
 ): Promise<Damage & { readonly peer: RawPeer }> {
   const other = await connectRaw(server.address);

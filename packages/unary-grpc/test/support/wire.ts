@@ -98,3 +98,5 @@ export function goAway(lastStream: number, code = 0): Buffer {
 export function padded(payload: Buffer, padding: number): Buffer {
   return Buffer.concat([Buffer.of(padding), payload, Buffer.alloc(padding)]);
 }
+
+export const join = (...parts: readonly Buffer[]): Buffer => Buffer.concat(parts);
