@@ -9,6 +9,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer, type Server } from 'node:net';
@@ -51,6 +52,10 @@ test('output that cannot be written is a failure, with exit 1', () => {
   closeSync(full);
   expect(status).toBe(1);
   expect(stderr.toString()).toContain('ENOSPC');
+});
+
+test('the build makes the command executable, as npx expects of a package that it has linked before', () => {
+  expect(statSync(new URL('../../dist/cli.js', import.meta.url)).mode & 0o777).toBe(0o755);
 });
 
 test('--version prints only the version, with exit 0', async () => {

@@ -8,29 +8,28 @@ import { checkConfig } from '../../src/commands/check-config.ts';
 import { type Io, Options } from '../../src/commands/command.ts';
 import { EXT_AUTHZ, type Sample } from './envoy.ts';
 
-const FOLDER = mkdtempSync(join(tmpdir(), 'approov-page-'));
-afterAll(() => rmSync(FOLDER, { recursive: true, force: true }));
+/** Makes a folder for a test file, which is removed after its tests. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'approov-page-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
 
 /** A secret for each file name that a page uses. */
 export function secretOf(file: string): Buffer {
   return Buffer.alloc(64, `secret of ${basename(file)} `);
 }
 
-/** A file of the tests with this name. */
-export function pageFile(name: string): string {
-  return join(FOLDER, name);
-}
-
 /**
- * Writes a configuration of the service, with its secrets in files of the test.
+ * Writes a configuration of the service and its secrets into a new folder.
+ * @param folder must not exist.
  * @param contents of the files that are not secrets, by name.
  */
 export function writePageConfig(
-  name: string,
+  folder: string,
   yaml: string,
   contents: Readonly<Record<string, string>> = {},
 ): string {
-  const folder = pageFile(name.replaceAll(/\W+/g, '-'));
   mkdirSync(folder);
   for (const [, file = ''] of yaml.matchAll(/\/run\/secrets\/approov\/([\w-]+)/g))
     writeFileSync(join(folder, file), contents[file] ?? secretOf(file).toString('base64'));
