@@ -12,6 +12,7 @@ import { applySettings, SETTING } from './settings.ts';
 import { Shutdown } from './shutdown.ts';
 import type { Stream } from './stream.ts';
 import type { RequestOptions, StreamListener } from './stream-listener.ts';
+import type { StreamTable } from './stream-table.ts';
 import { VIOLATION } from './violations.ts';
 
 const KEEPALIVE_PING = Buffer.from('keepaliv', 'latin1');
@@ -66,7 +67,7 @@ export class Connection<Call> {
     return this.#shutdown.isFinal && this.activeStreams.size === 0;
   }
 
-  get activeStreams(): ReadonlyMap<number, Stream<Call>> {
+  get activeStreams(): Pick<StreamTable<Call>, 'get' | 'size' | 'values'> {
     return this.#requests.streams.active;
   }
 

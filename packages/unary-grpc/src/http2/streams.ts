@@ -1,10 +1,11 @@
 /** The streams of a connection: the open ones, and what is remembered of the others (RFC 9113 §5.1). */
 import { RecentStreams } from './recent-streams.ts';
 import type { Stream, StreamState } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
 
 export class Streams<Call> {
-  /** Open and half-closed (remote), in the order of their ids. */
-  readonly active = new Map<number, Stream<Call>>();
+  /** Open and half-closed (remote). */
+  readonly active = new StreamTable<Call>();
   /** The highest id that the client has used (§5.1.1). */
   lastId = 0;
   /** The last stream id of a final GOAWAY: streams above it are refused (§6.8). */
@@ -24,7 +25,7 @@ export class Streams<Call> {
   }
 
   open(stream: Stream<Call>): void {
-    this.active.set(stream.id, stream);
+    this.active.add(stream);
   }
 
   end(id: number): void {
