@@ -40,6 +40,11 @@ export class HpackDecoder {
     return this.#table.bytes;
   }
 
+  /** How often the dynamic table has changed. Until it does, the same block means the same fields. */
+  get tableChanges(): number {
+    return this.#table.changes;
+  }
+
   /**
    * Decodes one complete header block and passes each field to `onField`, in order. Strings are latin1: a character for each
    * byte. Returns why the block is not valid, if so; the connection cannot continue then, as the table is out of step.

@@ -13,6 +13,7 @@ export class DynamicTable {
   #count = 0;
   #bytes = 0;
   #limitBytes: number;
+  #changes = 0;
 
   /** `maxBytes` bounds every later `resize`. */
   constructor(maxBytes: number, limitBytes: number) {
@@ -32,6 +33,11 @@ export class DynamicTable {
     return this.#bytes;
   }
 
+  /** How often it has changed. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   /** The name of the entry that `age` newer ones precede; `age` < `count`. */
   name(age: number): string {
     return this.#names[(this.#next - 1 - age) & this.#mask] as string;
@@ -43,6 +49,7 @@ export class DynamicTable {
 
   /** Adds a field (§4.4). One that is larger than the table empties it and is not an error. */
   add(name: string, value: string): void {
+    this.#changes++;
     const bytes = name.length + value.length + ENTRY_OVERHEAD_BYTES;
     this.#evict(this.#limitBytes - bytes);
     if (bytes > this.#limitBytes) return;
@@ -56,6 +63,7 @@ export class DynamicTable {
 
   /** Changes the size limit (§4.3). */
   resize(limitBytes: number): void {
+    this.#changes++;
     this.#limitBytes = limitBytes;
     this.#evict(limitBytes);
   }

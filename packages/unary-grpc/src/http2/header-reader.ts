@@ -5,6 +5,7 @@ import { HEADER_LIST_EXCESS, HEADER_TABLE_BYTES } from '../limits.ts';
 import { connectionError, type Http2Error } from './error.ts';
 import { FLAG, readUint31 } from './frames.ts';
 import { HeaderBlock } from './header-block.ts';
+import { LastBlock } from './last-block.ts';
 import type { RequestFields } from './request-fields.ts';
 import { VIOLATION } from './violations.ts';
 
@@ -19,6 +20,8 @@ export class HeaderReader {
   /** A block whose END_HEADERS is still to come. */
   open: HeaderBlock | undefined;
   readonly #decoder = new HpackDecoder(HEADER_TABLE_BYTES);
+  /** The block that `fields` holds, if it has left the dynamic table as it was. */
+  readonly #last = new LastBlock();
   readonly #maxListBytes: number;
   readonly #fragment: Fragment = { start: 0, end: 0 };
 
@@ -64,12 +67,16 @@ export class HeaderReader {
 
   /** Every block is decoded, also of a stream that is closed, since the dynamic table must stay in step (§4.3). */
   decode(block: Buffer, areTrailers: boolean): Http2Error | undefined {
+    if (!areTrailers && this.#last.equals(block)) return undefined;
     const { fields } = this;
+    this.#last.forget();
+    const { tableChanges } = this.#decoder;
     fields.begin(areTrailers);
     const error = this.#decoder.decode(block, fields.add);
     if (error !== undefined) return connectionError('COMPRESSION_ERROR', HPACK_ERRORS[error]);
     if (fields.listBytes > HEADER_LIST_EXCESS * this.#maxListBytes) return VIOLATION.headerListTooLarge;
     fields.end();
+    if (!areTrailers && this.#decoder.tableChanges === tableChanges) this.#last.remember(block);
     return undefined;
   }
 }
