@@ -65,8 +65,11 @@ export class CheckCall extends ServerInterceptingCall implements CallListener {
   }
 
   onReceiveHalfClose(): void {
-    if (this.#message === undefined) this.#call.sendStatus(NO_MESSAGE);
-    else if (!this.#isAbandoned()) this.#answer(this.#message);
+    const message = this.#message;
+    // grpc-js keeps the call for a while after its end: the message must not stay in memory with it.
+    this.#message = undefined;
+    if (message === undefined) this.#call.sendStatus(NO_MESSAGE);
+    else if (!this.#isAbandoned()) this.#answer(message);
   }
 
   #answer(message: Buffer): void {
