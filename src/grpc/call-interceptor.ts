@@ -2,14 +2,14 @@
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { CheckCall, type CheckCallOptions } from './check-call.ts';
 import { NO_SLOT } from './message-timeout.ts';
+import type { OtherCalls } from './other-calls.ts';
 import { rejectByHeaders, type ServerCall, streamOf } from './server-call.ts';
 import type { TrafficLimits } from './traffic-limits.ts';
 import { CHECK_PATH } from './transport.ts';
 
 interface InterceptorOptions extends CheckCallOptions {
   readonly traffic: Pick<TrafficLimits, 'countCall'>;
-  /** Kept up to date with the open calls of other methods than Check. */
-  readonly otherCalls: Set<ServerCall>;
+  readonly otherCalls: OtherCalls;
 }
 
 export function createCallInterceptor(options: InterceptorOptions): ServerInterceptor {
@@ -30,7 +30,7 @@ function trackOpenCall(
       next({
         onReceiveMetadata(metadata, receive) {
           if (rejectByHeaders(call, metadata, maxMetadataBytes)) return;
-          otherCalls.add(call);
+          if (!otherCalls.add(call)) return;
           slot = messageTimeout.start(call);
           receive(metadata);
         },

@@ -1,14 +1,15 @@
 /** Implements the transport with grpc-js: Check, health and reflection. */
 import { fileURLToPath } from 'node:url';
-import { Server, ServerCredentials, type ServiceDefinition, setLogger, status } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServiceDefinition, setLogger } from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation, protoPath as healthProto } from 'grpc-health-check';
 import { createHttp2Listener, KEEPALIVE } from '../net/http2-listener.ts';
 import { createCallInterceptor } from './call-interceptor.ts';
 import { createMessageTimeout } from './message-timeout.ts';
+import { OtherCalls } from './other-calls.ts';
 import { fixDescriptors } from './reflection.ts';
-import { endIncompleteCall, type ServerCall } from './server-call.ts';
+import { endIncompleteCall } from './server-call.ts';
 import { createTrafficLimits } from './traffic-limits.ts';
 import {
   AUTHORIZATION_SERVICE,
@@ -28,7 +29,7 @@ const MAX_SESSION_MEGABYTES = 10;
 setLogger({});
 
 export const createGrpcJsTransport: CreateTransport = (options) => {
-  const otherCalls = new Set<ServerCall>();
+  const otherCalls = new OtherCalls();
   const traffic = createTrafficLimits();
   const messageTimeout = createMessageTimeout(endIncompleteCall);
   const server = new Server({
@@ -59,10 +60,8 @@ export const createGrpcJsTransport: CreateTransport = (options) => {
     useTls: listener.useTls,
 
     async shutdown(graceMs) {
-      // A drain waits for every call, and the streams of health and reflection do not end by themselves.
-      for (const call of otherCalls) {
-        call.sendStatus({ code: status.UNAVAILABLE, details: 'server is shutting down' });
-      }
+      // A drain waits for every call.
+      otherCalls.shutDown();
       // `forceShutdown` would not do: without channelz, grpc-js 1.14 does not close connections.
       const closed = listener.close(graceMs);
       // Its callback does not mean done: from Node 24 on it is called while calls are still in flight.

@@ -22,6 +22,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** Longer than any test: a service that waits for it fails the test. */
 const LONG = 3600;
 
+/** A ServerReflectionRequest with an empty `list_services` (field 7), as a gRPC message. */
+const LIST_SERVICES = Buffer.of(0, 0, 0, 0, 2, 0x3a, 0);
+
 let service: RunningService;
 afterEach(() => service.kill());
 
@@ -207,12 +210,12 @@ describe('the drain', () => {
       te: 'trailers',
     });
     stream.on('error', () => {});
-    const answered = new Promise((resolve) =>
-      stream.once('response', (headers) => resolve(headers['grpc-status'])),
-    );
-    await new Promise((resolve) => session.ping(() => resolve(undefined)));
+    stream.resume();
+    stream.write(LIST_SERVICES);
+    await once(stream, 'response');
+    const trailers = once(stream, 'trailers');
     service.signal('SIGTERM');
-    expect(await answered).toBe(String(status.UNAVAILABLE));
+    expect((await trailers)[0]['grpc-status']).toBe(String(status.UNAVAILABLE));
     expect(await service.ended).toBe(0);
     session.destroy();
   });
