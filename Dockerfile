@@ -12,9 +12,9 @@ COPY tsconfig.json ./
 COPY packages/unary-grpc/tsconfig.json ./packages/unary-grpc/
 COPY packages/unary-grpc/src ./packages/unary-grpc/src
 COPY src ./src
-# tsc does not make cli.js executable, and the final stage has no `env` for its shebang. The final stage cannot run commands, so the
-# symlink is created here, in a folder, because COPY of a folder preserves symlinks.
-RUN npm run build && chmod 755 dist/cli.js && sed -i '1s|^#!/usr/bin/env node$|#!/usr/local/bin/node|' dist/cli.js \
+# The final stage has no `env` for the shebang of cli.js, and cannot run commands, so the symlink is created here, in a folder,
+# because COPY of a folder preserves symlinks.
+RUN npm run build && sed -i '1s|^#!/usr/bin/env node$|#!/usr/local/bin/node|' dist/cli.js \
   && mkdir bin && ln -s /app/dist/cli.js bin/approov-ext-authz
 
 FROM ${NODE_IMAGE} AS modules
@@ -68,4 +68,5 @@ COPY --from=build /app/bin/ /usr/local/bin/
 USER 65532:65532
 EXPOSE 9001 9002
 HEALTHCHECK --interval=5s --timeout=4s --start-period=15s --retries=3 CMD ["node", "dist/cli.js", "healthcheck"]
-ENTRYPOINT ["node", "dist/cli.js"]
+# By default V8 lets its young generation grow to 128 MiB, which was measured to save no CPU. In MiB.
+ENTRYPOINT ["node", "--max-semi-space-size=4", "dist/cli.js"]

@@ -8,9 +8,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { imageNodeOptions } from '../image.mjs';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 export const WORKERS = 2;
+
+/** As in a pod of the chart: Node derives this limit from the memory limit of 256 MiB. */
+const NODE_OPTIONS = [...imageNodeOptions(), '--max-old-space-size=192'];
 
 /** @typedef {Awaited<ReturnType<typeof startSubject>>} Subject */
 
@@ -33,7 +37,7 @@ export async function startSubject(transport) {
     write('config.yaml', configOf(path, transport, version));
   writeConfig(0);
 
-  const child = spawn(process.execPath, [CLI, 'serve', '--config', path('config.yaml')], {
+  const child = spawn(process.execPath, [...NODE_OPTIONS, CLI, 'serve', '--config', path('config.yaml')], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { PATH: process.env['PATH'] },
   });
