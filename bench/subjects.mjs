@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { imageNodeOptions } from '../scripts/image.mjs';
 import { buildGoPeer } from './peers/go-build.mjs';
 import { prepareOpa } from './peers/opa.mjs';
 import { SERVICE_CONFIGS } from './scenarios.mjs';
@@ -51,6 +52,12 @@ export const SUBJECTS = [
     kind: 'empty',
     prepare: async ({ node }) => nodePeer(node, 'empty'),
   },
+  {
+    id: 'socket',
+    label: 'plain socket, no check',
+    kind: 'empty',
+    prepare: async ({ node }) => nodePeer(node, 'socket'),
+  },
   { id: 'naive', label: 'naive Node', kind: 'peer', prepare: async ({ node }) => nodePeer(node, 'naive') },
   { id: 'go', label: 'lean Go', kind: 'peer', prepare: prepareGo },
   { id: 'opa', label: 'OPA-Envoy', kind: 'peer', prepare: prepareOpa },
@@ -76,7 +83,7 @@ function prepareService(transport, { node, folder }) {
       writeFileSync(file, shared + SERVICE_CONFIGS[config]?.(accountKeyFile));
       return {
         program: node,
-        args: [join(ROOT, 'dist/cli.js'), '--config', file],
+        args: [...imageNodeOptions(), join(ROOT, 'dist/cli.js'), '--config', file],
         env: { ...SECRET_VARIABLE, APPROOV_GRPC_LISTEN: '127.0.0.1:0', APPROOV_ADMIN_LISTEN: '127.0.0.1:0' },
       };
     },
@@ -95,7 +102,8 @@ function knownTransports() {
  * @returns {Prepared}
  */
 function nodePeer(node, name) {
-  const args = [join(ROOT, `bench/peers/${name}.mjs`)];
+  // The same options as for the service.
+  const args = [...imageNodeOptions(), join(ROOT, `bench/peers/${name}.mjs`)];
   return { kind: 'ready', command: () => ({ program: node, args, env: SECRET_VARIABLE }) };
 }
 
