@@ -3,7 +3,7 @@ import { cpuNanoseconds } from './cpu.mjs';
 import { grpcSenders } from './senders.mjs';
 import { checksOf } from './workload.mjs';
 
-/** Calls at once, of all connections of a scenario; with more connections, one per connection. */
+/** Calls at once, of all connections, unless the scenario says otherwise; at least one for each connection. */
 const IN_FLIGHT = 40;
 
 /**
@@ -16,7 +16,7 @@ export function openDirect(fleet) {
       if (subject === undefined) throw new RangeError('a direct contender is a server');
       const server = fleet.server(subject, scenario.config);
       return {
-        senders: await grpcSenders(server.port, scenario.connections, IN_FLIGHT),
+        senders: await grpcSenders(server.port, scenario.connections, scenario.inFlight ?? IN_FLIGHT),
         requests: checksOf(scenario.messages).map(({ bytes, expected }) => ({
           bytes,
           expected: subject.kind === 'empty' ? 'allowed' : expected,

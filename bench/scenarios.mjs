@@ -25,6 +25,7 @@ function signedConfig(section) {
  * @property {string} messages which of workload.mjs
  * @property {keyof typeof SERVICE_CONFIGS & string} config
  * @property {number} connections to a server
+ * @property {number} [inFlight] calls at once, of all connections
  * @property {boolean} [throughEnvoy]
  */
 
@@ -65,4 +66,13 @@ export const SCENARIOS = [
   },
   { id: 'hot-1', label: 'hot token, 1 connection', messages: 'hot', config: 'plain', connections: 1 },
   { id: 'hot-100', label: 'hot token, 100 connections', messages: 'hot', config: 'plain', connections: 100 },
+  {
+    ...{
+      id: 'hot-100-busy',
+      label: 'hot token, 100 connections of 20 calls',
+      messages: 'hot',
+      config: 'plain',
+    },
+    ...{ connections: 100, inFlight: 2000 },
+  },
 ];
