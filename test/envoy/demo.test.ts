@@ -29,9 +29,12 @@ function startDemo(args: readonly string[], env: Readonly<Record<string, string>
   return { child, output: () => output, ended };
 }
 
+/** npx links the package when it is first used, and builds `dist` again then, which other tests run from. */
+const NPX = 'npx() { shift; node dist/cli.js "$@"; }';
+
 /** Runs commands as someone pastes them, at the root of the clone. */
 async function paste(commands: string): Promise<string> {
-  const { stdout } = await run('bash', ['-c', commands], { cwd: ROOT });
+  const { stdout } = await run('bash', ['-c', `${NPX}\n${commands}`], { cwd: ROOT });
   return stdout;
 }
 
