@@ -67,12 +67,7 @@ export const SCENARIOS = [
   { id: 'hot-1', label: 'hot token, 1 connection', messages: 'hot', config: 'plain', connections: 1 },
   { id: 'hot-100', label: 'hot token, 100 connections', messages: 'hot', config: 'plain', connections: 100 },
   {
-    ...{
-      id: 'hot-100-busy',
-      label: 'hot token, 100 connections of 20 calls',
-      messages: 'hot',
-      config: 'plain',
-    },
-    ...{ connections: 100, inFlight: 2000 },
+    ...{ id: 'hot-100-busy', label: 'hot token, 100 connections of 20 calls', messages: 'hot' },
+    ...{ config: 'plain', connections: 100, inFlight: 2000 },
   },
 ];

@@ -1,38 +1,13 @@
 /** The floor of the benchmark: a plain socket with just enough HTTP/2 to answer every Check with the same bytes. */
 import { createServer } from 'node:net';
+import { FLAG, FRAME, frame, PREFACE, windowUpdate } from '../http2/frames.mjs';
 
-/** RFC 9113 §3.4. */
-const PREFACE_BYTES = 24;
 const FRAME_HEADER_BYTES = 9;
-const FRAME = { data: 0, headers: 1, settings: 4, ping: 6, windowUpdate: 8 };
-const FLAG = { endStream: 1, ack: 1, endHeaders: 4 };
 const WINDOW_BYTES = 2 ** 30;
-
-/**
- * @param {number} type
- * @param {number} flags
- * @param {Uint8Array} payload
- * @param {number} [streamId]
- */
-function frame(type, flags, payload, streamId = 0) {
-  const header = Buffer.alloc(FRAME_HEADER_BYTES);
-  header.writeUIntBE(payload.length, 0, 3);
-  header.writeUInt8(type, 3);
-  header.writeUInt8(flags, 4);
-  header.writeUInt32BE(streamId, 5);
-  return Buffer.concat([header, payload]);
-}
 
 /** A literal field without indexing (RFC 7541 §6.2.2). @param {string} name @param {string} value */
 function field(name, value) {
   return Buffer.from([0, name.length, ...Buffer.from(name), value.length, ...Buffer.from(value)]);
-}
-
-/** @param {number} bytes */
-function windowUpdate(bytes) {
-  const payload = Buffer.alloc(4);
-  payload.writeUInt32BE(bytes);
-  return frame(FRAME.windowUpdate, 0, payload);
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -41,9 +16,14 @@ const STATUS_200 = 0x88;
 /** A gRPC message: CheckResponse { status { code: 0 } ok_response {} } */
 const MESSAGE = Buffer.of(0, 0, 0, 0, 6, 0x0a, 2, 8, 0, 0x1a, 0);
 const ANSWER_FRAMES = [
-  frame(FRAME.headers, FLAG.endHeaders, Buffer.of(STATUS_200, ...field('content-type', 'application/grpc'))),
-  frame(FRAME.data, 0, MESSAGE),
-  frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, field('grpc-status', '0')),
+  frame(
+    FRAME.headers,
+    FLAG.endHeaders,
+    0,
+    Buffer.of(STATUS_200, ...field('content-type', 'application/grpc')),
+  ),
+  frame(FRAME.data, 0, 0, MESSAGE),
+  frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, 0, field('grpc-status', '0')),
 ];
 const ANSWER = Buffer.concat(ANSWER_FRAMES);
 
@@ -62,13 +42,13 @@ const server = createServer({ noDelay: true }, (socket) => {
   let isPrefaceRead = false;
   let unreturnedBytes = 0;
 
-  socket.write(Buffer.concat([frame(FRAME.settings, 0, NOTHING), windowUpdate(WINDOW_BYTES)]));
+  socket.write(Buffer.concat([frame(FRAME.settings, 0, 0, NOTHING), windowUpdate(0, WINDOW_BYTES)]));
   socket.on('error', () => undefined);
   socket.on('data', (bytes) => {
     const input = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
     /** @type {number[]} */
     const answered = [];
-    let at = isPrefaceRead ? 0 : PREFACE_BYTES;
+    let at = isPrefaceRead ? 0 : PREFACE.length;
     isPrefaceRead = true;
     while (input.length >= at + FRAME_HEADER_BYTES) {
       const end = at + FRAME_HEADER_BYTES + input.readUIntBE(at, 3);
@@ -79,9 +59,9 @@ const server = createServer({ noDelay: true }, (socket) => {
         unreturnedBytes += end - at - FRAME_HEADER_BYTES;
         if (flags & FLAG.endStream) answered.push(input.readUInt32BE(at + 5));
       } else if (!(flags & FLAG.ack)) {
-        if (type === FRAME.settings) socket.write(frame(FRAME.settings, FLAG.ack, NOTHING));
+        if (type === FRAME.settings) socket.write(frame(FRAME.settings, FLAG.ack, 0, NOTHING));
         if (type === FRAME.ping)
-          socket.write(frame(FRAME.ping, FLAG.ack, input.subarray(at + FRAME_HEADER_BYTES, end)));
+          socket.write(frame(FRAME.ping, FLAG.ack, 0, input.subarray(at + FRAME_HEADER_BYTES, end)));
       }
       at = end;
     }
@@ -93,7 +73,7 @@ const server = createServer({ noDelay: true }, (socket) => {
       socket.write(output);
     }
     if (unreturnedBytes > WINDOW_BYTES / 2) {
-      socket.write(windowUpdate(unreturnedBytes));
+      socket.write(windowUpdate(0, unreturnedBytes));
       unreturnedBytes = 0;
     }
   });

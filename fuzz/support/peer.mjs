@@ -8,6 +8,7 @@ import {
   EXPIRE,
   frame,
   INITIAL_WINDOW_SIZE,
+  MAX_FRAME_SIZE,
   PREFACE,
   RAW,
   READ,
@@ -20,6 +21,7 @@ import {
 } from './steps.mjs';
 
 const INITIAL_WINDOW_BYTES = 65_535;
+const INITIAL_FRAME_BYTES = 16_384;
 const MAX_MESSAGE_BYTES = 100_000;
 const MAX_STREAMS = 4;
 /** The shortest call is a HEADERS frame of the size of its header, and its answer has three frames and some text. */
@@ -41,9 +43,11 @@ export class Peer {
   /** The most that may have been sent as DATA, by stream; 0 is the connection. @type {Map<number, number>} */
   #windows = new Map();
   #streamWindow = INITIAL_WINDOW_BYTES;
+  /** SETTINGS_MAX_FRAME_SIZE. */
+  #frameBytes = INITIAL_FRAME_BYTES;
   /** @type {Map<number, number>} */
   #dataBytes = new Map();
-  #knowsWindows = true;
+  #knowsLimits = true;
 
   calls = new Calls(
     {
@@ -129,7 +133,7 @@ export class Peer {
   /** @param {Buffer} payload */
   #raw(payload) {
     this.#pending.push(payload);
-    this.#knowsWindows = false;
+    this.#knowsLimits = false;
   }
 
   /** @param {number} type @param {number} flags @param {number} stream @param {Buffer} payload */
@@ -139,8 +143,13 @@ export class Peer {
       this.#grow(stream, payload.readUInt32BE() & 0x7fff_ffff);
     if (type !== SETTINGS) return;
     for (let at = 0; at + 6 <= payload.length; at += 6)
-      if (payload.readUInt16BE(at) === INITIAL_WINDOW_SIZE)
-        this.#streamWindow = Math.max(this.#streamWindow, payload.readUInt32BE(at + 2));
+      this.#know(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
+  }
+
+  /** Of several values, the largest counts: others may be wrong, or apply later. @param {number} setting @param {number} value */
+  #know(setting, value) {
+    if (setting === INITIAL_WINDOW_SIZE) this.#streamWindow = Math.max(this.#streamWindow, value);
+    if (setting === MAX_FRAME_SIZE) this.#frameBytes = Math.max(this.#frameBytes, value);
   }
 
   /** @param {number} stream @param {number} bytes */
@@ -168,6 +177,7 @@ export class Peer {
       const length = output.readUIntBE(at, 3);
       const stream = output.readUInt32BE(at + 5);
       assert.ok(at + 9 + length <= output.length, 'a frame is not whole');
+      assert.ok(!this.#knowsLimits || length <= this.#frameBytes, 'a frame is longer than the peer allows');
       if (output[at + 3] === DATA) this.#data(stream, length);
       else this.#sent += 9 + length;
       at += 9 + length;
@@ -186,7 +196,7 @@ export class Peer {
     const sent = (this.#dataBytes.get(id) ?? 0) + length;
     this.#dataBytes.set(id, sent);
     const isWithin = sent <= initial + (this.#windows.get(id) ?? 0);
-    assert.ok(isWithin || !this.#knowsWindows, 'more DATA than the window allows');
+    assert.ok(isWithin || !this.#knowsLimits, 'more DATA than the window allows');
   }
 
   /** The handlers that still run return. */

@@ -14,6 +14,7 @@ export const WINDOW_UPDATE = 8;
 export const CONTINUATION = 9;
 
 export const INITIAL_WINDOW_SIZE = 4;
+export const MAX_FRAME_SIZE = 5;
 
 /** Steps that are not frames: what has arrived is read, time passes, the server shuts down. */
 export const READ = 16;

@@ -1,8 +1,7 @@
 /** Checks docs/recipes.md: the service accepts each configuration and decides as its table says, and Envoy accepts the snippets. */
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { validateConfig } from '../../scripts/envoy.mjs';
 import type { Decision } from '../../src/authz/decide.ts';
 import { evaluate } from '../../src/authz/evaluate.ts';
@@ -11,18 +10,14 @@ import type { KeyConfig } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/sources/config-store.ts';
 import { fetchKeyset } from '../../src/sources/key-store.ts';
 import { checkRequest, NOW } from '../support/check.ts';
+import { createScratch } from '../support/checked-service.ts';
 import { readEnvoySample } from '../support/envoy.ts';
 import { codeBlocksOf, readPage, sectionsOf, tableRows } from '../support/markdown.ts';
-import {
-  checkConfigOf,
-  insertSnippet,
-  secretOf,
-  temporaryFolder,
-  writePageConfig,
-} from '../support/page-config.ts';
+import { checkConfigOf, insertSnippet, secretOf, writePageConfig } from '../support/page-config.ts';
 import { mintToken, OTHER_SECRET_BYTES } from '../support/token.ts';
 
-const FOLDER = temporaryFolder();
+const scratch = createScratch('recipes');
+afterAll(() => scratch.remove());
 const RECIPES = [...sectionsOf(readPage('docs/recipes.md'))];
 
 const CLAIMS = { iss: 'example.approov.io', aud: 'api.example.com' };
@@ -61,7 +56,7 @@ function outcomeOf({ action, reason }: Decision): string {
 
 describe.each(RECIPES)('the recipe "%s"', (name, section) => {
   const [yaml] = codeBlocksOf(section).filter(({ language }) => language === 'yaml');
-  const config = writePageConfig(join(FOLDER, name.replaceAll(/\W+/g, '-')), yaml?.text ?? '');
+  const config = writePageConfig(scratch.path(name.replaceAll(/\W+/g, '-')), yaml?.text ?? '');
 
   test('is a configuration that check-config accepts without a warning', async () => {
     expect(await checkConfigOf(config)).toEqual(['exit 0', expect.stringMatching(/^ok: /)]);
@@ -113,10 +108,9 @@ describe('the snippets for Envoy in docs/recipes.md', () => {
     async (name, snippets) => {
       const sample = readEnvoySample();
       for (const { text } of snippets) insertSnippet(sample, text);
-      const jwks = join(FOLDER, 'jwks.json');
       const key = { kty: 'oct', alg: 'HS256', k: secretOf('current').toString('base64url') };
-      writeFileSync(jwks, JSON.stringify({ keys: [key] }));
-      const file = join(FOLDER, `${name.replaceAll(/\W+/g, '-')}.envoy.yaml`);
+      const jwks = scratch.write('jwks.json', JSON.stringify({ keys: [key] }));
+      const file = scratch.path(`${name.replaceAll(/\W+/g, '-')}.envoy.yaml`);
       writeFileSync(file, sample.document.toString().replaceAll('/etc/envoy/approov-jwks.json', jwks));
       expect(await validateConfig(file)).toBeUndefined();
     },

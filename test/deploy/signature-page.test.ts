@@ -1,26 +1,20 @@
 /** Checks docs/message-signatures.md: the service accepts its configurations, Envoy its snippets, and Envoy changes the paths that it lists. */
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RunningEnvoy, validateConfig } from '../../scripts/envoy.mjs';
 import { PROBLEM_MEANINGS } from '../../src/approov/message-signature/problem-meaning.ts';
 import { REASONS } from '../../src/authz/reason.ts';
+import { createScratch } from '../support/checked-service.ts';
 import { readEnvoySample, send, startSample, startUpstream, type Upstream } from '../support/envoy.ts';
 import { codeBlocksOf, readPage, sectionsOf, tableRows } from '../support/markdown.ts';
 import { INSTALL_KEY, ipkOf } from '../support/message-signature.ts';
-import {
-  checkConfigOf,
-  insertSnippet,
-  placeOf,
-  secretOf,
-  temporaryFolder,
-  writePageConfig,
-} from '../support/page-config.ts';
+import { checkConfigOf, insertSnippet, placeOf, secretOf, writePageConfig } from '../support/page-config.ts';
 import { type RunningService, startServe } from '../support/process.ts';
 import { mintToken } from '../support/token.ts';
 
-const FOLDER = temporaryFolder();
+const scratch = createScratch('signature-page');
+afterAll(() => scratch.remove());
 const PAGE = readPage('docs/message-signatures.md');
 const BLOCKS = codeBlocksOf(PAGE).flatMap(({ language, text }) => (language === 'yaml' ? [text] : []));
 const CONFIGS = BLOCKS.filter((text) => text.startsWith('keys:'));
@@ -35,7 +29,7 @@ test('every YAML block of the page is a configuration of the service or a snippe
 test.each(CONFIGS.map((yaml, index) => [index, yaml] as const))(
   'check-config accepts configuration %i without a warning',
   async (index, yaml) => {
-    const file = writePageConfig(join(FOLDER, `configuration-${index}`), yaml, { 'redis-ca': CA });
+    const file = writePageConfig(scratch.path(`configuration-${index}`), yaml, { 'redis-ca': CA });
     expect(await checkConfigOf(file)).toEqual(['exit 0', expect.stringMatching(/^ok: /)]);
   },
 );
@@ -45,7 +39,7 @@ test.each(SNIPPETS.map((text) => [placeOf(text), text] as const))(
   async (_place, text) => {
     const sample = readEnvoySample();
     insertSnippet(sample, text);
-    const file = join(FOLDER, `snippet-${SNIPPETS.indexOf(text)}.yaml`);
+    const file = scratch.path(`snippet-${SNIPPETS.indexOf(text)}.yaml`);
     writeFileSync(file, sample.document.toString());
     expect(await validateConfig(file)).toBeUndefined();
   },
@@ -99,7 +93,7 @@ describe('the table of paths', () => {
 test('a policy that only observes sees the signatures of requests that another policy decides', async () => {
   const config = CONFIGS.find((yaml) => yaml.includes('signed:')) ?? '';
   const upstream = await startUpstream();
-  const service = await startServe({}, ['--config', writePageConfig(join(FOLDER, 'observed'), config)]);
+  const service = await startServe({}, ['--config', writePageConfig(scratch.path('observed'), config)]);
   const envoy = await startSample({ services: [service.grpc], upstream: upstream.address }, (sample) => {
     for (const text of SNIPPETS.filter((snippet) => snippet.includes('approov.observe_signatures')))
       insertSnippet(sample, text);

@@ -9,7 +9,7 @@ import { runTool } from '../support/platform-tool.ts';
 import { type RunningService, startServe } from '../support/process.ts';
 import { OPENSSL, program, unmet } from '../support/requirement.ts';
 import { SECRET } from '../support/token.ts';
-import { watchService } from '../support/watch.ts';
+import { unexpectedWarnings, watchService } from '../support/watch.ts';
 
 const H2SPEC = program('h2spec', ['--version'], 'a release of summerwind/h2spec');
 /** With the strict cases, which test requirements that are not absolute (SHOULD). */
@@ -76,9 +76,6 @@ const skipped = await unmet(
   'that wrong HTTP/2 frames of every kind leave the service answering',
 );
 
-/** Node 20 is past its end of life, and most cases of h2spec break HTTP/2, which lean reports. */
-const EXPECTED_WARNING = /^Node \d+ reached end of life|^connection closed: the peer broke HTTP\/2/;
-
 describe.skipIf(skipped !== '')(`h2spec${skipped}`, () => {
   const scratch = createScratch('h2spec');
   const ca = createCa(scratch.folder, 'ca');
@@ -132,8 +129,7 @@ describe.skipIf(skipped !== '')(`h2spec${skipped}`, () => {
       });
       expect(reasons).toEqual(new Set(['ok']));
       expect(surprises).toEqual([]);
-      const warnings = running.logLines().filter(({ level }) => level !== 'info');
-      expect(warnings.filter(({ msg }) => !EXPECTED_WARNING.test(String(msg)))).toEqual([]);
+      expect(unexpectedWarnings(running, transport)).toEqual([]);
     },
   );
 });

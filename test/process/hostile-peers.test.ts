@@ -22,7 +22,7 @@ import {
 } from '../support/raw-http2.ts';
 import { SECRET } from '../support/token.ts';
 import { TRANSPORT } from '../support/transport.ts';
-import { type Watch, watchService } from '../support/watch.ts';
+import { unexpectedWarnings, type Watch, watchService } from '../support/watch.ts';
 
 const STREAMS = 500;
 const THOUSAND = 1000;
@@ -256,9 +256,6 @@ test('the service drains and exits 0 with broken connections open', async () => 
   }
   service.signal('SIGTERM');
   expect(await service.ended).toBe(0);
-  const warnings = service.logLines().filter(({ level }) => level !== 'info');
-  // Node 20 is past its end of life, which the service warns about at start. The lean transport reports what it closes.
-  const expected = /^(Node \d+ reached end of life|connection closed: the peer broke HTTP\/2)/;
-  expect(warnings.filter(({ msg }) => !expected.test(String(msg)))).toEqual([]);
+  expect(unexpectedWarnings(service, TRANSPORT)).toEqual([]);
   for (const peer of peers) peer.destroy();
 });

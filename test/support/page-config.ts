@@ -1,19 +1,10 @@
 /** Has the service load the configurations of a page of the documentation, and Envoy validate the page's snippets. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { afterAll } from 'vitest';
 import { parse } from 'yaml';
 import { checkConfig } from '../../src/commands/check-config.ts';
 import { type Io, Options } from '../../src/commands/command.ts';
 import { EXT_AUTHZ, type Sample } from './envoy.ts';
-
-/** Makes a folder for a test file, which is removed after its tests. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'approov-page-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /** A secret for each file name that a page uses. */
 export function secretOf(file: string): Buffer {

@@ -22,6 +22,19 @@ export function checkMessage(headers: Readonly<Record<string, string>>): Buffer 
 /** The least number of checks that the other client makes. */
 const MIN_ANSWERS = 20;
 
+/** Node 20 is past its end of life, which the service warns about at start. */
+const END_OF_LIFE = /^Node \d+ reached end of life/;
+const CLOSED = /^connection closed: the peer broke HTTP\/2/;
+
+/** The warnings that nothing explains. Of the transports, lean reports the connections that it closes. */
+export function unexpectedWarnings(service: RunningService, transport: string) {
+  return service
+    .logLines()
+    .filter(({ level }) => level !== 'info')
+    .filter(({ msg }) => !END_OF_LIFE.test(String(msg)))
+    .filter(({ msg }) => !(transport === 'lean' && CLOSED.test(String(msg))));
+}
+
 export interface Watch {
   inFlight(): Promise<number>;
   /** Resident bytes. */

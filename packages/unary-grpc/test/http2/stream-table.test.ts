@@ -1,18 +1,10 @@
 /** Tests that the table finds exactly the streams that a Map would, whatever their ids. */
 import { expect, test } from 'vitest';
+import { createRandom } from '../../../../fuzz/engine/mutate.mjs';
 import { Stream } from '../../src/http2/stream.ts';
 import { StreamTable } from '../../src/http2/stream-table.ts';
 
 const streamOf = (id: number): Stream<unknown> => new Stream(id, 0, 0, -1);
-
-/** The same numbers in every run (Park and Miller). */
-function sequence(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state * 48_271) % 0x7fff_ffff;
-    return state % below;
-  };
-}
 
 /** Ids of many streams, from 1 up. */
 const IDS: readonly (readonly [name: string, idAt: (index: number) => number])[] = [
@@ -23,7 +15,7 @@ const IDS: readonly (readonly [name: string, idAt: (index: number) => number])[]
 ];
 
 test.each(IDS)('a table of streams whose ids %s agrees with a Map while streams come and go', (_, idAt) => {
-  const random = sequence(7);
+  const random = createRandom(7);
   const table = new StreamTable<unknown>();
   const expected = new Map<number, Stream<unknown>>();
   for (let index = 0; index < 4000; index++) {
