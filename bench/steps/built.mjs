@@ -30,6 +30,8 @@ export const { TokenVerifier } = await built('authz/token-verifier');
 export const { decodeCheckRequest } = await built('envoy/check-request-decoder');
 /** @type {typeof import('../../src/envoy/check-response-encoder.ts')} */
 export const { encodeCheckResponse } = await built('envoy/check-response-encoder');
+/** @type {typeof import('../../src/rollout/recorder.ts')} */
+export const { createRolloutRecorder } = await built('rollout/recorder');
 /** @type {typeof import('../../src/server/reloader.ts')} */
 export const { rulesOf } = await built('server/reloader');
 /** @type {typeof import('../../src/sources/config-store.ts')} */

@@ -50,6 +50,8 @@ export async function listSteps(folder) {
       run: () => encodeCheckResponse(hot.decision, denied, hot.request.resultHeaderAliases),
     },
     { label: 'count in the metrics', run: () => hot.metrics.checkDone(hot.record) },
+    { label: 'count for the rollout page', run: () => hot.rollout.checkDone(hot.record) },
+    { label: 'count for the rollout page, refused', run: () => refused.rollout.checkDone(refused.record) },
     { label: 'log, allowed: no line', run: () => hot.log.checkDone(hot.record) },
     { label: 'log, refused: mostly suppressed', run: () => refused.log.checkDone(refused.record) },
     { label: 'whole check, hot token', run: () => hot.checker.check(hot.message, undefined) },

@@ -1,4 +1,5 @@
 /** Takes a check apart: what goes into each of its steps. */
+import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SERVICE_CONFIGS } from '../scenarios.mjs';
@@ -9,6 +10,7 @@ import {
   createKeyStore,
   createLog,
   createMetrics,
+  createRolloutRecorder,
   decodeCheckRequest,
   evaluate,
   headersDecodedUnder,
@@ -79,9 +81,12 @@ function openObservers(rules) {
     nowMs: () => performance.now(),
     onSuppressed: () => undefined,
   });
+  const rollout = createRolloutRecorder(nowSeconds());
+  rollout.configure(rules.policyTable, undefined);
+  rollout.useDeviceKey(randomBytes(8));
   const checker = createChecker({
-    ...{ rules, metrics, log, nowSeconds, observers: [metrics, log] },
+    ...{ rules, metrics, log, nowSeconds, observers: [metrics, log, rollout] },
     onUnknownKid: () => undefined,
   });
-  return { metrics, log, checker };
+  return { metrics, log, rollout, checker };
 }

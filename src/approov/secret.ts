@@ -1,14 +1,13 @@
 /** Wraps the secret that Approov and the API owner share: never printed, compared in constant time. */
-import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { createHash, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { inspect } from 'node:util';
 import { type Algorithm, algorithmRow } from './algorithm.ts';
 import { decodeBase64 } from './base64.ts';
+import { DIGEST_BYTES, type HmacHash, HmacKey } from './hmac.ts';
 import { KeyError } from './key-error.ts';
 
 /** Describes what is wrong with the length of a secret; `undefined` if nothing is. */
 export type LengthRule = (bytes: number) => string | undefined;
-
-const HASH_BYTES = { sha256: 32, sha384: 48, sha512: 64 } as const;
 
 /** RFC 7518 §3.2: at least as long as the hash of each algorithm. */
 export function signingLength(algorithms: readonly Algorithm[]): LengthRule {
@@ -20,11 +19,13 @@ export function signingLength(algorithms: readonly Algorithm[]): LengthRule {
 
 function minSecretBytes(algorithm: Algorithm): number {
   const { hash } = algorithmRow(algorithm);
-  return hash === null ? 0 : HASH_BYTES[hash];
+  return hash === null ? 0 : DIGEST_BYTES[hash];
 }
 
 export class Secret {
   readonly #key: KeyObject;
+  /** By hash function, as far as they were used. */
+  readonly #hmacKeys = new Map<HmacHash, HmacKey>();
   /** First 12 hex digits of the SHA-256 of the decoded secret: identifies it without revealing it. */
   readonly fingerprint: string;
   /** For the operator; reveals nothing of the secret. */
@@ -62,7 +63,7 @@ export class Secret {
   sign(algorithm: Algorithm, signingInput: string): Buffer {
     const { family, hash } = algorithmRow(algorithm);
     if (family !== 'secret' || hash === null) throw new TypeError(`${algorithm} does not sign with a secret`);
-    return createHmac(hash, this.#key).update(signingInput, 'latin1').digest();
+    return this.#hmacKey(hash).sign(signingInput);
   }
 
   /** Always false for a public-key algorithm. */
@@ -70,6 +71,14 @@ export class Secret {
     if (algorithmRow(algorithm).family !== 'secret') return false;
     const expected = this.sign(algorithm, signingInput);
     return expected.length === signature.length && timingSafeEqual(expected, signature);
+  }
+
+  #hmacKey(hash: HmacHash): HmacKey {
+    const known = this.#hmacKeys.get(hash);
+    if (known !== undefined) return known;
+    const key = new HmacKey(hash, this.#key.export());
+    this.#hmacKeys.set(hash, key);
+    return key;
   }
 
   /** For decryption. A KeyObject does not print its bytes either. */
