@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 const PERIOD_MS = 5000;
-/** The memory of the last two thirds is judged: 20 minutes of 30. */
+/** The memory of the last minutes is judged; of a short soak, that of its last two thirds. */
+const JUDGED_SECONDS = 20 * 60;
 const JUDGED_SHARE = 2 / 3;
 /** Garbage collection makes memory rise and fall; a mean over this many samples (a minute) does not. */
 const SMOOTHED_SAMPLES = 12;
@@ -43,7 +44,8 @@ export function startSampling(subject) {
 /** @param {readonly Sample[]} samples */
 export function summarize(samples) {
   const end = samples.at(-1)?.seconds ?? 0;
-  const judged = samples.filter(({ seconds }) => seconds >= end * (1 - JUDGED_SHARE));
+  const judgedFrom = end - Math.min(JUDGED_SECONDS, JUDGED_SHARE * end);
+  const judged = samples.filter(({ seconds }) => seconds >= judgedFrom);
   const smooth = judged.flatMap((_, index) => {
     const window = judged.slice(index, index + SMOOTHED_SAMPLES);
     return window.length < SMOOTHED_SAMPLES
