@@ -64,7 +64,7 @@ export const SETTINGS_ACK_TIMEOUT_MS = 10_000;
 export const MESSAGE_TIMEOUT_MS = 5000;
 /** How long a peer may leave our answers unread, in its socket or by its flow-control window (CVE-2019-9517). */
 export const STALLED_WRITE_TIMEOUT_MS = 10_000;
-/** After a final GOAWAY: how long the peer may take to read it, before the socket is destroyed (CVE-2022-27664). */
+/** How long the peer may take to close after it has been sent everything, before the socket is destroyed (CVE-2022-27664). */
 export const LINGER_MS = 1000;
 /** How long the first GOAWAY of a shutdown waits for the PING that follows it. */
 export const SHUTDOWN_PING_TIMEOUT_MS = 1000;

@@ -1,5 +1,7 @@
 /** What a server can be configured with, and the defaults. */
+import { GRPC_HEADERS } from './grpc/acceptance.ts';
 import type { Methods } from './grpc/method.ts';
+import { HTTP2_FIELDS, isFieldName } from './http2/request-fields.ts';
 import {
   DEFAULT_MAX_CONCURRENT_STREAMS,
   DEFAULT_MAX_HEADER_LIST_BYTES,
@@ -11,7 +13,7 @@ import {
 export interface UnaryServerOptions {
   /** By path, such as `/package.Service/Method`. */
   readonly methods: Methods;
-  /** The headers that handlers may read, in lower case. Default: none. */
+  /** The headers that handlers may read, in lower case; not those that the server reads itself. Default: none. */
   readonly headers?: readonly string[];
   /** Calls at a time per connection (SETTINGS_MAX_CONCURRENT_STREAMS). Default: 256. */
   readonly maxConcurrentStreams?: number;
@@ -27,9 +29,9 @@ export interface UnaryServerOptions {
   readonly keepaliveIntervalMs?: number;
   /** Closes a connection that sends nothing for this long after the PING. Default: 10 s. */
   readonly keepaliveTimeoutMs?: number;
-  /** A handler threw or rejected; its call ended with INTERNAL. Default: ignored. */
+  /** A handler threw or rejected; its call ended with INTERNAL. Must not throw. Default: ignored. */
   readonly onHandlerError?: (error: unknown) => void;
-  /** A connection was closed because the client broke a rule or met a limit. For a log: the reason is in words. */
+  /** A connection was closed because the client broke a rule or met a limit. For a log: the reason is in words. Must not throw. */
   readonly onConnectionError?: (reason: string) => void;
 }
 
@@ -41,17 +43,24 @@ export type ServerSettings = ReturnType<typeof withDefaults>;
 const COUNTS = ['maxConcurrentStreams', 'maxMessageBytes', 'maxHeaderListBytes'] as const;
 const MAX_COUNT = 2 ** 31 - 1;
 
+const DURATIONS = [
+  'maxConnectionAgeMs',
+  'maxConnectionAgeGraceMs',
+  'keepaliveIntervalMs',
+  'keepaliveTimeoutMs',
+] as const;
+
+const READ_BY_SERVER: ReadonlySet<string> = new Set([...GRPC_HEADERS, ...HTTP2_FIELDS]);
+
 /** @throws RangeError if an option is out of range. */
 export function withDefaults(options: UnaryServerOptions) {
-  for (const name of COUNTS) {
-    const value = options[name] ?? 1;
-    if (!Number.isInteger(value) || value < 1 || value > MAX_COUNT)
-      throw new RangeError(`${name} must be an integer from 1 to ${MAX_COUNT}`);
-  }
+  const headers = [...new Set(options.headers)];
+  checkNumbers(options);
+  checkNames(headers);
   const maxMessageBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
   return {
     methods: options.methods,
-    headers: options.headers ?? [],
+    headers,
     maxConcurrentStreams: options.maxConcurrentStreams ?? DEFAULT_MAX_CONCURRENT_STREAMS,
     maxMessageBytes,
     streamWindowBytes: Math.min(
@@ -66,4 +75,24 @@ export function withDefaults(options: UnaryServerOptions) {
     onHandlerError: options.onHandlerError ?? NO_REPORT,
     onConnectionError: options.onConnectionError ?? NO_REPORT,
   };
+}
+
+function checkNumbers(options: UnaryServerOptions): void {
+  for (const name of COUNTS) {
+    const value = options[name] ?? 1;
+    if (!Number.isInteger(value) || value < 1 || value > MAX_COUNT)
+      throw new RangeError(`${name} must be an integer from 1 to ${MAX_COUNT}`);
+  }
+  for (const name of DURATIONS) {
+    const value = options[name] ?? 1;
+    if (!(value > 0)) throw new RangeError(`${name} must be a number above 0`);
+  }
+}
+
+function checkNames(headers: readonly string[]): void {
+  for (const name of headers) {
+    if (READ_BY_SERVER.has(name)) throw new RangeError(`headers: ${name} is read by the server itself`);
+    if (!isFieldName(name))
+      throw new RangeError(`headers: ${JSON.stringify(name)} is not the name of a header in lower case`);
+  }
 }

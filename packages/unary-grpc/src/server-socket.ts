@@ -60,8 +60,11 @@ export class ServerSocket {
       .on('error', () => undefined)
       .once('close', () => {
         clearTimeout(this.#deadlineTimer);
-        this.#calls.connection.abandon();
-        onClosed();
+        try {
+          this.#calls.connection.abandon();
+        } finally {
+          onClosed();
+        }
       });
     this.#flush();
   }
@@ -177,8 +180,9 @@ export class ServerSocket {
     const now = this.#ticks;
     if (!this.#socket.isPaused()) this.#stalledSince = now;
     if (!connection.isInHeaderBlock) this.#headerBlockSince = now;
+    const isSending = connection.error === undefined && this.#socket.writableLength > 0;
     return (
-      now - this.#closedAt > TICKS.linger ||
+      now - this.#closedAt > (isSending ? TICKS.stalledWrite : TICKS.linger) ||
       now - this.#stalledSince > TICKS.stalledWrite ||
       now - this.#headerBlockSince > TICKS.preface ||
       (!connection.hasPreface && now > TICKS.preface) ||

@@ -7,9 +7,15 @@ import { ServerSocket } from './server-socket.ts';
 export interface UnaryServer {
   /** Serves a connection that was accepted elsewhere, for example after a TLS handshake with ALPN `h2`. */
   accept(socket: Socket): void;
-  /** Listens on a plain-text address, and resolves with it when it is bound. */
-  listen(options: ListenOptions): Promise<AddressInfo | string>;
-  /** Sends GOAWAY on every connection, and resolves when all have ended. Those open after `graceMs` are destroyed. */
+  /** Listens without TLS on a Unix socket, and resolves with its path when it is bound. */
+  listen(address: ListenOptions & { readonly path: string }): Promise<string>;
+  /** Listens without TLS on a port, and resolves with its address when it is bound. */
+  listen(address: ListenOptions): Promise<AddressInfo>;
+  /**
+   * Closes the listeners of `listen`, sends GOAWAY on every connection, and resolves when all have ended. Those open
+   * after `graceMs` are destroyed.
+   * @throws RangeError if `graceMs` is not a number of 0 or more.
+   */
   shutdown(graceMs: number): Promise<void>;
 }
 
@@ -52,10 +58,12 @@ export function createUnaryServer(options: UnaryServerOptions): UnaryServer {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject).listen(address, resolve);
       });
-      return server.address() as AddressInfo | string;
+      // A path for a Unix socket, else an address: as the overloads say.
+      return server.address() as never;
     },
 
     async shutdown(graceMs) {
+      if (!(graceMs >= 0)) throw new RangeError('graceMs must be a number of 0 or more');
       isShuttingDown = true;
       for (const server of listeners) server.close();
       if (connections.size === 0) return;

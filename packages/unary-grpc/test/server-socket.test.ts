@@ -129,6 +129,16 @@ describe('a connection is closed', () => {
     expect(peer.ticksUntilDestroyed()).toBe(10 * SECOND + 1);
   });
 
+  test('10 s after its last answer, if its client does not read the answer', () => {
+    const peer = new Peer({ maxConnectionAgeMs: 1000, keepaliveIntervalMs: 1e9 }, false);
+    peer.send(OPENING, call(1));
+    peer.tick(3 * SECOND);
+    expect(peer.hasEnded).toBe(true);
+    const ticks = peer.ticksUntilDestroyed();
+    expect(ticks).toBeGreaterThan(8 * SECOND);
+    expect(ticks).toBeLessThan(11 * SECOND);
+  });
+
   test('1 s after an error, though its client neither reads nor closes', () => {
     const peer = new Peer({}, false);
     peer.send(OPENING, frame(FRAME.DATA, 0, 0));

@@ -1,12 +1,21 @@
 /** Tests the server with real sockets. */
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
-import { type AddressInfo, connect, Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { FLAG, FRAME } from '../src/http2/frames.ts';
-import type { UnaryServerOptions } from '../src/index.ts';
+import type { CallInfo, UnaryServerOptions } from '../src/index.ts';
 import { createUnaryServer, type UnaryServer } from '../src/index.ts';
-import { call, frame, headers, message, PREFACE, parseFrames, SETTINGS } from './support/frames.ts';
+import {
+  call,
+  callFields,
+  frame,
+  headers,
+  message,
+  PREFACE,
+  parseFrames,
+  SETTINGS,
+} from './support/frames.ts';
 
 /** An upper bound for what takes no time on an idle machine. */
 const PATIENCE = { timeout: 20_000, interval: 20 };
@@ -22,7 +31,7 @@ async function start(options: Partial<UnaryServerOptions> = {}): Promise<number>
     onConnectionError: (reason) => void reasons.push(reason),
     ...options,
   });
-  const { port } = (await server.listen({ host: '127.0.0.1', port: 0 })) as AddressInfo;
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
   return port;
 }
 
@@ -121,7 +130,66 @@ test.each([
   );
 });
 
+test.each(['maxConnectionAgeMs', 'maxConnectionAgeGraceMs', 'keepaliveIntervalMs', 'keepaliveTimeoutMs'])(
+  'a server is not created with %s = 0 or NaN',
+  async (name) => {
+    await start();
+    for (const value of [0, Number.NaN]) {
+      expect(() => createUnaryServer({ methods: new Map(), [name]: value })).toThrow(
+        `${name} must be a number above 0`,
+      );
+    }
+  },
+);
+
+test.each([
+  ['grpc-timeout', 'headers: grpc-timeout is read by the server itself'],
+  ['content-type', 'headers: content-type is read by the server itself'],
+  ['te', 'headers: te is read by the server itself'],
+  ['host', 'headers: host is read by the server itself'],
+  [':path', 'headers: :path is read by the server itself'],
+  ['connection', 'headers: connection is read by the server itself'],
+  ['X-Trace', 'headers: "X-Trace" is not the name of a header in lower case'],
+  ['', 'headers: "" is not the name of a header in lower case'],
+])('a server is not created with the header %j', async (name, problem) => {
+  await start();
+  expect(() => createUnaryServer({ methods: new Map(), headers: [name] })).toThrow(new RangeError(problem));
+});
+
+test('a header that is asked for twice can be read', async () => {
+  let seen: string | undefined;
+  const handle = (bytes: Buffer, info: CallInfo): Buffer => {
+    seen = info.header('x-a');
+    return bytes;
+  };
+  const port = await start({ headers: ['x-a', 'x-a'], methods: new Map([[PATH, { handle }]]) });
+  const client = await open(port);
+  client.socket.write(Buffer.concat([PREFACE, SETTINGS, call(1, '', callFields({ 'x-a': 'yes' }))]));
+  await vi.waitFor(() => expect(seen).toBe('yes'), PATIENCE);
+  client.socket.destroy();
+});
+
+test('a connection whose observer throws is removed, so that the server can shut down', async () => {
+  const onStarted = () => () => {
+    throw new Error('observer');
+  };
+  const handle = () => new Promise<Buffer>(() => undefined);
+  const port = await start({ methods: new Map([[PATH, { handle, onStarted }]]) });
+  const client = await open(port);
+  client.socket.write(Buffer.concat([PREFACE, SETTINGS, call(1, 'a')]));
+  await vi.waitFor(() => expect(client.types()).toHaveLength(3), PATIENCE);
+  const thrown = new Promise((resolve) => process.once('uncaughtException', resolve));
+  client.socket.destroy();
+  expect(await thrown).toEqual(new Error('observer'));
+  expect(await server.shutdown(20_000)).toBeUndefined();
+});
+
 describe('a shutdown', () => {
+  test('is refused a grace that is not a number', async () => {
+    await start();
+    await expect(server.shutdown(Number.NaN)).rejects.toThrow('graceMs must be a number of 0 or more');
+  });
+
   test('answers calls in flight, then closes the connection', async () => {
     let answer: (bytes: Buffer) => void = () => undefined;
     const handle = () => new Promise<Buffer>((resolve) => (answer = resolve));

@@ -96,7 +96,8 @@ export class Calls implements StreamListener<Call> {
       this.connection.answerWithoutBody(stream, refusal ?? UNKNOWN_METHOD);
       return;
     }
-    const deadlineMs = this.#nowMs + (timeoutOf(fields) ?? Number.POSITIVE_INFINITY);
+    const timeoutMs = httpError === undefined ? timeoutOf(fields) : undefined;
+    const deadlineMs = this.#nowMs + (timeoutMs ?? Number.POSITIVE_INFINITY);
     const call = new Call(stream, path, method, deadlineMs, this.#ticks, headers, this.#keep(fields));
     call.httpError = httpError;
     stream.call = call;
@@ -147,8 +148,11 @@ export class Calls implements StreamListener<Call> {
   }
 
   #runReady(): void {
-    for (const call of this.#ready) this.#run(call);
-    this.#ready.length = 0;
+    try {
+      for (const call of this.#ready) this.#run(call);
+    } finally {
+      this.#ready.length = 0;
+    }
   }
 
   #run(call: Call): void {
@@ -192,7 +196,7 @@ export class Calls implements StreamListener<Call> {
 
   #answer(call: Call, result: Result): void {
     call.isAnswered = true;
-    if (!Buffer.isBuffer(result)) {
+    if (!(result instanceof Uint8Array)) {
       this.connection.answerWithoutBody(call.stream, failureBlock(this.#checkFailure(result)));
       return;
     }
@@ -209,13 +213,14 @@ export class Calls implements StreamListener<Call> {
   /** A handler in JavaScript may return anything. */
   #checkFailure(result: Failure): Failure {
     if (isFailure(result)) return result;
-    this.#options.onHandlerError(new TypeError('a handler returned neither a Buffer nor a Failure'));
+    this.#options.onHandlerError(new TypeError('a handler returned neither a Uint8Array nor a Failure'));
     return HANDLER_FAILED;
   }
 
   #reject(call: Call, block: Buffer): void {
     call.end('rejected');
-    this.connection.answerWithoutBody(call.stream, block);
+    if (call.httpError === undefined) this.connection.answerWithoutBody(call.stream, block);
+    else this.connection.answer(call.stream, call.httpError);
   }
 
   #endByDeadline(call: Call): void {

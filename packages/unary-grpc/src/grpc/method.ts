@@ -9,7 +9,8 @@ export interface CallInfo {
   header(name: string): string | undefined;
 }
 
-export type Result = Buffer | Failure;
+/** The bytes of a message, or why there is none. */
+export type Result = Uint8Array | Failure;
 
 /**
  * `answered`: a result was sent. `rejected`: the server answered for the handler, since the call was not a valid one.
@@ -23,7 +24,7 @@ export interface UnaryMethod {
    * fails its call with INTERNAL.
    */
   readonly handle: (message: Buffer, call: CallInfo) => Result | Promise<Result>;
-  /** The headers of a call have arrived. The returned function is called when the call has ended. */
+  /** The headers of a call have arrived. The returned function is called when the call has ended. Neither may throw. */
   readonly onStarted?: () => (end: CallEnd) => void;
 }
 

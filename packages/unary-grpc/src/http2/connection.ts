@@ -207,7 +207,7 @@ export class Connection<Call> {
         return VIOLATION.push;
       default:
         // GOAWAY: the client accepts no streams of ours, and there are none (§6.8).
-        return undefined;
+        return this.#glitches.add('goAway');
     }
   }
 

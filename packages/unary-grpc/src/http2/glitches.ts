@@ -23,6 +23,7 @@ const GLITCH = {
   /** DATA with few bytes or none beyond what a client may need to write a message (CVE-2019-9518). */
   tinyData: 8,
   priority: 8,
+  goAway: 8,
   settings: 8,
   unknownFrame: 8,
 } as const;

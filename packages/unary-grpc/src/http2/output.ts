@@ -46,7 +46,7 @@ export class Output {
   }
 
   /** §6.1: in two parts. */
-  data(streamId: number, flags: number, first: Buffer, second: Buffer): void {
+  data(streamId: number, flags: number, first: Buffer, second: Uint8Array): void {
     this.#header(first.length + second.length, FRAME.DATA, flags, streamId);
     this.#bytes.set(first, this.#length);
     this.#bytes.set(second, this.#length + first.length);

@@ -24,6 +24,9 @@ const SLOTS: readonly (readonly [name: string, slot: number])[] = [
   ),
 ];
 
+/** The fields that HTTP/2 itself reads. */
+export const HTTP2_FIELDS: readonly string[] = SLOTS.map(([name]) => name);
+
 /** By octet: whether it may be part of a name. §8.2.1 leaves of a token (RFC 9110 §5.6.2) what is not upper case. */
 const NAME_OCTETS = new Uint8Array(256);
 for (const octet of Buffer.from("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"))
@@ -136,6 +139,11 @@ export class RequestFields {
 }
 
 const SLASH = 0x2f;
+
+/** Whether it is the name of a regular field in HTTP/2: a token in lower case. */
+export function isFieldName(name: string): boolean {
+  return problemOfName(name) === undefined;
+}
 
 function problemOfName(name: string): string | undefined {
   if (name.length === 0) return 'an empty field name';

@@ -86,6 +86,7 @@ export class Requests<Call> {
     }
     if (isLast) {
       this.receiver.release(length);
+      stream.state = 'half-closed (remote)';
       this.#listener.onData(stream, bytes, start, end);
       return this.#endOfRequest(stream);
     }
@@ -165,6 +166,7 @@ export class Requests<Call> {
     if (fields.problem !== undefined) return streamError('PROTOCOL_ERROR', fields.problem);
     const sendable = this.sender.settings.initialWindowBytes;
     const stream = new Stream<Call>(streamId, sendable, streamWindowBytes, fields.contentLength);
+    if (isLast) stream.state = 'half-closed (remote)';
     this.streams.open(stream);
     this.#listener.onRequest(stream, fields);
     return isLast ? this.#endOfRequest(stream) : undefined;

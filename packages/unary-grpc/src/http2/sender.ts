@@ -11,7 +11,7 @@ export interface Answer {
   readonly head: Buffer;
   /** The body in two parts, which saves a copy. */
   readonly prefix: Buffer;
-  readonly body: Buffer;
+  readonly body: Uint8Array;
   /** `undefined`: there are none, and the body, which is not empty, ends the stream. */
   readonly trailers: Buffer | undefined;
 }

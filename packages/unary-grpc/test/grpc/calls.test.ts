@@ -194,13 +194,21 @@ describe('a handler', () => {
   });
 });
 
+test('a handler may return a Uint8Array that is not a Buffer, as protobuf encoders do', async () => {
+  const results = [Uint8Array.of(104, 105), Promise.resolve(Uint8Array.of(104, 111))];
+  const peer = connectCalls(() => results.shift() ?? Buffer.alloc(0));
+  peer.send(call(1), call(3));
+  await Promise.resolve();
+  expect([...peer.answers().values()].map((answer) => answer.message)).toEqual(['hi', 'ho']);
+});
+
 describe('a handler that returns neither a message nor a failure', () => {
-  const wrong = new TypeError('a handler returned neither a Buffer nor a Failure');
+  const wrong = new TypeError('a handler returned neither a Uint8Array nor a Failure');
 
   test.each([
     ['undefined', undefined],
     ['a string', 'text'],
-    ['a Uint8Array', new Uint8Array(1)],
+    ['an array of bytes', [1]],
     ['a failure with an unknown status', { status: 'toString', details: '' }],
     ['a failure with the status OK', { status: 'OK', details: '' }],
     ['a failure without details', { status: 'NOT_FOUND' }],
@@ -370,6 +378,17 @@ describe('a call is rejected', () => {
     expect(peer.answers().get(1)?.reset).toBe(0);
   });
 
+  test.each([
+    ['its method is unknown', [headers(1, callFields({ ':path': '/none' }), FLAG.END_STREAM)]],
+    ['its message is too large', [headers(1), data(1, message('a'.repeat(1001)), FLAG.END_STREAM)]],
+  ])('without RST_STREAM if the request is complete: %s', (_what, frames) => {
+    const peer = connectCalls(echo);
+    peer.send(...frames);
+    expect(peer.answers().get(1)?.reset).toBeUndefined();
+    peer.send(data(1, EMPTY));
+    expect(peer.calls.connection.error?.reason).toBe('DATA on a stream that has ended');
+  });
+
   test('if its message does not arrive in time, and no call whose handler runs', () => {
     const peer = connectCalls(() => new Promise(() => undefined));
     peer.send(headers(1), call(3), headers(5), data(5, Buffer.alloc(3)));
@@ -412,6 +431,15 @@ describe('a call is rejected', () => {
       allow: 'POST',
     });
   });
+});
+
+test('a request that is not a call and is never completed is answered by HTTP, without a deadline', () => {
+  const peer = connectCalls(echo);
+  peer.send(headers(1, callFields({ ':method': 'PUT', 'grpc-timeout': '10m' })));
+  expect(peer.calls.earliestDeadlineMs).toBe(Number.POSITIVE_INFINITY);
+  for (let tick = 0; tick < 5; tick++) peer.calls.tick(4);
+  const { headers: fields, reset } = peer.answers().get(1) ?? {};
+  expect([fields?.[':status'], reset]).toEqual(['405', 0]);
 });
 
 test('every call that has begun ends when the connection closes', () => {
