@@ -59,7 +59,11 @@ export class Peer {
       headers: ['x-a'],
       onHandlerError: (error) => assert.equal(error, FAILED),
     },
-    { maxConcurrentStreams: MAX_STREAMS, streamWindowBytes: INITIAL_WINDOW_BYTES },
+    {
+      maxConcurrentStreams: MAX_STREAMS,
+      streamWindowBytes: INITIAL_WINDOW_BYTES,
+      incompleteBytes: { count: 0 },
+    },
     () => this.#take(),
   );
 

@@ -40,6 +40,8 @@ export const CONNECTION_WINDOW_BYTES = 2 ** 20;
  * incomplete. Envoy sends a check in one go, so that few of them are.
  */
 export const MAX_INCOMPLETE_BYTES = 16 * 2 ** 20;
+/** The same of all connections of a server, as a client may open many. */
+export const MAX_INCOMPLETE_BYTES_OF_SERVER = 64 * 2 ** 20;
 
 /** `grpc-message` of an answer, before it is percent-encoded. It must fit into one frame. */
 export const MAX_STATUS_TEXT = 1024;
@@ -51,6 +53,12 @@ export const REMEMBERED_STREAMS = 256;
 export const TINY_DATA_BYTES = 64;
 /** A client may write the prefix of a message, its bytes and the end of the stream in a frame each. */
 export const FREE_DATA_FRAMES = 3;
+
+/**
+ * After a read of this size, other sockets have their turn: libuv reads a socket that has more up to 32 times in a row,
+ * and 2 MiB can be 130,000 frames.
+ */
+export const LARGE_READ_BYTES = 32_768;
 
 /** Timeouts in milliseconds. All are counted in ticks, so none of them is shorter because the process stalled. */
 export const TICK_MS = 250;

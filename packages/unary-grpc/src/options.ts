@@ -67,6 +67,7 @@ export function withDefaults(options: UnaryServerOptions) {
       MAX_STREAM_WINDOW_BYTES,
       Math.max(MIN_STREAM_WINDOW_BYTES, maxMessageBytes + 5),
     ),
+    incompleteBytes: { count: 0 },
     maxHeaderListBytes: options.maxHeaderListBytes ?? DEFAULT_MAX_HEADER_LIST_BYTES,
     maxConnectionAgeMs: options.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY,
     maxConnectionAgeGraceMs: options.maxConnectionAgeGraceMs ?? 10_000,

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { Calls } from './grpc/calls.ts';
 import { VIOLATION } from './http2/violations.ts';
 import {
+  LARGE_READ_BYTES,
   LINGER_MS,
   MAX_DELAY_MS,
   MESSAGE_TIMEOUT_MS,
@@ -86,6 +87,16 @@ export class ServerSocket {
     this.#calls.receive(bytes, Date.now());
     this.#flush();
     if (this.#calls.earliestDeadlineMs < this.#deadlineAtMs) this.#scheduleDeadline();
+    if (bytes.length >= LARGE_READ_BYTES) this.#yield();
+  }
+
+  /** Lets the other sockets of this turn of the event loop be read. */
+  #yield(): void {
+    const socket = this.#socket;
+    socket.pause();
+    setImmediate(() => {
+      if (socket.writableLength < socket.writableHighWaterMark) socket.resume();
+    });
   }
 
   /** Writes everything at once, and stops reading while the peer does not read. */

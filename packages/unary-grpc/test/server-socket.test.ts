@@ -147,6 +147,26 @@ describe('a connection is closed', () => {
   });
 });
 
+test.each([
+  [32_767, false],
+  [32_768, true],
+])('after a read of %d bytes, that other sockets are read first is %s', async (length, isPaused) => {
+  const peer = new Peer();
+  peer.send(OPENING);
+  peer.send(Buffer.alloc(length));
+  expect(peer.isPaused).toBe(isPaused);
+  await nextTurn();
+  expect(peer.isPaused).toBe(false);
+});
+
+test('a client that does not read is not read from after a large read either', async () => {
+  const peer = new Peer({}, false);
+  peer.send(OPENING);
+  peer.send(...Array.from({ length: 5000 }, () => ping('12345678')));
+  await nextTurn();
+  expect(peer.isPaused).toBe(true);
+});
+
 describe('a connection with a maximum age', () => {
   const options = { maxConnectionAgeMs: 30_000, maxConnectionAgeGraceMs: 5000, keepaliveIntervalMs: 1e9 };
 

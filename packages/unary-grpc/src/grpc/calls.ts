@@ -3,7 +3,7 @@ import { Connection } from '../http2/connection.ts';
 import type { RequestFields } from '../http2/request-fields.ts';
 import type { Answer } from '../http2/sender.ts';
 import type { Stream } from '../http2/stream.ts';
-import type { StreamListener } from '../http2/stream-listener.ts';
+import type { RequestOptions, StreamListener } from '../http2/stream-listener.ts';
 import { GRPC_HEADERS, httpErrorOf, refusalOf, timeoutOf, UNKNOWN_METHOD } from './acceptance.ts';
 import { failureBlock, OK_TRAILERS, RESPONSE_HEADERS } from './answers.ts';
 import { Call } from './call.ts';
@@ -50,14 +50,18 @@ export class Calls implements StreamListener<Call> {
 
   constructor(
     options: CallOptions,
-    limits: { readonly maxConcurrentStreams: number; readonly streamWindowBytes: number },
+    limits: Pick<RequestOptions, 'maxConcurrentStreams' | 'streamWindowBytes' | 'incompleteBytes'>,
     onOutput: () => void,
   ) {
     this.#options = options;
     this.#onOutput = onOutput;
     const { maxHeaderListBytes, headers } = options;
     const fieldNames = [...GRPC_HEADERS, ...headers];
-    this.connection = new Connection({ ...limits, maxHeaderListBytes, fieldNames }, this);
+    const { maxConcurrentStreams, streamWindowBytes, incompleteBytes } = limits;
+    this.connection = new Connection(
+      { maxConcurrentStreams, streamWindowBytes, incompleteBytes, maxHeaderListBytes, fieldNames },
+      this,
+    );
   }
 
   receive(bytes: Buffer, nowMs: number): void {
@@ -93,6 +97,7 @@ export class Calls implements StreamListener<Call> {
     const path = fields.path ?? '';
     const method = httpError === undefined ? methods.get(path) : NO_METHOD;
     if (method === undefined) {
+      this.connection.glitches.add('rejected');
       this.connection.answerWithoutBody(stream, refusal ?? UNKNOWN_METHOD);
       return;
     }
@@ -115,6 +120,7 @@ export class Calls implements StreamListener<Call> {
     if (call === undefined || call.isEnded) return;
     if (call.httpError !== undefined) {
       call.isAnswered = true;
+      this.connection.glitches.add('rejected');
       this.connection.answer(call.stream, call.httpError);
       return;
     }
@@ -219,6 +225,7 @@ export class Calls implements StreamListener<Call> {
 
   #reject(call: Call, block: Buffer): void {
     call.end('rejected');
+    this.connection.glitches.add('rejected');
     if (call.httpError === undefined) this.connection.answerWithoutBody(call.stream, block);
     else this.connection.answer(call.stream, call.httpError);
   }

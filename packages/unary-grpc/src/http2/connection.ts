@@ -19,7 +19,7 @@ const KEEPALIVE_PING = Buffer.from('keepaliv', 'latin1');
 
 export class Connection<Call> {
   readonly #output = new Output();
-  readonly #glitches = new GlitchBucket();
+  readonly glitches = new GlitchBucket();
   readonly #shutdown = new Shutdown(this.#output);
   readonly #requests: Requests<Call>;
   readonly #frames = new FrameReader((bytes, at, end) => this.#receive(bytes, at, end));
@@ -29,7 +29,7 @@ export class Connection<Call> {
   #ticks = 0;
 
   constructor(options: RequestOptions, listener: StreamListener<Call>) {
-    this.#requests = new Requests(options, listener, this.#output, this.#glitches);
+    this.#requests = new Requests(options, listener, this.#output, this.glitches);
     // §3.4: the server's preface, which may be sent before the client's.
     this.#output.settings([
       [SETTING.MAX_CONCURRENT_STREAMS, options.maxConcurrentStreams],
@@ -74,7 +74,7 @@ export class Connection<Call> {
   /** Reads what has arrived. After a connection error it is ignored (§5.4.1). */
   receive(bytes: Buffer, nowMs: number): void {
     if (this.#error !== undefined) return;
-    this.#glitches.leak(nowMs);
+    this.glitches.leak(nowMs);
     const error = this.#frames.read(bytes);
     if (error !== undefined) this.fail(error);
     else if (this.#requests.streams.lastId > MAX_STREAM_ID) this.shutDown();
@@ -159,11 +159,11 @@ export class Connection<Call> {
     if (open !== undefined && (type !== FRAME.CONTINUATION || streamId !== open.streamId))
       return VIOLATION.noContinuation;
     // §5.5: ignored.
-    if (!isKnownType(type)) return this.#glitches.add('unknownFrame');
+    if (!isKnownType(type)) return this.glitches.add('unknownFrame');
     const error =
       checkFrameHeader(type, end - at - FRAME_HEADER_BYTES, streamId) ??
       this.#dispatch(type, flags, streamId, bytes, at, end);
-    if (error?.scope !== 'stream') return error ?? this.#glitches.error;
+    if (error?.scope !== 'stream') return error ?? this.glitches.error;
     // §6.4: RST_STREAM is not sent for an idle stream. The error ends the connection instead.
     if (this.#requests.streams.stateOf(streamId) === 'idle') return error;
     this.#requests.reset(streamId, error);
@@ -171,7 +171,7 @@ export class Connection<Call> {
     const isUnaware = error === VIOLATION.tooManyStreams && !this.#isAcknowledged;
     if (isUnaware || error === VIOLATION.tooManyHandlers || error === VIOLATION.tooManyIncomplete)
       return undefined;
-    return this.#glitches.add('streamError');
+    return this.glitches.add('streamError');
   }
 
   #dispatch(
@@ -202,12 +202,12 @@ export class Connection<Call> {
         // §5.3.2: ignored.
         return readUint31(bytes, start) === streamId
           ? VIOLATION.dependsOnItself
-          : this.#glitches.add('priority');
+          : this.glitches.add('priority');
       case FRAME.PUSH_PROMISE:
         return VIOLATION.push;
       default:
         // GOAWAY: the client accepts no streams of ours, and there are none (§6.8).
-        return this.#glitches.add('goAway');
+        return this.glitches.add('goAway');
     }
   }
 
@@ -215,7 +215,7 @@ export class Connection<Call> {
   #settings(bytes: Buffer, start: number, end: number, flags: number): Http2Error | undefined {
     if ((flags & FLAG.ACK) !== 0) {
       if (end > start) return VIOLATION.settingsAckPayload;
-      if (this.isAcknowledged) return this.#glitches.add('settings');
+      if (this.isAcknowledged) return this.glitches.add('settings');
       this.#isAcknowledged = true;
       return undefined;
     }
@@ -227,7 +227,7 @@ export class Connection<Call> {
     if (!sender.changeInitialWindow(windowBefore, streams.active.values())) return VIOLATION.connectionWindow;
     this.#output.settingsAck();
     this.#requests.resumeAnswers();
-    if (this.#hasSettings) return this.#glitches.add('settings');
+    if (this.#hasSettings) return this.glitches.add('settings');
     this.#hasSettings = true;
     return undefined;
   }
@@ -236,12 +236,12 @@ export class Connection<Call> {
   #ping(opaque: Buffer, flags: number): Http2Error | undefined {
     if ((flags & FLAG.ACK) === 0) this.#output.ping(FLAG.ACK, opaque);
     else if (this.#shutdown.isAnswer(opaque)) this.refuseStreams();
-    return this.#glitches.add('ping');
+    return this.glitches.add('ping');
   }
 
   /** §6.9. */
   #windowUpdate(streamId: number, increment: number): Http2Error | undefined {
-    this.#glitches.add('windowUpdate');
+    this.glitches.add('windowUpdate');
     if (streamId !== 0) return this.#requests.windowUpdate(streamId, increment);
     if (increment === 0) return VIOLATION.connectionIncrement;
     if (!growSendWindow(this.#requests.sender, increment)) return VIOLATION.connectionWindow;

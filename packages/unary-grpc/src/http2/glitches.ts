@@ -16,6 +16,8 @@ const GLITCH = {
   windowUpdate: 1,
   /** A frame of a stream that has ended. A RST_STREAM at the deadline of a call crosses our answer nearly always. */
   lateFrame: 1,
+  /** A request that no handler gets. Its answer gives back all but one point. */
+  rejected: POINTS_PER_CALL + 1,
   /** A call was reset before its message was complete (CVE-2023-44487). */
   earlyReset: 8,
   /** We reset a stream because the client broke a rule or opened too many (CVE-2025-8671). */

@@ -1,8 +1,9 @@
 /** Takes DATA and gives its bytes back to the windows they came from (RFC 9113 §5.2, §6.9). */
-import { CONNECTION_WINDOW_BYTES, MAX_INCOMPLETE_BYTES } from '../limits.ts';
+import { CONNECTION_WINDOW_BYTES, MAX_INCOMPLETE_BYTES, MAX_INCOMPLETE_BYTES_OF_SERVER } from '../limits.ts';
 import { consume, giveBack, INITIAL_WINDOW_BYTES } from './flow-control.ts';
 import type { Output } from './output.ts';
 import type { Stream } from './stream.ts';
+import type { IncompleteBytes } from './stream-listener.ts';
 
 export class Receiver<Call> {
   /** SETTINGS_INITIAL_WINDOW_SIZE. */
@@ -12,11 +13,13 @@ export class Receiver<Call> {
   unreturned = 0;
   /** Bytes of requests that are not complete. */
   #incompleteBytes = 0;
+  readonly #ofServer: IncompleteBytes;
   readonly #output: Output;
 
-  constructor(output: Output, streamWindowBytes: number) {
+  constructor(output: Output, streamWindowBytes: number, ofServer: IncompleteBytes) {
     this.#output = output;
     this.streamWindowBytes = streamWindowBytes;
+    this.#ofServer = ofServer;
   }
 
   /** §6.9.2: the window of a connection starts with a fixed size and grows by WINDOW_UPDATE. */
@@ -45,13 +48,17 @@ export class Receiver<Call> {
     if (increment > 0) this.#output.windowUpdate(stream.id, increment);
     stream.keptBytes += count;
     this.#incompleteBytes += count;
+    this.#ofServer.count += count;
     this.release(count);
-    return this.#incompleteBytes <= MAX_INCOMPLETE_BYTES || this.#incompleteBytes === stream.keptBytes;
+    const isWithinLimits =
+      this.#incompleteBytes <= MAX_INCOMPLETE_BYTES && this.#ofServer.count <= MAX_INCOMPLETE_BYTES_OF_SERVER;
+    return isWithinLimits || this.#incompleteBytes === stream.keptBytes;
   }
 
   /** The request is complete, or its stream closed. */
   settle(stream: Stream<Call>): void {
     this.#incompleteBytes -= stream.keptBytes;
+    this.#ofServer.count -= stream.keptBytes;
     stream.keptBytes = 0;
   }
 }

@@ -32,14 +32,14 @@ export class Requests<Call> {
     output: Output,
     glitches: GlitchBucket,
   ) {
-    const { maxHeaderListBytes, streamWindowBytes, fieldNames } = options;
+    const { maxHeaderListBytes, streamWindowBytes, incompleteBytes, fieldNames } = options;
     this.#options = options;
     this.#listener = listener;
     this.#output = output;
     this.#glitches = glitches;
     this.headers = new HeaderReader(new RequestFields(maxHeaderListBytes, fieldNames), maxHeaderListBytes);
     this.sender = new Sender(output);
-    this.receiver = new Receiver(output, streamWindowBytes);
+    this.receiver = new Receiver(output, streamWindowBytes, incompleteBytes);
   }
 
   /** §6.1. `from` to `to` is the payload. */
@@ -238,9 +238,8 @@ export class Requests<Call> {
 
   /** The connection has failed. */
   abandonAll(): void {
-    for (const stream of this.streams.active.values()) this.#listener.onReset(stream);
+    for (const stream of this.streams.active.values()) this.#abandon(stream);
     this.streams.active.clear();
-    this.sender.blocked.clear();
   }
 
   #abandon(stream: Stream<Call>): void {

@@ -18,11 +18,17 @@ export interface StreamListener<Call> {
   onReset(stream: Stream<Call>): void;
 }
 
+/** Bytes of the incomplete requests of all connections of a server. */
+export interface IncompleteBytes {
+  count: number;
+}
+
 export interface RequestOptions {
   readonly maxConcurrentStreams: number;
   readonly maxHeaderListBytes: number;
   /** SETTINGS_INITIAL_WINDOW_SIZE, at least the 65,535 bytes that a client may send before it has read ours. */
   readonly streamWindowBytes: number;
+  readonly incompleteBytes: IncompleteBytes;
   /** Names of the regular fields that are read from requests, in the order of `RequestFields.value`. */
   readonly fieldNames: readonly string[];
 }

@@ -1,12 +1,13 @@
 /** Attacks with calls that end before they are answered, by the client or because the client makes us reset them. */
 import { describe, expect, test } from 'vitest';
-import { FLAG, FRAME, frame } from '../../../../test/support/raw-http2.ts';
+import { FLAG, FRAME, frame, streamNumber, times } from '../../../../test/support/raw-http2.ts';
 import { attack, goAwayCode, useAttackedServer } from '../support/attacked-server.ts';
 import { expectBounded, FLOOD, flood, GLITCHES } from '../support/bounds.ts';
 import {
   block,
   call,
   data,
+  type Field,
   headers,
   join,
   message,
@@ -81,3 +82,22 @@ describe('class 4: calls that the client resets at once (Rapid Reset, CVE-2023-4
     peer.destroy();
   });
 });
+
+describe('requests that no handler gets', () => {
+  test.each<[string, (stream: number) => Buffer]>([
+    ['an unknown method', (stream) => call(stream, 'a', block(withField(':path', '/none')))],
+    ['no message', (stream) => headers(stream, block(REQUEST_FIELDS), FLAG.endHeaders | FLAG.endStream)],
+    ['a method that is not POST', (stream) => call(stream, 'a', block(withField(':method', 'GET')))],
+  ])('%s in endless requests ends the connection with ENHANCE_YOUR_CALM', async (name, make) => {
+    const { peer, ...damage } = await attack(server, async (attacker) => {
+      for (let from = 0; !attacker.isClosed; from += 500)
+        await attacker.write(times(500, (index) => make(streamNumber(from + index))));
+    });
+    expect(await goAwayCode(peer)).toBe(ENHANCE_YOUR_CALM);
+    expectBounded(name, damage, [GLITCHES]);
+  });
+});
+
+function withField(name: string, value: string): Field[] {
+  return REQUEST_FIELDS.map((field) => (field[0] === name ? [name, value] : field));
+}

@@ -155,6 +155,28 @@ describe('the window of the connection', () => {
   });
 });
 
+describe('the incomplete requests of all connections of a server', () => {
+  const incompleteBytes = { count: 0 };
+  const open = (): ConnectionPeer => ConnectionPeer.open({ streamWindowBytes: 2 ** 25, incompleteBytes });
+  const mebibytes = (id: number, count: number): Buffer[] =>
+    Array.from({ length: count * FRAMES_IN_WINDOW }, () => data(id, KIB_16));
+
+  test('share 64 MiB: beyond them, a connection keeps one incomplete request', () => {
+    const peers = [open(), open(), open(), open()];
+    for (const peer of peers) peer.send(headers(1), ...mebibytes(1, 16));
+    expect(incompleteBytes.count).toBe(64 * 2 ** 20);
+    const another = open();
+    another.send(headers(1), data(1, KIB_16));
+    another.send(headers(3), data(3, KIB_16));
+    expect(another.receivedInWords()).toEqual(['RST_STREAM 3 REFUSED_STREAM']);
+    peers[0]?.connection.abandon();
+    another.send(headers(5), data(5, KIB_16));
+    expect(another.receivedInWords()).toEqual([]);
+    for (const peer of [...peers, another]) peer.connection.abandon();
+    expect(incompleteBytes.count).toBe(0);
+  });
+});
+
 describe('the window of a stream', () => {
   test('is given back by halves while its request goes on', () => {
     const peer = ConnectionPeer.open({ streamWindowBytes: 65_536 });

@@ -43,7 +43,7 @@ export function connectCalls(
       headers: ['traceparent'],
       onHandlerError: (error) => void handlerErrors.push(error),
     },
-    { maxConcurrentStreams, streamWindowBytes: 65_535 },
+    { maxConcurrentStreams, streamWindowBytes: 65_535, incompleteBytes: { count: 0 } },
     () => announced++,
   );
   const decoder = new HpackDecoder();

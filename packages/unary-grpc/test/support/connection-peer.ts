@@ -9,6 +9,7 @@ const OPTIONS: RequestOptions = {
   maxConcurrentStreams: 100,
   maxHeaderListBytes: 16_384,
   streamWindowBytes: 65_535,
+  incompleteBytes: { count: 0 },
   fieldNames: ['content-type', 'x-kept'],
 };
 
