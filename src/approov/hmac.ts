@@ -50,6 +50,7 @@ export class HmacKey {
   #grow(length: number): void {
     const grown = Buffer.alloc(length);
     grown.set(this.#inner.subarray(0, this.#blockBytes));
+    this.#inner.fill(0);
     this.#inner = grown;
   }
 }

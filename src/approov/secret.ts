@@ -128,11 +128,20 @@ function onlySecretLine(lines: readonly string[], rule: LengthRule): number | un
 
 /**
  * Whether a text may contain a secret: a long run of base64 with both cases and a digit, which names of files and fields
- * hardly ever are; or 32 bytes in hexadecimal. Runs with `/`, `-` or `_` count from 32 bytes on, since these also
- * separate folders and words.
+ * hardly ever are; 32 bytes of base64 with more capitals than such names have; or 32 bytes in hexadecimal. Runs with `/`,
+ * `-` or `_` count from 32 bytes on, since these also separate folders and words.
  */
 export function looksLikeSecret(text: string): boolean {
   if (/[0-9A-Fa-f]{64}/.test(text)) return true;
   const runs = text.trim().match(/^[A-Za-z0-9+][A-Za-z0-9+/]{42,}|[\w-]{43,}|[A-Za-z0-9+]{20,}/g) ?? [];
-  return runs.some((run) => /[a-z]/.test(run) && /[A-Z]/.test(run) && /\d/.test(run));
+  if (runs.some((run) => /[a-z]/.test(run) && /[A-Z]/.test(run) && /\d/.test(run))) return true;
+  // `base64:…`, `secret=…`: what stands before a secret is no part of it.
+  const bytes = decodeBase64(text.trim().replace(/^\w+[:=](?=[^=])/, ''));
+  return (
+    bytes !== undefined && bytes.length >= 32 && countOf(/[A-Z]/g, text) >= 8 && countOf(/[a-z]/g, text) >= 8
+  );
+}
+
+function countOf(pattern: RegExp, text: string): number {
+  return text.match(pattern)?.length ?? 0;
 }

@@ -25,8 +25,14 @@ const DEFAULT_PORTS: Readonly<Record<string, string>> = { http: '80', https: '44
 /** Host and port, without what delimits the parts of a URL. */
 const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^\s:/?#@[\]\\]+)(?::(\d*))?$/;
 
+/** Others could become ASCII in lower case, as the Kelvin sign becomes a `k`. */
+const PRINTABLE_ASCII = /^[ -~]*$/;
+/** Stands for any bytes that are not UTF-8, which the client may not have signed. */
+const REPLACEMENT_CHARACTER = '\ufffd';
+
 /** `undefined` if host and path are not those of a URL: joined, they could read like those of another one. */
 export function targetOf({ scheme, authority, path }: SignedRequest): Target | undefined {
+  if (!PRINTABLE_ASCII.test(authority) || path.includes(REPLACEMENT_CHARACTER)) return undefined;
   const [, host, sentPort = ''] = AUTHORITY.exec(authority.toLowerCase()) ?? [];
   if (host === undefined || !path.startsWith('/')) return undefined;
   const lowerScheme = scheme.toLowerCase();

@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { format, inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { KeyError } from '../../../src/approov/key-error.ts';
-import { Secret, signingLength } from '../../../src/approov/secret.ts';
+import { looksLikeSecret, Secret, signingLength } from '../../../src/approov/secret.ts';
 import { OTHER_SECRET, SECRET, SECRET_BYTES } from '../../support/token.ts';
 
 /** Their base64 has both characters in which the alphabets differ. */
@@ -167,5 +167,29 @@ describe('a secret that was probably encoded twice', () => {
     { name: 'base64 with a character too many', text: twice(`${SECRET}*`) },
   ])('is not $name', ({ text }) => {
     expect(Secret.parse(text).warning).toBeUndefined();
+  });
+});
+
+describe('a text', () => {
+  it.each([
+    { name: 'the path of a file', text: '/run/secrets/approov/current' },
+    { name: 'a long path', text: '/srv/Approov/production/keys/current/SecretFile' },
+    { name: 'a Windows path', text: 'C:\\ProgramData\\Approov\\secrets\\current.txt' },
+    { name: 'a name with many words', text: 'approov-account-secret-of-the-production-environment' },
+  ])('that is $name does not look like a secret', ({ text }) => {
+    expect(looksLikeSecret(text)).toBe(false);
+  });
+
+  it('that is a secret looks like one, whatever its bytes and what is before it', () => {
+    const missed: string[] = [];
+    for (let seed = 0; seed < 4000; seed++) {
+      const bytes = createHash('sha256').update(String(seed)).digest();
+      for (const encoding of ['base64', 'base64url'] as const) {
+        const secret = bytes.toString(encoding);
+        for (const text of [secret, `base64:${secret}`, `secret=${secret}`, ` ${secret}\n`])
+          if (!looksLikeSecret(text)) missed.push(text);
+      }
+    }
+    expect(missed).toEqual([]);
   });
 });

@@ -78,6 +78,9 @@ describe('the target of a request', () => {
     ['api.example.com', '*'],
     ['api.example.com', '?q'],
     ['api.example.c', 'om/v1'],
+    ['api.example.com', '/a\ufffd'],
+    // In lower case, the Kelvin sign is a k.
+    ['api.ban\u212a.com', '/'],
   ])('at %s with the path %s is not that of a URL', (authority, path) => {
     expect(targetOf(signedRequest({ authority, path }))).toBeUndefined();
   });
