@@ -49,6 +49,10 @@ export const SCENARIOS = [
     throughEnvoy: true,
   },
   {
+    ...{ id: 'all-refused', label: '100 % refused', messages: 'all-refused' },
+    ...{ config: 'plain', connections: 2 },
+  },
+  {
     id: 'bound',
     label: 'bound token',
     messages: 'bound',

@@ -7,6 +7,7 @@ import { buildGoPeer } from './peers/go-build.mjs';
 import { prepareOpa } from './peers/opa.mjs';
 import { SERVICE_CONFIGS } from './scenarios.mjs';
 import { SECRETS } from './tokens.mjs';
+import { answerBytes } from './workload.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -56,7 +57,7 @@ export const SUBJECTS = [
     id: 'socket',
     label: 'plain socket, no check',
     kind: 'empty',
-    prepare: async ({ node }) => nodePeer(node, 'socket'),
+    prepare: async ({ node }) => nodePeer(node, 'socket', { ANSWER: answerBytes().toString('base64') }),
   },
   { id: 'naive', label: 'naive Node', kind: 'peer', prepare: async ({ node }) => nodePeer(node, 'naive') },
   { id: 'go', label: 'lean Go', kind: 'peer', prepare: prepareGo },
@@ -99,12 +100,13 @@ function knownTransports() {
 /**
  * @param {string} node
  * @param {string} name
+ * @param {Readonly<Record<string, string>>} [env]
  * @returns {Prepared}
  */
-function nodePeer(node, name) {
+function nodePeer(node, name, env = SECRET_VARIABLE) {
   // The same options as for the service.
   const args = [...imageNodeOptions(), join(ROOT, `bench/peers/${name}.mjs`)];
-  return { kind: 'ready', command: () => ({ program: node, args, env: SECRET_VARIABLE }) };
+  return { kind: 'ready', command: () => ({ program: node, args, env }) };
 }
 
 /** @returns {Promise<Prepared>} */

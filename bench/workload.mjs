@@ -1,6 +1,7 @@
 /** Builds what is sent: the requests of an app, as Envoy describes them in a Check, and as the app sends them. */
 import { fileURLToPath } from 'node:url';
 import { loadSync } from '@grpc/proto-loader';
+import { allowed } from './peers/answers.mjs';
 import { mint, mintBound, mintForSigning, SECRETS, signatureHeaders } from './tokens.mjs';
 
 const DISTINCT_TOKENS = 5000;
@@ -59,6 +60,7 @@ const MESSAGES = {
   hot: () => [withToken(mint({}), 'allowed')],
   distinct: () => Array.from({ length: DISTINCT_TOKENS }, () => withToken(mint({}), 'allowed')),
   refused: () => [withToken(mint({}), 'allowed'), withToken(mint({}, SECRETS.other), 'denied')],
+  'all-refused': () => [withToken(mint({}, SECRETS.other), 'denied')],
   bound: () => [withToken(mintBound(AUTHORIZATION), 'allowed')],
   'signed-install': () => signedBy('install'),
   'signed-account': () => signedBy('account'),
@@ -98,6 +100,13 @@ const service = loadSync('envoy/service/auth/v3/external_auth.proto', {
   includeDirs: [fileURLToPath(new URL('../proto', import.meta.url))],
   keepCase: true,
 })['envoy.service.auth.v3.Authorization'];
+
+/** What a server answers that allows a token: the headers and metadata of the service. */
+export function answerBytes() {
+  const [, payload = ''] = mint({}).split('.');
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
+  return /** @type {any} */ (service)['Check'].responseSerialize(allowed(claims));
+}
 
 /** @param {Readonly<Record<string, string>>} headers */
 function checkMessage(headers) {

@@ -1,4 +1,4 @@
-/** The floor of the benchmark: a plain socket with just enough HTTP/2 to answer every Check with the same bytes. */
+/** The floor of the benchmark: a plain socket with just enough HTTP/2 to give every Check the answer in ANSWER. */
 import { createServer } from 'node:net';
 import { FLAG, FRAME, frame, PREFACE, windowUpdate } from '../http2/frames.mjs';
 
@@ -13,8 +13,10 @@ function field(name, value) {
 const NOTHING = Buffer.alloc(0);
 /** `:status` 200 in the static table. */
 const STATUS_200 = 0x88;
-/** A gRPC message: CheckResponse { status { code: 0 } ok_response {} } */
-const MESSAGE = Buffer.of(0, 0, 0, 0, 6, 0x0a, 2, 8, 0, 0x1a, 0);
+/** A CheckResponse. */
+const RESPONSE = Buffer.from(process.env['ANSWER'] ?? '', 'base64');
+const MESSAGE_PREFIX = Buffer.alloc(5);
+MESSAGE_PREFIX.writeUInt32BE(RESPONSE.length, 1);
 const ANSWER_FRAMES = [
   frame(
     FRAME.headers,
@@ -22,7 +24,7 @@ const ANSWER_FRAMES = [
     0,
     Buffer.of(STATUS_200, ...field('content-type', 'application/grpc')),
   ),
-  frame(FRAME.data, 0, 0, MESSAGE),
+  frame(FRAME.data, 0, 0, Buffer.concat([MESSAGE_PREFIX, RESPONSE])),
   frame(FRAME.headers, FLAG.endHeaders | FLAG.endStream, 0, field('grpc-status', '0')),
 ];
 const ANSWER = Buffer.concat(ANSWER_FRAMES);
