@@ -28,7 +28,7 @@ describe('deploy/envoy-hybrid.yaml', () => {
     expect(await validateConfig(file)).toContain('key-set.json');
   });
 
-  test('is envoy.yaml with three filters before ext_authz, a condition, a log field, and a route without them', () => {
+  test('is envoy.yaml with three filters before ext_authz, a condition, a log field, and two routes without them', () => {
     const expected = structuredClone(plain);
     const manager = managerOf(expected);
     const own = managerOf(hybrid)['http_filters'].filter(({ name }: SampleObject) =>
@@ -41,9 +41,12 @@ describe('deploy/envoy-hybrid.yaml', () => {
     });
     manager['access_log'][0].typed_config.log_format.json_format.approov_in_proxy =
       '%DYNAMIC_METADATA(envoy.filters.http.rbac:approov_shadow_effective_policy_id)%';
-    manager['route_config'].virtual_hosts[0].routes[0].typed_per_filter_config[
-      'envoy.filters.http.jwt_authn'
-    ] = { '@type': 'type.googleapis.com/envoy.config.route.v3.FilterConfig', disabled: true };
+    for (const route of manager['route_config'].virtual_hosts[0].routes.slice(0, 2)) {
+      route.typed_per_filter_config['envoy.filters.http.jwt_authn'] = {
+        '@type': 'type.googleapis.com/envoy.config.route.v3.FilterConfig',
+        disabled: true,
+      };
+    }
     expect(hybrid).toEqual(expected);
   });
 
