@@ -40,7 +40,7 @@ async function main() {
   if (options.jsonFile !== undefined)
     writeFileSync(options.jsonFile, `${JSON.stringify(run, undefined, 2)}\n`);
   if (options.svgFile !== undefined) writeFileSync(options.svgFile, plotSvg(panelsOf(run.results)));
-  if (options.writeDocs) writePage(run);
+  if (options.writeDocs) writePage(run, process.argv.slice(2));
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));

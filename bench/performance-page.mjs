@@ -12,9 +12,9 @@ const END = '<!-- end of run -->';
 
 /** @typedef {import('./run.mjs').Run} Run */
 
-/** @param {Run} run */
-export function writePage(run) {
-  writeFileSync(PAGE, withRun(readFileSync(PAGE, 'utf8'), run));
+/** @param {Run} run @param {readonly string[]} args of the command line, which the page repeats */
+export function writePage(run, args) {
+  writeFileSync(PAGE, withRun(readFileSync(PAGE, 'utf8'), run, args));
   writeFileSync(PLOT, plotSvg(panelsOf(run.results)));
 }
 
@@ -22,18 +22,19 @@ export function writePage(run) {
  * The page with the run between its marks.
  * @param {string} page
  * @param {Run} run
+ * @param {readonly string[]} args
  */
-export function withRun(page, run) {
+export function withRun(page, run, args) {
   const [start, end] = [page.indexOf(START), page.indexOf(END)];
   if (start < 0 || end < start) throw new RangeError('docs/performance.md lacks the marks around the run');
-  return `${page.slice(0, start)}${START}\n\n${runSections(run).join('\n\n')}\n\n${page.slice(end)}`;
+  return `${page.slice(0, start)}${START}\n\n${runSections(run, args).join('\n\n')}\n\n${page.slice(end)}`;
 }
 
-/** @param {Run} run */
-function runSections(run) {
+/** @param {Run} run @param {readonly string[]} args */
+function runSections(run, args) {
   const { date, pace, results } = run;
   return [
-    `The run of ${date}, in ${pace.rounds} rounds of ${pace.sliceSeconds} s, with ${pace.instances} instances of each server:`,
+    `The run of ${date}, by \`npm run bench -- ${args.join(' ')}\`, in ${pace.rounds} rounds of ${pace.sliceSeconds} s, with ${pace.instances} instances of each server:`,
     machineLines(run)
       .map((line) => `- ${line}`)
       .join('\n'),
