@@ -1,4 +1,4 @@
-/** Runs one target on changed inputs for a time, and keeps those that reach something new. */
+/** Runs one target on changed inputs for a time or a number of them, and keeps those that reach something new. */
 import { performance } from 'node:perf_hooks';
 import { minimise, readCorpus, writeCorpus, writeCrash } from './corpus.mjs';
 import { addHits, branchCoverage, clearHits, hitCounters } from './coverage.mjs';
@@ -18,8 +18,11 @@ const DEFAULT_MAX_BYTES = 1024;
  * @property {number} [maxBytes]
  */
 
-/** @param {string} name @param {Target} target @param {{ seconds: number, seed: number }} options */
-export async function fuzzTarget(name, target, { seconds, seed }) {
+/**
+ * Runs until both the seconds have passed and the least number of inputs has run.
+ * @param {string} name @param {Target} target @param {{ seconds: number, least?: number, seed: number }} options
+ */
+export async function fuzzTarget(name, target, { seconds, least = 0, seed }) {
   const { covers, maxBytes = DEFAULT_MAX_BYTES } = target;
   const random = createRandom(seed);
   const words = target.words.map((word) => Buffer.from(word));
@@ -58,7 +61,7 @@ export async function fuzzTarget(name, target, { seconds, seed }) {
   }
   const start = performance.now();
   const end = start + seconds * 1000;
-  while (performance.now() < end) {
+  while (executions < least || performance.now() < end) {
     for (let index = 0; index < BATCH; index++) {
       const input = mutate(pick(), pool[random(pool.length)] ?? Buffer.of(), words, maxBytes, random);
       await run(input);

@@ -1,8 +1,10 @@
-/** Tests that the inputs which fuzzing found do no harm any more, and that the fuzzer changes and sorts inputs as it should. */
+/** Tests that inputs which fuzzing found do no harm any more, and the options, changes and corpus of the fuzzer. */
 import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { minimise, readCorpus, readCrashes } from '../../fuzz/engine/corpus.mjs';
+import { fuzzTarget } from '../../fuzz/engine/loop.mjs';
 import { createRandom, mutate } from '../../fuzz/engine/mutate.mjs';
+import { readOptions, UsageError } from '../../fuzz/engine/options.mjs';
 
 const FOLDER = new URL('../../fuzz/', import.meta.url);
 const TARGETS = readdirSync(new URL('targets/', FOLDER)).map((name) => name.replace('.mjs', ''));
@@ -54,5 +56,52 @@ describe('the corpus', () => {
     const { kept, covered } = await minimise(inputs, lettersOf);
     expect(kept.map(String)).toEqual(['b', 'a', 'd', 'c']);
     expect(covered.size).toBe(4);
+  });
+});
+
+describe('a run of the fuzzer', () => {
+  const target = { fuzz: () => undefined, covers: [], seeds: ['a'], words: ['b'] };
+
+  it('lasts until it has run as many inputs as it must, and without such a number as long as it must', async () => {
+    const counted = await fuzzTarget('none', target, { seconds: 0, least: 500, seed: 1 });
+    expect(counted.executions).toBeGreaterThanOrEqual(500);
+    expect(counted.executions).toBeLessThan(600);
+    const timed = await fuzzTarget('none', target, { seconds: 0.1, least: 1, seed: 1 });
+    expect(timed.executions).toBeGreaterThan(600);
+  });
+});
+
+describe('the options of the fuzzer', () => {
+  const read = (...args: readonly string[]) => readOptions(args, ['one', 'two']);
+  const USAGE =
+    'usage: npm run fuzz -- [--seconds N] [--executions N] [--target one|two]… [--seed N] [--missed]';
+
+  it('run every target for a minute, unless they say otherwise', () => {
+    expect(read('--seed', '3')).toEqual({
+      seconds: 60,
+      executions: 0,
+      seed: 3,
+      targets: ['one', 'two'],
+      missed: false,
+    });
+    expect(read('--target', 'two', '--seconds', '5')).toMatchObject({ targets: ['two'], seconds: 5 });
+  });
+
+  it('need no time if they name a number of executions', () => {
+    expect(read('--seconds', '0', '--executions', '500')).toMatchObject({ seconds: 0, executions: 500 });
+  });
+
+  it.each([
+    [['--fast'], `Unknown option '--fast'\n${USAGE}`],
+    [['word'], `Unexpected argument 'word'\n${USAGE}`],
+    [['--target', 'three'], USAGE],
+    [['--seconds', '0'], USAGE],
+    [['--seconds', 'x', '--executions', '5'], USAGE],
+    [['--executions=-1'], USAGE],
+    [['--executions', '-1'], `Option '--executions' argument is ambiguous\n${USAGE}`],
+    [['--executions', '1.5'], USAGE],
+    [['--seed', 'x'], USAGE],
+  ])('that are wrong get the usage: %j', (args, message) => {
+    expect(() => read(...args)).toThrow(new UsageError(message));
   });
 });
