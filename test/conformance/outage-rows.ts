@@ -1,13 +1,14 @@
 /** What clients see while the service fails, restarts or drains. */
 import { status } from '@grpc/grpc-js';
-import { expect } from 'vitest';
-import { eventually, send } from '../support/envoy.ts';
+import { expect, vi } from 'vitest';
+import { send } from '../support/envoy.ts';
 import { freshToken } from '../support/token.ts';
 import type { Row } from './rows.ts';
 import { uniquePath } from './traffic.ts';
 import type { Variant, World } from './world.ts';
 
 const ALWAYS = Number.POSITIVE_INFINITY;
+const HEALTH_PATIENCE = { timeout: 20_000, interval: 20 };
 
 async function statusOf({ envoy }: World, variant?: Variant): Promise<number> {
   const headers = [['approov-token', freshToken()]] as const;
@@ -41,16 +42,20 @@ export const OUTAGE_ROWS: readonly Row[] = [
       'The gRPC health check takes an instance that reports NOT_SERVING out of rotation, and puts it back.',
     otherwise: 'A draining instance would get checks until it closes.',
     async check(world) {
-      const health = () => healthOf(world);
-      await eventually(async () => ((await health()) === 'unhealthy' ? true : undefined), 20);
+      await becomes(world, 'unhealthy');
       world.proxy.alter({});
-      await eventually(async () => ((await health()) === 'healthy' ? true : undefined), 20);
+      await becomes(world, 'healthy');
       expect(await statusOf(world)).toBe(200);
     },
     given: { isServing: false },
     broken: {},
   },
 ];
+
+/** Waits as `eventually` does, but ends with a failed assertion, as a row must. */
+async function becomes(world: World, health: 'healthy' | 'unhealthy'): Promise<void> {
+  await vi.waitFor(async () => expect(await healthOf(world)).toBe(health), HEALTH_PATIENCE);
+}
 
 async function healthOf({ envoy }: World): Promise<'healthy' | 'unhealthy'> {
   const stats = await (await envoy()).stats('^cluster\\.approov_authz\\.membership_healthy$');

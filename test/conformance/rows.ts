@@ -12,11 +12,11 @@ export interface Row {
   readonly behaviour: string;
   /** What would happen if it did not. */
   readonly otherwise: string;
-  /** Throws unless Envoy behaves so. */
+  /** Fails an assertion unless Envoy behaves so. */
   readonly check: (world: World) => Promise<void>;
   /** How the service behaves meanwhile. Default: as it is. */
   readonly given?: Alteration;
-  /** With the service broken in this way, or Envoy’s configuration, `check` must throw. */
+  /** With the service broken in this way, or Envoy’s configuration, `check` must fail an assertion. */
   readonly broken: Alteration | { readonly variant: Variant };
 }
 
@@ -27,15 +27,25 @@ export const SECTIONS: readonly { readonly title: string; readonly rows: readonl
   { title: 'Outages', rows: OUTAGE_ROWS },
 ];
 
-/** @throws unless the row holds, and fails with a broken service. */
+/** @throws unless the row holds. */
 export async function checkRow({ check, given = {} }: Row, world: World): Promise<void> {
   world.proxy.alter(given);
-  await check(world);
+  try {
+    await check(world);
+  } finally {
+    world.proxy.alter({});
+  }
 }
 
+/** @throws unless an assertion of the row fails with a broken service. */
 export async function checkBrokenRow({ check, broken }: Row, world: World): Promise<void> {
   world.proxy.alter('variant' in broken ? {} : broken);
   world.breakSample('variant' in broken ? broken.variant : undefined);
-  await expect(check(world)).rejects.toThrow();
-  world.breakSample(undefined);
+  try {
+    // Any other error, such as that of an Envoy that does not start, shows nothing about the row.
+    await expect(check(world)).rejects.toThrow(expect.objectContaining({ name: 'AssertionError' }));
+  } finally {
+    world.breakSample(undefined);
+    world.proxy.alter({});
+  }
 }
