@@ -1,5 +1,6 @@
 /** Prints a CycloneDX SBOM of the packages that an installation contains. */
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -14,6 +15,7 @@ const DEVELOPMENT = 'cdx:npm:package:development';
  * @property {readonly { name: string, value: string }[]} properties
  *
  * @typedef {object} Sbom
+ * @property {{ readonly component: Readonly<Record<string, unknown>> }} metadata
  * @property {readonly Component[]} components
  * @property {readonly { ref: string, dependsOn: readonly string[] }[]} dependencies
  */
@@ -36,11 +38,18 @@ export function productionSbom() {
   const isKept = (/** @type {string} */ ref) => !left.has(ref);
   return {
     ...all,
+    metadata: { ...all.metadata, component: { ...all.metadata.component, ...described() } },
     components: all.components.filter((component) => isKept(component['bom-ref'])),
     dependencies: all.dependencies
       .filter(({ ref }) => isKept(ref))
       .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter(isKept) })),
   };
+}
+
+/** What npm does not know: it names the component by the folder, and takes every package for a library. */
+function described() {
+  const { name } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return { name, type: 'application' };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))

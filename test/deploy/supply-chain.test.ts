@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { productionComponents, renderLicenses } from '../../scripts/licenses.mjs';
+import { productionSbom } from '../../scripts/sbom.mjs';
 import { runTool } from '../support/platform-tool.ts';
 import { ACTIONLINT, unmet } from '../support/requirement.ts';
 
@@ -135,6 +136,16 @@ describe('the SBOM and the list of licenses', () => {
       .map(([path, { version }]) => `${path.replace(/^(.*node_modules|packages)\//, '')}@${version}`);
     const named = new Set(components.map(({ name, version }) => `${name}@${version}`));
     expect(named).toEqual(new Set(installed));
+  });
+
+  test('describe the application by the name of its package, wherever it was checked out', () => {
+    const { name, version } = JSON.parse(read('package.json')) as { name: string; version: string };
+    expect(productionSbom().metadata.component).toMatchObject({
+      name,
+      version,
+      type: 'application',
+      purl: `pkg:npm/${name}@${version}`,
+    });
   });
 
   test('contain permissive licenses only', () => {
