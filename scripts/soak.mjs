@@ -1,14 +1,14 @@
 /**
  * `npm run soak -- [--minutes 30] [--checks 1000000] [--transport grpc-js]`: sends a service mixed checks at a steady rate
  * while its configuration is reloaded, its keys are rotated and its workers are killed. Compares every answer with the
- * expected one, and writes docs/soak.json and docs/soak.svg. Needs Linux's /proc.
+ * expected one, and writes docs/soak.json and docs/soak.svg. A wrong answer or growing memory fails it. Needs Linux's /proc.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startEvents } from './soak/events.mjs';
 import { drawSoak } from './soak/plot.mjs';
-import { startSampling, summarize } from './soak/samples.mjs';
+import { failuresOf, startSampling, summarize } from './soak/samples.mjs';
 import { startSubject } from './soak/subject.mjs';
 import { startTraffic } from './soak/traffic.mjs';
 
@@ -57,4 +57,6 @@ const suffix = values.transport === 'grpc-js' ? '' : `-${values.transport}`;
 writeFileSync(`${DOCS}soak${suffix}.json`, `${JSON.stringify(result, null, 2)}\n`);
 writeFileSync(`${DOCS}soak${suffix}.svg`, drawSoak(samples, events.log, result));
 print(JSON.stringify(result, null, 2));
-process.exit(counts.wrong === 0 ? 0 : 1);
+const failures = failuresOf(result);
+for (const failure of failures) process.stderr.write(`soak: ${failure}\n`);
+process.exit(failures.length === 0 ? 0 : 1);

@@ -6,6 +6,10 @@ const RIGHT = 16;
 const TOP = 44;
 const PANEL = 110;
 const GAP = 34;
+/** Keeps the line off the top of its panel. */
+const HEADROOM = 1.1;
+/** An axis has so many steps at most. */
+const MAX_STEPS = 7;
 
 /** @typedef {import('./samples.mjs').Sample} Sample */
 
@@ -32,12 +36,12 @@ export function drawSoak(samples, events, { answered, wrong, minutes, transport 
   const title = `${answered.toLocaleString('en')} checks in ${minutes} minutes over ${transport}, ${wrong} wrong answers`;
   const parts = PANELS.map(({ title: name, of }, index) => {
     const top = TOP + index * (PANEL + GAP);
-    const highest = Math.max(...samples.map(of), 1) * 1.1;
+    const highest = axisEnd(Math.max(...samples.map(of), 1) * HEADROOM);
     const y = (/** @type {number} */ value) => round(top + PANEL - (value / highest) * PANEL);
     const points = samples.map((sample) => `${x(sample.seconds)},${y(of(sample))}`).join(' ');
     return `<text x="${LEFT}" y="${top - 6}">${name}</text>
 <line class="axis" x1="${LEFT}" y1="${top + PANEL}" x2="${WIDTH - RIGHT}" y2="${top + PANEL}"/>
-<text x="${LEFT - 8}" y="${top + 10}" text-anchor="end">${highest.toPrecision(3)}</text>
+<text x="${LEFT - 8}" y="${top + 10}" text-anchor="end">${highest}</text>
 <text x="${LEFT - 8}" y="${top + PANEL}" text-anchor="end">0</text>
 <polyline class="line" points="${points}"/>`;
   });
@@ -57,6 +61,19 @@ ${marks.join('\n')}
 <text x="${WIDTH - RIGHT}" y="${height - 8}" text-anchor="end">${minutes} min · marks: reload (grey), key rotation (green), killed worker (red)</text>
 </svg>
 `;
+}
+
+/**
+ * The least number that is not below a value and a multiple of a step that people count in: 1, 2 or 5, or those times a
+ * power of 10.
+ * @param {number} value above 0
+ */
+export function axisEnd(value) {
+  const least = value / MAX_STEPS;
+  const power = 10 ** Math.floor(Math.log10(least));
+  const step = [1, 2, 5, 10].map((digit) => digit * power).find((size) => size >= least) ?? power;
+  // Without the noise of binary fractions.
+  return Number((Math.ceil(value / step) * step).toPrecision(3));
 }
 
 /** @param {number} number */

@@ -7,6 +7,8 @@ const JUDGED_SECONDS = 20 * 60;
 const JUDGED_SHARE = 2 / 3;
 /** Garbage collection makes memory rise and fall; a mean over this many samples (a minute) does not. */
 const SMOOTHED_SAMPLES = 12;
+/** A leak grows on; what garbage collection happens to leave differs by less. */
+const MAX_GROWTH_PERCENT = 5;
 
 /**
  * @typedef {object} Sample
@@ -61,6 +63,20 @@ export function summarize(samples) {
     handles: { start: judged[0]?.handles ?? 0, end: judged.at(-1)?.handles ?? 0 },
     lagMs: { max: round(Math.max(...judged.map(({ lagMs }) => lagMs))) },
   };
+}
+
+/**
+ * What makes a soak fail, a sentence each.
+ * @param {{ answered: number, wrong: number, memoryGrowthPercent: number }} result
+ */
+export function failuresOf({ answered, wrong, memoryGrowthPercent }) {
+  const failures = [];
+  if (answered === 0) failures.push('no check was answered');
+  if (wrong > 0) failures.push(`${wrong} answers were wrong`);
+  // Without a mean at both ends of the judged time, there is no growth: a soak of seconds is no evidence, and no failure.
+  if (memoryGrowthPercent > MAX_GROWTH_PERCENT)
+    failures.push(`memory grew by ${memoryGrowthPercent} %, more than ${MAX_GROWTH_PERCENT} %`);
+  return failures;
 }
 
 /** @param {readonly number[]} numbers */
