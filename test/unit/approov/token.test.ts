@@ -120,6 +120,18 @@ describe('verifyToken', () => {
   });
 
   it.each([
+    { jwk: { kty: 'oct', k: OTHER_SECRET_BYTES.toString('base64url'), alg: 'HS256' } },
+    { jku: `data:application/json,${JSON.stringify({ keys: [{ kty: 'oct', k: OTHER_SECRET }] })}` },
+    { x5u: 'https://attacker.test/', x5c: [OTHER_SECRET] },
+  ])('uses no key that the token brings: %j', (header) => {
+    const token = mintToken(CLAIMS, { header, secret: OTHER_SECRET_BYTES });
+    expect(tokenOrReason(token)).toBe('invalid_token_signature');
+    expect(tokenOrReason(token, keysetOf(symmetricKey({ secret: OTHER_SECRET })))).toMatchObject({
+      claims: CLAIMS,
+    });
+  });
+
+  it.each([
     { name: 'no dot', token: 'adasdasdsadasd' },
     { name: 'an empty token', token: '' },
     { name: 'only dots', token: '..' },
