@@ -151,8 +151,13 @@ describe('a JWK Set', () => {
     });
   });
 
-  it('from a URL yields its valid keys, though it has one that must not be published', () => {
-    const text = jwks(jwk(ec.publicKey, { kid: 'a' }), jwk(weakRsa.publicKey), { kty: 'oct', k: SECRET });
+  it('from a URL yields its valid keys, though it has some that must not be published', () => {
+    const text = jwks(
+      jwk(ec.publicKey, { kid: 'a' }),
+      jwk(weakRsa.publicKey),
+      { kty: 'oct', k: SECRET },
+      jwk(ec.privateKey),
+    );
     expect(
       parseKeys(keyConfig({ format: 'jwks', location: { url: 'https://a.test/', caFile: undefined } }), text),
     ).toMatchObject({
@@ -160,6 +165,7 @@ describe('a JWK Set', () => {
       warnings: [
         'keys[1] is an RSA key of 1024 bits; at least 2048 are needed; it is skipped',
         'keys[2] is symmetric: secrets belong in a secretFile; it is skipped',
+        'keys[3] is private: a JWK Set contains only public keys; it is skipped',
       ],
     });
   });
