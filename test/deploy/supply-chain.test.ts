@@ -19,6 +19,7 @@ interface Step {
 }
 
 interface Workflow {
+  readonly on: unknown;
   readonly permissions: unknown;
   readonly jobs: Readonly<
     Record<
@@ -43,14 +44,33 @@ describe('the workflows', () => {
     expect(await runTool('actionlint', paths)).toEqual({ code: 0, output: '' });
   });
 
-  test('test, release, scan the code and the image, and rate the supply chain', () => {
+  test('test, release, scan the code and the image, rate the supply chain, and run the long tests', () => {
     expect(files.map(({ name }) => name).sort()).toEqual([
       'ci.yaml',
       'codeql.yaml',
       'image-scan.yaml',
       'release.yaml',
       'scorecard.yaml',
+      'weekly.yaml',
     ]);
+  });
+
+  test('run the conformance, the fuzzer and a soak of half an hour on each transport every week', () => {
+    const weekly = workflows.find(({ name }) => name === 'weekly.yaml')?.workflow;
+    expect(weekly?.on).toMatchObject({ schedule: [{ cron: expect.stringMatching(/^\d+ \d+ \* \* \d$/) }] });
+    const commands = Object.values(weekly?.jobs ?? {}).flatMap(({ steps: all }) =>
+      all?.map(({ run }) => run),
+    );
+    expect(commands).toEqual(
+      expect.arrayContaining([
+        'npm run conformance',
+        'npm run fuzz -- --seconds 600',
+        'npm run soak -- --minutes 30 --transport "$TRANSPORT"',
+      ]),
+    );
+    expect(weekly?.jobs['soak']).toMatchObject({
+      strategy: { matrix: { transport: ['grpc-js', 'lean'] } },
+    });
   });
 
   test.each(workflows)('have no permissions except those of a job: $name', ({ workflow }) => {
