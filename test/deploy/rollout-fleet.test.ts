@@ -48,6 +48,7 @@ describe.skipIf(withoutPrometheus !== '')(`rollout --prometheus${withoutPromethe
           rate: (ago) => ({ ok: 20, internal_error: ago === 60 ? 1 : 0 }),
         },
         { job: 'a', policy: 'young', mode: 'observe', minutes: 180, rate: () => ({ ok: 100 }) },
+        { job: 'a', policy: 'opened', mode: 'observe', minutes: 60, wasOff: true, rate: () => ({ ok: 100 }) },
         { job: 'a', policy: 'quiet', mode: 'observe', rate: () => ({ ok: 1 }) },
         { job: 'a', policy: 'open', mode: 'off', rate: () => ({}) },
         { job: 'b', policy: 'default', mode: 'observe', rate: () => ({ ok: 10 }) },
@@ -99,6 +100,12 @@ describe.skipIf(withoutPrometheus !== '')(`rollout --prometheus${withoutPromethe
       5,
       'cannot_tell',
       /^Can’t tell: counted for [23] h( \d+ min)?, less than 24 h; so far enforcing would deny 0 of 3\d,\d+ checks \(0 %\)\.$/,
+    ],
+    [
+      'opened',
+      5,
+      'cannot_tell',
+      /^Can’t tell: counted for (59 min|1 h), less than 24 h; so far enforcing would deny 0 of 1\d,\d+ checks \(0 %\)\.$/,
     ],
     [
       'quiet',

@@ -10,6 +10,8 @@ export interface FleetPolicy {
   readonly mode: string;
   /** How many of the last minutes it has been there. Default: all. */
   readonly minutes?: number;
+  /** Before, it was there in mode `off`. */
+  readonly wasOff?: boolean;
   readonly rate: (minutesAgo: number) => Readonly<Partial<Record<string, number>>>;
 }
 
@@ -29,16 +31,7 @@ export function fleetDay(
   const jobs = [...new Set(policies.map(({ job }) => job))];
   return [
     '# TYPE approov_policy_mode gauge',
-    ...policies.flatMap(({ job, policy, mode, minutes = MINUTES }) =>
-      eachInstance((instance) =>
-        samples(
-          `approov_policy_mode${labels({ job, instance, policy, mode })}`,
-          nowSeconds,
-          minutes,
-          () => 1,
-        ),
-      ),
-    ),
+    ...policies.flatMap((policy) => eachInstance((instance) => modes(policy, instance, nowSeconds))),
     '# TYPE approov_build_info gauge',
     ...jobs.flatMap((job) =>
       eachInstance((instance) =>
@@ -72,6 +65,13 @@ export function fleetDay(
 
 function eachInstance(write: (instance: string) => readonly string[]): readonly string[] {
   return INSTANCES.flatMap(write);
+}
+
+function modes({ job, policy, mode, minutes = MINUTES, wasOff }: FleetPolicy, instance: string, now: number) {
+  const series = (name: string): string =>
+    `approov_policy_mode${labels({ job, instance, policy, mode: name })}`;
+  const before = wasOff ? samples(series('off'), now - 60 * minutes, MINUTES - minutes, () => 1) : [];
+  return [...before, ...samples(series(mode), now, minutes, () => 1)];
 }
 
 function checks({ job, policy, mode, minutes = MINUTES, rate }: FleetPolicy, instance: string, now: number) {

@@ -7,7 +7,7 @@ const MATCHERS = /^[A-Za-z_]\w*(=|!=|=~|!~)"[^"\\{}]*"(, *[A-Za-z_]\w*(=|!=|=~|!
 export interface FleetQueries {
   /** Series by policy and mode. */
   readonly modes: string;
-  /** Series by policy: for how many seconds of the last 24 hours there are samples. */
+  /** Series by policy: for how many seconds of the last 24 hours there are samples in which it is not off. */
   readonly covered: string;
   /** One number. */
   readonly instances: string;
@@ -32,7 +32,7 @@ export function fleetQueries(matchers: string | undefined): FleetQueries {
   const failures = select('approov_reloads_total', 'outcome="failure"');
   return {
     modes: `group by (policy, mode) (${select('approov_policy_mode')})`,
-    covered: `${COVERED_STEP_SECONDS} * count_over_time((group by (policy) (${select('approov_policy_mode')}))[24h:${COVERED_STEP_SECONDS}s])`,
+    covered: `${COVERED_STEP_SECONDS} * count_over_time((group by (policy) (${select('approov_policy_mode', 'mode!="off"')}))[24h:${COVERED_STEP_SECONDS}s])`,
     instances: `count(${select('approov_build_info')})`,
     // When a reload last failed, to within a minute, is the last time its failure is inside the window, minus the window.
     failingReloads: `count by (source) (
