@@ -82,7 +82,7 @@ function openObservers(rules) {
     onSuppressed: () => undefined,
   });
   const rollout = createRolloutRecorder(nowSeconds());
-  rollout.configure(rules.policyTable, undefined);
+  rollout.configure(rules.policyTable, undefined, nowSeconds());
   rollout.useDeviceKey(randomBytes(8));
   const checker = createChecker({
     ...{ rules, metrics, log, nowSeconds, observers: [metrics, log, rollout] },

@@ -1,5 +1,6 @@
 /** Renders what the rollout page says about one policy. */
 import { SDK_STATUS_MEANINGS } from '../approov/sdk-status-meanings.ts';
+import { formatCounted } from '../rollout/coverage.ts';
 import { GROUP_NAMES, GROUPS } from '../rollout/outcomes.ts';
 import type { PolicyReport, RolloutReport } from '../rollout/report.ts';
 import { formatCount, formatPercent, formatShare } from '../rollout/words.ts';
@@ -18,7 +19,7 @@ export function renderPolicy(policy: PolicyReport, thresholds: RolloutReport['th
 ${override === null ? undefined : renderOverride(override)}
 <div class="verdict ${assessment.kind}">
 <p><b aria-hidden="true">${SYMBOLS[assessment.kind]}</b> ${assessment.sentence}</p>
-${isOff ? undefined : html`<p class="soft">${assessment.thresholds}</p>\n`}</div>
+${isOff ? undefined : html`<p class="soft">${assessment.thresholds}</p>\n${renderCounted(policy)}`}</div>
 ${isOff ? undefined : renderCounts(policy, thresholds)}
 ${isOff ? undefined : renderUndo(policy)}
 </section>`;
@@ -26,6 +27,12 @@ ${isOff ? undefined : renderUndo(policy)}
 
 function renderOverride({ mode, until, reason }: NonNullable<PolicyReport['override']>): Html {
   return html`<p>Overridden: mode <b>${mode}</b> until <time datetime="${until}">${formatTime(until)}</time>${reason === null ? '' : `, because: ${reason}`}</p>\n`;
+}
+
+/** If it is not for as long as the page covers. */
+function renderCounted({ counted }: PolicyReport): Html | undefined {
+  if (counted.began === 'start') return undefined;
+  return html`<p class="soft">Policy ${formatCounted(counted)}, from <time datetime="${counted.since}">${formatTime(counted.since)}</time>.</p>\n`;
 }
 
 /** `enforce for 5 % of devices` */

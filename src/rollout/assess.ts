@@ -1,5 +1,6 @@
 /** Assesses whether a policy is safe to enforce, from what was counted under it. */
 import type { RolloutSettings } from '../config/rollout-schema.ts';
+import { type Beginning, formatCounted } from './coverage.ts';
 import { formatCount, formatHours, formatPart, formatPercent, formatShare, plural } from './words.ts';
 
 /** What was counted under a policy, by one instance or by a fleet. */
@@ -8,6 +9,7 @@ export interface Evidence {
   readonly mode: string;
   /** For how long checks have been counted. */
   readonly coveredSeconds: number;
+  readonly began: Beginning;
   /** Of the last 24 hours: checks that were judged, those that enforcing would deny, and service faults. */
   readonly judged: number;
   readonly refused: number;
@@ -118,12 +120,14 @@ function findProblems(evidence: Evidence, thresholds: Thresholds): readonly stri
 }
 
 function findGaps(evidence: Evidence, { minHours, minChecks }: Thresholds): readonly string[] {
-  const { coveredSeconds, judged, failingReloads, newestVersion } = evidence;
+  const { coveredSeconds, began, judged, failingReloads, newestVersion } = evidence;
   const gaps: string[] = [];
   if (judged < minChecks)
     gaps.push(`${plural(judged, 'check')} judged in the last 24 h, fewer than ${formatCount(minChecks)}`);
   if (coveredSeconds < minHours * 3600)
-    gaps.push(`counted for ${formatHours(coveredSeconds)}, less than ${formatHours(minHours * 3600)}`);
+    gaps.push(
+      `${formatCounted({ seconds: coveredSeconds, began })}, less than ${formatHours(minHours * 3600)}`,
+    );
   if (failingReloads.length > 0)
     gaps.push(`${failingReloads.join(' and ')} cannot be reloaded, so the last good state is in use`);
   if (newestVersion?.judged === 0) gaps.push(`no check of app version ${newestVersion.version} yet`);

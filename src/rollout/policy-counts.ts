@@ -53,7 +53,7 @@ export class PolicyCounts {
     increment(this.#hours.at(nowSeconds).overshoots, overshootOf(seconds));
   }
 
-  snapshot(): PolicySnapshot {
+  snapshot(): Pick<PolicySnapshot, 'minutes' | 'hours'> {
     return {
       minutes: this.#minutes.buckets().map(({ number, content }) => ({ number, outcomes: tallyOf(content) })),
       hours: this.#hours.buckets().map(({ number, content }) => ({

@@ -3,18 +3,26 @@ import { expirySeconds } from '../approov/claims.ts';
 import { trimOws } from '../approov/field-value.ts';
 import { type CheckRequest, HEADERS_READ, headerValues } from '../authz/check-request.ts';
 import type { Decision } from '../authz/decide.ts';
-import type { PolicyTable } from '../authz/policy.ts';
-import { UNKNOWN } from '../authz/verdict.ts';
+import type { Policy, PolicyTable } from '../authz/policy.ts';
+import { type Mode, UNKNOWN } from '../authz/verdict.ts';
 import type { AppVersionSettings } from '../config/rollout-schema.ts';
 import type { CheckObserver, CheckRecord } from '../telemetry/check-observer.ts';
+import { judgingRules } from './judging-rules.ts';
 import { createKeyedHash, type KeyedHash } from './keyed-hash.ts';
 import { OTHER_VERSION, type Outcome } from './outcomes.ts';
 import { PolicyCounts } from './policy-counts.ts';
-import type { RolloutSnapshot } from './snapshot.ts';
+import type { Restart, RolloutSnapshot } from './snapshot.ts';
 
 export interface RolloutRecorder extends CheckObserver {
-  /** Forgets policies that are not in the table. */
-  configure(table: Pick<PolicyTable, 'policies'>, appVersion: AppVersionSettings | undefined): void;
+  /**
+   * Forgets policies that are not in the table, and what was counted of a policy before it was off or judged otherwise.
+   * @param table without overrides, which restart nothing.
+   */
+  configure(
+    table: Pick<PolicyTable, 'policies'>,
+    appVersion: AppVersionSettings | undefined,
+    nowSeconds: number,
+  ): void;
   /** Counts devices from now on. Workers of one service use the same key, so that their sketches can be merged. */
   useDeviceKey(key: Uint8Array): void;
   snapshot(): RolloutSnapshot;
@@ -25,17 +33,41 @@ const NO_WORD = 'none';
 /** Larger payloads are not parsed for the id of a device that nobody vouches for. */
 const MAX_UNVERIFIED_CHARACTERS = 2048;
 
+/** What is counted of a policy, and under which configuration. */
+interface Counted {
+  readonly counts: PolicyCounts;
+  readonly rules: string;
+  /** As configured; `undefined`: it is not. */
+  readonly mode: Mode | undefined;
+  readonly restart: Restart | null;
+}
+
 export function createRolloutRecorder(sinceSeconds: number): RolloutRecorder {
-  const policies = new Map<string, PolicyCounts>([[UNKNOWN, new PolicyCounts()]]);
+  const policies = new Map<string, Counted>([[UNKNOWN, unconfigured()]]);
+  let isConfigured = false;
   let hash: KeyedHash | undefined;
   let versions: { readonly header: string; readonly known: ReadonlySet<string> } | undefined;
 
   function countsOf(name: string): PolicyCounts {
     const known = policies.get(name);
-    if (known !== undefined) return known;
-    const counts = new PolicyCounts();
-    policies.set(name, counts);
-    return counts;
+    if (known !== undefined) return known.counts;
+    // A check that began before its policy was removed.
+    const added = unconfigured();
+    policies.set(name, added);
+    return added.counts;
+  }
+
+  function configurePolicy(policy: Policy, nowSeconds: number): void {
+    const { name, mode } = policy;
+    const known = policies.get(name);
+    const rules = judgingRules(policy);
+    const cause = isConfigured ? restartCause(known, mode, rules) : undefined;
+    policies.set(name, {
+      counts: cause === undefined && known !== undefined ? known.counts : new PolicyCounts(),
+      rules,
+      mode,
+      restart: cause === undefined ? (known?.restart ?? null) : { cause, atSeconds: nowSeconds },
+    });
   }
 
   return {
@@ -55,9 +87,11 @@ export function createRolloutRecorder(sinceSeconds: number): RolloutRecorder {
       if (seconds !== undefined) counts.addExpired(seconds, nowSeconds);
     },
 
-    configure({ policies: configured }, appVersion) {
+    configure({ policies: configured }, appVersion, nowSeconds) {
       for (const name of policies.keys())
         if (name !== UNKNOWN && !configured.has(name)) policies.delete(name);
+      for (const policy of configured.values()) configurePolicy(policy, nowSeconds);
+      isConfigured = true;
       versions = appVersion && { header: appVersion.header, known: new Set(appVersion.known) };
     },
 
@@ -67,9 +101,25 @@ export function createRolloutRecorder(sinceSeconds: number): RolloutRecorder {
 
     snapshot: () => ({
       sinceSeconds,
-      policies: Object.fromEntries(Array.from(policies, ([name, counts]) => [name, counts.snapshot()])),
+      policies: Object.fromEntries(
+        Array.from(policies, ([name, { counts, rules, restart }]) => [
+          name,
+          { rules, restart, ...counts.snapshot() },
+        ]),
+      ),
     }),
   };
+}
+
+function unconfigured(): Counted {
+  return { counts: new PolicyCounts(), rules: '', mode: undefined, restart: null };
+}
+
+/** Why the counts of a policy have to begin anew; `undefined`: they need not. */
+function restartCause(before: Counted | undefined, mode: Mode, rules: string): Restart['cause'] | undefined {
+  if (before?.mode === undefined) return 'added';
+  if (before.mode === 'off' && mode !== 'off') return 'left_off';
+  return before.rules === rules ? undefined : 'changed';
 }
 
 function outcomeOf({ request, decision }: CheckRecord): Outcome {

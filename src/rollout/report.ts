@@ -5,7 +5,7 @@ import { UNKNOWN } from '../authz/verdict.ts';
 import type { RolloutSettings } from '../config/rollout-schema.ts';
 import { type Assessment, assess, type HourEvidence, worstHour } from './assess.ts';
 import { clockHint } from './clock-hint.ts';
-import { OTHER_VERSION } from './outcomes.ts';
+import { type Beginning, coverageOf } from './coverage.ts';
 import {
   addTallies,
   HOUR_SECONDS,
@@ -28,6 +28,7 @@ import {
   type WindowName,
   type WindowSummary,
 } from './summarize.ts';
+import { newestOf, type VersionReport, versionsOf } from './versions.ts';
 
 /** As served. Times are ISO 8601. */
 export interface RolloutReport {
@@ -68,6 +69,7 @@ export interface FailingReload {
 /** A mode that is in effect for a while in place of the configured one. */
 export interface ActiveOverride {
   readonly mode: string;
+  readonly since: string;
   readonly until: string;
   /** `null`: it is not shown to this client. */
   readonly reason: string | null;
@@ -83,6 +85,7 @@ export interface PolicyReport {
   readonly mode_in_effect: string;
   readonly is_default: boolean;
   readonly override: ActiveOverride | null;
+  readonly counted: CountedReport;
   readonly assessment: Assessment;
   readonly windows: Readonly<Record<WindowName, WindowReport>>;
   /** Of the last 24 hours; `null` if no hour has enough traffic. */
@@ -94,6 +97,13 @@ export interface PolicyReport {
   readonly denied_per_minute: DeniedPerMinute;
 }
 
+/** For how long the checks of a policy have been counted, and since what. */
+export interface CountedReport {
+  readonly since: string;
+  readonly seconds: number;
+  readonly began: Beginning;
+}
+
 export interface HourReport extends Counts {
   readonly start: string;
 }
@@ -101,12 +111,6 @@ export interface HourReport extends Counts {
 export interface WindowReport extends WindowSummary {
   readonly interval_seconds: number;
   readonly intervals: readonly HourReport[];
-}
-
-export interface VersionReport {
-  readonly version: string;
-  readonly judged: number;
-  readonly verified: number;
 }
 
 /** What enforcing costs, or would cost, in denied requests a minute. */
@@ -129,7 +133,7 @@ export interface ReportParts {
   readonly overrides: ReadonlyMap<string, ActiveOverride>;
 }
 
-const NOTHING: PolicySnapshot = { minutes: [], hours: [] };
+const NOTHING: PolicySnapshot = { rules: '', restart: null, minutes: [], hours: [] };
 
 export function buildReport(parts: ReportParts): RolloutReport {
   const { version, nowSeconds, policyTable, settings, covers, keys, failingReloads } = parts;
@@ -144,7 +148,7 @@ export function buildReport(parts: ReportParts): RolloutReport {
     keys,
     failing_reloads: failingReloads,
     policies: [...policyTable.policies.values()].map((policy) => ({
-      ...reportPolicy(policy, snapshot.policies[policy.name] ?? NOTHING, coveredSeconds, parts),
+      ...reportPolicy(policy, snapshot.policies[policy.name] ?? NOTHING, parts),
       is_default: policy === policyTable.defaultPolicy,
     })),
     unknown_policy: countsOf(outcomesOf(snapshot.policies[UNKNOWN] ?? NOTHING, WINDOWS[2], nowSeconds)),
@@ -154,8 +158,7 @@ export function buildReport(parts: ReportParts): RolloutReport {
 function reportPolicy(
   { name, mode, enforcePercent = 100 }: Pick<Policy, 'name' | 'mode' | 'enforcePercent'>,
   counted: PolicySnapshot,
-  coveredSeconds: number,
-  { nowSeconds, settings, failingReloads, overrides }: ReportParts,
+  { nowSeconds, snapshot, settings, failingReloads, overrides }: ReportParts,
 ): Omit<PolicyReport, 'is_default'> {
   const windowOf = (window: (typeof WINDOWS)[number]): WindowReport => ({
     ...summarizeWindow(outcomesOf(counted, window, nowSeconds)),
@@ -167,9 +170,16 @@ function reportPolicy(
   const versions = versionsOf(counted, settings);
   const override = overrides.get(name) ?? null;
   const modeInEffect = override?.mode ?? modesInEffect({ mode, enforcePercent }).join(' and ');
+  const { sinceSeconds, began } = coverageOf({
+    startSeconds: snapshot.sinceSeconds,
+    restart: counted.restart,
+    overriddenSeconds: mode === 'off' && override !== null ? Date.parse(override.since) / 1000 : undefined,
+  });
+  const coveredSeconds = Math.max(0, nowSeconds - sinceSeconds);
   const evidence = {
     mode: modeInEffect,
     coveredSeconds,
+    began,
     judged: last24h.judged,
     refused: last24h.refused,
     internalErrors: last24h.reasons['internal_error'] ?? 0,
@@ -184,6 +194,7 @@ function reportPolicy(
     enforce_percent: enforcePercent < 100 ? enforcePercent : null,
     mode_in_effect: modeInEffect,
     override,
+    counted: { since: isoTime(sinceSeconds), seconds: Math.round(coveredSeconds), began },
     assessment: assess(evidence, settings),
     windows: { '5m': last5m, '1h': last1h, '24h': last24h },
     worst_hour: worst === undefined ? null : withStart(worst),
@@ -201,23 +212,6 @@ function reportPolicy(
 
 function withStart({ startSeconds, ...counts }: Interval & HourEvidence): HourReport {
   return { start: isoTime(startSeconds), ...counts };
-}
-
-/** The configured versions, the newest first, and then the others. */
-function versionsOf({ hours }: PolicySnapshot, { appVersion }: RolloutSettings): readonly VersionReport[] {
-  if (appVersion === undefined) return [];
-  const judged = addTallies(hours.map(({ judgedVersions }) => judgedVersions));
-  const verified = addTallies(hours.map(({ verifiedVersions }) => verifiedVersions));
-  return [...appVersion.known.toReversed(), OTHER_VERSION].map((version) => ({
-    version,
-    judged: judged[version] ?? 0,
-    verified: verified[version] ?? 0,
-  }));
-}
-
-function newestOf(versions: readonly VersionReport[], { appVersion }: RolloutSettings) {
-  const newest = appVersion?.known.at(-1);
-  return versions.find(({ version }) => version === newest);
 }
 
 /** The first minutes after the start do not count as minutes without a denial. */

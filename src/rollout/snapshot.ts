@@ -22,7 +22,17 @@ export interface HourSnapshot extends MinuteSnapshot {
   readonly devices: Readonly<Record<string, string>>;
 }
 
+/** Why the counts of a policy began anew while the process ran. */
+export interface Restart {
+  readonly cause: 'added' | 'left_off' | 'changed';
+  readonly atSeconds: number;
+}
+
 export interface PolicySnapshot {
+  /** By which its checks were judged; empty if it was not configured. */
+  readonly rules: string;
+  /** The last one; `null`: it has been counted since the process began to. */
+  readonly restart: Restart | null;
   readonly minutes: readonly MinuteSnapshot[];
   readonly hours: readonly HourSnapshot[];
 }
@@ -44,10 +54,12 @@ export const HOURS = 25;
 export function mergeSnapshots(snapshots: readonly RolloutSnapshot[], nowSeconds: number): RolloutSnapshot {
   const names = new Set(snapshots.flatMap(({ policies }) => Object.keys(policies)));
   const mergePolicy = (name: string): PolicySnapshot => {
-    const each = snapshots.flatMap(({ policies }) => policies[name] ?? []);
+    const each = judgedAlike(snapshots, name);
     const minutes = each.flatMap((policy) => policy.minutes);
     const hours = each.flatMap((policy) => policy.hours);
     return {
+      rules: each[0]?.rules ?? '',
+      restart: latestRestart(each),
       minutes: mergeBuckets(minutes, nowSeconds / MINUTE_SECONDS, MINUTES, (number, same) => ({
         number,
         outcomes: addTallies(same.map(({ outcomes }) => outcomes)),
@@ -59,6 +71,27 @@ export function mergeSnapshots(snapshots: readonly RolloutSnapshot[], nowSeconds
     sinceSeconds: Math.min(...snapshots.map(({ sinceSeconds }) => sinceSeconds)),
     policies: Object.fromEntries(Array.from(names, (name) => [name, mergePolicy(name)])),
   };
+}
+
+/** What was counted by the latest rules: a worker that exited before a change has counted by others. */
+function judgedAlike(snapshots: readonly RolloutSnapshot[], name: string): readonly PolicySnapshot[] {
+  const each = snapshots.flatMap(({ sinceSeconds, policies }) => {
+    const policy = policies[name];
+    return policy === undefined ? [] : [{ policy, since: policy.restart?.atSeconds ?? sinceSeconds }];
+  });
+  const latest = each.reduce((last, next) => (next.since > last.since ? next : last), each[0] ?? NONE);
+  return each.map(({ policy }) => policy).filter(({ rules }) => rules === latest.policy.rules);
+}
+
+const NONE = { policy: { rules: '' }, since: 0 };
+
+/** Of the last process to notice the change. A worker that was restarted since does not know of it. */
+function latestRestart(each: readonly PolicySnapshot[]): Restart | null {
+  return each.reduce<Restart | null>(
+    (latest, { restart }) =>
+      restart !== null && restart.atSeconds > (latest?.atSeconds ?? 0) ? restart : latest,
+    null,
+  );
 }
 
 /** In the order of time. */

@@ -73,6 +73,7 @@ export async function startCheckServer(options: CheckServerOptions): Promise<Che
     log,
     metrics,
     rollout,
+    nowSeconds,
     useTls: (tls) => transport.useTls(tls),
     useReplayStore: (store) => void replayGuard.useStore(store),
     overriddenModes: overrides.modes,

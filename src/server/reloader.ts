@@ -18,6 +18,8 @@ export interface ReloadTargets {
   readonly log: Pick<Log, 'configure' | 'info' | 'warn'>;
   readonly metrics: Pick<Metrics, 'configured'>;
   readonly rollout: Pick<RolloutRecorder, 'configure'>;
+  /** Since the epoch. */
+  readonly nowSeconds: () => number;
   readonly useTls: (tls: TlsMaterial) => void;
   readonly useReplayStore: (store: LoadedConfig['replayStore']) => void;
   /** Those of overrides. */
@@ -35,7 +37,8 @@ export interface Reloader {
 
 /** @param start the configuration that the targets were created with. */
 export function createReloader(start: LoadedConfig, targets: ReloadTargets): Reloader {
-  const { keyStore, checker, log, metrics, rollout, useTls, useReplayStore, overriddenModes } = targets;
+  const { keyStore, checker, log, metrics, rollout, nowSeconds, useTls, useReplayStore, overriddenModes } =
+    targets;
   const warnAboutKeys = createKeyWarnings(log);
   const bound = boundSettings(start.config.settings);
   let current = start;
@@ -72,7 +75,7 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
   }
 
   exposeSeries();
-  rollout.configure(start.config.policyTable, start.config.settings.rollout.appVersion);
+  rollout.configure(start.config.policyTable, start.config.settings.rollout.appVersion, nowSeconds());
   warnAboutKeys([...keyStore.warnings(), ...otherKeyWarnings(start)]);
   return {
     apply(next) {
@@ -89,7 +92,7 @@ export function createReloader(start: LoadedConfig, targets: ReloadTargets): Rel
       const hasNewPolicies = policyTable !== before.config.policyTable;
       if (hasNewKeys || hasNewPolicies) exposeSeries();
       if (hasNewPolicies || !isDeepStrictEqual(settings.rollout, before.config.settings.rollout))
-        rollout.configure(policyTable, settings.rollout.appVersion);
+        rollout.configure(policyTable, settings.rollout.appVersion, nowSeconds());
       if (hasNewPolicies || !isDeepStrictEqual(settings.log, before.config.settings.log))
         log.configure(policyTable, settings.log);
       warnAboutRestart(before.config.settings, settings);

@@ -45,7 +45,10 @@ export async function reportRollout(sources: RolloutSources): Promise<RolloutRep
     keys: keysOf(samples),
     failingReloads: escapeAll(failingReloads(sources)) as readonly FailingReload[],
     overrides: new Map(
-      overrides().map(({ policy, mode, ends_at: until, reason }) => [policy, { mode, until, reason }]),
+      overrides().map(({ policy, mode, started_at: since, ends_at: until, reason }) => [
+        policy,
+        { mode, since, until, reason },
+      ]),
     ),
   });
 }

@@ -42,7 +42,7 @@ export function reportOfDay(parts: Partial<ReportParts> = {}): RolloutReport {
   const sinceSeconds = NOW - 24.2 * 3600;
   const recorder = createRolloutRecorder(sinceSeconds);
   recorder.useDeviceKey(DEVICE_KEY);
-  recorder.configure(DAY_POLICIES, APP_VERSION);
+  recorder.configure(DAY_POLICIES, APP_VERSION, sinceSeconds);
   let checks = 0;
   const verified = ['7.1', '7.2', '7.3'].map((version) =>
     recordOf({ headers: { 'approov-token': TOKEN, 'x-app-version': version } }, NOW, observed),

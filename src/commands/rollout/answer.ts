@@ -1,6 +1,7 @@
 /** Defines what `rollout` shows, of an instance or of a fleet, and reads the report of an instance. */
 import * as z from 'zod';
 import { ASSESSMENTS } from '../../rollout/assess.ts';
+import { BEGINNING_NAMES } from '../../rollout/coverage.ts';
 
 const TALLY = z.record(z.string(), z.number());
 
@@ -19,6 +20,7 @@ const POLICY = z.looseObject({
   enforce_percent: z.number().nullish(),
   mode_in_effect: z.string().optional(),
   override: z.looseObject({ mode: z.string(), until: z.string() }).nullish(),
+  counted: z.looseObject({ seconds: z.number(), began: z.enum(BEGINNING_NAMES) }).optional(),
   assessment: z.object({ kind: z.enum(ASSESSMENTS), sentence: z.string(), thresholds: z.string() }),
   windows: z.object({ '5m': COUNTS, '1h': COUNTS, '24h': COUNTS }),
   devices: z.looseObject({ groups: TALLY }).optional(),

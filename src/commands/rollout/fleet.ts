@@ -82,6 +82,8 @@ function assessPolicy(name: string, findings: Findings, settings: RolloutSetting
     {
       mode,
       coveredSeconds: ofPolicy(name, findings.covered)[0]?.value ?? 0,
+      // Prometheus does not know why a policy was not there before.
+      began: 'start',
       judged,
       refused,
       internalErrors: reasons['internal_error'] ?? 0,

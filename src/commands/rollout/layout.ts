@@ -1,4 +1,5 @@
 /** Lays out what `rollout` shows, in 80 columns. */
+import { formatCounted } from '../../rollout/coverage.ts';
 import { GROUP_NAMES, GROUPS } from '../../rollout/outcomes.ts';
 import { formatCount, formatHours, formatPercent, formatShare, plural } from '../../rollout/words.ts';
 import { formatTable } from '../table.ts';
@@ -34,7 +35,7 @@ function policyLines(policy: PolicyAnswer, paint: Paint): readonly string[] {
     `${paint('bold', `Policy ${name}`)}, ${describeMode(policy)}`,
     ...overrideRows(policy),
     ...indent(assessment.sentence).map((line) => paint(STYLES[assessment.kind], line)),
-    ...(isOff(policy) ? [] : indent(assessment.thresholds)),
+    ...(isOff(policy) ? [] : [...indent(assessment.thresholds), ...countedRows(policy)]),
     ...(judged === 0 ? [] : ['', ...indent(checks), ...refusedRows(policy), ...noteRows(policy)]),
   ];
 }
@@ -45,6 +46,13 @@ function describeMode({ mode, enforce_percent: percent }: PolicyAnswer): string 
 
 function overrideRows({ override }: PolicyAnswer): readonly string[] {
   return override == null ? [] : [`  overridden: mode ${override.mode} until ${override.until}`];
+}
+
+/** If it is not for as long as the instance has counted. */
+function countedRows({ counted }: PolicyAnswer): readonly string[] {
+  return counted === undefined || counted.began === 'start'
+    ? []
+    : indent(`Policy ${formatCounted(counted)}.`);
 }
 
 /** By group; by reason where only Prometheus was asked, which does not know the groups. */

@@ -182,7 +182,12 @@ describe('/rollout and the index', () => {
   });
 
   test('say why a mode is overridden to clients on this machine only, as /override does', async () => {
-    const override = { mode: 'observe', until: '2026-11-24T06:30:00.000Z', reason: 'login fails' };
+    const override = {
+      mode: 'observe',
+      since: '2026-11-24T05:58:00.000Z',
+      until: '2026-11-24T06:30:00.000Z',
+      reason: 'login fails',
+    };
     const where = await start(LOOPBACK, {
       rollout: async () => reportOf({ overrides: new Map([['default', override]]) }),
     });

@@ -33,7 +33,12 @@ describe('the rollout page', () => {
   });
 
   test('shows an override, and assesses the mode that is in effect', () => {
-    const override = { mode: 'enforce', until: '2026-11-24T06:30:00.000Z', reason: 'trial <b>run</b>' };
+    const override = {
+      mode: 'enforce',
+      since: '2026-11-24T05:58:00.000Z',
+      until: '2026-11-24T06:30:00.000Z',
+      reason: 'trial <b>run</b>',
+    };
     const html = renderRollout(reportOf({ overrides: new Map([['default', override]]) }));
     expect(html).toContain('because: trial &lt;b&gt;run&lt;/b&gt;');
     expect(html).toContain('<dt>Denied, 24\u00a0h</dt>');
@@ -47,13 +52,28 @@ describe('the rollout page', () => {
   });
 
   test('shows the counts of a policy that is off while an override is active', () => {
-    const override = { mode: 'observe', until: '2026-11-24T06:30:00.000Z', reason: 'trial' };
+    const override = {
+      mode: 'observe',
+      since: '2026-11-24T05:58:00.000Z',
+      until: '2026-11-24T06:30:00.000Z',
+      reason: 'trial',
+    };
     expect(
       textOf({
         policyTable: policyTable(policy({ mode: 'off' })),
         overrides: new Map([['default', override]]),
       }),
     ).toContain('Would be denied, 24 h');
+  });
+
+  test('says that a policy has been counted for less long than the page covers, and since what', () => {
+    const recorder = createRolloutRecorder(NOW - 86_400);
+    recorder.configure(policyTable(policy()), undefined, NOW - 86_400);
+    recorder.configure(policyTable(policy({ issuer: ['approov.io'] })), undefined, NOW - 120);
+    expect(textOf({ snapshot: recorder.snapshot() })).toContain(
+      'Policy counted for 2 min since the policy was changed, from 24 Nov 2026, 05:58 UTC .',
+    );
+    expect(textOf()).not.toContain('Policy counted for');
   });
 
   test('escapes what a file that cannot be reloaded says', () => {

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { policy, policyTable } from '../../support/check.ts';
+import { createRolloutRecorder } from '../../../src/rollout/recorder.ts';
+import { NOW, policy, policyTable } from '../../support/check.ts';
 import { runInProcess } from '../../support/in-process.ts';
 import { reportOf } from '../../support/rollout.ts';
 
@@ -60,7 +61,15 @@ test('rollout shows an override, and the share of devices for which a policy enf
   const report = reportOf({
     policyTable: policyTable(policy({ enforcePercent: 25 })),
     overrides: new Map([
-      ['default', { mode: 'observe', until: '2026-11-24T06:30:00.000Z', reason: 'login fails' }],
+      [
+        'default',
+        {
+          mode: 'observe',
+          since: '2026-11-24T05:58:00.000Z',
+          until: '2026-11-24T06:30:00.000Z',
+          reason: 'login fails',
+        },
+      ],
     ]),
   });
   answer = { status: 200, body: JSON.stringify(report) };
@@ -70,6 +79,20 @@ test('rollout shows an override, and the share of devices for which a policy enf
     'Policy default, mode enforce for 25 % of devices',
     '  overridden: mode observe until 2026-11-24T06:30:00.000Z',
   ]);
+});
+
+test('rollout says that a policy has been counted for less long than the instance, and since what', async () => {
+  const recorder = createRolloutRecorder(NOW - 86_400);
+  recorder.configure(policyTable(policy({ mode: 'off' })), undefined, NOW - 86_400);
+  recorder.configure(policyTable(policy({ mode: 'observe' })), undefined, NOW - 120);
+  const policies = policyTable(policy({ mode: 'observe' }));
+  answer = {
+    status: 200,
+    body: JSON.stringify(reportOf({ snapshot: recorder.snapshot(), policyTable: policies })),
+  };
+  const { out } = await run([], { APPROOV_ADMIN_LISTEN: address });
+  expect(out).toContain('counted for 24 h\n');
+  expect(out).toContain('\n  Policy counted for 2 min since the policy was off.\n');
 });
 
 describe('rollout exits with 1 and one line', () => {

@@ -27,6 +27,7 @@ function evidence(fields: Partial<Evidence> = {}): Evidence {
   return {
     mode: 'observe',
     coveredSeconds: 24 * 3600,
+    began: 'start',
     judged: sum('judged'),
     refused: sum('refused'),
     internalErrors: 0,
@@ -107,6 +108,12 @@ describe('the sentence', () => {
     };
     expect(sentenceOf(fields)).toBe(
       'Can’t tell: 500 checks judged in the last 24 h, fewer than 10,000; counted for 1 h 30 min, less than 24 h; config and jwks cannot be reloaded, so the last good state is in use; no check of app version 7.3 yet; so far enforcing would deny 3 of 500 checks (0.6 %).',
+    );
+  });
+
+  test('says since when a policy has been counted, if it is not since the start', () => {
+    expect(sentenceOf({ coveredSeconds: 120, began: 'changed' })).toMatch(
+      /^Can’t tell: counted for 2 min since the policy was changed, less than 24 h;/,
     );
   });
 

@@ -1,6 +1,7 @@
 /** Tests what the recorder counts of real decisions. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { decideUnreadable } from '../../../src/authz/decide.ts';
+import type { Policy } from '../../../src/authz/policy.ts';
 import { createRolloutRecorder, type RolloutRecorder } from '../../../src/rollout/recorder.ts';
 import type { HourSnapshot, PolicySnapshot } from '../../../src/rollout/snapshot.ts';
 import { devicesByGroup } from '../../../src/rollout/snapshot.ts';
@@ -23,8 +24,14 @@ function check(headers: RequestFields['headers'] = {}, nowSeconds: number = NOW)
 }
 
 function counted(name = 'default'): PolicySnapshot {
-  return recorder.snapshot().policies[name] ?? { minutes: [], hours: [] };
+  return recorder.snapshot().policies[name] ?? { rules: '', restart: null, minutes: [], hours: [] };
 }
+
+function configure(configured: Policy, nowSeconds: number): void {
+  recorder.configure(policyTable(configured), undefined, nowSeconds);
+}
+
+const ONE = { missing_approov_token: 1 };
 
 function hour(): HourSnapshot {
   const [only] = counted().hours;
@@ -92,7 +99,7 @@ describe('the recorder', () => {
   });
 
   test('counts app versions that are configured by name, and all others as other', () => {
-    recorder.configure(policyTable(policy()), { header: 'x-app-version', known: ['7.2', '7.3'] });
+    recorder.configure(policyTable(policy()), { header: 'x-app-version', known: ['7.2', '7.3'] }, NOW);
     check({ 'approov-token': VALID, 'x-app-version': '7.3' });
     check({ 'approov-token': VALID, 'x-app-version': ' 7.3 ' });
     check({ 'x-app-version': '7.3' });
@@ -106,7 +113,7 @@ describe('the recorder', () => {
   });
 
   test('counts a skipped check as nothing but skipped', () => {
-    recorder.configure(policyTable(policy()), { header: 'x-app-version', known: ['7.3'] });
+    recorder.configure(policyTable(policy()), { header: 'x-app-version', known: ['7.3'] }, NOW);
     recorder.checkDone(recordOf({}, NOW, policy({ mode: 'off' })));
     expect(hour()).toEqual({
       number: HOUR,
@@ -128,8 +135,31 @@ describe('the recorder', () => {
 
   test('forgets a policy that is removed', () => {
     check({});
-    recorder.configure(policyTable(policy({ name: 'other' })), undefined);
-    expect(Object.keys(recorder.snapshot().policies)).toEqual(['unknown']);
+    recorder.configure(policyTable(policy({ name: 'other' })), undefined, NOW);
+    expect(Object.keys(recorder.snapshot().policies)).toEqual(['unknown', 'other']);
+  });
+
+  test.each<[what: string, before: Partial<Policy> | undefined, after: Partial<Policy>, cause: string]>([
+    ['is added', undefined, {}, 'added'],
+    ['leaves mode off', { mode: 'off' }, { mode: 'observe' }, 'left_off'],
+    ['is changed', { issuer: null }, { issuer: ['approov.io'] }, 'changed'],
+  ])('begins anew to count a policy that %s', (_what, before, after, cause) => {
+    const other = policy({ name: 'other' });
+    configure(before === undefined ? other : policy(before), NOW - 60);
+    check({});
+    configure(policy(after), NOW - 10);
+    check({});
+    expect(counted()).toMatchObject({ restart: { cause, atSeconds: NOW - 10 }, hours: [{ outcomes: ONE }] });
+    // The next reload changes nothing of it.
+    configure(policy({ ...after, mode: 'limit' }), NOW);
+    expect(counted()).toMatchObject({ restart: { cause, atSeconds: NOW - 10 }, hours: [{ outcomes: ONE }] });
+  });
+
+  test('counts on if a policy is configured as the process starts, or changes what a verdict leads to', () => {
+    configure(policy({ mode: 'observe' }), NOW - 60);
+    check({});
+    configure(policy({ mode: 'enforce', enforcePercent: 5, forwardToken: true }), NOW - 10);
+    expect(counted()).toMatchObject({ restart: null, hours: [{ outcomes: ONE }] });
   });
 
   test('keeps an hour by the minute and a day by the hour, however long it runs', () => {

@@ -1,5 +1,6 @@
 /** Tests the report: windows, groups, the worst hour, versions, what enforcing costs, and the clock hint. */
 import { describe, expect, test } from 'vitest';
+import type { Policy } from '../../../src/authz/policy.ts';
 import { REASON_NAMES, REASONS } from '../../../src/authz/reason.ts';
 import { GROUPS, groupOf, OUTCOMES, reasonOf } from '../../../src/rollout/outcomes.ts';
 import { createRolloutRecorder } from '../../../src/rollout/recorder.ts';
@@ -20,12 +21,19 @@ interface Traffic {
   readonly count?: number;
 }
 
+const TRIAL = {
+  mode: 'enforce',
+  since: '2026-11-24T05:58:00.000Z',
+  until: '2026-11-24T06:30:00.000Z',
+  reason: 'trial',
+};
+
 const APP_VERSION = { header: 'x-app-version', known: ['7.2', '7.3'] };
 
 function policyReport(traffic: readonly Traffic[], parts: Partial<ReportParts> = {}): PolicyReport {
   const recorder = createRolloutRecorder(NOW - 86_400);
   recorder.useDeviceKey(DEVICE_KEY);
-  recorder.configure({ policies: new Map() }, parts.settings?.appVersion);
+  recorder.configure({ policies: new Map() }, parts.settings?.appVersion, NOW - 86_400);
   const inOrder = traffic.toSorted((one, other) => (other.secondsAgo ?? 0) - (one.secondsAgo ?? 0));
   for (const { headers = {}, secondsAgo = 0, count = 1 } of inOrder) {
     const record: CheckRecord = recordOf({ headers }, NOW - secondsAgo);
@@ -102,13 +110,59 @@ describe('the report of a policy', () => {
   });
 
   test('has the mode of an override, which is for all devices', () => {
-    const override = { mode: 'enforce', until: '2026-11-24T06:30:00.000Z', reason: 'trial' };
     const under = policyTable(policy({ enforcePercent: 5 }), [], [policy({ name: 'pay', mode: 'limit' })]);
-    const { policies } = reportOf({ policyTable: under, overrides: new Map([['default', override]]) });
+    const { policies } = reportOf({ policyTable: under, overrides: new Map([['default', TRIAL]]) });
     expect(policies.map((each) => [each.name, each.mode_in_effect, each.override])).toEqual([
-      ['default', 'enforce', override],
+      ['default', 'enforce', TRIAL],
       ['pay', 'limit', null],
     ]);
+  });
+
+  test.each<[what: string, before: Partial<Policy>, after: Partial<Policy>, began: string, since: string]>([
+    ['was added', { name: 'other' }, {}, 'added', 'the policy was added'],
+    ['was off', { mode: 'off' }, { mode: 'observe' }, 'left_off', 'the policy was off'],
+    ['was changed', {}, { clockToleranceSeconds: 60 }, 'changed', 'the policy was changed'],
+  ])(
+    'cannot tell after much traffic in an hour since the policy %s',
+    (_what, before, after, began, since) => {
+      const recorder = createRolloutRecorder(NOW - 30 * 3600);
+      recorder.configure(policyTable(policy(before)), undefined, NOW - 30 * 3600);
+      const under = policy(after);
+      recorder.configure(policyTable(under), undefined, NOW - 3600);
+      const record = recordOf({ headers: VERIFIED }, NOW - 1800, under);
+      for (let check = 0; check < 10_000; check++) recorder.checkDone(record);
+      const { policies, covers } = reportOf({
+        snapshot: recorder.snapshot(),
+        policyTable: policyTable(under),
+      });
+      expect(covers.seconds).toBe(30 * 3600);
+      expect(policies[0]?.counted).toEqual({ since: '2026-11-24T05:00:00.000Z', seconds: 3600, began });
+      expect(policies[0]?.assessment.sentence).toContain(
+        `Can’t tell: counted for 1 h since ${since}, less than 24 h; so far`,
+      );
+    },
+  );
+
+  test('counts a policy that is off from the beginning of its override only', () => {
+    const off = policy({ mode: 'off' });
+    const recorder = createRolloutRecorder(NOW - 30 * 3600);
+    recorder.configure(policyTable(off), undefined, NOW - 30 * 3600);
+    const record = recordOf({ headers: VERIFIED }, NOW - 60, policy({ mode: 'observe' }));
+    for (let check = 0; check < 10_000; check++) recorder.checkDone(record);
+    const [report] = reportOf({
+      snapshot: recorder.snapshot(),
+      policyTable: policyTable(off),
+      overrides: new Map([['default', { ...TRIAL, mode: 'observe' }]]),
+    }).policies;
+    expect(report?.assessment.sentence).toMatch(
+      /^Can’t tell: counted for 2 min since the override began, less than 24 h;/,
+    );
+  });
+
+  test('counts on under an override of a policy that is not off', () => {
+    const snapshot = { sinceSeconds: NOW - 86_400, policies: {} };
+    const [report] = reportOf({ snapshot, overrides: new Map([['default', TRIAL]]) }).policies;
+    expect(report?.counted).toEqual({ since: '2026-11-23T06:00:00.000Z', seconds: 86_400, began: 'start' });
   });
 
   test('has a bar for each interval, in order', () => {

@@ -24,11 +24,10 @@ function hour(number: number, fields: Partial<HourSnapshot> = {}): HourSnapshot 
   return { number, ...none, ...fields };
 }
 
+const PLAIN: PolicySnapshot = { rules: '', restart: null, minutes: [], hours: [] };
+
 function snapshot(policies: Record<string, Partial<PolicySnapshot>>, sinceSeconds = NOW): RolloutSnapshot {
-  const filled = Object.entries(policies).map(([name, policy]) => [
-    name,
-    { minutes: [], hours: [], ...policy },
-  ]);
+  const filled = Object.entries(policies).map(([name, policy]) => [name, { ...PLAIN, ...policy }]);
   return { sinceSeconds, policies: Object.fromEntries(filled) };
 }
 
@@ -74,6 +73,7 @@ describe('the sum of snapshots', () => {
     });
     expect(mergeSnapshots([one, other], NOW).policies).toEqual({
       a: {
+        ...PLAIN,
         minutes: [
           { number: MINUTE - 1, outcomes: { ok: 4 } },
           { number: MINUTE, outcomes: { ok: 11, token_expired: 2 } },
@@ -87,8 +87,35 @@ describe('the sum of snapshots', () => {
           }),
         ],
       },
-      b: { minutes: [], hours: [hour(HOUR - 1, { outcomes: { ok: 3 } })] },
+      b: { ...PLAIN, hours: [hour(HOUR - 1, { outcomes: { ok: 3 } })] },
     });
+  });
+
+  test('says that a policy began anew when the last process noticed, also after one was restarted', () => {
+    const changed = (atSeconds: number) =>
+      snapshot({ a: { rules: 'new', restart: { cause: 'changed', atSeconds } } }, NOW - 86_400);
+    const restarted = snapshot({ a: { rules: 'new' } }, NOW - 5);
+    const merged = mergeSnapshots([changed(NOW - 62), changed(NOW - 60), restarted], NOW);
+    expect(merged.sinceSeconds).toBe(NOW - 86_400);
+    expect(merged.policies['a']?.restart).toEqual({ cause: 'changed', atSeconds: NOW - 60 });
+  });
+
+  test('leaves out what a process that exited before a policy was changed has counted of it', () => {
+    const counted = (ok: number) => ({ minutes: [{ number: MINUTE, outcomes: { ok } }] });
+    const exited = snapshot(
+      { a: { rules: 'old', ...counted(100) }, b: { rules: 'same', ...counted(7) } },
+      NOW - 86_400,
+    );
+    const running = snapshot(
+      {
+        a: { rules: 'new', restart: { cause: 'changed', atSeconds: NOW - 60 }, ...counted(2) },
+        b: { rules: 'same', ...counted(1) },
+      },
+      NOW - 86_400,
+    );
+    const { policies } = mergeSnapshots([exited, running], NOW);
+    expect(policies['a']).toMatchObject({ rules: 'new', ...counted(2) });
+    expect(policies['b']).toMatchObject({ restart: null, ...counted(8) });
   });
 
   test('counts a device that two processes saw once', () => {

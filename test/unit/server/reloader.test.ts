@@ -67,6 +67,7 @@ beforeEach(async () => {
       },
     },
     rollout: { configure: (_, appVersion) => calls.push(`rollout ${appVersion?.header}`) },
+    nowSeconds: () => 0,
     useTls: () => calls.push('tls'),
     useReplayStore: (store) => void calls.push(`replay store ${store?.url}`),
     overriddenModes: () => overridden,
