@@ -108,7 +108,7 @@ function findProblems(evidence: Evidence, thresholds: Thresholds): readonly stri
     findings.push(
       `${plural(internalErrors, 'internal error')}, more than ${formatCount(thresholds.maxInternalErrors)}`,
     );
-  if (newestVersion !== undefined && newestVersion.judged > 0) {
+  if (newestVersion !== undefined && newestVersion.judged >= minNewestChecks(thresholds)) {
     const { version, verified } = newestVersion;
     const percent = (100 * verified) / newestVersion.judged;
     if (percent < thresholds.minNewestVerifiedPercent)
@@ -119,7 +119,9 @@ function findProblems(evidence: Evidence, thresholds: Thresholds): readonly stri
   return findings;
 }
 
-function findGaps(evidence: Evidence, { minHours, minChecks }: Thresholds): readonly string[] {
+function findGaps(evidence: Evidence, thresholds: Thresholds): readonly string[] {
+  const { minHours, minChecks } = thresholds;
+  const minNewest = minNewestChecks(thresholds);
   const { coveredSeconds, began, judged, failingReloads, newestVersion } = evidence;
   const gaps: string[] = [];
   if (judged < minChecks)
@@ -130,8 +132,16 @@ function findGaps(evidence: Evidence, { minHours, minChecks }: Thresholds): read
     );
   if (failingReloads.length > 0)
     gaps.push(`${failingReloads.join(' and ')} cannot be reloaded, so the last good state is in use`);
-  if (newestVersion?.judged === 0) gaps.push(`no check of app version ${newestVersion.version} yet`);
+  if (newestVersion !== undefined && newestVersion.judged < minNewest)
+    gaps.push(
+      `${plural(newestVersion.judged, 'check')} of app version ${newestVersion.version}, fewer than ${formatCount(minNewest)}`,
+    );
   return gaps;
+}
+
+/** A share of a few checks says nothing: of how many checks of the newest version it is taken at least. */
+function minNewestChecks({ minChecks }: Thresholds): number {
+  return Math.ceil(minChecks / 100);
 }
 
 /** What is known although it does not suffice. */
@@ -160,7 +170,7 @@ function describeThresholds(thresholds: Thresholds, newest: string | undefined):
   const version =
     newest === undefined
       ? ''
-      : `, at least ${formatPercent(thresholds.minNewestVerifiedPercent)} of app version ${newest} verified`;
+      : `, at least ${plural(minNewestChecks(thresholds), 'check')} of app version ${newest} and ${formatPercent(thresholds.minNewestVerifiedPercent)} of them verified`;
   const errors =
     thresholds.maxInternalErrors === 0
       ? 'no internal error'

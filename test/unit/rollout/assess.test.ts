@@ -71,6 +71,10 @@ describe('the default thresholds', () => {
     ['99.9 % of the newest version verified', 'safe', version(1000, 999)],
     ['998 of 1,000 checks of the newest version verified', 'not_yet', version(1000, 998)],
     ['no check of the newest version', 'cannot_tell', version(0, 0)],
+    ['99 checks of the newest version, all verified', 'cannot_tell', version(99, 99)],
+    ['99 checks of the newest version, none verified', 'cannot_tell', version(99, 0)],
+    ['100 checks of the newest version, all verified', 'safe', version(100, 100)],
+    ['100 checks of the newest version, all but one verified', 'not_yet', version(100, 99)],
     ['a policy that is off', 'cannot_tell', { mode: 'off' }],
   ])('call %s %s', (_what, kind, fields) => {
     expect(kindOf(fields)).toBe(kind);
@@ -107,7 +111,7 @@ describe('the sentence', () => {
       newestVersion: { version: '7.3', judged: 0, verified: 0 },
     };
     expect(sentenceOf(fields)).toBe(
-      'Can’t tell: 500 checks judged in the last 24 h, fewer than 10,000; counted for 1 h 30 min, less than 24 h; config and jwks cannot be reloaded, so the last good state is in use; no check of app version 7.3 yet; so far enforcing would deny 3 of 500 checks (0.6 %).',
+      'Can’t tell: 500 checks judged in the last 24 h, fewer than 10,000; counted for 1 h 30 min, less than 24 h; config and jwks cannot be reloaded, so the last good state is in use; 0 checks of app version 7.3, fewer than 100; so far enforcing would deny 3 of 500 checks (0.6 %).',
     );
   });
 
@@ -137,6 +141,12 @@ describe('the sentence', () => {
     );
   });
 
+  test('says how many checks of the newest version are missing', () => {
+    expect(sentenceOf({ newestVersion: { version: '7.4', judged: 1, verified: 1 } })).toMatch(
+      /^Can’t tell: 1 check of app version 7\.4, fewer than 100;/,
+    );
+  });
+
   test('of a policy that is off says what to do', () => {
     expect(sentenceOf({ mode: 'off' })).toBe(
       'Can’t tell: the policy is off, so no check is judged; set it to observe.',
@@ -147,7 +157,7 @@ describe('the sentence', () => {
     const thresholds = { ...THRESHOLDS, minHours: 0.5, minChecks: 1, maxInternalErrors: 3 };
     const newestVersion = { version: '7.3', judged: 10, verified: 10 };
     expect(assess(evidence({ newestVersion }), thresholds).thresholds).toBe(
-      'Safe means: at least 30 min and 1 check, at most 0.1 % denied and 1 % in any hour with at least 1 % of the checks, at most 3 internal errors, no failing reload, at least 99.9 % of app version 7.3 verified.',
+      'Safe means: at least 30 min and 1 check, at most 0.1 % denied and 1 % in any hour with at least 1 % of the checks, at most 3 internal errors, no failing reload, at least 1 check of app version 7.3 and 99.9 % of them verified.',
     );
   });
 });
