@@ -52,16 +52,15 @@ ${renderVersions(policy)}`;
 }
 
 function renderFigures(policy: PolicyReport): Html {
-  const { windows, devices, denied_per_minute: perMinute } = policy;
+  const { windows, devices, refused_per_minute: perMinute } = policy;
   const { judged, verified, refused } = windows['24h'];
-  const denied = isEnforced(policy) ? 'Denied' : 'Would be denied';
   const figure = (term: string, value: string, note: string): Html =>
     html`<div><dt>${term}</dt><dd>${value}<small>${note}</small></dd></div>\n`;
   return html`<dl class="figures">
 ${figure('Verified, 24 h', formatShare(verified, judged), `${formatCount(verified)} of ${formatCount(judged)} checks`)}
-${figure(`${denied}, 24 h`, formatShare(refused, judged), `${formatCount(refused)} checks`)}
-${figure('Devices denied, 24 h', `≈ ${formatCount(devices.refused)}`, `≈ ${formatCount(devices.verified)} devices verified`)}
-${figure(`${denied} per minute`, formatMean(perMinute.mean, windows['1h'].refused), `last hour; at worst ${formatCount(perMinute.worst)} in a minute`)}
+${figure('Refused, 24 h', formatShare(refused, judged), `${formatCount(refused)} checks`)}
+${figure('Devices refused, 24 h', `≈ ${formatCount(devices.refused)}`, `≈ ${formatCount(devices.verified)} devices verified`)}
+${figure('Refused per minute', formatMean(perMinute.mean, windows['1h'].refused), `last hour; at worst ${formatCount(perMinute.worst)} in a minute`)}
 </dl>`;
 }
 
@@ -73,7 +72,7 @@ function formatMean(mean: number, refused: number): string {
 function renderCharts(policy: PolicyReport, thresholds: RolloutReport['thresholds']): Html {
   const { windows, worst_hour: worst } = policy;
   const minJudged = (windows['24h'].judged * thresholds.minHourTrafficPercent) / 100;
-  return html`<h3>Share of checks that ${isEnforced(policy) ? 'is' : 'would be'} denied</h3>
+  return html`<h3>Share of checks that were refused</h3>
 <div class="charts">
 ${renderChart({ title: '5 min', window: windows['5m'] })}
 ${renderChart({ title: '1 h', window: windows['1h'] })}
@@ -152,11 +151,6 @@ function renderUndo({ name }: PolicyReport): Html {
 <p>If enforcing locks users out, this sets the instance back to <code>observe</code> at once, for half an hour:</p>
 <pre><code>approov-ext-authz override --policy ${name} --mode observe --for 30m --reason "users locked out"</code></pre>
 <p class="soft">For all instances, set <code>policies.${name}.mode: observe</code> in the configuration; they reload it without a restart.</p>`;
-}
-
-/** For all devices. */
-function isEnforced({ mode_in_effect: mode }: PolicyReport): boolean {
-  return mode === 'enforce';
 }
 
 /** `24 Nov 2026, 14:05 UTC` */

@@ -81,7 +81,7 @@ ${reloads}
 ${
   unknown.refused === 0
     ? undefined
-    : html`<p>${plural(unknown.refused, 'check')} in the last 24 hours had no configured policy and was denied: Envoy named an unknown policy, or its message could not be read.</p>`
+    : html`<p>${plural(unknown.refused, 'check')} in the last 24 hours had no configured policy and was refused: Envoy named an unknown policy, or its message could not be read.</p>`
 }
 </section>`;
 }

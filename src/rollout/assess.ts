@@ -10,7 +10,7 @@ export interface Evidence {
   /** For how long checks have been counted. */
   readonly coveredSeconds: number;
   readonly began: Beginning;
-  /** Of the last 24 hours: checks that were judged, those that enforcing would deny, and service faults. */
+  /** Of the last 24 hours: checks that were judged, those that were refused, and service faults. */
   readonly judged: number;
   readonly refused: number;
   readonly internalErrors: number;
@@ -98,7 +98,7 @@ function findProblems(evidence: Evidence, thresholds: Thresholds): readonly stri
   const findings: string[] = [];
   if (percentOf(evidence) > thresholds.maxWouldDenyPercent)
     findings.push(
-      `${would(evidence.mode)} ${formatPart(refused, judged, 'check')}, more than ${formatPercent(thresholds.maxWouldDenyPercent)}`,
+      `enforcing denies ${formatPart(refused, judged, 'check')}, more than ${formatPercent(thresholds.maxWouldDenyPercent)}`,
     );
   if (worst !== undefined && percentOf(worst) > thresholds.maxWorstHourPercent)
     findings.push(
@@ -145,24 +145,21 @@ function minNewestChecks({ minChecks }: Thresholds): number {
 }
 
 /** What is known although it does not suffice. */
-function soFar({ mode, judged, refused }: Evidence): readonly string[] {
-  return judged === 0 ? [] : [`so far ${would(mode)} ${formatPart(refused, judged, 'check')}`];
+function soFar({ judged, refused }: Evidence): readonly string[] {
+  return judged === 0 ? [] : [`so far enforcing denies ${formatPart(refused, judged, 'check')}`];
 }
 
 function describeSafe(evidence: Evidence, thresholds: Thresholds): string {
   const { mode, judged, refused } = evidence;
   const worst = worstHour(evidence, thresholds);
+  // Of the whole day, in whatever modes it was spent.
   const start =
-    mode === 'enforce' ? 'Safe: the policy is enforced and denied' : 'Safe to enforce: it would deny';
+    mode === 'enforce' ? 'Safe: the policy is enforced, and refused' : 'Safe to enforce: it refused';
   const hour =
     worst === undefined || worst.refused === 0
       ? ''
       : `, and at most ${formatShare(worst.refused, worst.judged)} in an hour`;
   return `${start} ${formatPart(refused, judged, 'check')} in the last 24 h${hour}.`;
-}
-
-function would(mode: string): string {
-  return mode === 'enforce' ? 'enforcing denies' : 'enforcing would deny';
 }
 
 function describeThresholds(thresholds: Thresholds, newest: string | undefined): string {
@@ -175,7 +172,7 @@ function describeThresholds(thresholds: Thresholds, newest: string | undefined):
     thresholds.maxInternalErrors === 0
       ? 'no internal error'
       : `at most ${plural(thresholds.maxInternalErrors, 'internal error')}`;
-  return `Safe means: at least ${formatHours(minHours * 3600)} and ${plural(minChecks, 'check')}, at most ${formatPercent(maxWouldDenyPercent)} denied and ${formatPercent(maxWorstHourPercent)} in any hour with at least ${formatPercent(minHourTrafficPercent)} of the checks, ${errors}, no failing reload${version}.`;
+  return `Safe means: at least ${formatHours(minHours * 3600)} and ${plural(minChecks, 'check')}, at most ${formatPercent(maxWouldDenyPercent)} refused and ${formatPercent(maxWorstHourPercent)} in any hour with at least ${formatPercent(minHourTrafficPercent)} of the checks, ${errors}, no failing reload${version}.`;
 }
 
 /** `14:00 UTC`. */

@@ -94,7 +94,7 @@ export interface PolicyReport {
   readonly app_versions: readonly VersionReport[];
   readonly sdk_status: Tally;
   readonly clock_hint: string | null;
-  readonly denied_per_minute: DeniedPerMinute;
+  readonly refused_per_minute: RefusedPerMinute;
 }
 
 /** For how long the checks of a policy have been counted, and since what. */
@@ -113,8 +113,8 @@ export interface WindowReport extends WindowSummary {
   readonly intervals: readonly HourReport[];
 }
 
-/** What enforcing costs, or would cost, in denied requests a minute. */
-export interface DeniedPerMinute {
+/** What enforcing costs, in requests a minute. */
+export interface RefusedPerMinute {
   /** The mean over the last hour. */
   readonly mean: number;
   readonly worst: number;
@@ -206,7 +206,7 @@ function reportPolicy(
         addTallies(counted.hours.map(({ overshoots }) => overshoots)),
         last24h.reasons['token_not_yet_valid'] ?? 0,
       ) ?? null,
-    denied_per_minute: deniedPerMinute(last1h, coveredSeconds),
+    refused_per_minute: refusedPerMinute(last1h, coveredSeconds),
   };
 }
 
@@ -214,8 +214,8 @@ function withStart({ startSeconds, ...counts }: Interval & HourEvidence): HourRe
   return { start: isoTime(startSeconds), ...counts };
 }
 
-/** The first minutes after the start do not count as minutes without a denial. */
-function deniedPerMinute({ refused, intervals }: WindowReport, coveredSeconds: number): DeniedPerMinute {
+/** The first minutes after the start do not count as minutes without a refused check. */
+function refusedPerMinute({ refused, intervals }: WindowReport, coveredSeconds: number): RefusedPerMinute {
   const minutes = Math.min(intervals.length - 1, Math.max(1, coveredSeconds / 60));
   return {
     mean: Math.round((10 * refused) / minutes) / 10,

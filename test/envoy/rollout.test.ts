@@ -73,7 +73,7 @@ test('rollout calls a policy safe, not yet safe, or impossible to judge, by the 
 
   expect((await rollout('--policy', 'default')).code).toBe(0);
   expect(await sentenceOf('default')).toBe(
-    'Safe to enforce: it would deny 0 of 6 checks (0 %) in the last 24 h.',
+    'Safe to enforce: it refused 0 of 6 checks (0 %) in the last 24 h.',
   );
   const broken = await rollout('--policy', 'broken');
   expect(broken.code).toBe(4);
@@ -84,8 +84,8 @@ test('rollout calls a policy safe, not yet safe, or impossible to judge, by the 
     .join('\n')
     .replace(/at worst \d/, 'at worst N');
   expect(shown).toBe(`Policy broken, mode observe
-  Not yet: enforcing would deny 7 of 7 checks (100 %), more than 0.1 %.
-  Safe means: at least 0 s and 6 checks, at most 0.1 % denied and 100 % in any
+  Not yet: enforcing denies 7 of 7 checks (100 %), more than 0.1 %.
+  Safe means: at least 0 s and 6 checks, at most 0.1 % refused and 100 % in any
   hour with at least 1 % of the checks, no internal error, no failing reload.
 
   0 of 7 checks verified in 24 h (0 %)
@@ -96,7 +96,7 @@ test('rollout calls a policy safe, not yet safe, or impossible to judge, by the 
 `);
   expect((await rollout('--policy', 'quiet')).code).toBe(5);
   expect(await sentenceOf('quiet')).toBe(
-    'Can’t tell: 1 check judged in the last 24 h, fewer than 6; so far enforcing would deny 0 of 1 check (0 %).',
+    'Can’t tell: 1 check judged in the last 24 h, fewer than 6; so far enforcing denies 0 of 1 check (0 %).',
   );
   expect((await rollout('--policy', 'open')).code).toBe(5);
   // One policy that is not yet safe decides for all.
@@ -135,7 +135,7 @@ test('rollout still has the counts of a worker that died', async () => {
   process.kill(first, 'SIGKILL');
   await eventually(async () => !(await readyWorkers(service)).includes(first) || undefined);
   expect(await sentenceOf('default')).toBe(
-    'Safe to enforce: it would deny 0 of 6 checks (0 %) in the last 24 h.',
+    'Safe to enforce: it refused 0 of 6 checks (0 %) in the last 24 h.',
   );
   const page = await (await fetch(`http://${service.admin}/rollout`)).text();
   expect(page).toContain(' 1 worker restarted; the last seconds that each counted are lost.');
@@ -145,12 +145,12 @@ test('rollout cannot tell while a reload fails, or until the window is filled', 
   service.writeConfig({ ...CONFIG, workers: 'many' });
   await eventually(async () => (await rollout('--policy', 'default')).code === 5 || undefined);
   expect(await sentenceOf('default')).toBe(
-    'Can’t tell: config cannot be reloaded, so the last good state is in use; so far enforcing would deny 0 of 6 checks (0 %).',
+    'Can’t tell: config cannot be reloaded, so the last good state is in use; so far enforcing denies 0 of 6 checks (0 %).',
   );
   service.writeConfig({ ...CONFIG, rollout: { minChecks: 6 } });
   await eventually(async () => (await sentenceOf('default')).includes('less than 24 h') || undefined);
   expect(await sentenceOf('default')).toMatch(
-    /^Can’t tell: counted for \d+( s| min), less than 24 h; so far enforcing would deny 0 of 6 checks \(0 %\)\.$/,
+    /^Can’t tell: counted for \d+( s| min), less than 24 h; so far enforcing denies 0 of 6 checks \(0 %\)\.$/,
   );
   service.writeConfig(CONFIG);
   await eventually(async () => (await rollout('--policy', 'default')).code === 0 || undefined);

@@ -59,8 +59,8 @@ describe.skipIf(withoutChromium !== '')(`the rollout page${withoutChromium}`, ()
   test('assesses each policy in a sentence', async () => {
     const sentences = await light.page.locator('.verdict p:first-child').allInnerTexts();
     expect(sentences.map((sentence) => sentence.replaceAll('\u00a0', ' '))).toEqual([
-      '✕ Not yet: enforcing would deny 754 of 95,805 checks (0.79 %), more than 0.1 %; in the hour from 20:00 UTC, 449 of 7,773 checks (5.8 %), more than 1 %.',
-      '✓ Safe: the policy is enforced and denied 0 of 47,886 checks (0 %) in the last 24 h.',
+      '✕ Not yet: enforcing denies 754 of 95,805 checks (0.79 %), more than 0.1 %; in the hour from 20:00 UTC, 449 of 7,773 checks (5.8 %), more than 1 %.',
+      '✓ Safe: the policy is enforced, and refused 0 of 47,886 checks (0 %) in the last 24 h.',
       '? Can’t tell: the policy is off, so no check is judged; set it to observe.',
     ]);
   });

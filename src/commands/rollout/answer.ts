@@ -26,7 +26,7 @@ const POLICY = z.looseObject({
   devices: z.looseObject({ groups: TALLY }).optional(),
   sdk_status: TALLY.optional(),
   clock_hint: z.string().nullish(),
-  denied_per_minute: z.object({ mean: z.number(), worst: z.number() }).optional(),
+  refused_per_minute: z.object({ mean: z.number(), worst: z.number() }).optional(),
 });
 
 const INSTANCE = z.looseObject({ instance: z.string(), processes: z.number(), seconds: z.number() });

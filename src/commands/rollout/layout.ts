@@ -73,7 +73,7 @@ function refusedRows({ windows, devices }: PolicyAnswer): readonly string[] {
 }
 
 function noteRows(policy: PolicyAnswer): readonly string[] {
-  const { sdk_status: words = {}, clock_hint: hint, denied_per_minute: perMinute } = policy;
+  const { sdk_status: words = {}, clock_hint: hint, refused_per_minute: perMinute } = policy;
   const sorted = Object.entries(words).sort(([, one], [, other]) => other - one);
   const status = sorted.map(([word, count]) => `${word} ${formatCount(count)}`).join(', ');
   return [
@@ -81,9 +81,7 @@ function noteRows(policy: PolicyAnswer): readonly string[] {
     ...(hint == null ? [] : indent(`clock: ${hint}`)),
     ...(perMinute === undefined || perMinute.worst === 0
       ? []
-      : indent(
-          `denied per minute if enforced: ${perMinute.mean} in the last hour, at worst ${perMinute.worst}`,
-        )),
+      : indent(`refused per minute: ${perMinute.mean} in the last hour, at worst ${perMinute.worst}`)),
   ];
 }
 

@@ -41,14 +41,14 @@ describe('the rollout page', () => {
     };
     const html = renderRollout(reportOf({ overrides: new Map([['default', override]]) }));
     expect(html).toContain('because: trial &lt;b&gt;run&lt;/b&gt;');
-    expect(html).toContain('<dt>Denied, 24\u00a0h</dt>');
+    expect(html).toContain('<dt>Refused, 24\u00a0h</dt>');
   });
 
-  test('shows the share of devices for which a policy enforces, and what it would deny to all', () => {
+  test('shows the share of devices for which a policy enforces, and what was refused of all', () => {
     const under = policy({ mode: 'enforce', enforcePercent: 25 });
     const html = renderRollout(reportOf({ policyTable: policyTable(under) }));
     expect(html).toContain('mode enforce for 25\u00a0% of devices, default policy');
-    expect(html).toContain('<dt>Would be denied, 24\u00a0h</dt>');
+    expect(html).toContain('<dt>Refused, 24\u00a0h</dt>');
   });
 
   test('shows the counts of a policy that is off while an override is active', () => {
@@ -63,7 +63,7 @@ describe('the rollout page', () => {
         policyTable: policyTable(policy({ mode: 'off' })),
         overrides: new Map([['default', override]]),
       }),
-    ).toContain('Would be denied, 24 h');
+    ).toContain('Refused, 24 h');
   });
 
   test('says that a policy has been counted for less long than the page covers, and since what', () => {
@@ -89,7 +89,7 @@ describe('the rollout page', () => {
     const recorder = createRolloutRecorder(NOW);
     recorder.checkDone(recordOf({ policyName: 'nowhere' }));
     expect(textOf({ snapshot: recorder.snapshot() })).toContain(
-      '1 check in the last 24 hours had no configured policy and was denied',
+      '1 check in the last 24 hours had no configured policy and was refused',
     );
     expect(textOf()).not.toContain('no configured policy');
   });
@@ -106,7 +106,7 @@ describe('the rollout page', () => {
   test('shows a policy that is off without counts', () => {
     const text = textOf({ policyTable: policyTable(policy({ mode: 'off' })) });
     expect(text).toContain('Can’t tell: the policy is off, so no check is judged; set it to observe.');
-    expect(text).not.toContain('Would be denied');
+    expect(text).not.toContain('Refused, 24 h');
   });
 
   test('has no overview for a single policy', () => {

@@ -50,9 +50,9 @@ describe('the default thresholds', () => {
   test('call a quiet day safe', () => {
     expect(assess(evidence(), THRESHOLDS)).toEqual({
       kind: 'safe',
-      sentence: 'Safe to enforce: it would deny 0 of 24,000 checks (0 %) in the last 24 h.',
+      sentence: 'Safe to enforce: it refused 0 of 24,000 checks (0 %) in the last 24 h.',
       thresholds:
-        'Safe means: at least 24 h and 10,000 checks, at most 0.1 % denied and 1 % in any hour with at least 1 % of the checks, no internal error, no failing reload.',
+        'Safe means: at least 24 h and 10,000 checks, at most 0.1 % refused and 1 % in any hour with at least 1 % of the checks, no internal error, no failing reload.',
     });
   });
 
@@ -96,7 +96,7 @@ describe('the default thresholds', () => {
   test('call much denied traffic not yet safe, before the window is filled', () => {
     const fields = { coveredSeconds: 7200, judged: 20_000, refused: 8000 };
     expect(sentenceOf(fields)).toBe(
-      'Not yet: enforcing would deny 8,000 of 20,000 checks (40 %), more than 0.1 %; counted for 2 h, less than 24 h.',
+      'Not yet: enforcing denies 8,000 of 20,000 checks (40 %), more than 0.1 %; counted for 2 h, less than 24 h.',
     );
   });
 });
@@ -111,7 +111,7 @@ describe('the sentence', () => {
       newestVersion: { version: '7.3', judged: 0, verified: 0 },
     };
     expect(sentenceOf(fields)).toBe(
-      'Can’t tell: 500 checks judged in the last 24 h, fewer than 10,000; counted for 1 h 30 min, less than 24 h; config and jwks cannot be reloaded, so the last good state is in use; 0 checks of app version 7.3, fewer than 100; so far enforcing would deny 3 of 500 checks (0.6 %).',
+      'Can’t tell: 500 checks judged in the last 24 h, fewer than 10,000; counted for 1 h 30 min, less than 24 h; config and jwks cannot be reloaded, so the last good state is in use; 0 checks of app version 7.3, fewer than 100; so far enforcing denies 3 of 500 checks (0.6 %).',
     );
   });
 
@@ -128,13 +128,13 @@ describe('the sentence', () => {
       newestVersion: { version: '7.3', judged: 400, verified: 390 },
     };
     expect(sentenceOf(fields)).toBe(
-      `Not yet: enforcing would deny 273 of 24,000 checks (1.1 %), more than 0.1 %; in the hour from ${new Date((START - 7200) * 1000).toISOString().slice(11, 16)} UTC, 250 of 1,000 checks (25 %), more than 1 %; 2 internal errors, more than 0; app version 7.3 has 390 of 400 checks (97.5 %) verified, less than 99.9 %.`,
+      `Not yet: enforcing denies 273 of 24,000 checks (1.1 %), more than 0.1 %; in the hour from ${new Date((START - 7200) * 1000).toISOString().slice(11, 16)} UTC, 250 of 1,000 checks (25 %), more than 1 %; 2 internal errors, more than 0; app version 7.3 has 390 of 400 checks (97.5 %) verified, less than 99.9 %.`,
     );
   });
 
-  test('of a policy that is enforced speaks of what is, not of what would be', () => {
+  test('of a policy that is enforced does not claim that it was all day', () => {
     expect(sentenceOf({ mode: 'enforce', hours: day(1000, 1, [{ refused: 0 }]), refused: 23 })).toBe(
-      'Safe: the policy is enforced and denied 23 of 24,000 checks (0.1 %) in the last 24 h, and at most 0.1 % in an hour.',
+      'Safe: the policy is enforced, and refused 23 of 24,000 checks (0.1 %) in the last 24 h, and at most 0.1 % in an hour.',
     );
     expect(sentenceOf({ mode: 'enforce', refused: 240 })).toBe(
       'Not yet: enforcing denies 240 of 24,000 checks (1 %), more than 0.1 %.',
@@ -157,7 +157,7 @@ describe('the sentence', () => {
     const thresholds = { ...THRESHOLDS, minHours: 0.5, minChecks: 1, maxInternalErrors: 3 };
     const newestVersion = { version: '7.3', judged: 10, verified: 10 };
     expect(assess(evidence({ newestVersion }), thresholds).thresholds).toBe(
-      'Safe means: at least 30 min and 1 check, at most 0.1 % denied and 1 % in any hour with at least 1 % of the checks, at most 3 internal errors, no failing reload, at least 1 check of app version 7.3 and 99.9 % of them verified.',
+      'Safe means: at least 30 min and 1 check, at most 0.1 % refused and 1 % in any hour with at least 1 % of the checks, at most 3 internal errors, no failing reload, at least 1 check of app version 7.3 and 99.9 % of them verified.',
     );
   });
 });

@@ -97,7 +97,7 @@ describe('the report of a policy', () => {
       mode_in_effect: 'enforce and observe',
       windows: { '24h': { judged: 20, refused: 20, reasons: { token_expired: 20 } } },
     });
-    expect(report?.assessment.sentence).toContain('enforcing would deny 20 of 20 checks (100 %)');
+    expect(report?.assessment.sentence).toContain('enforcing denies 20 of 20 checks (100 %)');
   });
 
   test.each([
@@ -241,7 +241,7 @@ describe('the report of a policy', () => {
   });
 
   test('says what enforcing costs per minute: on average over an hour, and at worst', () => {
-    const { denied_per_minute: perMinute } = policyReport([
+    const { refused_per_minute: perMinute } = policyReport([
       { headers: NO_TOKEN, secondsAgo: 120, count: 20 },
       { headers: NO_TOKEN, secondsAgo: 600, count: 10 },
     ]);
@@ -252,7 +252,7 @@ describe('the report of a policy', () => {
     const recorder = createRolloutRecorder(NOW - 120);
     for (let check = 0; check < 30; check++) recorder.checkDone(recordOf({}));
     const [policy] = reportOf({ snapshot: { ...recorder.snapshot(), sinceSeconds: NOW - 120 } }).policies;
-    expect(policy?.denied_per_minute).toEqual({ mean: 15, worst: 30 });
+    expect(policy?.refused_per_minute).toEqual({ mean: 15, worst: 30 });
   });
 
   test.each<[what: string, late: number, count: number, hint: string | null]>([
