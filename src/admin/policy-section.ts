@@ -1,9 +1,10 @@
 /** Renders what the rollout page says about one policy. */
 import { SDK_STATUS_MEANINGS } from '../approov/sdk-status-meanings.ts';
 import { formatCounted } from '../rollout/coverage.ts';
+import { formatConfiguredMode, formatMode } from '../rollout/mode-words.ts';
 import { GROUP_NAMES, GROUPS } from '../rollout/outcomes.ts';
 import type { PolicyReport, RolloutReport } from '../rollout/report.ts';
-import { formatCount, formatPercent, formatShare } from '../rollout/words.ts';
+import { formatCount, formatHours, formatShare } from '../rollout/words.ts';
 import { type Html, html } from './html.ts';
 import { renderChart } from './share-chart.ts';
 import { renderTable } from './table.ts';
@@ -12,12 +13,11 @@ import { renderTable } from './table.ts';
 const SYMBOLS = { safe: '✓', not_yet: '✕', cannot_tell: '?' } as const;
 
 export function renderPolicy(policy: PolicyReport, thresholds: RolloutReport['thresholds']): Html {
-  const { name, is_default: isDefault, assessment, override } = policy;
+  const { name, is_default: isDefault, assessment } = policy;
   const isOff = policy.mode_in_effect === 'off';
   return html`<section aria-labelledby="policy-${name}">
 <h2 id="policy-${name}">Policy ${name} <span class="mode">mode ${formatMode(policy)}${isDefault ? ', default policy' : ''}</span></h2>
-${override === null ? undefined : renderOverride(override)}
-<div class="verdict ${assessment.kind}">
+${renderOverride(policy)}<div class="verdict ${assessment.kind}">
 <p><b aria-hidden="true">${SYMBOLS[assessment.kind]}</b> ${assessment.sentence}</p>
 ${isOff ? undefined : html`<p class="soft">${assessment.thresholds}</p>\n${renderCounted(policy)}`}</div>
 ${isOff ? undefined : renderCounts(policy, thresholds)}
@@ -25,19 +25,16 @@ ${isOff ? undefined : renderUndo(policy)}
 </section>`;
 }
 
-function renderOverride({ mode, until, reason }: NonNullable<PolicyReport['override']>): Html {
-  return html`<p>Overridden: mode <b>${mode}</b> until <time datetime="${until}">${formatTime(until)}</time>${reason === null ? '' : `, because: ${reason}`}</p>\n`;
+function renderOverride(policy: PolicyReport): Html | undefined {
+  if (policy.override === null) return undefined;
+  const { mode, until, reason, seconds_left: left } = policy.override;
+  return html`<p class="override">Overridden: mode <b>${mode}</b> for another ${formatHours(left)}, until <time datetime="${until}">${formatTime(until)}</time>, then ${formatConfiguredMode(policy)} as configured${reason === null ? '' : `; reason: ${reason}`}</p>\n`;
 }
 
 /** If it is not for as long as the page covers. */
 function renderCounted({ counted }: PolicyReport): Html | undefined {
   if (counted.began === 'start') return undefined;
   return html`<p class="soft">Policy ${formatCounted(counted)}, from <time datetime="${counted.since}">${formatTime(counted.since)}</time>.</p>\n`;
-}
-
-/** `enforce for 5 % of devices` */
-export function formatMode({ mode, enforce_percent: percent }: PolicyReport): string {
-  return percent === null ? mode : `${mode} for ${formatPercent(percent)} of devices`;
 }
 
 function renderCounts(policy: PolicyReport, thresholds: RolloutReport['thresholds']): Html {
@@ -146,9 +143,19 @@ function renderVersions({ app_versions: versions }: PolicyReport): Html | undefi
   });
 }
 
-function renderUndo({ name }: PolicyReport): Html {
+function renderUndo(policy: PolicyReport): Html {
   return html`<h3>How to undo it</h3>
-<p>If enforcing locks users out, this sets the instance back to <code>observe</code> at once, for half an hour:</p>
+${policy.override === null ? renderOverriding(policy) : renderClearing(policy)}`;
+}
+
+function renderClearing(policy: PolicyReport): Html {
+  return html`<p>This ends the override; mode ${formatConfiguredMode(policy)} returns:</p>
+<pre><code>approov-ext-authz override --policy ${policy.name} --clear</code></pre>`;
+}
+
+function renderOverriding({ name, mode_in_effect: mode }: PolicyReport): Html {
+  const isEnforced = mode.split(' and ').includes('enforce');
+  return html`<p>${isEnforced ? 'If enforcing' : 'Once it is enforced: if that'} locks users out, this sets the instance back to <code>observe</code> at once, for half an hour:</p>
 <pre><code>approov-ext-authz override --policy ${name} --mode observe --for 30m --reason "users locked out"</code></pre>
 <p class="soft">For all instances, set <code>policies.${name}.mode: observe</code> in the configuration; they reload it without a restart.</p>`;
 }

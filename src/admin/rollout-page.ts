@@ -1,8 +1,9 @@
 /** Renders the rollout page: who would be locked out if each policy enforced. */
+import { formatMode } from '../rollout/mode-words.ts';
 import type { PolicyReport, RolloutReport } from '../rollout/report.ts';
 import { formatCount, formatHours, formatShare, plural } from '../rollout/words.ts';
 import { type Html, html, renderDocument } from './html.ts';
-import { formatMode, formatTime, renderPolicy } from './policy-section.ts';
+import { formatTime, renderPolicy } from './policy-section.ts';
 import { renderTable } from './table.ts';
 
 const REFRESH_SECONDS = 30;

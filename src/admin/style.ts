@@ -40,7 +40,8 @@ a { color: var(--link); }
 .soft { color: var(--soft); font-size: .875rem; }
 section { margin: 1rem 0; padding: 1rem 1.25rem; background: var(--card); border: 1px solid var(--line); border-radius: .6rem; }
 .mode { padding: .1rem .5rem; border: 1px solid var(--line); border-radius: 1rem; font-size: .8rem; font-weight: 400; color: var(--soft); white-space: nowrap; }
-.verdict { margin: 0 0 1rem; padding: .6rem .9rem; border-left: .3rem solid; background: var(--page); border-radius: .2rem; overflow-wrap: break-word; }
+.verdict, .override { margin: 0 0 1rem; padding: .6rem .9rem; border-left: .3rem solid; background: var(--page); border-radius: .2rem; overflow-wrap: break-word; }
+.override { border-color: var(--cannot-tell); }
 .verdict p:first-child { font-weight: 600; }
 .verdict .soft { color: var(--soft); }
 .safe { border-color: var(--safe); } .safe b { color: var(--safe); }

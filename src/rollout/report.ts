@@ -75,6 +75,10 @@ export interface ActiveOverride {
   readonly reason: string | null;
 }
 
+export interface OverrideReport extends ActiveOverride {
+  readonly seconds_left: number;
+}
+
 export interface PolicyReport {
   readonly name: string;
   /** As configured. */
@@ -84,7 +88,7 @@ export interface PolicyReport {
   /** With the override. `enforce and observe` if a share of devices is enforced. */
   readonly mode_in_effect: string;
   readonly is_default: boolean;
-  readonly override: ActiveOverride | null;
+  readonly override: OverrideReport | null;
   readonly counted: CountedReport;
   readonly assessment: Assessment;
   readonly windows: Readonly<Record<WindowName, WindowReport>>;
@@ -193,7 +197,7 @@ function reportPolicy(
     mode,
     enforce_percent: enforcePercent < 100 ? enforcePercent : null,
     mode_in_effect: modeInEffect,
-    override,
+    override: override && { ...override, seconds_left: secondsUntil(override.until, nowSeconds) },
     counted: { since: isoTime(sinceSeconds), seconds: Math.round(coveredSeconds), began },
     assessment: assess(evidence, settings),
     windows: { '5m': last5m, '1h': last1h, '24h': last24h },
@@ -221,6 +225,10 @@ function refusedPerMinute({ refused, intervals }: WindowReport, coveredSeconds: 
     mean: Math.round((10 * refused) / minutes) / 10,
     worst: Math.max(...intervals.map((interval) => interval.refused)),
   };
+}
+
+function secondsUntil(iso: string, nowSeconds: number): number {
+  return Math.max(0, Math.ceil(Date.parse(iso) / 1000 - nowSeconds));
 }
 
 function isoTime(seconds: number): string {

@@ -19,7 +19,9 @@ const POLICY = z.looseObject({
   mode: z.string(),
   enforce_percent: z.number().nullish(),
   mode_in_effect: z.string().optional(),
-  override: z.looseObject({ mode: z.string(), until: z.string() }).nullish(),
+  override: z
+    .looseObject({ mode: z.string(), seconds_left: z.number(), reason: z.string().nullable() })
+    .nullish(),
   counted: z.looseObject({ seconds: z.number(), began: z.enum(BEGINNING_NAMES) }).optional(),
   assessment: z.object({ kind: z.enum(ASSESSMENTS), sentence: z.string(), thresholds: z.string() }),
   windows: z.object({ '5m': COUNTS, '1h': COUNTS, '24h': COUNTS }),

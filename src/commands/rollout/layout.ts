@@ -1,7 +1,9 @@
 /** Lays out what `rollout` shows, in 80 columns. */
 import { formatCounted } from '../../rollout/coverage.ts';
+import { formatConfiguredMode, formatMode } from '../../rollout/mode-words.ts';
 import { GROUP_NAMES, GROUPS } from '../../rollout/outcomes.ts';
-import { formatCount, formatHours, formatPercent, formatShare, plural } from '../../rollout/words.ts';
+import { formatCount, formatHours, formatShare, plural } from '../../rollout/words.ts';
+import { formatDuration } from '../duration.ts';
 import { formatTable } from '../table.ts';
 import type { Paint, Style } from '../terminal.ts';
 import { wrap } from '../wrap.ts';
@@ -32,7 +34,7 @@ function policyLines(policy: PolicyAnswer, paint: Paint): readonly string[] {
   const { judged, verified } = windows['24h'];
   const checks = `${formatCount(verified)} of ${plural(judged, 'check')} verified in 24 h (${formatShare(verified, judged)})`;
   return [
-    `${paint('bold', `Policy ${name}`)}, ${describeMode(policy)}`,
+    `${paint('bold', `Policy ${name}`)}, mode ${formatMode(policy)}`,
     ...overrideRows(policy),
     ...indent(assessment.sentence).map((line) => paint(STYLES[assessment.kind], line)),
     ...(isOff(policy) ? [] : [...indent(assessment.thresholds), ...countedRows(policy)]),
@@ -40,12 +42,13 @@ function policyLines(policy: PolicyAnswer, paint: Paint): readonly string[] {
   ];
 }
 
-function describeMode({ mode, enforce_percent: percent }: PolicyAnswer): string {
-  return percent == null ? `mode ${mode}` : `mode ${mode} for ${formatPercent(percent)} of devices`;
-}
-
-function overrideRows({ override }: PolicyAnswer): readonly string[] {
-  return override == null ? [] : [`  overridden: mode ${override.mode} until ${override.until}`];
+function overrideRows(policy: PolicyAnswer): readonly string[] {
+  if (policy.override == null) return [];
+  const { mode, seconds_left: left, reason } = policy.override;
+  const why = reason === null ? '' : `; reason: ${reason}`;
+  return indent(
+    `override: mode ${mode} for another ${formatDuration(left)}, then ${formatConfiguredMode(policy)} as configured${why}`,
+  );
 }
 
 /** If it is not for as long as the instance has counted. */

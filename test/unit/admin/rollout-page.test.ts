@@ -7,6 +7,8 @@ import { NOW, policy, policyTable } from '../../support/check.ts';
 import { recordOf, reportOf } from '../../support/rollout.ts';
 import { mintToken } from '../../support/token.ts';
 
+const NOW_TEXT = '2026-11-24T06:00:00.000Z';
+
 /** Without markup. */
 function textOf(parts: Partial<ReportParts> = {}): string {
   return renderRollout(reportOf(parts))
@@ -40,8 +42,32 @@ describe('the rollout page', () => {
       reason: 'trial <b>run</b>',
     };
     const html = renderRollout(reportOf({ overrides: new Map([['default', override]]) }));
-    expect(html).toContain('because: trial &lt;b&gt;run&lt;/b&gt;');
+    expect(html).toContain('; reason: trial &lt;b&gt;run&lt;/b&gt;</p>');
     expect(html).toContain('<dt>Refused, 24\u00a0h</dt>');
+  });
+
+  test('shows the mode that an override sets, how long it lasts, and how to end it', () => {
+    const override = { mode: 'observe', since: NOW_TEXT, until: '2026-11-24T06:30:00.000Z', reason: 'trial' };
+    const policies = policyTable(policy({ mode: 'enforce' }), [], [policy({ name: 'pay' })]);
+    const text = textOf({ policyTable: policies, overrides: new Map([['default', override]]) });
+    // In the overview and in the heading.
+    expect(text.match(/default observe \(overridden; configured: enforce\)/g)).toHaveLength(1);
+    expect(text).toContain('Policy default mode observe (overridden; configured: enforce), default policy');
+    expect(text).toContain(
+      'Overridden: mode observe for another 30 min, until 24 Nov 2026, 06:30 UTC , then enforce as configured; reason: trial',
+    );
+    expect(text).toContain(
+      'This ends the override; mode enforce returns: approov-ext-authz override --policy default --clear Policy pay',
+    );
+  });
+
+  test.each([
+    [{ mode: 'observe' }, 'How to undo it Once it is enforced: if that locks users out, this sets'],
+    [{ mode: 'limit' }, 'How to undo it Once it is enforced: if that locks users out, this sets'],
+    [{ mode: 'enforce' }, 'How to undo it If enforcing locks users out, this sets'],
+    [{ mode: 'enforce', enforcePercent: 5 }, 'How to undo it If enforcing locks users out, this sets'],
+  ] as const)('says how to undo %j', (fields, words) => {
+    expect(textOf({ policyTable: policyTable(policy(fields)) })).toContain(words);
   });
 
   test('shows the share of devices for which a policy enforces, and what was refused of all', () => {

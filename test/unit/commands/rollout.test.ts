@@ -75,9 +75,10 @@ test('rollout shows an override, and the share of devices for which a policy enf
   answer = { status: 200, body: JSON.stringify(report) };
   const { code, out } = await run([], { APPROOV_ADMIN_LISTEN: address });
   expect(code).toBe(5);
-  expect(out.split('\n').slice(2, 4)).toEqual([
-    'Policy default, mode enforce for 25 % of devices',
-    '  overridden: mode observe until 2026-11-24T06:30:00.000Z',
+  expect(out.split('\n').slice(2, 5)).toEqual([
+    'Policy default, mode observe (overridden; configured: enforce for 25 % of devices)',
+    '  override: mode observe for another 30 min 0 s, then enforce for 25 % of',
+    '  devices as configured; reason: login fails',
   ]);
 });
 

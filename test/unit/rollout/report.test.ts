@@ -113,7 +113,7 @@ describe('the report of a policy', () => {
     const under = policyTable(policy({ enforcePercent: 5 }), [], [policy({ name: 'pay', mode: 'limit' })]);
     const { policies } = reportOf({ policyTable: under, overrides: new Map([['default', TRIAL]]) });
     expect(policies.map((each) => [each.name, each.mode_in_effect, each.override])).toEqual([
-      ['default', 'enforce', TRIAL],
+      ['default', 'enforce', { ...TRIAL, seconds_left: 1800 }],
       ['pay', 'limit', null],
     ]);
   });
