@@ -87,6 +87,7 @@ ul { margin: .4rem 0; padding-left: 1.2rem; }
   body { padding: .6rem; } section { padding: .8rem .85rem; }
   table { font-size: .85rem; } td + td, thead th + th + th { padding-left: .4rem; }
   thead th, td { white-space: normal; } .hint { display: none; }
+  .mode { display: inline-block; white-space: normal; border-radius: .6rem; } td time { display: inline-block; min-width: 6rem; }
 }
 ${GROUP_COLOURS.map((colour, index) => `.g${index} { fill: ${colour}; background: ${colour}; }`).join('\n')}
 `;

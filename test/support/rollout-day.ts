@@ -10,7 +10,16 @@ import { mintToken, OTHER_SECRET_BYTES } from './token.ts';
 const observed = policy({ name: 'default', mode: 'observe' });
 const strict = policy({ name: 'payments', mode: 'enforce' });
 const open = policy({ name: 'open', mode: 'off' });
-export const DAY_POLICIES = policyTable(observed, [], [strict, open]);
+const stepped = policy({ name: 'profile', mode: 'enforce', enforcePercent: 25 });
+const overridden = policy({ name: 'checkout', mode: 'enforce', enforcePercent: 50 });
+export const DAY_POLICIES = policyTable(observed, [], [strict, open, stepped, overridden]);
+
+const OVERRIDE = {
+  mode: 'observe',
+  since: isoAgo(600),
+  until: isoAgo(-1200),
+  reason: 'checkout is locked out, INC-4711',
+};
 
 const APP_VERSION = { header: 'x-app-version', known: ['7.1', '7.2', '7.3'] };
 const TOKEN = mintToken({ exp: NOW + 1e6, did: 'did' });
@@ -37,7 +46,8 @@ const REFUSED: readonly Share[] = [
 /** The hour of the worst trouble, before now. */
 const TROUBLE_HOURS_AGO = 9;
 
-/** A report about 24 hours under three policies: one observed, one enforced without a refusal, one off. */
+/** A report about 24 hours under five policies: one observed, one enforced without a refused check, one off,
+ * and two without a check, of which one enforces a share and one is overridden. */
 export function reportOfDay(parts: Partial<ReportParts> = {}): RolloutReport {
   const sinceSeconds = NOW - 24.2 * 3600;
   const recorder = createRolloutRecorder(sinceSeconds);
@@ -75,12 +85,17 @@ export function reportOfDay(parts: Partial<ReportParts> = {}): RolloutReport {
     settings: { ...THRESHOLDS, appVersion: APP_VERSION },
     covers: { instance: 'authz-7d9c4b6f4-x2k8p', processes: 4, worker_restarts: 0 },
     keys: [
-      { id: 'current', verifications: 47_210, last_used_at: new Date(NOW * 1000).toISOString() },
-      { id: 'previous', verifications: 12, last_used_at: new Date((NOW - 5 * 3600) * 1000).toISOString() },
+      { id: 'current', verifications: 47_210, last_used_at: isoAgo(0) },
+      { id: 'previous', verifications: 12, last_used_at: isoAgo(5 * 3600) },
       { id: 'next', verifications: 0, last_used_at: null },
     ],
+    overrides: new Map([[overridden.name, OVERRIDE]]),
     ...parts,
   });
+}
+
+function isoAgo(seconds: number): string {
+  return new Date((NOW - seconds) * 1000).toISOString();
 }
 
 /** The same check at another time, from another device. */
