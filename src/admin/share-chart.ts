@@ -52,9 +52,9 @@ ${limitPercent === undefined || limitPercent > scale ? undefined : renderLimit(l
 <line class="axis" x1="0" x2="${WIDTH}" y1="${HEIGHT}" y2="${HEIGHT}" vector-effect="non-scaling-stroke"/>
 ${worst === null || worst.refused === 0 || worstIndex < 0 ? undefined : renderMark(worstIndex * pitch, pitch, percentOf(worst), scale)}
 </svg>
-<p class="times" aria-hidden="true"><span>${timeOf(intervals[0]?.start)}</span><span>now</span></p>
+<p class="times" aria-hidden="true"><span>${timeOf(intervals[0]?.start, window)}</span><span>now</span></p>
 </div>
-${describeWorst(worst, limitPercent)}
+${describeWorst(worst, window, limitPercent)}
 </figure>`;
 }
 
@@ -91,10 +91,14 @@ function renderMark(left: number, pitch: number, percent: number, scale: number)
   return html`<polygon class="mark" points="${points.join(' ')}"/>`;
 }
 
-function describeWorst(worst: HourReport | null, limitPercent: number | undefined): Html | undefined {
+function describeWorst(
+  worst: HourReport | null,
+  window: WindowReport,
+  limitPercent: number | undefined,
+): Html | undefined {
   if (worst === null || worst.refused === 0) return undefined;
   const limit = limitPercent === undefined ? '' : `; the limit is ${formatPercent(limitPercent)}`;
-  return html`<p class="soft">▼ Worst hour, from ${timeOf(worst.start)}: ${formatShare(worst.refused, worst.judged)} of ${plural(worst.judged, 'check')}${limit}. Faint bars have too little traffic to count.</p>`;
+  return html`<p class="soft">▼ Worst hour, from ${timeOf(worst.start, window)}: ${formatShare(worst.refused, worst.judged)} of ${plural(worst.judged, 'check')}${limit}. Faint bars have too little traffic to count.</p>`;
 }
 
 function describe(title: string, window: WindowReport, worst: HourReport | null): string {
@@ -103,12 +107,14 @@ function describe(title: string, window: WindowReport, worst: HourReport | null)
       ? `${title}: no check`
       : `${title}: ${formatShare(window.refused, window.judged)} of ${plural(window.judged, 'check')} refused`;
   if (worst === null || worst.refused === 0) return share;
-  return `${share}; in the worst hour, from ${timeOf(worst.start)} UTC, ${formatShare(worst.refused, worst.judged)}`;
+  return `${share}; in the worst hour, from ${timeOf(worst.start, window)} UTC, ${formatShare(worst.refused, worst.judged)}`;
 }
 
-/** `14:00` */
-function timeOf(iso: string | undefined): string {
-  return iso?.slice(11, 16) ?? '';
+/** `14:00`, or `yesterday 14:00` if the window ends on another day. */
+function timeOf(iso: string | undefined, { intervals }: WindowReport): string {
+  if (iso === undefined) return '';
+  const [day, today] = [iso, intervals.at(-1)?.start].map((start) => start?.slice(0, 10));
+  return `${day === today ? '' : 'yesterday '}${iso.slice(11, 16)}`;
 }
 
 /** To two digits. */

@@ -11,7 +11,7 @@ const withoutChromium = await unmet([CHROMIUM], 'that browsers show the rollout 
 
 /** Set to a file for the screenshot of docs/rollout.md. */
 const SCREENSHOT = process.env['ROLLOUT_SCREENSHOT'];
-const AREA = { x: 0, y: 0, width: 1100, height: 945 };
+const AREA = { x: 0, y: 0, width: 1100, height: 1013 };
 
 /** Of a policy without a check. */
 const UNUSED =
@@ -88,8 +88,16 @@ describe.skipIf(withoutChromium !== '')(`the rollout page${withoutChromium}`, ()
     expect(names.map((name) => name?.replaceAll('\u00a0', ' '))).toEqual([
       '5 min: 0 % of 66 checks refused',
       '1 h: 0.44 % of 683 checks refused',
-      '24 h: 0.79 % of 95,805 checks refused; in the worst hour, from 20:00 UTC, 5.8 %',
+      '24 h: 0.79 % of 95,805 checks refused; in the worst hour, from yesterday 20:00 UTC, 5.8 %',
     ]);
+    expect(await light.page.locator('.times span:first-child').allInnerTexts()).toEqual([
+      '05:55',
+      '05:00',
+      'yesterday 06:00',
+    ]);
+    expect(await light.page.locator('.charts .soft').textContent()).toMatch(
+      /^▼ Worst hour, from yesterday 20:00:/,
+    );
     const [bar, mark] = await Promise.all(
       ['rect.g3', 'polygon.mark'].map((part) => light.page.locator(`svg ${part}`).first().boundingBox()),
     );
