@@ -60,13 +60,17 @@ function renderOverview(policies: readonly PolicyReport[]): Html {
   return html`<section aria-label="All policies">${table}</section>`;
 }
 
-function renderService({ keys, failing_reloads: failing, unknown_policy: unknown }: RolloutReport): Html {
+function renderService(report: RolloutReport): Html {
+  const { covers, keys, failing_reloads: failing, unknown_policy: unknown } = report;
   const keyTable = renderTable({
     caption: 'Keys',
     headings: ['Key', 'Verifications', 'Last used'],
     rows: keys.map(({ id, verifications, last_used_at: lastUsed }) => ({
       heading: id,
-      cells: [formatCount(verifications), lastUsed === null ? 'never' : renderTime(lastUsed)],
+      cells: [
+        formatCount(verifications),
+        lastUsed === null ? html`not since ${renderTime(covers.since)}` : renderTime(lastUsed),
+      ],
     })),
   });
   const reloads =

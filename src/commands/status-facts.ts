@@ -59,7 +59,7 @@ export interface KeyStatus {
   /** Several for a JWK Set. */
   readonly fingerprints: readonly string[];
   readonly verifications: number;
-  /** `null`: never. */
+  /** `null`: not since the start. */
   readonly last_used_at: string | null;
 }
 

@@ -141,7 +141,7 @@ function keyRows(keys: readonly KeyStatus[], { nowSeconds, paint }: LayoutOption
       const [first, ...others] = fingerprints;
       const fingerprint = first ?? (loaded ? '-' : paint('red', 'not loaded'));
       return [
-        [id, fingerprint, formatCount(verifications), formatAgo(lastUsed, nowSeconds)],
+        [id, fingerprint, formatCount(verifications), formatAgo(lastUsed, nowSeconds, 'not since start')],
         ...others.map((other) => ['', other, '', '']),
       ];
     }),
@@ -181,7 +181,7 @@ function reloadRows(
       ['source', '>last loaded', '>reloads', '>failures'],
       reloads.map(({ source, last_success_at: lastSuccess, successes, failures }) => [
         source,
-        formatAgo(lastSuccess, nowSeconds),
+        formatAgo(lastSuccess, nowSeconds, 'never'),
         formatCount(successes),
         formatCount(failures),
       ]),
@@ -210,6 +210,7 @@ function formatShare(count: number, total: number): string {
   return `${percent.toFixed(1)} %`;
 }
 
-function formatAgo(time: string | null, nowSeconds: number): string {
-  return time === null ? 'never' : `${formatDuration(Math.trunc(nowSeconds - Date.parse(time) / 1000))} ago`;
+/** @param without what to say if there is no time. */
+function formatAgo(time: string | null, nowSeconds: number, without: string): string {
+  return time === null ? without : `${formatDuration(Math.trunc(nowSeconds - Date.parse(time) / 1000))} ago`;
 }

@@ -57,7 +57,7 @@ export interface Coverage {
 export interface KeyUse {
   readonly id: string;
   readonly verifications: number;
-  /** `null`: never. */
+  /** `null`: not since the start. */
   readonly last_used_at: string | null;
 }
 

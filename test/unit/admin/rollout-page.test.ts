@@ -135,6 +135,11 @@ describe('the rollout page', () => {
     expect(text).not.toContain('Refused, 24 h');
   });
 
+  test('says since when a key has not been used, as it does not know of the time before', () => {
+    const keys = [{ id: 'next', verifications: 0, last_used_at: null }];
+    expect(textOf({ keys })).toContain('next 0 not since 24 Nov 2026, 05:59 UTC');
+  });
+
   test('has no overview for a single policy', () => {
     expect(textOf()).not.toContain('Safe to enforce?');
     const others = policyTable(policy(), [], [policy({ name: 'other' })]);

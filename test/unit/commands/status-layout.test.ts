@@ -115,9 +115,9 @@ Policies
   default policy: default
 
 Keys
-  key      fingerprint   verifications  last use
-  current  111111111111         12,003   3 s ago
-  next     222222222222              0     never
+  key      fingerprint   verifications         last use
+  current  111111111111         12,003          3 s ago
+  next     222222222222              0  not since start
 
 Checks since start: 12,004 (2 in flight)
   outcome          checks    share
@@ -160,10 +160,10 @@ describe('the state of a service', () => {
       '  admin        127.0.0.1:9002',
     ]);
     expect(section('Keys', { keys })).toEqual([
-      '  key      fingerprint   verifications  last use',
-      '  current  111111111111         12,003   3 s ago',
-      '  next     222222222222              0     never',
-      '  away     not loaded                0     never',
+      '  key      fingerprint   verifications         last use',
+      '  current  111111111111         12,003          3 s ago',
+      '  next     222222222222              0  not since start',
+      '  away     not loaded                0  not since start',
     ]);
   });
 
@@ -198,9 +198,9 @@ test('a JWK Set has a line for each fingerprint', () => {
   if (current === undefined) throw new Error('no key');
   const keys = [{ ...current, fingerprints: ['111111111111', '333333333333'] }, ...others];
   expect(section('Keys', { keys }).slice(1)).toEqual([
-    '  current  111111111111         12,003   3 s ago',
+    '  current  111111111111         12,003          3 s ago',
     '           333333333333',
-    '  next     222222222222              0     never',
+    '  next     222222222222              0  not since start',
   ]);
 });
 
