@@ -131,8 +131,8 @@ function valuesOf({ anyOf, type, items, additionalProperties, minimum, maximum, 
   const [name] = [type].flat();
   if (name === 'boolean') return '`true`, `false`';
   if (name === 'array') return items?.enum === undefined ? 'list' : `list of ${valuesOf(items)}`;
-  if (name === 'object') return additionalProperties ? 'mapping of names to text' : 'mapping';
-  if (name === 'string') return 'text';
+  if (name === 'object') return additionalProperties ? 'mapping of names to strings' : 'mapping';
+  if (name === 'string') return 'string';
   const range = maximum === undefined ? '' : `, ${minimum} to ${maximum}`;
   return `${name === 'integer' ? 'whole number' : 'number'}${range}`;
 }

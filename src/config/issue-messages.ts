@@ -49,7 +49,7 @@ function knownFields(schema: unknown): readonly string[] {
 }
 
 const TYPES: Readonly<Record<string, string>> = {
-  string: 'a text',
+  string: 'a string',
   number: 'a number',
   int: 'a whole number',
   boolean: 'true or false',
@@ -66,7 +66,7 @@ function typeMessage(expected: string, input: unknown, path: readonly PropertyKe
   const type = TYPES[expected] ?? expected;
   // YAML reads 0001 as the number 1.
   if (expected === 'string' && (typeof input === 'number' || typeof input === 'boolean'))
-    return `must be a text, but without quotes it is ${typeof input === 'number' ? 'a number' : 'true or false'}: quote it`;
+    return `must be a string, but without quotes YAML reads it as ${TYPES[typeof input]}: quote it`;
   const missing = typeof input === 'string' ? missingSpace(input) : undefined;
   if (missing !== undefined && (expected === 'object' || expected === 'record'))
     return `must be ${type}; ${missing}`;
@@ -75,7 +75,7 @@ function typeMessage(expected: string, input: unknown, path: readonly PropertyKe
   return `must be ${type},${but}${example === undefined ? '' : `; for example ${example}`}`;
 }
 
-/** YAML reads `mode:off` as a text. */
+/** YAML reads `mode:off` as a string. */
 export function missingSpace(text: string): string | undefined {
   const name = /^([A-Za-z]{1,24}:)[^\s/]/.exec(text)?.[1];
   return name === undefined ? undefined : `a space is missing after "${name}"`;
@@ -85,12 +85,12 @@ function describeValue(input: unknown): string {
   if (input === null) return 'null';
   if (Array.isArray(input)) return 'a list';
   if (typeof input === 'object') return 'a mapping';
-  if (typeof input === 'string') return quoted(input) ?? 'a text';
+  if (typeof input === 'string') return quoted(input) ?? 'a string';
   if (typeof input === 'number' && !Number.isFinite(input)) return Number.isNaN(input) ? '.nan' : '.inf';
   return typeof input === 'number' || typeof input === 'boolean' ? String(input) : 'this';
 }
 
-/** Longer texts are not quoted: no value with a fixed set of choices is that long, and a secret is longer. */
+/** A longer string may be a secret, and no value with a fixed set of choices is that long. */
 const MAX_QUOTED = 24;
 
 /** `undefined` if the value may be a secret. */
@@ -121,7 +121,7 @@ function valueMessage(values: readonly string[], input: unknown, path: readonly 
       : meant === undefined
         ? ''
         : `; did you mean ${JSON.stringify(meant)}?`;
-  return `${value === 'a text' ? 'this' : value} is not ${NOUNS[field] ?? `a value of ${field}`}${suggestion} (${values.join(', ')})`;
+  return `${value === 'a string' ? 'this' : value} is not ${NOUNS[field] ?? `a value of ${field}`}${suggestion} (${values.join(', ')})`;
 }
 
 function fieldOf(path: readonly PropertyKey[]): string {

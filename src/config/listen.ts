@@ -35,8 +35,8 @@ export const LISTEN = z
         examples: ['127.0.0.1:9002', '0.0.0.0:9002'],
       }),
     unixSocketMode: z
-      .string('must be a text of octal digits in quotes, such as "0660"')
-      .regex(/^0?[0-7]{3}$/, 'must be a text of octal digits in quotes, such as "0660"')
+      .string('must be a string of octal digits in quotes, such as "0660"')
+      .regex(/^0?[0-7]{3}$/, 'must be a string of octal digits in quotes, such as "0660"')
       .default('0660')
       .meta({
         description: 'Permissions of a Unix socket: octal digits, in quotes. A change needs a restart.',

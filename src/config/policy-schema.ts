@@ -18,7 +18,7 @@ const literal = text.meta({ pattern: LITERAL_TEXT.source });
 const literalOrList = z
   .union(
     [literal.transform((value) => [value]), z.array(literal).min(1)],
-    unquoted('must be a text that is not empty, or a list of such'),
+    unquoted('must be a non-empty string, or a list of them'),
   )
   .refine((values) => values.every(isLiteral), LITERAL)
   .nullable()
@@ -80,7 +80,7 @@ export const POLICY = z
     audience: z
       .union(
         [z.literal('host'), literal.transform((value) => [value]), z.array(literal).min(1)],
-        unquoted('must be host, a text that is not empty, or a list of such'),
+        unquoted('must be host, a non-empty string, or a list of them'),
       )
       .refine((value) => value === 'host' || !value.includes('host'), {
         message:
@@ -186,7 +186,7 @@ export const ROUTE = z.strictObject({
 
 export type PolicySettings = z.infer<typeof POLICY>;
 
-/** Hints at quotes where YAML reads an unquoted text as a number. */
+/** Hints at quotes where YAML reads an unquoted string as a number. */
 function unquoted(message: string) {
   const error = ({ input }: { readonly input?: unknown }): string =>
     [input].flat().some((value) => typeof value === 'number') ? `${message}: quote a number` : message;

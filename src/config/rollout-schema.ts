@@ -9,7 +9,7 @@ const percent = z.number().min(0).max(100);
 const OTHER = 'other';
 
 const version = z
-  .string('must be a text: quote a number')
+  .string('must be a string: quote a number')
   .regex(
     /^[0-9A-Za-z][0-9A-Za-z._+-]{0,31}$/,
     'must be 1 to 32 letters, digits, or ._+-, as the app sends it',

@@ -50,7 +50,7 @@ const RULES: readonly Rule[] = [
   {
     codes: ['MISSING_CHAR'],
     detail: /closing '/,
-    message: 'this single quote is not closed; add the closing one, and write one inside the text twice',
+    message: 'this single quote is not closed; add the closing one, and write one inside the string twice',
     at: openingQuote,
   },
   { codes: ['MISSING_CHAR'], detail: /^Comments/, message: 'a space is missing before the # of a comment' },
@@ -83,7 +83,7 @@ const RULES: readonly Rule[] = [
   {
     codes: ['BLOCK_AS_IMPLICIT_KEY'],
     line: /: .*:(?: |$)/,
-    message: 'a text with a colon and a space needs quotes',
+    message: 'a string with a colon and a space needs quotes',
   },
   {
     codes: ['BLOCK_AS_IMPLICIT_KEY'],
@@ -94,7 +94,7 @@ const RULES: readonly Rule[] = [
     codes: ['MULTILINE_IMPLICIT_KEY', 'MISSING_CHAR'],
     message: 'a colon is missing; a field is written "name: value"',
   },
-  { codes: ['BAD_SCALAR_START'], message: 'a text that begins with "$&" needs quotes' },
+  { codes: ['BAD_SCALAR_START'], message: 'a string that begins with "$&" needs quotes' },
   {
     codes: ['BAD_DQ_ESCAPE'],
     message: 'in double quotes, a backslash starts an escape; write it twice, or use single quotes',
@@ -102,11 +102,11 @@ const RULES: readonly Rule[] = [
   {
     codes: ['BAD_ALIAS'],
     message:
-      'a text that begins with "*" needs quotes; without them, it refers to an anchor, and there is none of that name',
+      'a string that begins with "*" needs quotes; without them, it refers to an anchor, and there is none of that name',
   },
   {
     codes: ['TAG_RESOLVE_FAILED'],
-    message: 'a text that begins with "!" needs quotes; tags are not supported',
+    message: 'a string that begins with "!" needs quotes; tags are not supported',
   },
   { codes: ['MULTIPLE_DOCS'], message: 'a second document begins here; the file has one' },
   {
@@ -114,7 +114,7 @@ const RULES: readonly Rule[] = [
     line: /\{\{/,
     message: 'a template ("{{ … }}") is not filled in',
   },
-  { codes: ['NON_STRING_KEY'], message: 'the name of a field must be a text' },
+  { codes: ['NON_STRING_KEY'], message: 'the name of a field must be a string' },
   { codes: ['BAD_DIRECTIVE'], message: 'a line that begins with "%" is not supported' },
   { codes: ['KEY_OVER_1024_CHARS'], message: 'the name of this field is too long' },
   {
@@ -135,7 +135,7 @@ const RULES: readonly Rule[] = [
     codes: ['UNEXPECTED_TOKEN'],
     detail: /^Block scalar|^Not a YAML token/,
     message:
-      'a text after "|" or ">" begins on the next line; a text that begins with one of them needs quotes',
+      'a string after "|" or ">" begins on the next line; a string that begins with one of them needs quotes',
   },
   {
     codes: ['UNEXPECTED_TOKEN'],

@@ -107,7 +107,7 @@ function messageSignatureStep({ facts: { messageSignature, nowSeconds = 0 } }: D
   };
 }
 
-/** A number as it is; a text cut short; anything else as cut JSON. */
+/** A number as it is; a string cut short; anything else as cut JSON. */
 function claim(value: unknown): unknown {
   if (value === undefined || typeof value === 'number') return value;
   return clip(typeof value === 'string' ? value : JSON.stringify(value));

@@ -79,4 +79,4 @@ export async function errorsOf({
 
 /** Words of JavaScript, Node and OpenSSL, which say nothing to somebody who writes YAML. */
 export const FOREIGN_WORDS =
-  /\b(?:undefined|NaN|null|object|array|string|boolean|function|JSON at position|Unexpected token|E[A-Z]{4,}|ERR_\w+|[A-Z]\w*Error)\b/;
+  /\b(?:undefined|NaN|null|object|array|boolean|function|JSON at position|Unexpected token|E[A-Z]{4,}|ERR_\w+|[A-Z]\w*Error)\b/;

@@ -14,7 +14,7 @@ export interface BindingFacts {
     readonly name: string;
     readonly state: 'present' | 'absent' | 'blank' | 'repeated';
   }[];
-  readonly pay: 'absent' | 'not_text' | 'present';
+  readonly pay: 'absent' | 'not_string' | 'present';
   readonly matches: boolean;
   /** The `pay` claim. */
   readonly hash_in_token: string | null;
@@ -36,7 +36,7 @@ export function bindingFacts(decision: Decision, request: CheckRequest, policy: 
   return {
     when: policy.binding?.when ?? null,
     headers,
-    pay: pay === undefined ? 'absent' : isText ? 'present' : 'not_text',
+    pay: pay === undefined ? 'absent' : isText ? 'present' : 'not_string',
     matches: !isFailure && policy.binding !== null && isText,
     hash_in_token: isText ? clip(pay) : null,
     hash_of_headers: hashOf(bound.map(({ value }) => value)),

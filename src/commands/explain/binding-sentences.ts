@@ -12,7 +12,7 @@ export function bindingSentences(facts: BindingFacts): readonly string[] {
       `the token has no \`pay\` claim, which \`when: ${when}\` ${when === 'required' ? 'refuses' : 'accepts'}`,
     ];
   }
-  if (pay === 'not_text') return ['the `pay` claim is not a text, or it is empty'];
+  if (pay === 'not_string') return ['the `pay` claim is not a string, or it is empty'];
   const names = list(
     headers.map(({ name }) => name),
     'and',

@@ -50,7 +50,7 @@ const SUMMARIES: Readonly<Record<Reason, (facts: Facts) => string>> = {
     )}`;
   },
   binding_mismatch: ({ binding }) =>
-    binding?.pay === 'not_text'
+    binding?.pay === 'not_string'
       ? '`pay` of the token is not a hash'
       : `the token is not bound to this ${list(binding?.headers.map(({ name }) => name) ?? [], 'and')}${
           binding?.slip == null ? '' : `: its hash matches ${binding.slip}`

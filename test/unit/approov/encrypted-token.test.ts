@@ -280,7 +280,7 @@ describe('the content of an encrypted token', () => {
 
   it.each([
     ['a list', '[]'],
-    ['a text', '"x"'],
+    ['a string', '"x"'],
     ['null', 'null'],
     ['not JSON', '{'],
     ['empty', ''],

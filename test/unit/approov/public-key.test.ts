@@ -340,7 +340,7 @@ describe('a member that cannot be used', () => {
       'keys[0] is not for verifying: key_ops without "verify"',
     ],
     ['that is null', null, 'keys[0] is not an object'],
-    ['that is a text', 'key', 'keys[0] is not an object'],
+    ['that is a string', 'key', 'keys[0] is not an object'],
     ['named by its kid', { kty: 'X', kid: 'a"\n' }, 'keys[0] (kid "a\\"\\n") has an unsupported kty X'],
     [
       'with a long kid',

@@ -69,7 +69,7 @@ describe('the share of devices that is enforced', () => {
     ['two tokens', withToken('a.b.c,d.e.f'), '192.0.2.1'],
     ['a token without `did`', forged(undefined), '192.0.2.1'],
     ['a `did` that is empty', forged(''), '192.0.2.1'],
-    ['a `did` that is not a text', forged(7), '192.0.2.1'],
+    ['a `did` that is not a string', forged(7), '192.0.2.1'],
     [
       'an address that Envoy found behind a proxy',
       { headers: { 'x-envoy-external-address': ' 203.0.113.5 ' } },

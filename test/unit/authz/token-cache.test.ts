@@ -35,7 +35,7 @@ describe('a token cache', () => {
   it.each([
     { name: 'that is over', claims: { exp: 50 } },
     { name: 'without exp', claims: {} },
-    { name: 'whose exp is a text', claims: { exp: '100' } },
+    { name: 'whose exp is a string', claims: { exp: '100' } },
   ])('never caches a token $name', ({ claims }) => {
     const cache = new TokenCache(10);
     cache.add('t', verifiedToken(claims), 50);

@@ -71,14 +71,14 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
     'config.yaml:1:22: policies.default.binding.headers: is required; for example headers: [authorization]',
   ],
   [
-    'headers that are a text',
+    'headers that are a string',
     { config: 'policies: {default: {binding: {headers: authorization}}}' },
     'config.yaml:1:41: policies.default.binding.headers: must be a list, not "authorization"; for example headers: [authorization]',
   ],
   [
     'a null header',
     { config: 'policies: {default: {binding: {headers: [null]}}}' },
-    'config.yaml:1:42: policies.default.binding.headers[0]: must be a text, but is empty',
+    'config.yaml:1:42: policies.default.binding.headers[0]: must be a string, but is empty',
   ],
   [
     'a header that is no name',
@@ -118,7 +118,7 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
   [
     'an audience that is a number',
     { config: 'policies: {default: {audience: 5}}' },
-    'config.yaml:1:32: policies.default.audience: 5 must be host, a text that is not empty, or a list of such: quote a number',
+    'config.yaml:1:32: policies.default.audience: 5 must be host, a non-empty string, or a list of them: quote a number',
   ],
   [
     'a route to a misspelt policy',
@@ -168,7 +168,7 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
   [
     'a number for a host',
     { config: 'routes:\n  - {host: 127, policy: default}' },
-    'config.yaml:2:12: routes[0].host: must be a text, but without quotes it is a number: quote it',
+    'config.yaml:2:12: routes[0].host: must be a string, but without quotes YAML reads it as a number: quote it',
   ],
   [
     'the same port twice',
@@ -188,7 +188,7 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
   [
     'an unquoted socket mode',
     { config: 'listen:\n  unixSocketMode: 0660' },
-    'config.yaml:2:19: listen.unixSocketMode: must be a text of octal digits in quotes, such as "0660"',
+    'config.yaml:2:19: listen.unixSocketMode: must be a string of octal digits in quotes, such as "0660"',
   ],
   [
     'TLS without a key',
@@ -196,7 +196,7 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
     'config.yaml:2:3: listen.tls.keyFile: is required',
   ],
   [
-    'TLS that is a text',
+    'TLS that is a string',
     { config: 'listen:\n  tls: secret' },
     'config.yaml:2:8: listen.tls: must be a mapping, not "secret"; for example tls: {certFile: /etc/tls/tls.crt, keyFile: /etc/tls/tls.key}',
   ],
@@ -213,12 +213,12 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
   [
     'a body that is a mapping',
     { config: 'denied: {body: {error: denied}}' },
-    'config.yaml:1:16: denied.body: must be a text, not a mapping',
+    'config.yaml:1:16: denied.body: must be a string, not a mapping',
   ],
   [
     'a header value that is a number',
     { config: 'denied: {headers: {retry-after: 30}}' },
-    'config.yaml:1:33: denied.headers.retry-after: must be a text, but without quotes it is a number: quote it',
+    'config.yaml:1:33: denied.headers.retry-after: must be a string, but without quotes YAML reads it as a number: quote it',
   ],
   [
     'an unknown log level',
@@ -228,10 +228,10 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
   [
     'a log level that is a list',
     { config: 'log: {level: [info]}' },
-    'config.yaml:1:14: log.level: must be a text, not a list',
+    'config.yaml:1:14: log.level: must be a string, not a list',
   ],
   [
-    'a section that is a text',
+    'a section that is a string',
     { config: 'log: debug' },
     'config.yaml:1:6: log: must be a mapping, not "debug"; for example log: {level: info}',
   ],
@@ -299,7 +299,7 @@ const CASES: [name: string, input: Input, ...expected: string[]][] = [
   [
     'an id that is a number',
     { config: 'keys:\n  - {id: 2026, secretFile: secret}', env: {} },
-    'config.yaml:2:10: keys[0].id: must be a text, but without quotes it is a number: quote it',
+    'config.yaml:2:10: keys[0].id: must be a string, but without quotes YAML reads it as a number: quote it',
   ],
   [
     'an unknown algorithm',

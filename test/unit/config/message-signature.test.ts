@@ -79,7 +79,7 @@ describe('messageSigningKeys', () => {
     ['[{id: a, mskid: m}]', 'messageSigningKeys[0].secretFile: is required'],
     [
       '[{id: a, mskid: 1, secretFile: /a}]',
-      'messageSigningKeys[0].mskid: must be a text, but without quotes it is a number: quote it',
+      'messageSigningKeys[0].mskid: must be a string, but without quotes YAML reads it as a number: quote it',
     ],
     [
       '[{id: env, mskid: m, secretFile: /a}]',

@@ -38,7 +38,7 @@ describe('a request to override a mode', () => {
     ['mode off', { ...SET, mode: 'off' }, ['mode: "off" is not a mode (observe, limit, enforce)']],
     ['no time at all', { ...SET, seconds: 0.5 }, ['seconds: 0.5 must be at least 1']],
     ['more than 4 h', { ...SET, seconds: 14_401 }, ['seconds: 14401 must be at most 14400']],
-    ['a time that is a text', { ...SET, seconds: '30m' }, ['seconds: must be a number, not "30m"']],
+    ['a time that is a string', { ...SET, seconds: '30m' }, ['seconds: must be a number, not "30m"']],
     ['an empty reason', { ...SET, reason: '' }, [`reason: "" ${REASON}`]],
     ['a blank reason', { ...SET, reason: ' \u00a0 ' }, [`reason: " \u00a0 " ${REASON}`]],
     ['a reason of 201 characters', { ...SET, reason: 'x'.repeat(201) }, [`reason: ${REASON}`]],
@@ -59,7 +59,7 @@ describe('a request to override a mode', () => {
     ['clear: false', { policy: 'default', clear: false }, ['clear: false is not a value of clear (true)']],
     ['a list', [], ['must be a mapping, not a list']],
     ['null', null, ['must be a mapping, but is empty']],
-    ['a text', 'observe', ['must be a mapping, not "observe"']],
+    ['a string', 'observe', ['must be a mapping, not "observe"']],
   ])('is refused with %s', (_, body, problems) => {
     expect(problemsOf(body)).toEqual(problems);
   });

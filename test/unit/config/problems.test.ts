@@ -21,7 +21,7 @@ function problemsOf(text: string, env: Env = ENV): string[] {
 const VALUE = /^(?:"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?) (?=must|would|is not a method)/;
 
 const MODES = 'is not a mode (off, observe, limit, enforce)';
-const SOCKET_MODE = 'must be a text of octal digits in quotes, such as "0660"';
+const SOCKET_MODE = 'must be a string of octal digits in quotes, such as "0660"';
 const NAME = 'must be 1 to 32 of a-z, 0-9 and -';
 const HEADER = 'must be a header name';
 const HOST = 'must be a host such as api.example.com or *.example.com';
@@ -139,15 +139,15 @@ describe('a field outside keys', () => {
     ],
     [
       'policies: {default: {issuer: ""}}',
-      'policies.default.issuer: must be a text that is not empty, or a list of such',
+      'policies.default.issuer: must be a non-empty string, or a list of them',
     ],
     [
       'policies: {default: {issuer: 5}}',
-      'policies.default.issuer: must be a text that is not empty, or a list of such: quote a number',
+      'policies.default.issuer: must be a non-empty string, or a list of them: quote a number',
     ],
     [
       'policies: {default: {audience: 5}}',
-      'policies.default.audience: must be host, a text that is not empty, or a list of such: quote a number',
+      'policies.default.audience: must be host, a non-empty string, or a list of them: quote a number',
     ],
     [
       'policies: {default: {clockToleranceSeconds: 301}}',
@@ -231,13 +231,19 @@ describe('a field outside keys', () => {
     ['denied: {status: 200}', `denied.status: ${STATUS}`],
     ['denied: {status: 418}', `denied.status: ${STATUS}`],
     ['denied: {status: 509}', `denied.status: ${STATUS}`],
-    ['denied: {body: {}}', 'denied.body: must be a text, not a mapping'],
-    ['denied: {body: true}', 'denied.body: must be a text, but without quotes it is true or false: quote it'],
+    ['denied: {body: {}}', 'denied.body: must be a string, not a mapping'],
+    [
+      'denied: {body: true}',
+      'denied.body: must be a string, but without quotes YAML reads it as true or false: quote it',
+    ],
     [
       'denied: {headers: {retry-after: 30}}',
-      'denied.headers.retry-after: must be a text, but without quotes it is a number: quote it',
+      'denied.headers.retry-after: must be a string, but without quotes YAML reads it as a number: quote it',
     ],
-    ['defaultPolicy: 1', 'defaultPolicy: must be a text, but without quotes it is a number: quote it'],
+    [
+      'defaultPolicy: 1',
+      'defaultPolicy: must be a string, but without quotes YAML reads it as a number: quote it',
+    ],
     ['extra:', 'extra: unknown field'],
     ['routs:\n  # - {policy: default}', 'routs: unknown field; did you mean routes?'],
     ['policies: {default: {modus: }}', 'policies.default.modus: unknown field'],
@@ -283,11 +289,11 @@ describe('keys', () => {
     ],
     [
       'keys: [{id: a, secretFile: /a, kid: 0001}]',
-      'keys[0].kid: must be a text, but without quotes it is a number: quote it',
+      'keys[0].kid: must be a string, but without quotes YAML reads it as a number: quote it',
     ],
     [
       'keys: [{id: 2026, secretFile: /a}]',
-      'keys[0].id: must be a text, but without quotes it is a number: quote it',
+      'keys[0].id: must be a string, but without quotes YAML reads it as a number: quote it',
     ],
     [
       'keys: {}',
@@ -328,7 +334,7 @@ describe('keys', () => {
     ['keys: [{id: a, secretFile: /a, kid: ""}]', 'keys[0].kid: must not be empty'],
     [
       'keys: [{id: a, secretFile: /a, kid: 5}]',
-      'keys[0].kid: must be a text, but without quotes it is a number: quote it',
+      'keys[0].kid: must be a string, but without quotes YAML reads it as a number: quote it',
     ],
     ['keys: [{id: a, secretFile: /a, algorithms: []}]', 'keys[0].algorithms: must have at least 1 item'],
     [
@@ -413,7 +419,7 @@ describe('decryption keys', () => {
 });
 
 const NO_ANCHOR =
-  'not valid YAML: a text that begins with "*" needs quotes; without them, it refers to an anchor, and there is none of that name';
+  'not valid YAML: a string that begins with "*" needs quotes; without them, it refers to an anchor, and there is none of that name';
 const EXPANSION =
   'not valid YAML: the aliases ("*") refer to themselves, or expand to too many values; write them out';
 const MERGE = 'not valid YAML: a merge key ("<<") takes an alias of a mapping, such as "<<: *shared"';
@@ -423,7 +429,7 @@ describe('text that is not a valid YAML mapping', () => {
     {
       name: 'no YAML',
       text: 'a: b: c',
-      expected: 'line 1, column 4: not valid YAML: a text with a colon and a space needs quotes',
+      expected: 'line 1, column 4: not valid YAML: a string with a colon and a space needs quotes',
     },
     {
       name: 'a field given twice',
@@ -438,7 +444,7 @@ describe('text that is not a valid YAML mapping', () => {
     {
       name: 'a name that is a list',
       text: '[log]: {}',
-      expected: 'line 1, column 1: not valid YAML: the name of a field must be a text',
+      expected: 'line 1, column 1: not valid YAML: the name of a field must be a string',
     },
     {
       name: 'a tab where blanks belong',

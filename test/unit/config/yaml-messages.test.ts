@@ -14,10 +14,10 @@ const TAB = 'a tab is used for indentation; use spaces';
 const NO_COLON = 'a colon is missing; a field is written "name: value"';
 const MISALIGNED = 'the indentation of this line does not match the lines above; align it with its siblings';
 const NO_ANCHOR =
-  'a text that begins with "*" needs quotes; without them, it refers to an anchor, and there is none of that name';
+  'a string that begins with "*" needs quotes; without them, it refers to an anchor, and there is none of that name';
 const ESCAPE = 'in double quotes, a backslash starts an escape; write it twice, or use single quotes';
 const BLOCK =
-  'a text after "|" or ">" begins on the next line; a text that begins with one of them needs quotes';
+  'a string after "|" or ">" begins on the next line; a string that begins with one of them needs quotes';
 const CONFLICT = 'a merge conflict is not resolved';
 const NOT_MAPPING = (kind: string) =>
   `must be a mapping of fields, not ${kind}; for example policies: {default: {mode: observe}}`;
@@ -53,7 +53,7 @@ describe('a mistake in the syntax', () => {
     [
       'an open single quote',
       "policies:\n  default:\n    tokenPrefix: 'Bearer \n    mode: off\n",
-      ['3:18', 'this single quote is not closed; add the closing one, and write one inside the text twice'],
+      ['3:18', 'this single quote is not closed; add the closing one, and write one inside the string twice'],
     ],
     [
       'text after a quote',
@@ -104,25 +104,25 @@ describe('a mistake in the syntax', () => {
       'log: {level: info,, checks: all}\n',
       ['1:19', 'there is nothing before this comma; remove it'],
     ],
-    ['an unquoted @', 'routes:\n  - host: @host\n', ['2:11', 'a text that begins with "@" needs quotes']],
-    ['an unquoted backtick', 'defaultPolicy: `x`\n', ['1:16', 'a text that begins with "`" needs quotes']],
+    ['an unquoted @', 'routes:\n  - host: @host\n', ['2:11', 'a string that begins with "@" needs quotes']],
+    ['an unquoted backtick', 'defaultPolicy: `x`\n', ['1:16', 'a string that begins with "`" needs quotes']],
     ['a backslash', 'policies:\n  default:\n    tokenPrefix: "C:\\path"\n', ['3:21', ESCAPE]],
     [
       'a tag',
       'log:\n  level: !!binary aGk=\n',
-      ['2:10', 'a text that begins with "!" needs quotes; tags are not supported'],
+      ['2:10', 'a string that begins with "!" needs quotes; tags are not supported'],
     ],
     [
       'a colon in a value',
       'denied:\n  body: a: b\n',
-      ['2:9', 'a text with a colon and a space needs quotes'],
+      ['2:9', 'a string with a colon and a space needs quotes'],
     ],
     [
       'a template',
       'policies:\n  default:\n    mode: {{ mode }}\n',
       ['3:12', 'a template ("{{ … }}") is not filled in'],
     ],
-    ['a name that is a list', '[a]: 1\n', ['1:1', 'the name of a field must be a text']],
+    ['a name that is a list', '[a]: 1\n', ['1:1', 'the name of a field must be a string']],
     ['a directive', '%FOO\n---\nlog: {}\n', ['1:1', 'a line that begins with "%" is not supported']],
     ['a long name', `${'x'.repeat(1100)}: 1\n`, ['1:1', 'the name of this field is too long']],
     ['two anchors', 'log: &a &b {}\n', ['1:9', 'there is more than one anchor or tag']],
