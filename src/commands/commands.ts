@@ -39,7 +39,7 @@ export const COMMANDS: CommandTable = new Map([
   ),
   entry(
     'jwks',
-    'write the shared secrets as a key set with which Envoy verifies tokens itself',
+    'write the shared secrets as a JWK Set, so that Envoy can verify tokens itself',
     async () => (await import('./jwks.ts')).jwks,
   ),
   entry(

@@ -24,13 +24,13 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
   EACCES: 'permission denied',
   ENOTDIR: 'a part of the path is not a directory',
-  ENAMETOOLONG: 'too long a name',
-  ERR_INVALID_ARG_VALUE: 'a name that no file has',
+  ENAMETOOLONG: 'file name too long',
+  ERR_INVALID_ARG_VALUE: 'invalid file name',
   // From opening a unix socket.
   ENXIO: NOT_REGULAR,
 };
 
-const HIDDEN_NAME = 'its name is hidden, as it looks like a secret in the place of a file name';
+const HIDDEN_NAME = 'file name hidden: it looks like a secret';
 
 /** Windows PowerShell writes UTF-16: with a byte order mark, or every other byte is zero. */
 function isUtf16(bytes: Buffer): boolean {

@@ -21,11 +21,11 @@ const OWN_FILTERS = ['jwt_authn', 'rbac', 'header_mutation'].map((name) => `envo
 const { providers, rules } = filterOf(hybrid, 'jwt_authn')['extension_config'].typed_config;
 
 describe('deploy/envoy-hybrid.yaml', () => {
-  test('is accepted by Envoy once its key set is there', async () => {
+  test('is accepted by Envoy once its JWK Set is there', async () => {
     const { file, remove } = writeHybridSample();
     expect(await validateConfig(file)).toBeUndefined();
     remove();
-    expect(await validateConfig(file)).toContain('key-set.json');
+    expect(await validateConfig(file)).toContain('jwk-set.json');
   });
 
   test('is envoy.yaml with three filters before ext_authz, a condition, a log field, and two routes without them', () => {

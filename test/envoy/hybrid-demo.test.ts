@@ -12,7 +12,7 @@ import { CHAPTERS, editRow, FILES, FIRST_MODE, type Row, TOKENS } from '../../sc
 import { changeMode, outcomeOf } from '../../scripts/demo/traffic.mjs';
 import type { RunningEnvoy } from '../../scripts/envoy.mjs';
 import { EXT_AUTHZ, readEnvoySample, SIGNED_ENVOY_CONFIG, startSample } from '../support/envoy.ts';
-import { HYBRID_ENVOY_CONFIG, withKeySet, writeKeySet } from '../support/hybrid.ts';
+import { HYBRID_ENVOY_CONFIG, withJwkSet, writeJwkSet } from '../support/hybrid.ts';
 import { runInProcess } from '../support/in-process.ts';
 import { type RunningService, startServe } from '../support/process.ts';
 import { SECRET } from '../support/token.ts';
@@ -47,7 +47,7 @@ beforeAll(async () => {
   for (const [name, content] of Object.entries(FILES)) writeFileSync(join(folder, name), content);
   for (const [name, args] of Object.entries(TOKENS))
     writeFileSync(join(folder, name), `approov-token: ${await mint(args)}\n`);
-  await writeKeySet(join(folder, 'key-set.json'), ['--config', configFile], ENV);
+  await writeJwkSet(join(folder, 'jwk-set.json'), ['--config', configFile], ENV);
   api.listen(0, '127.0.0.1');
   await once(api, 'listening');
   service = await startServe(ENV, ['--config', configFile]);
@@ -57,7 +57,7 @@ beforeAll(async () => {
   envoy = await startSample(
     { services: [service.grpc], upstream },
     (sample) => {
-      withKeySet(sample, join(folder, 'key-set.json'));
+      withJwkSet(sample, join(folder, 'jwk-set.json'));
       for (const field of ['allowed_headers', 'with_request_body'])
         sample.httpFilter(EXT_AUTHZ).set(field, signed.get(field));
     },

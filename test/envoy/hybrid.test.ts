@@ -19,13 +19,13 @@ import {
   startUpstream,
   type Upstream,
 } from '../support/envoy.ts';
-import { HYBRID_ENVOY_CONFIG, withKeySet, writeKeySet } from '../support/hybrid.ts';
+import { HYBRID_ENVOY_CONFIG, withJwkSet, writeJwkSet } from '../support/hybrid.ts';
 import { runInProcess } from '../support/in-process.ts';
 import { type RunningService, startServe } from '../support/process.ts';
 import { freshToken, mintToken, OTHER_SECRET, OTHER_SECRET_BYTES, SECRET } from '../support/token.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'hybrid-'));
-const KEY_SET = join(folder, 'key-set.json');
+const JWK_SET = join(folder, 'jwk-set.json');
 const CONFIG = join(folder, 'config.yaml');
 writeFileSync(join(folder, 'plain'), SECRET);
 writeFileSync(join(folder, 'named'), OTHER_SECRET);
@@ -57,7 +57,7 @@ function start(
   return startSample(
     { services, upstream: upstream.address },
     (sample) => {
-      withKeySet(sample, KEY_SET);
+      withJwkSet(sample, JWK_SET);
       change(sample);
     },
     HYBRID_ENVOY_CONFIG,
@@ -65,7 +65,7 @@ function start(
 }
 
 beforeAll(async () => {
-  await writeKeySet(KEY_SET, ['--config', CONFIG]);
+  await writeJwkSet(JWK_SET, ['--config', CONFIG]);
   [upstream, service] = await Promise.all([startUpstream(), startServe({}, ['--config', CONFIG])]);
   envoy = await start();
 });
@@ -298,10 +298,10 @@ describe('the sample fails closed', () => {
 
   const ASKED = ['200 asked 1', '401 asked 1', '401 asked 1', '401 asked 1'];
 
-  test('the service is asked about every token if the key set has other keys', async () => {
+  test('the service is asked about every token if the JWK Set has other keys', async () => {
     const other = join(folder, 'other.json');
-    await writeKeySet(other, [], { APPROOV_BASE64_SECRET: Buffer.alloc(64, 'other').toString('base64') });
-    expect(await statuses((sample) => withKeySet(sample, other))).toEqual(ASKED);
+    await writeJwkSet(other, [], { APPROOV_BASE64_SECRET: Buffer.alloc(64, 'other').toString('base64') });
+    expect(await statuses((sample) => withJwkSet(sample, other))).toEqual(ASKED);
   });
 
   test.each(['jwt_authn', 'rbac'])(

@@ -1,4 +1,4 @@
-/** Prepares deploy/envoy-hybrid.yaml for a test: with a key set that the command `jwks` wrote. */
+/** Prepares deploy/envoy-hybrid.yaml for a test: with a JWK Set that the command `jwks` wrote. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,19 +11,19 @@ import { SECRET } from './token.ts';
 
 export const HYBRID_ENVOY_CONFIG = fileURLToPath(new URL('../../deploy/envoy-hybrid.yaml', import.meta.url));
 
-/** A copy of the sample with the path of a key set that exists. */
+/** A copy of the sample with the path of a JWK Set that exists. */
 export function writeHybridSample(): { file: string; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), 'hybrid-'));
-  const keySet = join(folder, 'key-set.json');
-  writeFileSync(keySet, JSON.stringify({ keys: [{ kty: 'oct', alg: 'HS256', k: SECRET }] }));
+  const jwkSet = join(folder, 'jwk-set.json');
+  writeFileSync(jwkSet, JSON.stringify({ keys: [{ kty: 'oct', alg: 'HS256', k: SECRET }] }));
   const file = join(folder, 'envoy.yaml');
   const sample = readFileSync(HYBRID_ENVOY_CONFIG, 'utf8');
-  writeFileSync(file, sample.replace('/etc/envoy/approov-jwks.json', keySet));
-  return { file, remove: () => rmSync(keySet) };
+  writeFileSync(file, sample.replace('/etc/envoy/approov-jwks.json', jwkSet));
+  return { file, remove: () => rmSync(jwkSet) };
 }
 
 /** Runs `jwks` as an operator does. */
-export async function writeKeySet(
+export async function writeJwkSet(
   file: string,
   args: readonly string[],
   env?: Readonly<Record<string, string>>,
@@ -32,8 +32,8 @@ export async function writeKeySet(
   if (code !== 0) throw new Error(stderr);
 }
 
-/** Gives jwt_authn another key set. */
-export function withKeySet({ httpFilter, document }: Sample, file: string): void {
+/** Gives jwt_authn another JWK Set. */
+export function withJwkSet({ httpFilter, document }: Sample, file: string): void {
   const path = ['extension_config', 'typed_config', 'providers', 'approov', 'local_jwks', 'filename'];
   const filter = httpFilter('envoy.filters.http.jwt_authn');
   if (filter.toJS(document)['extension_config'] === undefined) throw new Error('jwt_authn has no matcher');

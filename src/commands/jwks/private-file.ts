@@ -1,4 +1,4 @@
-/** Writes a file that only its owner can read, all at once: a reader sees the old content or the new. */
+/** Writes a file atomically, readable only by its owner. */
 import { randomBytes } from 'node:crypto';
 import { lstat, open, rename, unlink } from 'node:fs/promises';
 import { looksLikeSecret } from '../../approov/secret.ts';
@@ -32,11 +32,11 @@ export async function writePrivateFile(file: string, content: string): Promise<v
 }
 
 const PROBLEMS: Readonly<Record<string, string>> = {
-  ENOENT: 'no such folder',
+  ENOENT: 'no such directory',
   ENOTDIR: 'a part of the path is not a directory',
   EACCES: 'permission denied',
   EROFS: 'the file system is read-only',
-  EPERM: 'belongs to another user, to whom only root can give the new file',
+  EPERM: 'belongs to another user; run this as root to keep its owner',
 };
 
 /** `undefined`: the file does not exist. */
@@ -69,7 +69,7 @@ async function create(file: string, content: string, owner: Owner | undefined): 
 }
 
 function unusable(file: string, problem: string): UsageError {
-  // The key itself, in the place of the name of its file.
+  // A secret may have been given where the name of its file belongs.
   const name = looksLikeSecret(file) ? '' : `${file}: `;
   return new UsageError(`--output: ${name}${problem}`);
 }

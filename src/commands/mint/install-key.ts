@@ -54,7 +54,7 @@ function parseKey(file: string, text: string): KeyObject {
 }
 
 function unusable(file: string, problem: string): UsageError {
-  // The key itself, in the place of the name of its file.
+  // A secret may have been given where the name of its file belongs.
   const name = looksLikeSecret(file) ? '' : `${file}: `;
   return new UsageError(`--install-key: ${name}${problem}`);
 }

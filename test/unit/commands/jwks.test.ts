@@ -29,7 +29,7 @@ import {
 const folder = mkdtempSync(join(tmpdir(), 'jwks-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const OUTPUT = join(folder, 'out', 'key-set.json');
+const OUTPUT = join(folder, 'out', 'jwk-set.json');
 const CURRENT = `{id: current, secretFile: ${folder}/current}`;
 const NEXT = `{id: next, kid: k2, algorithms: [HS512, HS256], secretFile: ${folder}/next}`;
 const PUBLIC = `{id: public, jwksFile: ${folder}/public.json}`;
@@ -56,7 +56,7 @@ function written(): { keys: Record<string, unknown>[] } {
   return JSON.parse(readFileSync(OUTPUT, 'utf8'));
 }
 
-describe('the key set', () => {
+describe('the JWK Set', () => {
   test('has a member for each algorithm of each shared secret, with its kid', async () => {
     expect(await run(`keys: [${CURRENT}, ${NEXT}]`)).toEqual({
       code: 0,
@@ -114,7 +114,7 @@ describe('the key set', () => {
       code: 2,
       stdout: '',
       stderr:
-        'approov-ext-authz: no key to write: only shared secrets without `hosts` are, and there is none (see approov-ext-authz jwks --help)\n',
+        'approov-ext-authz: no key to write: only shared secrets without `hosts` are written, and none is configured (see approov-ext-authz jwks --help)\n',
     });
     expect(existsSync(OUTPUT)).toBe(false);
   });
@@ -137,7 +137,7 @@ describe('the file', () => {
     expect((await run(`keys: [${CURRENT}]`)).code).toBe(0);
     expect(statSync(OUTPUT).ino).not.toBe(before);
     expect(written().keys).toHaveLength(1);
-    expect(readdirSync(join(folder, 'out'))).toEqual(['key-set.json']);
+    expect(readdirSync(join(folder, 'out'))).toEqual(['jwk-set.json']);
   });
 
   test.skipIf(process.getuid?.() !== 0)('keeps its owner, such as the user that Envoy runs as', async () => {
@@ -170,7 +170,7 @@ describe('the file', () => {
     [
       'in a folder that does not exist',
       () => rmSync(join(folder, 'out'), { recursive: true }),
-      `${OUTPUT}: no such folder`,
+      `${OUTPUT}: no such directory`,
     ],
   ];
   test.each(refusals)('%s is refused and left as it was', async (_, prepare, problem) => {
@@ -192,14 +192,16 @@ describe('the file', () => {
       const { code, stdout, stderr } = await run(`keys: [${CURRENT}]`, name);
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
       expect(stderr).toMatch(
-        /^approov-ext-authz: --output: (name a file; the key set contains secrets, so it is never printed|\/dev\/\w+: (is a symbolic link: name the file itself|not a regular file)) \(see .*\)\n$/,
+        /^approov-ext-authz: --output: (name a file; the JWK Set contains secrets, so it is never printed|\/dev\/\w+: (is a symbolic link: name the file itself|not a regular file)) \(see .*\)\n$/,
       );
     },
   );
 
   test('is not named in an error if its name looks like a secret', async () => {
     const { stderr } = await run(`keys: [${CURRENT}]`, `/nowhere/${SECRET.replaceAll('/', '_')}`);
-    expect(stderr).toBe('approov-ext-authz: --output: no such folder (see approov-ext-authz jwks --help)\n');
+    expect(stderr).toBe(
+      'approov-ext-authz: --output: no such directory (see approov-ext-authz jwks --help)\n',
+    );
   });
 });
 

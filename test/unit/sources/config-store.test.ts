@@ -136,7 +136,7 @@ describe('loadConfig', () => {
       make: () => join(write('plain', ''), 'x'),
       expected: 'a part of the path is not a directory',
     },
-    { name: 'has too long a name', make: () => at('x'.repeat(300)), expected: 'too long a name' },
+    { name: 'has too long a name', make: () => at('x'.repeat(300)), expected: 'file name too long' },
     { name: 'is empty', make: () => write('empty', ''), expected: 'the secret is empty' },
     {
       name: 'contains bytes instead of base64',

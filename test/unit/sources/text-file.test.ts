@@ -46,8 +46,8 @@ describe('readTextFile', () => {
     ['does not exist', () => join(folder, 'none'), 'no such file'],
     ['is a folder', () => folder, 'is a directory'],
     ['is below a file', () => join(write('plain', ''), 'x'), 'a part of the path is not a directory'],
-    ['has too long a name', () => join(folder, 'x'.repeat(300)), 'too long a name'],
-    ['has an invalid name', () => `${folder}/a\0b`, 'a name that no file has'],
+    ['has too long a name', () => join(folder, 'x'.repeat(300)), 'file name too long'],
+    ['has an invalid name', () => `${folder}/a\0b`, 'invalid file name'],
     ['is a pipe without a writer', () => pipe, NOT_REGULAR],
     ['is an endless device', () => '/dev/zero', NOT_REGULAR],
     ['is very large', () => write('large', ' '.repeat(1024 * 1024 + 1)), 'is over 1048576 bytes'],
@@ -64,7 +64,7 @@ describe('readTextFile', () => {
   });
 
   it('does not show a name that is a secret, whole or cut', async () => {
-    const hidden = 'no such file; its name is hidden, as it looks like a secret in the place of a file name';
+    const hidden = 'no such file; file name hidden: it looks like a secret';
     for (let count = 0; count < 200; count++) {
       for (const encoding of ['base64', 'base64url'] as const) {
         const secret = createHash('sha512').update(`${count}`).digest(encoding);
@@ -77,7 +77,7 @@ describe('readTextFile', () => {
           secret.slice(0, 61),
         ]) {
           const { problem } = (await readTextFile(file)) as { problem: string };
-          expect(problem.replace('too long a name', 'no such file'), file).toBe(hidden);
+          expect(problem.replace('file name too long', 'no such file'), file).toBe(hidden);
         }
       }
     }

@@ -12,7 +12,7 @@ interface JwkMember {
   readonly k: string;
 }
 
-interface KeySet {
+interface JwkSet {
   readonly members: readonly JwkMember[];
   /** Each key once, however many members it has. */
   readonly written: readonly VerificationKey[];
@@ -20,7 +20,7 @@ interface KeySet {
   readonly warnings: readonly Problem[];
 }
 
-export function keySetOf({ keys }: LoadedConfig): KeySet {
+export function jwkSetOf({ keys }: LoadedConfig): JwkSet {
   const warnings = keys.flatMap((key) => {
     const message = leftOutBecause(key);
     return message === undefined ? [] : [{ path: key.config.path, message: `${key.config.id} ${message}` }];
