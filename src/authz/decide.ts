@@ -70,7 +70,7 @@ export function decide(
   return strictest ?? decideWithoutPolicy('unknown_policy', 'policy', ambiguous, sdkStatus);
 }
 
-/** Verifies each token once, and each message once for the same demands, however many policies read them. */
+/** Verifies each token once, and each message once for the same requirements, however many policies read them. */
 function verifyOnce({ verifyToken, verifyMessage }: CheckVerifier): CheckVerifier {
   const tokens = new Map<string, TokenResult>();
   const messages = new Map<string, { token: VerifiedToken; result: MessageSignatureResult }>();
@@ -81,11 +81,11 @@ function verifyOnce({ verifyToken, verifyMessage }: CheckVerifier): CheckVerifie
       return result;
     },
     verifyMessage(request, policy, token) {
-      const demands = JSON.stringify(policy);
-      const known = messages.get(demands);
+      const requirements = JSON.stringify(policy);
+      const known = messages.get(requirements);
       if (known?.token === token) return known.result;
       const result = verifyMessage(request, policy, token);
-      messages.set(demands, { token, result });
+      messages.set(requirements, { token, result });
       return result;
     },
   };

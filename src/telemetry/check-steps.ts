@@ -87,10 +87,10 @@ function bindingStep({ facts: { binding } }: Decision): object | undefined {
 function messageSignatureStep({ facts: { messageSignature, nowSeconds = 0 } }: Decision): object | undefined {
   if (messageSignature === undefined) return undefined;
   const { result, replay } = messageSignature;
-  if (result.kind === 'not_demanded') return { demanded: false };
+  if (result.kind === 'not_required') return { required: false };
   const failure = result.kind === 'failed' ? failureDetails(result.failure) : undefined;
   return {
-    demanded: true,
+    required: true,
     label: failure?.label,
     problem: failure?.problem,
     missing_components: failure?.components,

@@ -29,7 +29,7 @@ export function createKeyMetrics(registry: Registry) {
     checkDone({ decision: { verifiedToken, messageSignature }, nowSeconds }: CheckRecord): void {
       if (verifiedToken === undefined) return;
       countUse(verifiedToken.keyId, nowSeconds);
-      if (messageSignature === undefined || messageSignature.kind === 'not_demanded') return;
+      if (messageSignature === undefined || messageSignature.kind === 'not_required') return;
       for (const { key } of messageSignature.signatures)
         if (key.keyId !== undefined) countUse(key.keyId, nowSeconds);
     },

@@ -200,7 +200,7 @@ function decisionFields(decision: Decision): Record<string, unknown> {
 
 /** Never a signature, or what was signed. */
 function signatureFields({ messageSignature }: Decision): Record<string, unknown> {
-  if (messageSignature === undefined || messageSignature.kind === 'not_demanded') return {};
+  if (messageSignature === undefined || messageSignature.kind === 'not_required') return {};
   const { label, problem, digest } = describeSignature(messageSignature);
   return { signature_label: label, signature_problem: problem, content_digest: digest };
 }

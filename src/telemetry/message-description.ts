@@ -4,7 +4,7 @@ import {
   type MessageSignatureResult,
 } from '../approov/message-signature/verify-message-signature.ts';
 
-type JudgedMessage = Exclude<MessageSignatureResult, { kind: 'not_demanded' }>;
+type JudgedMessage = Exclude<MessageSignatureResult, { kind: 'not_required' }>;
 
 interface MessageDescription {
   /** Of the signature at fault; otherwise of all that were verified. */

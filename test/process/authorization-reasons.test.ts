@@ -169,7 +169,7 @@ const CASES: Readonly<Record<Reason, readonly Case[]>> = {
       isRepeated: true,
     },
     {
-      name: 'an unsigned request with a token that demands no signature',
+      name: 'an unsigned request with a token that requires no signature',
       policy: 'signed',
       headers: token(),
     },

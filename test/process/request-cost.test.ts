@@ -91,7 +91,7 @@ const fill = (text: string): string => text.repeat(Math.floor(MAX_BYTES / text.l
 const numbered = (count: number, value: string) =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`x-header-${index}`, value]));
 
-/** A token that demands a signature of an account. */
+/** A token that requires a signature of an account. */
 const NAMING_A_KEY = { 'approov-token': freshToken({ mskid: 'm' }) };
 const DERIVED = ['"@method"', '"@target-uri"', '"@authority"', '"@path"', '"@query"'];
 

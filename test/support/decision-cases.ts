@@ -420,13 +420,13 @@ export const DECISION_CASES: Readonly<Record<string, readonly DecisionCase[]>> =
       reason: 'missing_binding_header',
     },
     {
-      name: 'no signature, of a token that demands none',
+      name: 'no signature, of a token that requires none',
       token: good,
       policy: signed,
       reason: 'ok',
     },
     {
-      name: 'no signature, of a token that demands none, where it is required',
+      name: 'no signature, of a token that requires none, where it is required',
       token: good,
       policy: { messageSignature: signaturePolicy({ install: 'required' }) },
       reason: 'missing_message_signature',

@@ -80,7 +80,7 @@ export function verifyRequest(
   return verifyMessageSignature(context, now);
 }
 
-/** `verified`, `not_demanded`, or the reason and, where there is one, the problem. */
+/** `verified`, `not_required`, or the reason and, where there is one, the problem. */
 export function outcomeOf(result: MessageSignatureResult): string {
   if (result.kind !== 'failed') return result.kind;
   const { failure } = result;

@@ -62,12 +62,14 @@ function accountKey(mskid: unknown, keys: MessageSignatureKeys): SignatureKey | 
 }
 
 /** The signatures that a request with a token of these claims must carry. */
-export function demandedSignatures(
+export function requiredSignatures(
   options: MessageSignatureOptions,
   claims: JsonObject,
 ): readonly SignatureLabel[] {
   return SIGNATURE_LABELS.filter((label) => {
-    const demand = options[label];
-    return demand === 'required' || (demand !== 'off' && Object.hasOwn(claims, SIGNATURE_KINDS[label].claim));
+    const setting = options[label];
+    return (
+      setting === 'required' || (setting !== 'off' && Object.hasOwn(claims, SIGNATURE_KINDS[label].claim))
+    );
   });
 }

@@ -2,7 +2,7 @@
 import { checkContentDigest, type DigestCheck, type DigestFailure } from './content-digest.ts';
 import { readDictionary } from './dictionary.ts';
 import { missingComponents } from './required-components.ts';
-import { demandedSignatures, type SignatureLabel } from './signature-kind.ts';
+import { requiredSignatures, type SignatureLabel } from './signature-kind.ts';
 import { checkSignatureLifetime, type LifetimeProblem } from './signature-lifetime.ts';
 import type { SignedRequest } from './signed-request.ts';
 import {
@@ -51,7 +51,7 @@ export function failureDetails(failure: MessageSignatureFailure): FailureDetails
 
 export type MessageSignatureResult =
   /** The policy asks for none from this token. */
-  | { readonly kind: 'not_demanded' }
+  | { readonly kind: 'not_required' }
   | {
       readonly kind: 'failed';
       readonly failure: MessageSignatureFailure;
@@ -65,7 +65,7 @@ export type MessageSignatureResult =
       readonly contentDigest: DigestCheck;
     };
 
-const NOT_DEMANDED: MessageSignatureResult = { kind: 'not_demanded' };
+const NOT_REQUIRED: MessageSignatureResult = { kind: 'not_required' };
 
 const MAX_LABELS = 8;
 const SIGNATURE_INPUT_LIMITS = { bytes: 4096, members: MAX_LABELS } as const;
@@ -77,16 +77,16 @@ export function verifyMessageSignature(
   nowSeconds: number,
 ): MessageSignatureResult {
   const { request, options, claims } = context;
-  const demanded = demandedSignatures(options, claims);
-  if (demanded.length === 0) return NOT_DEMANDED;
+  const required = requiredSignatures(options, claims);
+  if (required.length === 0) return NOT_REQUIRED;
 
   const fields = readSignatureFields(request);
   if (fields.kind === 'invalid') return failed(invalid(fields));
-  const missing = demanded.find((label) => !fields.signatureInput.has(label) && !fields.signature.has(label));
+  const missing = required.find((label) => !fields.signatureInput.has(label) && !fields.signature.has(label));
   if (missing !== undefined) return failed({ reason: 'missing_message_signature', label: missing });
 
   const signatures: VerifiedSignature[] = [];
-  for (const label of demanded) {
+  for (const label of required) {
     const result = verifySignature(label, fields, context);
     if (result.kind === 'invalid') return failed(invalid(result), signatures);
     signatures.push(result);

@@ -1,4 +1,4 @@
-/** Gathers the facts of step message_signature: what was demanded, each signature, and the base that it was compared with. */
+/** Gathers the facts of step message_signature: what was required, each signature, and the base that it was compared with. */
 import { createHash } from 'node:crypto';
 import { compareBaseDigest } from '../../approov/message-signature/base-digest.ts';
 import { PROBLEM_MEANINGS } from '../../approov/message-signature/problem-meaning.ts';
@@ -46,7 +46,7 @@ export interface MessageSignatureFacts {
   readonly account: string | null;
   readonly has_ipk: boolean;
   readonly mskid: unknown;
-  readonly demanded: boolean;
+  readonly required: boolean;
   readonly reason: Failure['reason'] | null;
   /** Of the signature at fault. */
   readonly label: SignatureLabel | null;
@@ -75,7 +75,7 @@ export function messageSignatureFacts(decision: Decision): MessageSignatureFacts
     account: policy?.account ?? null,
     has_ipk: Object.hasOwn(claims, 'ipk'),
     mskid: clipAll(claims['mskid']),
-    demanded: result !== undefined && result.kind !== 'not_demanded',
+    required: result !== undefined && result.kind !== 'not_required',
     reason: failure?.reason ?? null,
     label: label ?? null,
     problem: problem ?? null,
@@ -103,7 +103,7 @@ function describeSignatures(
   result: MessageSignatureResult,
   surroundings: Surroundings,
 ): readonly SignatureDescription[] {
-  if (result.kind === 'not_demanded') return [];
+  if (result.kind === 'not_required') return [];
   const verified = result.signatures.map(({ label, input, key, bases }) =>
     describe({ label, input, bases, key: key.keyId ?? SIGNATURE_KINDS[label].claim }, surroundings),
   );

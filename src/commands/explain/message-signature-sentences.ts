@@ -13,7 +13,7 @@ export function messageSignatureSentences(facts: MessageSignatureFacts): readonl
     const hint = facts.has_ipk ? '; the token has `ipk`, so the app can sign' : '';
     return [`not checked: the policy has no \`messageSignature\`${hint}`];
   }
-  if (!facts.demanded) return [`no signature is demanded: ${reasonsFor(facts).join('; ')}`];
+  if (!facts.required) return [`no signature is required: ${reasonsFor(facts).join('; ')}`];
   return [
     ...problemSentences(facts),
     ...facts.signatures.flatMap((signature) => signatureSentences(signature, facts)),
@@ -26,12 +26,12 @@ export function messageSignatureSentences(facts: MessageSignatureFacts): readonl
 
 function reasonsFor({ install, account, has_ipk, mskid }: MessageSignatureFacts): readonly string[] {
   return [
-    demandText('install', install, has_ipk, 'ipk'),
-    demandText('account', account, mskid !== undefined, 'mskid'),
+    requirementText('install', install, has_ipk, 'ipk'),
+    requirementText('account', account, mskid !== undefined, 'mskid'),
   ];
 }
 
-function demandText(label: string, setting: string | null, hasClaim: boolean, claim: string): string {
+function requirementText(label: string, setting: string | null, hasClaim: boolean, claim: string): string {
   if (setting === 'off' || setting === 'required') return `${label} is ${setting}`;
   return `${label} is ${setting}, and the token has ${hasClaim ? '' : 'no '}\`${claim}\``;
 }
@@ -43,7 +43,7 @@ function problemSentences(facts: MessageSignatureFacts): readonly string[] {
       return [];
     case 'missing_message_signature':
       return [
-        `there is no signature labelled ${label}, which is demanded: ${reasonsFor(facts).join('; ')}`,
+        `there is no signature labelled ${label}, which is required: ${reasonsFor(facts).join('; ')}`,
         "give the headers with --header 'Signature-Input: …' and --header 'Signature: …'",
       ];
     case 'missing_signed_components':

@@ -77,7 +77,7 @@ describe('Secret.parse', () => {
     { algorithms: ['HS512'], least: 64, by: 'HS512' },
     { algorithms: ['HS256', 'HS512', 'HS384'], least: 64, by: 'HS512' },
   ] as const)(
-    'takes as many bytes as RFC 7518 §3.2 demands of $algorithms: $least',
+    'takes as many bytes as RFC 7518 §3.2 requires of $algorithms: $least',
     ({ algorithms, least, by }) => {
       const parse = (bytes: number) =>
         Secret.parse(Buffer.alloc(bytes, 7).toString('base64'), signingLength(algorithms));

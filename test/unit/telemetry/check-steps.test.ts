@@ -184,7 +184,7 @@ test('a signed request has its signatures, without what was signed', () => {
   expect(steps).toMatchObject({
     steps: {
       message_signature: {
-        demanded: true,
+        required: true,
         verified: [
           { label: 'install', ...signature },
           { label: 'account', key_id: 'account-key', ...signature },
@@ -215,9 +215,9 @@ test.each([
   });
 });
 
-test('a request from which no signature is demanded says so', () => {
+test('a request from which no signature is required says so', () => {
   const headers = { 'approov-token': mintToken({ exp: NOW + 60 }) };
   expect(stepsOf({ path: '/signed', headers })).toMatchObject({
-    steps: { message_signature: { demanded: false } },
+    steps: { message_signature: { required: false } },
   });
 });

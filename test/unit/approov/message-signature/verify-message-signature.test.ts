@@ -1,4 +1,4 @@
-/** Tests the steps of verifying message signatures: what is demanded, their order, times, components and limits. */
+/** Tests the steps of verifying message signatures: what is required, their order, times, components and limits. */
 import { describe, expect, it } from 'vitest';
 import {
   CLAIMS,
@@ -16,12 +16,12 @@ import {
 } from '../../../support/message-signature.ts';
 import { signedRequest } from '../../../support/signed-request.ts';
 
-describe('the signatures that a policy demands', () => {
+describe('the signatures that a policy requires', () => {
   const unsigned = signedRequest({ headers: { 'approov-token': 'token' } });
 
   it.each([
-    ['not_demanded', { install: 'off', account: 'off' }, CLAIMS],
-    ['not_demanded', { install: 'when-ipk', account: 'when-mskid' }, {}],
+    ['not_required', { install: 'off', account: 'off' }, CLAIMS],
+    ['not_required', { install: 'when-ipk', account: 'when-mskid' }, {}],
     ['missing_message_signature', { install: 'when-ipk', account: 'off' }, { ipk: '' }],
     ['missing_message_signature', { install: 'when-ipk', account: 'off' }, { ipk: null }],
     ['missing_message_signature', { install: 'required', account: 'off' }, {}],
@@ -34,9 +34,9 @@ describe('the signatures that a policy demands', () => {
     },
   );
 
-  it('are not read where none is demanded', () => {
+  it('are not read where none is required', () => {
     const malformed = signedRequest({ headers: { 'signature-input': '(', signature: '(' } });
-    expect(outcomeOf(verifyRequest(malformed, { claims: {} }))).toBe('not_demanded');
+    expect(outcomeOf(verifyRequest(malformed, { claims: {} }))).toBe('not_required');
   });
 
   it.each([
@@ -156,7 +156,7 @@ describe('the required components', () => {
     ).toBe('verified');
   });
 
-  it('must be covered by each signature that is demanded', () => {
+  it('must be covered by each signature that is required', () => {
     const install = signLines({ lines: LINES });
     const account = signLines({ label: 'account', lines: [METHOD] });
     const headers = {

@@ -212,7 +212,7 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
     { method: 'POST', headers: { 'content-digest': DIGEST } },
     ...['--method=POST', '--header=content-length: 12'],
   ),
-  'signed-not-demanded': withToken(TOKEN, '--policy=signed'),
+  'signed-not-required': withToken(TOKEN, '--policy=signed'),
   'signed-not-asked': [...HOST, '--token', SIGNED_TOKEN],
   missing_message_signature: [...HOST, '--token', SIGNED_TOKEN, '--policy=signed'],
   invalid_message_signature: signedWith('signed', { path: '/v1/orders?a=c' }),
