@@ -1,67 +1,68 @@
-/** Lists what each status word of the Approov SDKs means, and who can do something about it. */
+/** Lists what each status word of the Approov SDKs means, and who can fix it. */
 import type { ReportedSdkStatus } from './sdk-status.ts';
 
 interface StatusMeaning {
   readonly meaning: string;
-  /** Completes "A matter for …". */
-  readonly whose: string;
+  /** Who can fix it. */
+  readonly fixBy: string;
 }
 
 const APP = 'the app developer';
 const ACCOUNT = 'the owner of the Approov account';
 const USER = 'the user of the device; there is nothing to fix here';
+const MANY = 'the user of the device, or Approov’s support if there are many';
 
 export const SDK_STATUS_MEANINGS: Readonly<Record<ReportedSdkStatus, StatusMeaning>> = {
   success: {
     meaning: 'the SDK got a token, so the token was lost between the SDK and here',
-    whose: `${APP}, or the operator of a proxy in between`,
+    fixBy: `${APP}, or the operator of a proxy in between`,
   },
-  no_network: { meaning: 'the device had no network; the app may retry', whose: USER },
+  no_network: { meaning: 'the device had no network; the app may retry', fixBy: USER },
   poor_network: {
     meaning: 'the network was too poor to reach Approov; the app may retry',
-    whose: USER,
+    fixBy: USER,
   },
-  no_network_permission: { meaning: 'the app lacks the permission to use the network', whose: APP },
+  no_network_permission: { meaning: 'the app lacks the permission to use the network', fixBy: APP },
   untrusted_network: {
     meaning: 'the connection to Approov was intercepted, by a proxy or an attacker',
-    whose: 'the user of the device; if there are many, for Approov’s support',
+    fixBy: MANY,
   },
   mitm_detected: {
     meaning: 'the connection to Approov was intercepted, by a proxy or an attacker',
-    whose: 'the user of the device; if there are many, for Approov’s support',
+    fixBy: MANY,
   },
   no_approov_service: {
     meaning: 'Approov’s service gave no token, so the app goes on without one',
-    whose: `Approov; if it lasts, for ${ACCOUNT}`,
+    fixBy: `Approov, or ${ACCOUNT} if it lasts`,
   },
   rejected: {
     meaning: 'Approov did not accept the app or the device; its ARC says why',
-    whose: ACCOUNT,
+    fixBy: ACCOUNT,
   },
-  internal_error: { meaning: 'the SDK failed internally', whose: `${APP}, with Approov’s support` },
-  bad_url: { meaning: 'the app gave the SDK a URL that is malformed or not https', whose: APP },
+  internal_error: { meaning: 'the SDK failed internally', fixBy: `${APP}, with Approov’s support` },
+  bad_url: { meaning: 'the app gave the SDK a URL that is malformed or not https', fixBy: APP },
   unknown_url: {
     meaning: 'the API’s domain has not been added to the Approov account (`approov api -add`)',
-    whose: ACCOUNT,
+    fixBy: ACCOUNT,
   },
   unprotected_url: {
     meaning: 'the API’s domain was added to the Approov account without tokens (`-noApproovToken`)',
-    whose: ACCOUNT,
+    fixBy: ACCOUNT,
   },
-  missing_lib_dependency: { meaning: 'the app was built without a library that the SDK needs', whose: APP },
+  missing_lib_dependency: { meaning: 'the app was built without a library that the SDK needs', fixBy: APP },
   disabled: {
     meaning: 'the feature that the app asked for is disabled in the Approov account',
-    whose: ACCOUNT,
+    fixBy: ACCOUNT,
   },
-  not_initialized: { meaning: 'the app sent a request before it initialized the SDK', whose: APP },
+  not_initialized: { meaning: 'the app sent a request before it initialized the SDK', fixBy: APP },
   unknown_key: {
     meaning: 'the app asked for a secure string that is not defined',
-    whose: `${APP}, or ${ACCOUNT}`,
+    fixBy: `${APP}, or ${ACCOUNT}`,
   },
-  bad_key: { meaning: 'the app asked for a secure string with an invalid name', whose: APP },
-  bad_payload: { meaning: 'the app asked for a custom JWT with an invalid payload', whose: APP },
+  bad_key: { meaning: 'the app asked for a secure string with an invalid name', fixBy: APP },
+  bad_payload: { meaning: 'the app asked for a custom JWT with an invalid payload', fixBy: APP },
   other: {
     meaning: 'not a status word of an SDK; apps also send words like `null` or `undefined` by mistake',
-    whose: APP,
+    fixBy: APP,
   },
 };

@@ -24,7 +24,7 @@ export const COMMANDS: CommandTable = new Map([
   ),
   entry(
     'healthcheck',
-    'check whether the running service is serving',
+    'query the health of a running service',
     async () => (await import('./healthcheck.ts')).healthcheck,
   ),
   entry(

@@ -5,7 +5,7 @@ import { type CheckRequest, headerValues } from '../../authz/check-request.ts';
 import type { Decision } from '../../authz/decide.ts';
 import type { Policy } from '../../authz/policy.ts';
 import { clip } from '../../telemetry/printable.ts';
-import { findSlip } from './binding-slips.ts';
+import { findMismatch } from './binding-mismatch.ts';
 
 export interface BindingFacts {
   /** `null`: the policy checks no binding. */
@@ -21,7 +21,7 @@ export interface BindingFacts {
   /** Of the bound headers, in base64; `null` if one is absent or repeated. */
   readonly hash_of_headers: string | null;
   /** What the token's hash is the hash of instead, if that can be found. */
-  readonly slip: string | null;
+  readonly mismatch: string | null;
 }
 
 export function bindingFacts(decision: Decision, request: CheckRequest, policy: Policy): BindingFacts {
@@ -40,7 +40,7 @@ export function bindingFacts(decision: Decision, request: CheckRequest, policy: 
     matches: !isFailure && policy.binding !== null && isText,
     hash_in_token: isText ? clip(pay) : null,
     hash_of_headers: hashOf(bound.map(({ value }) => value)),
-    slip: isFailure && isText ? (findSlip(pay, bound, otherHeaders(request, policy)) ?? null) : null,
+    mismatch: isFailure && isText ? (findMismatch(pay, bound, otherHeaders(request, policy)) ?? null) : null,
   };
 }
 

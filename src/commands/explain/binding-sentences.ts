@@ -3,7 +3,7 @@ import type { BindingFacts } from './binding-facts.ts';
 import { list } from './values.ts';
 
 export function bindingSentences(facts: BindingFacts): readonly string[] {
-  const { when, headers, pay, matches, hash_in_token, hash_of_headers, slip } = facts;
+  const { when, headers, pay, matches, hash_in_token, hash_of_headers, mismatch } = facts;
   if (when === null) {
     return [`not checked: the policy has no \`binding\`${pay === 'absent' ? '' : '; the token has `pay`'}`];
   }
@@ -28,7 +28,7 @@ export function bindingSentences(facts: BindingFacts): readonly string[] {
       ? [`${names} ${headers.length === 1 ? 'has' : 'have'} the hash ${hash_of_headers}`]
       : []),
     ...unusable.map(stateText),
-    ...(slip === null ? [] : [`the hash in the token matches ${slip}`]),
+    ...(mismatch === null ? [] : [`the hash in the token matches ${mismatch}`]),
   ];
 }
 

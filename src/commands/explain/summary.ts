@@ -3,7 +3,7 @@ import type { Decision } from '../../authz/decide.ts';
 import type { Reason } from '../../authz/reason.ts';
 import { formatDuration } from '../duration.ts';
 import type { FactsByStep } from './step-facts.ts';
-import { CUT_OFF, SLIPS } from './token-form.ts';
+import { CUT_OFF, MISTAKES } from './token-form.ts';
 import { bare, list, quote } from './values.ts';
 
 type Facts = Partial<FactsByStep>;
@@ -53,7 +53,7 @@ const SUMMARIES: Readonly<Record<Reason, (facts: Facts) => string>> = {
     binding?.pay === 'not_string'
       ? '`pay` of the token is not a hash'
       : `the token is not bound to this ${list(binding?.headers.map(({ name }) => name) ?? [], 'and')}${
-          binding?.slip == null ? '' : `: its hash matches ${binding.slip}`
+          binding?.mismatch == null ? '' : `: its hash matches ${binding.mismatch}`
         }`,
   missing_message_signature: ({ message_signature }) =>
     `the request has no signature labelled ${message_signature?.label}`,
@@ -94,13 +94,13 @@ function malformed({ token, key, signature }: Facts): string {
       : 'the payload of the token is not a JSON object';
   }
   if (key !== undefined) return 'the token is cut off: it has no signature';
-  const { slips = [], well_formed_without, defect } = token?.token ?? {};
+  const { mistakes = [], well_formed_without, defect } = token?.token ?? {};
   if (well_formed_without === true)
     return `the token has ${list(
-      slips.map((slip) => SLIPS[slip]),
+      mistakes.map((mistake) => MISTAKES[mistake]),
       'and',
     )}`;
-  return slips.length === 0 && defect?.startsWith(CUT_OFF)
+  return mistakes.length === 0 && defect?.startsWith(CUT_OFF)
     ? 'the token is cut off'
     : `header ${token?.header} has a value that is not a token`;
 }

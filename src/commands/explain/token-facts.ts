@@ -19,7 +19,7 @@ export interface TokenFacts {
   readonly sdk_status: {
     readonly word: ReportedSdkStatus;
     readonly meaning: string;
-    readonly matter_for: string;
+    readonly fix_by: string;
   } | null;
   /** Where there is no token: other headers of the request that may have one. */
   readonly found_in: readonly string[];
@@ -40,7 +40,7 @@ export function tokenFacts(decision: Decision, request: CheckRequest, policy: Po
         : {
             word: sdkStatus,
             meaning: SDK_STATUS_MEANINGS[sdkStatus].meaning,
-            matter_for: SDK_STATUS_MEANINGS[sdkStatus].whose,
+            fix_by: SDK_STATUS_MEANINGS[sdkStatus].fixBy,
           },
     found_in: presentedToken === undefined ? headersWithToken(request, policy.tokenHeader) : [],
   };

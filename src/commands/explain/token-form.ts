@@ -8,16 +8,16 @@ export interface TokenForm {
   readonly parts: number;
   readonly form: 'signed' | 'encrypted' | 'malformed';
   /** What is around or inside the token and must not be. */
-  readonly slips: readonly Slip[];
-  /** Whether the value would be well-formed without the slips. */
+  readonly mistakes: readonly Mistake[];
+  /** Whether the value would be well-formed without the mistakes. */
   readonly well_formed_without: boolean;
-  /** What is still wrong without the slips; `null`: nothing. */
+  /** What is still wrong without the mistakes; `null`: nothing. */
   readonly defect: string | null;
 }
 
-type Slip = keyof typeof REPAIRS;
+type Mistake = keyof typeof REPAIRS;
 
-/** In this order; each returns the same text if the slip is not there. */
+/** In this order; each returns the same text if the mistake is not there. */
 const REPAIRS = {
   quotes: (text) => text.replace(/^["'`]+|["'`]+$/g, ''),
   brackets: (text) => text.replace(/^<(.*)>$/s, '$1'),
@@ -31,7 +31,7 @@ const REPAIRS = {
       .replace(/=+(?=\.|$)/g, ''),
 } as const satisfies Record<string, (text: string) => string>;
 
-export const SLIPS: Readonly<Record<Slip, string>> = {
+export const MISTAKES: Readonly<Record<Mistake, string>> = {
   quotes: 'quotes around it',
   brackets: 'angle brackets around it',
   prefix: 'a prefix before it',
@@ -50,25 +50,26 @@ function decodeUrl(text: string): string {
 }
 
 export function analyzeForm(token: CompactToken): TokenForm {
-  const slips: Slip[] = [];
+  const mistakes: Mistake[] = [];
   let repaired = token.text;
   // For an overlong value, its length says enough.
-  const names = token.parsed === undefined && !isOverlong(repaired) ? (Object.keys(REPAIRS) as Slip[]) : [];
+  const names =
+    token.parsed === undefined && !isOverlong(repaired) ? (Object.keys(REPAIRS) as Mistake[]) : [];
   for (const name of names) {
     const next = REPAIRS[name](repaired);
-    if (next !== repaired) slips.push(name);
+    if (next !== repaired) mistakes.push(name);
     repaired = next;
   }
-  // A value that does not become a token has no slips; it is something else.
+  // A value that does not become a token has no mistakes; it is something else.
   const isToken = isStart(repaired);
-  const without = slips.length === 0 || !isToken ? token : new CompactToken(repaired);
+  const without = mistakes.length === 0 || !isToken ? token : new CompactToken(repaired);
   const { kind } = token.parsed ?? {};
   return {
     characters: token.text.length,
     parts: token.text.split('.').length,
     form: kind === 'jws' ? 'signed' : kind === 'jwe' ? 'encrypted' : 'malformed',
-    slips: isToken ? slips : [],
-    well_formed_without: isToken && slips.length > 0 && without.parsed !== undefined,
+    mistakes: isToken ? mistakes : [],
+    well_formed_without: isToken && mistakes.length > 0 && without.parsed !== undefined,
     defect: without.parsed === undefined ? findDefect(without.text) : null,
   };
 }

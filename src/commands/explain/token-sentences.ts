@@ -1,7 +1,7 @@
 /** Puts into sentences what the token header had in it. */
 import { count } from '../count.ts';
 import type { TokenFacts } from './token-facts.ts';
-import { SLIPS, type TokenForm } from './token-form.ts';
+import { MISTAKES, type TokenForm } from './token-form.ts';
 import { list } from './values.ts';
 
 export function tokenSentences(facts: TokenFacts): readonly string[] {
@@ -16,13 +16,13 @@ export function tokenSentences(facts: TokenFacts): readonly string[] {
 }
 
 function statusSentences(
-  { word, meaning, matter_for }: NonNullable<TokenFacts['sdk_status']>,
+  { word, meaning, fix_by }: NonNullable<TokenFacts['sdk_status']>,
   hasToken: boolean,
 ): readonly string[] {
   if (hasToken) return [`Approov-Status says \`${word}\``];
   return [
     word === 'other' ? `the word is ${meaning}` : `\`${word}\`: ${meaning}`,
-    `a matter for ${matter_for}`,
+    `who can fix it: ${fix_by}`,
   ];
 }
 
@@ -52,10 +52,12 @@ const FORMS: Readonly<Record<TokenForm['form'], (size: string) => string>> = {
 };
 
 function formSentences(token: TokenForm, { header, prefix }: TokenFacts): readonly string[] {
-  const { form, characters, slips, well_formed_without, defect } = token;
+  const { form, characters, mistakes, well_formed_without, defect } = token;
   return [
     `header ${header}: ${FORMS[form](count(characters, 'character'))}`,
-    ...slips.map((slip) => (slip === 'prefix' ? `it has ${prefixText(prefix)}` : `it has ${SLIPS[slip]}`)),
+    ...mistakes.map((mistake) =>
+      mistake === 'prefix' ? `it has ${prefixText(prefix)}` : `it has ${MISTAKES[mistake]}`,
+    ),
     ...(well_formed_without ? ['without that, it would be a token'] : []),
     ...(defect === null ? [] : [defect]),
   ];

@@ -26,7 +26,7 @@ export interface Prometheus {
   ): Promise<readonly Series[]>;
 }
 
-/** Prometheus cannot be asked. The message is one line without the URL, whose query may be secret. */
+/** Prometheus did not answer. The message is one line without the URL, whose query may be secret. */
 export class PrometheusError extends Error {
   override readonly name = 'PrometheusError';
 }

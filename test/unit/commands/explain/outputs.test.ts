@@ -134,7 +134,7 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
   'form-quotes': withToken(`"${TOKEN}"`),
   'form-white-space': withToken(`${TOKEN.slice(0, 40)}\n${TOKEN.slice(40)}`),
   'form-url-encoded': withToken(TOKEN.replaceAll('.', '%2E')),
-  'form-several-slips': withToken(`'Bearer ${TOKEN}'`),
+  'form-several-mistakes': withToken(`'Bearer ${TOKEN}'`),
   'form-two-parts': withToken(TOKEN.slice(0, TOKEN.lastIndexOf('.'))),
   'form-cut-off': withToken(TOKEN.slice(0, -5)),
   'form-loggable': withToken('{"exp":1,"did":"D","sip":"c8I4"}'),

@@ -11,16 +11,16 @@ async function tokenStep(...args: readonly string[]): Promise<readonly string[]>
   return JSON.parse(text).steps[1].text;
 }
 
-const APP = 'a matter for the app developer';
-const ACCOUNT = 'a matter for the owner of the Approov account';
-const NETWORK = 'a matter for the user of the device; there is nothing to fix here';
+const APP = 'who can fix it: the app developer';
+const ACCOUNT = 'who can fix it: the owner of the Approov account';
+const NETWORK = 'who can fix it: the user of the device; there is nothing to fix here';
 const INTERCEPTED = 'the connection to Approov was intercepted, by a proxy or an attacker';
-const MANY = 'a matter for the user of the device; if there are many, for Approov’s support';
+const MANY = 'who can fix it: the user of the device, or Approov’s support if there are many';
 
 const SENTENCES: Readonly<Record<(typeof SDK_STATUSES)[number], readonly [string, string]>> = {
   success: [
     'the SDK got a token, so the token was lost between the SDK and here',
-    'a matter for the app developer, or the operator of a proxy in between',
+    'who can fix it: the app developer, or the operator of a proxy in between',
   ],
   no_network: ['the device had no network; the app may retry', NETWORK],
   poor_network: ['the network was too poor to reach Approov; the app may retry', NETWORK],
@@ -29,7 +29,7 @@ const SENTENCES: Readonly<Record<(typeof SDK_STATUSES)[number], readonly [string
   mitm_detected: [INTERCEPTED, MANY],
   no_approov_service: [
     'Approov’s service gave no token, so the app goes on without one',
-    'a matter for Approov; if it lasts, for the owner of the Approov account',
+    'who can fix it: Approov, or the owner of the Approov account if it lasts',
   ],
   rejected: ['Approov did not accept the app or the device; its ARC says why', ACCOUNT],
   internal_error: ['the SDK failed internally', `${APP}, with Approov’s support`],
@@ -51,12 +51,12 @@ const SENTENCES: Readonly<Record<(typeof SDK_STATUSES)[number], readonly [string
 };
 
 describe('the explanation', () => {
-  it.each(SDK_STATUSES)('of %s says what it means and who it is a matter for', async (word) => {
-    const [meaning, matter] = SENTENCES[word];
+  it.each(SDK_STATUSES)('of %s says what it means and who can fix it', async (word) => {
+    const [meaning, fixBy] = SENTENCES[word];
     expect(await tokenStep(`--token=${word.toUpperCase()}`)).toEqual([
       'header approov-token: a status word in place of a token',
       `\`${word}\`: ${meaning}`,
-      matter,
+      fixBy,
     ]);
   });
 

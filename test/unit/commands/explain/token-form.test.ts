@@ -20,7 +20,7 @@ describe('the form of a value', () => {
       characters: text.length,
       parts,
       form,
-      slips: [],
+      mistakes: [],
       well_formed_without: false,
       defect: null,
     });
@@ -38,10 +38,10 @@ describe('the form of a value', () => {
     [TOKEN.replace('.', '.\r\n'), ['white_space']],
     [`${HEADER}.${PAYLOAD}==.${SIGNATURE}=`, ['base64']],
     [`"Bearer ${TOKEN}"`, ['quotes', 'prefix']],
-  ])('%j is that of a token with %j', (text, slips) => {
+  ])('%j is that of a token with %j', (text, mistakes) => {
     expect(analyze(text)).toMatchObject({
       form: 'malformed',
-      slips,
+      mistakes,
       well_formed_without: true,
       defect: null,
     });
@@ -64,12 +64,12 @@ describe('the form of a value', () => {
     [`${TOKEN}!`, 'its third part, the signature, is not base64url'],
     [`${HEADER}.!.QQ.QQ.QQ`, 'one of its 5 parts is not base64url'],
   ])('%j has a defect: %s', (text, defect) => {
-    expect(analyze(text)).toMatchObject({ form: 'malformed', slips: [], defect });
+    expect(analyze(text)).toMatchObject({ form: 'malformed', mistakes: [], defect });
   });
 
-  it('has both the slips of a value and the defect that is left without them', () => {
+  it('has both the mistakes of a value and the defect that is left without them', () => {
     expect(analyze(`Bearer ${HEADER}.${PAYLOAD}`)).toMatchObject({
-      slips: ['prefix'],
+      mistakes: ['prefix'],
       well_formed_without: false,
       defect: 'it is cut off: it has 2 of 3 parts, and no signature',
     });

@@ -1,4 +1,4 @@
-/** Finds the usual slips of token binding: what a `pay` claim is the hash of, if not of the bound headers. */
+/** Finds the usual mistakes of token binding: what a `pay` claim is the hash of, if not of the bound headers. */
 import { createHash } from 'node:crypto';
 import { decodeBase64 } from '../../approov/base64.ts';
 
@@ -22,7 +22,7 @@ const RIGHT = 'the right value';
 const MAX_REORDERED = 5;
 
 /** @returns what the claim is the hash of, to be read after "its hash matches". Names headers; quotes no value. */
-export function findSlip(
+export function findMismatch(
   pay: string,
   bound: readonly Header[],
   others: readonly Header[],

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { findSlip } from '../../../../src/commands/explain/binding-slips.ts';
+import { findMismatch } from '../../../../src/commands/explain/binding-mismatch.ts';
 
 const VALUE = 'Bearer Abc';
 
@@ -47,18 +47,18 @@ describe('a hash in a token that is not that of the bound header', () => {
     [`${hash(VALUE)}\n`, 'the right value, but not in clean base64'],
     [digest('Abc').toString('hex'), 'the value without `Bearer `, in hexadecimal instead of base64'],
     [digest('Abc').toString('base64url'), 'the value without `Bearer `'],
-  ])('%s is %s', (pay, slip) => {
-    expect(findSlip(pay, BOUND, [])).toBe(slip);
+  ])('%s is %s', (pay, mismatch) => {
+    expect(findMismatch(pay, BOUND, [])).toBe(mismatch);
   });
 
   it('may be that of the value without its quotes', () => {
-    expect(findSlip(hash('Abc'), headers({ authorization: '"Abc"' }), [])).toBe(
+    expect(findMismatch(hash('Abc'), headers({ authorization: '"Abc"' }), [])).toBe(
       'the value without its quotes',
     );
   });
 
   it('may be that of a value that now has `Bearer ` missing', () => {
-    expect(findSlip(hash('Bearer Abc'), headers({ authorization: 'Abc' }), [])).toBe(
+    expect(findMismatch(hash('Bearer Abc'), headers({ authorization: 'Abc' }), [])).toBe(
       'the value with `Bearer ` before it',
     );
   });
@@ -66,11 +66,11 @@ describe('a hash in a token that is not that of the bound header', () => {
   it.each([
     ['s1', 'another header, x-session'],
     ['s1\n', 'another header, x-session, with a newline at its end'],
-  ])('may be that of %j, of another header that was given', (text, slip) => {
-    expect(findSlip(hash(text), BOUND, headers({ cookie: 'c', 'x-session': 's1' }))).toBe(slip);
-    expect(findSlip(hash(text), headers({ authorization: undefined }), headers({ 'x-session': 's1' }))).toBe(
-      slip,
-    );
+  ])('may be that of %j, of another header that was given', (text, mismatch) => {
+    expect(findMismatch(hash(text), BOUND, headers({ cookie: 'c', 'x-session': 's1' }))).toBe(mismatch);
+    expect(
+      findMismatch(hash(text), headers({ authorization: undefined }), headers({ 'x-session': 's1' })),
+    ).toBe(mismatch);
   });
 
   it.each([
@@ -80,23 +80,25 @@ describe('a hash in a token that is not that of the bound header', () => {
     ['Bearer Abc\ns1', 'the values with a newline between them, where Approov has nothing'],
     ['Bearer Abc', 'authorization alone'],
     ['s1', 'x-session alone'],
-  ])('may be that of %j, of two bound headers', (text, slip) => {
-    expect(findSlip(hash(text), TWO, [])).toBe(slip);
+  ])('may be that of %j, of two bound headers', (text, mismatch) => {
+    expect(findMismatch(hash(text), TWO, [])).toBe(mismatch);
   });
 
   it.each(['Bearer xyz', 'x'])('of %j is not explained', (text) => {
-    expect(findSlip(hash(text), TWO, headers({ cookie: 'c' }))).toBeUndefined();
-    expect(findSlip(text, TWO, [])).toBeUndefined();
+    expect(findMismatch(hash(text), TWO, headers({ cookie: 'c' }))).toBeUndefined();
+    expect(findMismatch(text, TWO, [])).toBeUndefined();
   });
 
   it('needs no explanation if it is right', () => {
-    expect(findSlip(hash(VALUE), BOUND, [])).toBeUndefined();
-    expect(findSlip(digest(VALUE).toString('base64url'), BOUND, [])).toBeUndefined();
+    expect(findMismatch(hash(VALUE), BOUND, [])).toBeUndefined();
+    expect(findMismatch(digest(VALUE).toString('base64url'), BOUND, [])).toBeUndefined();
   });
 
   it('is not compared with every order of more than five headers', () => {
     const six = headers({ a: 'a', b: 'b', c: 'c', d: 'd', e: 'e', f: 'f' });
-    expect(findSlip(hash('edcba'), six.slice(0, 5), [])).toBe('the headers in another order: e, d, c, b, a');
-    expect(findSlip(hash('fedcba'), six, [])).toBeUndefined();
+    expect(findMismatch(hash('edcba'), six.slice(0, 5), [])).toBe(
+      'the headers in another order: e, d, c, b, a',
+    );
+    expect(findMismatch(hash('fedcba'), six, [])).toBeUndefined();
   });
 });
