@@ -105,8 +105,8 @@ export class RequestFields {
     if (slot < TE && this.#isPastPseudoFields) {
       return this.#areTrailers ? 'a pseudo-header field in trailers' : 'a pseudo-header field after others';
     }
-    if (slot === TE && value !== 'trailers') return 'te that is not "trailers"';
-    if (slot === CONTENT_LENGTH && !/^\d{1,15}$/.test(value)) return 'content-length that is not a number';
+    if (slot === TE && value !== 'trailers') return 'te is not "trailers"';
+    if (slot === CONTENT_LENGTH && !/^\d{1,15}$/.test(value)) return 'content-length is not a number';
     const earlier = this.#values[slot];
     if (earlier === undefined) this.#values[slot] = value;
     else if (slot < TE) return 'a repeated pseudo-header field';
@@ -120,20 +120,20 @@ export class RequestFields {
     const path = values[PATH];
     const authority = values[AUTHORITY];
     const host = values[HOST];
-    if (values[METHOD] === undefined) return 'no :method';
+    if (values[METHOD] === undefined) return ':method is missing';
     if (values[METHOD] === 'CONNECT') {
       const isConnect = path === undefined && values[SCHEME] === undefined && authority !== undefined;
       return isConnect ? undefined : 'CONNECT with :scheme or :path, or without :authority';
     }
-    if (values[SCHEME] === undefined) return 'no :scheme';
-    if (path === undefined) return 'no :path';
+    if (values[SCHEME] === undefined) return ':scheme is missing';
+    if (path === undefined) return ':path is missing';
     if (path.charCodeAt(0) !== SLASH && !(path === '*' && values[METHOD] === 'OPTIONS'))
-      return 'no path in :path';
-    if (authority === undefined && host === undefined) return 'neither :authority nor host';
-    if (authority === '' || host === '') return 'an empty :authority or host';
+      return ':path is not a path';
+    if (authority === undefined && host === undefined) return ':authority and host are missing';
+    if (authority === '' || host === '') return ':authority or host is empty';
     if (authority !== undefined && host !== undefined && authority.toLowerCase() !== host.toLowerCase())
-      return 'host that is not :authority';
-    if (authority?.includes('@')) return ':authority with userinfo';
+      return 'host differs from :authority';
+    if (authority?.includes('@')) return ':authority has userinfo';
     return undefined;
   }
 }

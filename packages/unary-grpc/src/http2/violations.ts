@@ -21,7 +21,10 @@ export const VIOLATION = {
   /** §5.1.2. */
   tooManyStreams: streamError('REFUSED_STREAM', 'more streams than SETTINGS_MAX_CONCURRENT_STREAMS'),
   /** The client does not know about these two limits, and may try again (§8.7). */
-  tooManyHandlers: streamError('REFUSED_STREAM', 'handlers of streams that were reset still run'),
+  tooManyHandlers: streamError(
+    'REFUSED_STREAM',
+    'too many handlers are still running for streams that were reset',
+  ),
   tooManyIncomplete: streamError('REFUSED_STREAM', 'too many bytes of incomplete messages'),
   /** RFC 7540 §5.3.1. RFC 9113 has no such rule any more, but clients have no reason to break it. */
   dependsOnItself: connectionError('PROTOCOL_ERROR', 'a stream that depends on itself'),
@@ -49,9 +52,9 @@ export const VIOLATION = {
   streamWindow: streamError('FLOW_CONTROL_ERROR', 'a window above 2^31-1 bytes'),
   /** §8.1. */
   openTrailers: streamError('PROTOCOL_ERROR', 'trailers without END_STREAM'),
-  contentLength: streamError('PROTOCOL_ERROR', 'DATA that differs from content-length'),
+  contentLength: streamError('PROTOCOL_ERROR', 'DATA length does not match content-length'),
   /** §8.4. */
-  push: connectionError('PROTOCOL_ERROR', 'PUSH_PROMISE of a client'),
+  push: connectionError('PROTOCOL_ERROR', 'PUSH_PROMISE sent by a client'),
   /** §10.5. */
   tooManyGlitches: connectionError('ENHANCE_YOUR_CALM', 'too many frames that serve no call'),
   unreadAnswer: streamError('CANCEL', 'an answer that the client does not read'),

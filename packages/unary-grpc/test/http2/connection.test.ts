@@ -179,7 +179,7 @@ const CONNECTION_ERRORS: readonly (readonly [what: string, frames: readonly Buff
   [
     '§6.6: PUSH_PROMISE',
     [headers(1), frame(PUSH_PROMISE, END_HEADERS, 1, Buffer.alloc(4))],
-    'PROTOCOL_ERROR: PUSH_PROMISE of a client',
+    'PROTOCOL_ERROR: PUSH_PROMISE sent by a client',
   ],
   ['§6.7: PING of seven bytes', [ping('1234567')], 'FRAME_SIZE_ERROR: PING of 7 bytes'],
   ['§6.7: PING on a stream', [frame(FRAME.PING, 0, 1, Buffer.alloc(8))], 'PROTOCOL_ERROR: PING on a stream'],
