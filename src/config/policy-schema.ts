@@ -40,7 +40,7 @@ export const POLICY = z
       .optional()
       .meta({
         description:
-          'Under `enforce`: the share of devices, in percent, that it applies to; the others are observed. Raising it keeps the devices that are enforced already. Omitted: all. No effect in other modes.',
+          'Under `enforce`: percentage of devices to enforce; the others are observed. Raising it only adds devices. Omitted: all. No effect in other modes.',
         examples: [10],
       }),
     tokenHeader: headerName.default('approov-token').describe('Request header with the token, in any case.'),
@@ -122,7 +122,7 @@ export const POLICY = z
       .default(null)
       .meta({
         description:
-          'Accepts a request only with a valid message signature (RFC 9421), which a stolen token alone does not make. `null`: signatures are not checked.',
+          'Requires a valid message signature (RFC 9421), so a stolen token alone is not enough. `null`: signatures are not checked.',
         examples: [{ install: 'when-ipk', account: 'when-mskid' }],
       }),
     denied: POLICY_DENIED.optional().describe(

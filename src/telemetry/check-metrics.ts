@@ -16,7 +16,7 @@ export function createCheckMetrics(registry: Registry) {
   const durations = registerDurations(registry);
   const ambiguousRequests = registerFastMetric(registry, Counter, {
     name: 'approov_ambiguous_requests_total',
-    help: 'Requests whose path, or else whose host, upstreams may read in different ways.',
+    help: 'Requests whose path or host upstreams may interpret differently.',
     labelNames: ['cause'],
   });
   for (const cause of AMBIGUITIES) ambiguousRequests.add(cause, { cause });

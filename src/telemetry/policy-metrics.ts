@@ -7,14 +7,14 @@ export function createPolicyMetrics(registry: Registry) {
   const modes = new Gauge({
     name: 'approov_policy_mode',
     aggregator: 'max',
-    help: 'The modes in effect of each policy, two if it enforces a share of devices: always 1.',
+    help: 'Modes in effect for each policy (always 1); two series if only a share of devices is enforced.',
     labelNames: ['policy', 'mode'],
     registers: [registry],
   });
   const shares = new Gauge({
     name: 'approov_policy_enforce_percent',
     aggregator: 'min',
-    help: 'The share of devices, in percent, for which a policy in mode enforce does so.',
+    help: 'Percentage of devices for which a policy in mode enforce is enforced.',
     labelNames: ['policy'],
     registers: [registry],
   });
