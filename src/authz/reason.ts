@@ -83,7 +83,8 @@ export const REASONS = {
   invalid_token_signature: {
     verdict: 'unverified',
     step: 'signature',
-    meaning: 'No key signed it: a failed attestation or a forgery, which look the same.',
+    meaning:
+      'No configured key verifies the signature: a failed attestation or a forgery, which look the same.',
     remedy:
       'If all tokens fail, the secret is not this account’s; otherwise look up `unverified_arc` in Approov.',
   },
@@ -133,28 +134,28 @@ export const REASONS = {
     step: 'binding',
     meaning: 'The token was bound to other header values.',
     remedy:
-      'A stolen token, a filter before ext_authz that rewrites the header, or another order of `headers`.',
+      'Usual causes: a stolen token, a filter before ext_authz that rewrites the header, or a different order of `headers`.',
   },
   missing_message_signature: {
     verdict: 'unverified',
     step: 'message_signature',
     meaning: 'A required signature is missing.',
     remedy:
-      'An app that does not sign yet, a stolen token, or headers that Envoy does not pass on (`allowed_headers`).',
+      'Usual causes: an app that does not sign yet, a stolen token, or headers that Envoy does not pass on (`allowed_headers`).',
   },
   invalid_message_signature: {
     verdict: 'unverified',
     step: 'message_signature',
     meaning: 'A signature is malformed, or its key did not sign this request.',
     remedy:
-      'See the logged `signature_problem`; `explain` shows what should have been signed. A filter before ext_authz that rewrites path, host or headers, or another device.',
+      'See the logged `signature_problem`; `explain` shows what should have been signed. Usual causes: a filter before ext_authz rewrites the path, host or headers, or the request comes from another device.',
   },
   message_signature_expired: {
     verdict: 'unverified',
     step: 'message_signature',
     meaning: 'A signature was made too long ago or in the future, or its `expires` has passed.',
     remedy:
-      'Check this machine’s clock; clocks of devices differ too (`clockToleranceSeconds`). Otherwise a request that was kept and sent again.',
+      'Check this machine’s clock; clocks of devices differ too (`clockToleranceSeconds`). Otherwise, the request was kept and sent again.',
   },
   missing_signed_components: {
     verdict: 'unverified',
@@ -173,7 +174,8 @@ export const REASONS = {
     verdict: 'unverified',
     step: 'message_signature',
     meaning: 'Another request with the same signature came before.',
-    remedy: 'A client or proxy that sends a request twice without signing it again, or a replay.',
+    remedy:
+      'Usual causes: a client or proxy sends a request twice without signing it again, or it is a replay.',
   },
   internal_error: {
     verdict: 'unverified',

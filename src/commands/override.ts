@@ -85,7 +85,7 @@ function report({ status, body }: Answer, admin: ListenAddress, io: Io): number 
   if (status === 404 && problem.startsWith('unknown policy')) throw new UsageError(`--policy: ${problem}`);
   io.err(
     status === 403
-      ? `${printableAddress(admin)}: refused: overrides are set from 127.0.0.1 or ::1 only: run this where the service runs, and let listen.admin be reachable there`
+      ? `${printableAddress(admin)}: overrides are accepted only from 127.0.0.1 or ::1; run this on the same host or in the same pod, and make sure listen.admin binds loopback or all interfaces`
       : notOurs(admin),
   );
   return EXIT.failure;

@@ -53,9 +53,9 @@ function headerProblem(name: string, seen: ReadonlySet<string>): string | undefi
   if (!TOKEN.test(name)) return 'the name must be a header name';
   if (isResultHeader(name))
     return 'must not be a header that this service sets; for the reason there is exposeReason';
-  if (name === 'content-type') return 'must not be given here: it is contentType';
-  if (RESERVED_HEADERS.has(name)) return 'must not be given: it is set in every refusal';
-  if (HOP_BY_HOP_HEADERS.has(name)) return 'must not be given: it is about one connection, which is Envoy’s';
+  if (name === 'content-type') return 'must not be set here; use contentType';
+  if (RESERVED_HEADERS.has(name)) return 'must not be set: it is set in every denied response';
+  if (HOP_BY_HOP_HEADERS.has(name)) return 'must not be set: hop-by-hop headers belong to Envoy';
   return seen.has(name) ? 'must not be given twice' : undefined;
 }
 

@@ -27,7 +27,7 @@ export interface CheckCallObserver {
 /** Binding, TLS and connection limits are those of `net/http2-listener.ts`, which every transport is built on. */
 export interface TransportOptions extends Omit<Http2ListenerOptions, 'onConnection'>, CheckCallObserver {
   readonly check: CheckHandler;
-  /** A connection is closed because its peer broke HTTP/2 or met a limit. grpc-js does not report it. */
+  /** A connection is closed because its peer broke HTTP/2 or exceeded a limit. grpc-js does not report it. */
   readonly onConnectionError: (reason: string) => void;
   /** Concurrent calls per connection (SETTINGS_MAX_CONCURRENT_STREAMS). */
   readonly maxConcurrentStreams: number;

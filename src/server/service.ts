@@ -208,7 +208,7 @@ function drainMs(configStore: ConfigStore): number {
 
 const DEFAULT_ADMIN = '127.0.0.1:9002';
 
-const STOP_HINT = 'Ctrl-C again stops at once';
+const STOP_HINT = 'Press Ctrl-C again to stop immediately';
 
 /** What to do next, for a person at a terminal. */
 function logHint(log: Log, configStore: ConfigStore, hint: string): void {

@@ -2,9 +2,9 @@
 
 const PROBLEMS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'connection closed by the other side',
-  UND_ERR_SOCKET: 'connection closed by the other side',
-  EPIPE: 'connection closed by the other side',
+  ECONNRESET: 'connection closed by peer',
+  UND_ERR_SOCKET: 'connection closed by peer',
+  EPIPE: 'connection closed by peer',
   EHOSTUNREACH: 'no route to the host',
   ENETUNREACH: 'no route to the network',
   ETIMEDOUT: 'connection timed out',
@@ -13,8 +13,8 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'cannot resolve the host',
   ENOENT: 'no such socket',
   EACCES: 'permission denied',
-  EPROTO: 'the other side does not use TLS, or another version',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'the other side does not use TLS',
+  EPROTO: 'the peer does not speak TLS, or uses an unsupported version',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'the peer does not speak TLS',
   ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate is for another host',
   CERT_HAS_EXPIRED: 'the certificate has expired',
   CERT_NOT_YET_VALID: 'the certificate is not valid yet',

@@ -20,7 +20,7 @@ export function createConnectionErrorLog(
     lastMs = nowMs();
     log.warn(
       { reason, not_logged: notLogged || undefined },
-      'connection closed: the peer broke HTTP/2 or met a limit',
+      'connection closed: HTTP/2 protocol error or limit exceeded',
     );
     notLogged = 0;
   };

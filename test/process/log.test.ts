@@ -192,7 +192,10 @@ describe('a log for people', () => {
     );
     const CTRL_C = '\u0003';
     running.type(CTRL_C);
-    await vi.waitFor(() => expect(running.output()).toContain('Ctrl-C again stops at once'), PATIENCE);
+    await vi.waitFor(
+      () => expect(running.output()).toContain('Press Ctrl-C again to stop immediately'),
+      PATIENCE,
+    );
     running.type(CTRL_C);
     expect(await running.ended).toBe(1);
     expect(running.output()).not.toContain('stopped');

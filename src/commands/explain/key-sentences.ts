@@ -1,4 +1,5 @@
 /** Puts into sentences which keys could verify the token, and whether one did. */
+import { MAX_PUBLIC_KEY_VERIFICATIONS } from '../../approov/keyset.ts';
 import type { KeyFacts, SignatureFacts } from './key-facts.ts';
 import { bare, list, quote } from './values.ts';
 
@@ -45,7 +46,7 @@ const PROBLEMS: Readonly<Record<NonNullable<KeyFacts['problem']>, (facts: KeyFac
       : `no loaded key may verify it, and the keys of ${list(keys_not_loaded, 'and')} are not loaded`,
   ],
   too_many_keys: ({ keys }) => [
-    `${keys.length} public keys may verify it, more than one check tries; a kid would select one`,
+    `${keys.length} public keys could verify it, and a check tries at most ${MAX_PUBLIC_KEY_VERIFICATIONS}; add a \`kid\` to select one`,
   ],
   no_key_for_kid: ({ kid, configured_keys }) => [
     kid === undefined

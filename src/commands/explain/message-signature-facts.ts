@@ -57,7 +57,7 @@ export interface MessageSignatureFacts {
   readonly signatures: readonly SignatureDescription[];
   readonly body: SignedRequest['body']['kind'] | null;
   readonly content_digest: string | null;
-  /** The policy's setting: what was sent before is known to the running service alone. */
+  /** The policy's setting: only the running service knows what was sent before. */
   readonly replay: string | null;
   readonly now: number;
   readonly clock_tolerance_seconds: number;

@@ -19,7 +19,7 @@ export function messageSignatureSentences(facts: MessageSignatureFacts): readonl
     ...facts.signatures.flatMap((signature) => signatureSentences(signature, facts)),
     ...digestSentences(facts),
     ...(facts.reason === null && facts.replay !== 'off'
-      ? ['whether it is a replay is known to the running service alone']
+      ? ['only the running service can tell whether this is a replay']
       : []),
   ];
 }

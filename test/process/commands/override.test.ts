@@ -123,7 +123,7 @@ describe('override', () => {
     expect(finished.map(({ stderr }) => stderr)).toEqual([
       '127.0.0.1:1: connection refused (ECONNREFUSED); is the service running? (its admin address: listen.admin or APPROOV_ADMIN_LISTEN)\n',
       `${peer} does not answer like the admin port of approov-ext-authz: check listen.admin or APPROOV_ADMIN_LISTEN\n`,
-      `${notLocal}: refused: overrides are set from 127.0.0.1 or ::1 only: run this where the service runs, and let listen.admin be reachable there\n`,
+      `${notLocal}: overrides are accepted only from 127.0.0.1 or ::1; run this on the same host or in the same pod, and make sure listen.admin binds loopback or all interfaces\n`,
     ]);
   });
 });

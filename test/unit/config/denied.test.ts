@@ -8,8 +8,8 @@ import { SECRET } from '../../support/token.ts';
 const parse = (text: string) => parseConfig(text, { APPROOV_BASE64_SECRET: SECRET });
 
 const VALUE = 'must be ASCII without control characters, and not empty';
-const OWN = 'must not be given: it is set in every refusal';
-const HOP = 'must not be given: it is about one connection, which is Envoy’s';
+const OWN = 'must not be set: it is set in every denied response';
+const HOP = 'must not be set: hop-by-hop headers belong to Envoy';
 const OURS = 'must not be a header that this service sets; for the reason there is exposeReason';
 const NAME = 'the name must be a header name';
 
@@ -30,7 +30,7 @@ describe.each([
     ['{retry-after: " 30"}', `retry-after: " 30" ${VALUE}`],
     ['{retry-after: "ü"}', `retry-after: "ü" ${VALUE}`],
     ['{Vary: a, vary: b}', 'vary: must not be given twice'],
-    ['{Content-Type: a/b}', 'Content-Type: must not be given here: it is contentType'],
+    ['{Content-Type: a/b}', 'Content-Type: must not be set here; use contentType'],
     ['{cache-control: public}', `cache-control: ${OWN}`],
     ['{www-authenticate: Bearer}', `www-authenticate: ${OWN}`],
     ['{content-length: "5"}', `content-length: ${OWN}`],

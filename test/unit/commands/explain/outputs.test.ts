@@ -259,7 +259,7 @@ describe('the output of explain', () => {
   });
 
   it('has an expected one for every reason', () => {
-    // A replay is known to the running service alone.
+    // Only the running service can tell a replay.
     expect(REASON_NAMES.filter((reason) => !Object.hasOwn(CASES, reason))).toEqual(['message_replayed']);
   });
 
