@@ -109,7 +109,7 @@ export const REQUEST_ROWS: readonly Row[] = [
   {
     behaviour:
       'Method, host, and the path after normalisation with its query are those that the upstream gets.',
-    otherwise: 'Another policy could be applied than that of the path which is served.',
+    otherwise: 'The policy of a different path could be applied.',
     async check(world) {
       const headers: Line[] = [['approov-token', freshToken()]];
       const before = world.proxy.seen.length;
@@ -199,9 +199,8 @@ export const REQUEST_ROWS: readonly Row[] = [
     broken: { request: withHttp(() => ({ raw_body: Buffer.from([0, 1]) })) },
   },
   {
-    behaviour:
-      'A body that is cut is marked by `x-envoy-auth-partial-body: true`, and a whole one by `false`.',
-    otherwise: 'The digest of a long body could not be told from a forged one.',
+    behaviour: 'A truncated body is marked by `x-envoy-auth-partial-body: true`, and a whole one by `false`.',
+    otherwise: 'A truncated body would look like a tampered one.',
     async check(world) {
       const marks = [];
       for (const body of ['123', '0123456789']) {
@@ -214,7 +213,7 @@ export const REQUEST_ROWS: readonly Row[] = [
   },
   {
     behaviour: 'Each call of Check has a `grpc-timeout`.',
-    otherwise: 'The service would go on with checks for which nobody waits.',
+    otherwise: 'The service would keep working on checks that Envoy has given up on.',
     async check(world) {
       const [check] = await checksOf(world, { path: uniquePath() });
       expect(check?.timeoutMs).toBeGreaterThan(0);

@@ -12,10 +12,10 @@ type Outcomes = ReadonlyMap<string, ReadonlyMap<string, Outcome>>;
 
 const INTRODUCTION = `# Conformance
 
-What this service and its samples rely on in Envoy, and the versions in which it holds. \`npm run conformance\` writes this
-page: it starts each version with [envoy.yaml](../envoy.yaml) (or a variant of it), the service, and an upstream that
-reports what reached it. Each row is checked twice: as it is, and with the service (or the configuration) broken on purpose,
-which must fail the row. *yes* means that both went as they should.
+What this service and its samples rely on in Envoy, and the versions in which it holds. \`npm run conformance\` writes
+this page: it starts each version with [envoy.yaml](../envoy.yaml) (or a variant of it), the service, and an upstream
+that reports what reached it. Each row is tested twice: once as is, and once with the service or configuration broken on
+purpose, when the test must fail. *yes* means that both runs had the expected result.
 `;
 
 export function renderConformance(
