@@ -39,7 +39,7 @@ export const FAULTS: readonly Fault[] = [
     failOpen: 'unverified',
   },
   {
-    name: 'connections are reset at once',
+    name: 'connections are reset immediately',
     toxics: [{ type: 'reset_peer', stream: 'downstream', attributes: { timeout: 0 } }],
     failClosed: '503',
     failOpen: 'unverified',
@@ -93,7 +93,7 @@ export function faultTable(): string {
 }
 
 const TEXTS: Readonly<Record<Seen, string>> = {
-  verified: 'nothing',
+  verified: 'no effect',
   unverified: 'allowed, unverified',
   503: '503',
 };
