@@ -3,7 +3,7 @@ import { cpuNanoseconds } from './cpu.mjs';
 import { grpcSenders } from './senders.mjs';
 import { checksOf } from './workload.mjs';
 
-/** Calls at once, of all connections, unless the scenario says otherwise; at least one for each connection. */
+/** Concurrent calls over all connections, unless the scenario says otherwise; at least one for each connection. */
 const IN_FLIGHT = 40;
 
 /**

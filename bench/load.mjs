@@ -14,7 +14,7 @@ import { nowMs } from './pacer.mjs';
  * What sends a request: a connection, or several.
  * @typedef {object} Sender
  * @property {(bytes: Buffer, onAnswer: (answer: Answer) => void) => void} send
- * @property {number} capacity requests at once
+ * @property {number} capacity concurrent requests
  * @property {() => void} close
  */
 

@@ -67,15 +67,15 @@ async function freePort() {
   return port;
 }
 
-/** @param {import('../src/replay/replay-guard.ts').StoreGuard} guard @param {number} atOnce @param {number} redisPid */
-async function measureShared(guard, atOnce, redisPid) {
+/** @param {import('../src/replay/replay-guard.ts').StoreGuard} guard @param {number} concurrent @param {number} redisPid */
+async function measureShared(guard, concurrent, redisPid) {
   /** @type {number[]} */
   const latencies = [];
   const redisBefore = cpuNanoseconds(redisPid);
   const before = process.cpuUsage();
   await Promise.all(
-    Array.from({ length: atOnce }, async () => {
-      for (let sent = 0; sent < MARKS / atOnce; sent++) {
+    Array.from({ length: concurrent }, async () => {
+      for (let sent = 0; sent < MARKS / concurrent; sent++) {
         const mark = newMark();
         const start = performance.now();
         const { kind } = await guard.check(mark, 'shared');
@@ -87,11 +87,11 @@ async function measureShared(guard, atOnce, redisPid) {
   const { user, system } = process.cpuUsage(before);
   const redisCpu = (cpuNanoseconds(redisPid) - redisBefore) / MARKS / 1000;
   print(
-    `store, ${atOnce} at once: latency`,
+    `store, ${concurrent} concurrent: latency`,
     `p50 ${percentile(latencies, 0.5)}, p99 ${percentile(latencies, 0.99)}`,
   );
   print(
-    `store, ${atOnce} at once: CPU per signature`,
+    `store, ${concurrent} concurrent: CPU per signature`,
     `${((user + system) / MARKS).toFixed(0)} µs here, ${redisCpu.toFixed(0)} µs in redis-server`,
   );
 }
@@ -110,7 +110,7 @@ const settings = {
 await guard.useStore(settings);
 while (guard.storeState() !== 'connected') await new Promise((resolve) => setTimeout(resolve, 10));
 try {
-  for (const atOnce of [20, 1, 20]) await measureShared(guard, atOnce, Number(redis.pid));
+  for (const concurrent of [20, 1, 20]) await measureShared(guard, concurrent, Number(redis.pid));
 } finally {
   guard.close();
   redis.kill('SIGKILL');

@@ -25,7 +25,7 @@ function signedConfig(section) {
  * @property {string} messages which of workload.mjs
  * @property {keyof typeof SERVICE_CONFIGS & string} config
  * @property {number} connections to a server
- * @property {number} [inFlight] calls at once, of all connections
+ * @property {number} [inFlight] concurrent calls over all connections
  * @property {boolean} [throughEnvoy]
  */
 

@@ -9,7 +9,7 @@ import { connectGrpc } from './http2/grpc-client.mjs';
 /**
  * @param {number} port
  * @param {number} connections
- * @param {number} inFlight calls at once, of all connections
+ * @param {number} inFlight concurrent calls over all connections
  * @returns {Promise<Sender[]>}
  */
 export async function grpcSenders(port, connections, inFlight) {

@@ -29,7 +29,7 @@ export interface CheckRules extends VerificationKeys {
 
 export interface Checker {
   /**
-   * Answers a CheckRequest message with a CheckResponse message: at once, unless a token has to be decrypted, or a
+   * Answers a CheckRequest message with a CheckResponse message: immediately, unless a token has to be decrypted, or a
    * signature recorded elsewhere.
    * Never throws or rejects.
    */

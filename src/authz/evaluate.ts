@@ -25,7 +25,7 @@ interface EvaluationServices {
 }
 
 /**
- * Decides a request: at once, unless a token has to be decrypted, or a signature recorded elsewhere.
+ * Decides a request: immediately, unless a token has to be decrypted, or a signature recorded elsewhere.
  * @param nowSeconds since the epoch, fractions allowed; read again after a decryption.
  */
 export function evaluate(

@@ -6,7 +6,7 @@ import { type Command, configFile, EXIT, type Io, type Options } from './command
 
 export const serve: Command = {
   help: [
-    'SIGTERM, SIGINT  drain and exit; a second one exits at once',
+    'SIGTERM, SIGINT  drain and exit; a second one exits immediately',
     'SIGHUP           reload all files now',
     '',
     'Environment variables, which override the configuration file:',

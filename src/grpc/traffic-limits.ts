@@ -8,7 +8,7 @@ const SWEEP_MS = 1000;
  * Envoy's `initial_metadata` may hold headers that are too long for the HPACK table.
  */
 const CALL_BYTES = 16_384;
-/** What a connection may send without calls, such as PINGs, on average and at once. */
+/** What a connection may send without calls, such as PINGs, on average and in a burst. */
 const SPARE_BYTES_PER_SWEEP = 65_536;
 const MAX_SPARE_BYTES = 2 ** 20;
 

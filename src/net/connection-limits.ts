@@ -30,7 +30,7 @@ interface Connection {
 }
 
 /**
- * @returns the open connections, kept up to date. A connection that is closed at once still reaches the `connection`
+ * @returns the open connections, kept up to date. A connection that is closed immediately still reaches the `connection`
  * listeners of the server, already destroyed.
  */
 export function limitConnections(server: Server, limits: ConnectionLimits): ReadonlySet<Socket> {

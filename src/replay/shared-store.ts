@@ -24,7 +24,7 @@ interface SharedStoreOptions extends SessionOptions {
   readonly timeoutMs: number;
 }
 
-/** Beyond it, signatures fail at once: a store that has stalled must not fill the memory. */
+/** Beyond it, signatures fail immediately: a store that has stalled must not fill the memory. */
 const MAX_IN_FLIGHT = 10_000;
 
 export function openSharedStore({ timeoutMs, ...options }: SharedStoreOptions): SharedStore {

@@ -10,7 +10,7 @@ export interface StoreConnection {
 
 /**
  * Opens a connection.
- * @param signal closes the connection at once, also while it is opened; what is in flight rejects.
+ * @param signal closes the connection immediately, also while it is opened; what is in flight rejects.
  * @param onLost gets the error that ended the connection.
  */
 export type Connect = (signal: AbortSignal, onLost: (error: unknown) => void) => Promise<StoreConnection>;

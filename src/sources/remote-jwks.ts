@@ -49,7 +49,7 @@ export interface RemoteJwksOptions<T> {
   readonly nowMs: () => number;
 }
 
-/** Fetches at once, then repeatedly until it is stopped. */
+/** Fetches immediately, then repeatedly until it is stopped. */
 export function createRemoteJwks<T>({
   url,
   options,

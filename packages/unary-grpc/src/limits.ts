@@ -62,7 +62,7 @@ export const LARGE_READ_BYTES = 32_768;
 
 /** Timeouts in milliseconds. All are counted in ticks, so none of them is shorter because the process stalled. */
 export const TICK_MS = 250;
-/** A timer of Node with a longer delay fires at once. */
+/** A timer of Node with a longer delay fires immediately. */
 export const MAX_DELAY_MS = 2 ** 31 - 1;
 /** From accepting a connection to its preface and first SETTINGS, and from a header block's first frame to its last. */
 export const PREFACE_TIMEOUT_MS = 5000;

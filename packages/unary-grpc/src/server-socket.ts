@@ -32,7 +32,7 @@ export class ServerSocket {
   readonly #socket: Socket;
   readonly #settings: ServerSettings;
   readonly #calls: Calls;
-  /** Writes to a TLS socket always complete later, others mostly at once. */
+  /** Writes to a TLS socket always complete later, others mostly immediately. */
   readonly #onWritten: (() => void) | undefined;
   /** Time is counted in ticks, so that nothing times out because the process stalled. */
   #ticks = 0;
@@ -99,7 +99,7 @@ export class ServerSocket {
     });
   }
 
-  /** Writes everything at once, and stops reading while the peer does not read. */
+  /** Writes everything in one call, and stops reading while the peer does not read. */
   #flush(): void {
     const socket = this.#socket;
     // A write that waits keeps its buffer, which is far larger than most answers.
