@@ -43,7 +43,7 @@ export const MAX_INCOMPLETE_BYTES = 16 * 2 ** 20;
 /** The same of all connections of a server, as a client may open many. */
 export const MAX_INCOMPLETE_BYTES_OF_SERVER = 64 * 2 ** 20;
 
-/** `grpc-message` of an answer, before it is percent-encoded. It must fit into one frame. */
+/** `grpc-message` of a response, before it is percent-encoded. It must fit into one frame. */
 export const MAX_STATUS_TEXT = 1024;
 
 /** Streams that a connection remembers after their end, to know a late frame from a wrong one. */
@@ -70,7 +70,7 @@ export const PREFACE_TIMEOUT_MS = 5000;
 export const SETTINGS_ACK_TIMEOUT_MS = 10_000;
 /** From the headers of a call to the end of its message. */
 export const MESSAGE_TIMEOUT_MS = 5000;
-/** How long a peer may leave our answers unread, in its socket or by its flow-control window (CVE-2019-9517). */
+/** How long a peer may leave our responses unread, in its socket or by its flow-control window (CVE-2019-9517). */
 export const STALLED_WRITE_TIMEOUT_MS = 10_000;
 /** How long the peer may take to close after it has been sent everything, before the socket is destroyed (CVE-2022-27664). */
 export const LINGER_MS = 1000;

@@ -102,7 +102,7 @@ export class ServerSocket {
   /** Writes everything in one call, and stops reading while the peer does not read. */
   #flush(): void {
     const socket = this.#socket;
-    // A write that waits keeps its buffer, which is far larger than most answers.
+    // A write that waits keeps its buffer, which is far larger than most responses.
     const output =
       socket.writableLength > 0
         ? this.#calls.connection.takeOutputCopy()
@@ -120,7 +120,7 @@ export class ServerSocket {
     if (this.#socket.writableLength === 0) this.#calls.connection.recycleOutput();
   }
 
-  /** Answers of one turn of the event loop share a write. */
+  /** Responses of one turn of the event loop share a write. */
   #flushSoon(): void {
     if (this.#isFlushDue) return;
     this.#isFlushDue = true;
@@ -134,7 +134,7 @@ export class ServerSocket {
     return this.#closedAt !== Number.POSITIVE_INFINITY;
   }
 
-  /** What the peer still sends is read and dropped: closing with unread bytes would discard our last answers. */
+  /** What the peer still sends is read and dropped: closing with unread bytes would discard our last responses. */
   #close(): void {
     if (this.#isClosed) return;
     this.#closedAt = this.#ticks;

@@ -1,6 +1,6 @@
 /**
  * Replays the same bytes, whole and cut at random points, against unary-grpc, grpc-js and python-hyper/h2, and compares
- * answers, resets and connection errors.
+ * responses, resets and connection errors.
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -100,7 +100,7 @@ describe.each(OTHERS)('%s', (name, start, missing) => {
       expect(DIFFERENCES.filter((each) => each.server === name && !used.has(each))).toEqual([]);
   });
 
-  test.skipIf(missing !== '')(`gives the same answers in generated conversations${missing}`, async () => {
+  test.skipIf(missing !== '')(`gives the same responses in generated conversations${missing}`, async () => {
     const server = await start();
     await fc.assert(
       fc.asyncProperty(conversation, cutPoints, async ({ bytes, outcome }, points) => {

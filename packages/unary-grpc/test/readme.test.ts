@@ -24,14 +24,14 @@ test('the example answers calls, and ends on SIGTERM', async () => {
   const headers = { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' };
   const greeting = session.request({ ...headers, ':path': '/example.Greeter/Greet' });
   greeting.end(message('you'));
-  const [answer] = (await once(greeting, 'data')) as [Buffer];
+  const [response] = (await once(greeting, 'data')) as [Buffer];
   const failure = session.request({ ...headers, ':path': '/example.Greeter/Fail' });
   failure.end(message(''));
   const [fields] = (await once(failure, 'response')) as [object];
   session.close();
   child.kill('SIGTERM');
   expect(await once(child, 'exit')).toEqual([0, null]);
-  expect(answer).toEqual(message('hello you'));
+  expect(response).toEqual(message('hello you'));
   expect(fields).toMatchObject({ 'grpc-status': '5', 'grpc-message': 'nobody is here' });
 });
 

@@ -200,7 +200,7 @@ test('a connection whose stream ids run out is closed, though its client answers
   expect(peer.hasEnded).toBe(true);
 });
 
-test('answers that wait for a client to read share their memory', () => {
+test('responses that wait for a client to read share their memory', () => {
   const memory: unknown[] = [];
   let finish: () => void = () => undefined;
   const socket = new Duplex({
@@ -239,7 +239,7 @@ test('a call without a message ends after 5 s, and its connection stays open', (
   expect(peer.types().slice(-3)).toEqual(['HEADERS', 'DATA', 'HEADERS']);
 });
 
-test('answers that come later in one turn of the event loop share a write', async () => {
+test('responses that come later in one turn of the event loop share a write', async () => {
   const waiting: ((bytes: Buffer) => void)[] = [];
   const handle = () => new Promise<Buffer>((resolve) => waiting.push(resolve));
   const peer = new Peer({ methods: new Map([['/test.Echo/Echo', { handle }]]) });

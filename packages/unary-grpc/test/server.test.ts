@@ -71,8 +71,8 @@ describe('a server', () => {
     const client = await open(port);
     client.socket.write(Buffer.concat([PREFACE, SETTINGS, call(1, 'a'), call(3, 'b')]));
     await vi.waitFor(() => expect(client.types()).toHaveLength(9), PATIENCE);
-    const answer = ['HEADERS', 'DATA', 'HEADERS'];
-    expect(client.types()).toEqual(['SETTINGS', 'WINDOW_UPDATE', 'SETTINGS', ...answer, ...answer]);
+    const response = ['HEADERS', 'DATA', 'HEADERS'];
+    expect(client.types()).toEqual(['SETTINGS', 'WINDOW_UPDATE', 'SETTINGS', ...response, ...response]);
     client.socket.destroy();
   });
 
@@ -108,7 +108,7 @@ describe('a server', () => {
     client.socket.pause();
     const ping = frame(FRAME.PING, 0, 0, Buffer.alloc(8));
     client.socket.write(Buffer.concat([PREFACE, SETTINGS, ...Array.from({ length: 7000 }, () => ping)]));
-    // 7,000 answers are more than the buffers of the system and ours take, unless they are large.
+    // 7,000 responses are more than the buffers of the system and ours take, unless they are large.
     client.socket.resume();
     await vi.waitFor(
       () => expect(client.types().filter((type) => type === 'PING')).toHaveLength(7000),

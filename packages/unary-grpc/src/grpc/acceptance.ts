@@ -1,8 +1,8 @@
 /** Decides by its headers whether a request is a call, and whether the call is accepted (gRPC over HTTP/2: "Requests"). */
 import type { RequestFields } from '../http2/request-fields.ts';
-import type { Answer } from '../http2/sender.ts';
+import type { Response } from '../http2/sender.ts';
 import { MAX_HEADER_FIELDS } from '../limits.ts';
-import { failureBlock, httpError } from './answers.ts';
+import { failureBlock, httpError } from './responses.ts';
 import { parseTimeout } from './timeout.ts';
 
 /** The headers that gRPC itself needs, before those that handlers read. */
@@ -24,8 +24,8 @@ const COMPRESSED = failureBlock(
 export const UNKNOWN_METHOD = failureBlock({ status: 'UNIMPLEMENTED', details: 'unknown method' });
 const BAD_TIMEOUT = failureBlock({ status: 'INTERNAL', details: 'invalid grpc-timeout' });
 
-/** @returns the answer to a request that is not gRPC. */
-export function httpErrorOf(fields: RequestFields): Answer | undefined {
+/** @returns the response to a request that is not gRPC. */
+export function httpErrorOf(fields: RequestFields): Response | undefined {
   // Of a list that is too large only the beginning has been read.
   if (fields.isTooLarge) return undefined;
   if (fields.method !== 'POST') return NOT_POST;
@@ -34,7 +34,7 @@ export function httpErrorOf(fields: RequestFields): Answer | undefined {
   return isGrpc ? undefined : NOT_GRPC;
 }
 
-/** @returns the answer to a call that is not accepted, whatever its method. */
+/** @returns the response to a call that is not accepted, whatever its method. */
 export function refusalOf(fields: RequestFields, maxHeaderListBytes: number): Buffer | undefined {
   if (fields.isTooLarge) {
     const details = `headers exceed ${maxHeaderListBytes} bytes or ${MAX_HEADER_FIELDS} fields`;

@@ -1,9 +1,9 @@
 /** One call, from its headers to its end. */
-import type { Answer } from '../http2/sender.ts';
+import type { Response } from '../http2/sender.ts';
 import type { Stream } from '../http2/stream.ts';
-import { failureBlock } from './answers.ts';
 import { PartialMessage, SECOND_MESSAGE, wholeMessage } from './message.ts';
 import type { CallEnd, CallInfo, UnaryMethod } from './method.ts';
+import { failureBlock } from './responses.ts';
 
 const NOT_OBSERVED = (): void => undefined;
 
@@ -14,11 +14,11 @@ export class Call implements CallInfo {
   readonly deadlineMs: number;
   /** In ticks. */
   readonly startedAt: number;
-  /** The request is not gRPC. It is answered so when it is complete. */
-  httpError: Answer | undefined = undefined;
+  /** Set if the request is not gRPC; sent once the request is complete. */
+  httpError: Response | undefined = undefined;
   message: Buffer | undefined = undefined;
   isEnded = false;
-  /** The handler's answer is there. Flow control may delay it. */
+  /** The handler's response is there. Flow control may delay it. */
   isAnswered = false;
   /** The handler returned a promise that is not settled. */
   isRunning = false;
@@ -50,7 +50,7 @@ export class Call implements CallInfo {
     return this.#headers[this.#headerNames.indexOf(name)];
   }
 
-  /** A part of the message has arrived. @returns the answer if the call fails. */
+  /** A part of the message has arrived. @returns the response if the call fails. */
   receive(bytes: Buffer, from: number, to: number, maxMessageBytes: number): Buffer | undefined {
     if (this.#partial === undefined && this.message === undefined) {
       this.message = wholeMessage(bytes, from, to, maxMessageBytes);
@@ -59,12 +59,12 @@ export class Call implements CallInfo {
     if (from === to) return undefined;
     this.#partial ??= new PartialMessage(maxMessageBytes);
     if (this.message !== undefined) return SECOND_MESSAGE;
-    const answer = this.#partial.add(bytes, from, to);
+    const response = this.#partial.add(bytes, from, to);
     this.message = this.#partial.message;
-    return answer;
+    return response;
   }
 
-  /** The request is complete. @returns the answer if it is not a unary call. */
+  /** The request is complete. @returns the response if it is not a unary call. */
   complete(): Buffer | undefined {
     if (this.message !== undefined) return undefined;
     return this.#partial === undefined ? NO_MESSAGE : TRUNCATED;

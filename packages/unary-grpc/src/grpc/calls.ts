@@ -1,14 +1,14 @@
 /** The calls of one connection, without sockets or timers: bytes in, handlers called, bytes out. */
 import { Connection } from '../http2/connection.ts';
 import type { RequestFields } from '../http2/request-fields.ts';
-import type { Answer } from '../http2/sender.ts';
+import type { Response } from '../http2/sender.ts';
 import type { Stream } from '../http2/stream.ts';
 import type { RequestOptions, StreamListener } from '../http2/stream-listener.ts';
 import { GRPC_HEADERS, httpErrorOf, refusalOf, timeoutOf, UNKNOWN_METHOD } from './acceptance.ts';
-import { failureBlock, OK_TRAILERS, RESPONSE_HEADERS } from './answers.ts';
 import { Call } from './call.ts';
 import { PREFIX_BYTES } from './message.ts';
 import type { Methods, Result, UnaryMethod } from './method.ts';
+import { failureBlock, OK_TRAILERS, RESPONSE_HEADERS } from './responses.ts';
 import { type Failure, isFailure } from './status.ts';
 
 export interface CallOptions {
@@ -26,7 +26,7 @@ const CLIENT_TIMER_SKEW_MS = 2;
 
 const NO_HEADERS: readonly undefined[] = [];
 
-/** Of a request that is not a call, which has no handler. */
+/** Placeholder method for requests that are not gRPC. */
 const NO_METHOD: UnaryMethod = { handle: () => HANDLER_FAILED };
 const PAST_DEADLINE = failureBlock({ status: 'DEADLINE_EXCEEDED', details: 'deadline exceeded' });
 const NO_MESSAGE_IN_TIME = failureBlock({
@@ -40,7 +40,7 @@ export class Calls implements StreamListener<Call> {
   /** No call that is open has an earlier deadline. */
   earliestDeadlineMs = Number.POSITIVE_INFINITY;
   readonly #options: CallOptions;
-  /** Answers have been written outside of `receive`, which the caller flushes. */
+  /** Responses have been written outside of `receive`, which the caller flushes. */
   readonly #onOutput: () => void;
   /** Complete requests. They are answered after all bytes have been read, so that a call that is reset in the same read runs no handler. */
   readonly #ready: Call[] = [];
@@ -207,13 +207,13 @@ export class Calls implements StreamListener<Call> {
       return;
     }
     this.#prefix.writeUInt32BE(result.length, 1);
-    const answer: Answer = {
+    const response: Response = {
       head: RESPONSE_HEADERS,
       prefix: this.#prefix,
       body: result,
       trailers: OK_TRAILERS,
     };
-    this.connection.answer(call.stream, answer);
+    this.connection.answer(call.stream, response);
   }
 
   /** A handler in JavaScript may return anything. */

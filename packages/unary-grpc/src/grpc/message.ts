@@ -1,5 +1,5 @@
 /** The message of a call, as it arrives in DATA frames (gRPC over HTTP/2: "Length-Prefixed-Message"). */
-import { failureBlock } from './answers.ts';
+import { failureBlock } from './responses.ts';
 
 /** The compressed flag and the length. */
 export const PREFIX_BYTES = 5;
@@ -59,14 +59,14 @@ export class PartialMessage {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** Copies, since the buffer of the socket may be far larger. @returns the answer if the call fails. */
+  /** Copies, since the buffer of the socket may be far larger. @returns the response if the call fails. */
   add(bytes: Buffer, from: number, to: number): Buffer | undefined {
     let at = from;
     while (at < to && this.#prefixBytes < PREFIX_BYTES) {
       this.#prefix[this.#prefixBytes++] = bytes[at++] as number;
       if (this.#prefixBytes < PREFIX_BYTES) continue;
-      const answer = this.#readPrefix();
-      if (answer !== undefined) return answer;
+      const response = this.#readPrefix();
+      if (response !== undefined) return response;
     }
     const count = to - at;
     if (count === 0) return undefined;

@@ -13,8 +13,8 @@ export interface CallInfo {
 export type Result = Uint8Array | Failure;
 
 /**
- * `answered`: a result was sent. `rejected`: the server answered for the handler, since the call was not a valid one.
- * `cancelled`: the stream or the connection ended before an answer. `deadline`: the client's timeout passed before.
+ * `answered`: a result was sent. `rejected`: the server responded instead of the handler, since the call was not valid.
+ * `cancelled`: the stream or the connection ended before a response. `deadline`: the client's timeout passed before.
  */
 export type CallEnd = 'answered' | 'rejected' | 'cancelled' | 'deadline';
 

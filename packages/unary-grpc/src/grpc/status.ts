@@ -22,7 +22,7 @@ export const STATUS = {
 
 export type StatusName = keyof typeof STATUS;
 
-/** An answer without a message. */
+/** A response without a message. */
 export interface Failure {
   readonly status: Exclude<StatusName, 'OK'>;
   /** For a person. The client sees it. */

@@ -1,4 +1,4 @@
-/** Encodes header blocks without a dynamic table and without Huffman (RFC 7541 §6): an answer has few and short fields. */
+/** Encodes header blocks without a dynamic table and without Huffman (RFC 7541 §6): responses have few, short fields. */
 import { integerBytes } from './integer.ts';
 import { STATIC_TABLE } from './static-table.ts';
 

@@ -7,7 +7,7 @@ import { checkFrameHeader, FLAG, FRAME, FRAME_HEADER_BYTES, isKnownType, readUin
 import { GlitchBucket } from './glitches.ts';
 import { Output } from './output.ts';
 import { Requests } from './requests.ts';
-import type { Answer } from './sender.ts';
+import type { Response } from './sender.ts';
 import { applySettings, SETTING } from './settings.ts';
 import { Shutdown } from './shutdown.ts';
 import type { Stream } from './stream.ts';
@@ -96,8 +96,8 @@ export class Connection<Call> {
   }
 
   /** Answers a complete request. */
-  answer(stream: Stream<Call>, answer: Answer): void {
-    this.#requests.answer(stream, answer, this.#ticks);
+  answer(stream: Stream<Call>, response: Response): void {
+    this.#requests.answer(stream, response, this.#ticks);
   }
 
   /** Answers a request, complete or not, with HEADERS alone. */
@@ -139,12 +139,12 @@ export class Connection<Call> {
     this.#output.ping(0, KEEPALIVE_PING);
   }
 
-  /** Time has passed. Resets streams whose answer has been blocked for more than so many ticks. */
+  /** Time has passed. Resets streams whose response has been blocked for more than so many ticks. */
   tick(maxBlockedTicks: number): void {
     this.#ticks++;
     for (const { id, blocked } of this.#requests.sender.blocked) {
       if (blocked === undefined || this.#ticks - blocked.since <= maxBlockedTicks) continue;
-      this.#requests.reset(id, VIOLATION.unreadAnswer);
+      this.#requests.reset(id, VIOLATION.unreadResponse);
     }
   }
 
@@ -226,7 +226,7 @@ export class Connection<Call> {
     sender.tableSize.limit(sender.settings.minHeaderTableBytes);
     if (!sender.changeInitialWindow(windowBefore, streams.active.values())) return VIOLATION.connectionWindow;
     this.#output.settingsAck();
-    this.#requests.resumeAnswers();
+    this.#requests.resumeResponses();
     if (this.#hasSettings) return this.glitches.add('settings');
     this.#hasSettings = true;
     return undefined;
@@ -235,7 +235,7 @@ export class Connection<Call> {
   /** §6.7. */
   #ping(opaque: Buffer, flags: number): Http2Error | undefined {
     if ((flags & FLAG.ACK) === 0) this.#output.ping(FLAG.ACK, opaque);
-    else if (this.#shutdown.isAnswer(opaque)) this.refuseStreams();
+    else if (this.#shutdown.isReply(opaque)) this.refuseStreams();
     return this.glitches.add('ping');
   }
 
@@ -245,7 +245,7 @@ export class Connection<Call> {
     if (streamId !== 0) return this.#requests.windowUpdate(streamId, increment);
     if (increment === 0) return VIOLATION.connectionIncrement;
     if (!growSendWindow(this.#requests.sender, increment)) return VIOLATION.connectionWindow;
-    this.#requests.resumeAnswers();
+    this.#requests.resumeResponses();
     return undefined;
   }
 }

@@ -14,7 +14,7 @@ const POINTS_PER_CALL = 4;
 const GLITCH = {
   ping: 1,
   windowUpdate: 1,
-  /** A frame of a stream that has ended. A RST_STREAM at the deadline of a call crosses our answer nearly always. */
+  /** A frame of a stream that has ended. A RST_STREAM at the deadline of a call crosses our response nearly always. */
   lateFrame: 1,
   /** A request that no handler gets. Its answer gives back all but one point. */
   rejected: POINTS_PER_CALL + 1,

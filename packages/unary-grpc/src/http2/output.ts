@@ -1,9 +1,9 @@
 /** The bytes that a connection is about to send: frames are serialized here, and taken as one buffer (RFC 9113 §4, §6). */
 import { FLAG, FRAME, FRAME_HEADER_BYTES } from './frames.ts';
 
-/** Enough for the answers to a read of 64 KiB, most times. */
+/** Enough for the responses to a read of 64 KiB, most times. */
 const BUFFER_BYTES = 65_536;
-/** For all connections together. More are only needed while peers do not read what was written to them. */
+/** For all connections together. More are needed only while peers are slow to read. */
 const MAX_SPARE_BUFFERS = 4;
 
 /** Allocating a buffer for each write was measured to cost a fifth of the CPU of a call. */

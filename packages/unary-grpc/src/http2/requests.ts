@@ -1,4 +1,4 @@
-/** The requests of a connection: the frames of its streams, and what they are answered with (RFC 9113 §5.1, §8.1). */
+/** The requests of a connection: the frames of its streams, and the responses to them (RFC 9113 §5.1, §8.1). */
 import { FREE_DATA_FRAMES, TINY_DATA_BYTES } from '../limits.ts';
 import { type Http2Error, streamError } from './error.ts';
 import { consume, growSendWindow } from './flow-control.ts';
@@ -8,7 +8,7 @@ import { HeaderReader } from './header-reader.ts';
 import type { Output } from './output.ts';
 import { Receiver } from './receiver.ts';
 import { RequestFields } from './request-fields.ts';
-import { type Answer, Sender } from './sender.ts';
+import { type Response, Sender } from './sender.ts';
 import { Stream, verdictOn } from './stream.ts';
 import type { RequestOptions, StreamListener } from './stream-listener.ts';
 import { Streams } from './streams.ts';
@@ -99,7 +99,7 @@ export class Requests<Call> {
 
   #endOfRequest(stream: Stream<Call>): Http2Error | undefined {
     this.receiver.settle(stream);
-    // The listener may have answered, and by that closed the stream.
+    // The listener may already have responded, which closes the stream.
     if (this.streams.active.get(stream.id) !== stream) return undefined;
     // §8.1.1.
     if (stream.expectedBytes >= 0 && stream.bodyBytes !== stream.expectedBytes)
@@ -188,7 +188,7 @@ export class Requests<Call> {
     if (stream === undefined) return this.#late(streamId);
     if (increment === 0) return VIOLATION.streamIncrement;
     if (!growSendWindow(stream, increment)) return VIOLATION.streamWindow;
-    if (stream.blocked !== undefined) this.resumeAnswers();
+    if (stream.blocked !== undefined) this.resumeResponses();
     return undefined;
   }
 
@@ -199,17 +199,17 @@ export class Requests<Call> {
     return undefined;
   }
 
-  resumeAnswers(): void {
+  resumeResponses(): void {
     this.sender.resume((stream) => this.#answered(stream));
   }
 
-  /** Ends the stream once all of the answer has been sent. */
-  answer(stream: Stream<Call>, answer: Answer, tick: number): void {
+  /** Ends the stream once all of the response has been sent. */
+  answer(stream: Stream<Call>, response: Response, tick: number): void {
     this.#glitches.credit();
-    if (this.sender.answer(stream, answer, tick)) this.#answered(stream);
+    if (this.sender.answer(stream, response, tick)) this.#answered(stream);
   }
 
-  /** An answer without a body ("Trailers-Only"). The request need not be complete. */
+  /** A response without a body ("Trailers-Only"). The request need not be complete. */
   answerWithoutBody(stream: Stream<Call>, block: Buffer): void {
     if (stream.state === 'half-closed (remote)') this.#glitches.credit();
     this.sender.headersOnly(stream.id, block);

@@ -1,13 +1,13 @@
-/** Sends answers as far as flow control allows, and the rest when it does (RFC 9113 §5.2, §6.9). */
+/** Sends responses as far as flow control allows, and the rest when it does (RFC 9113 §5.2, §6.9). */
 import { TableSizeUpdate } from '../hpack/encoder.ts';
 import { growSendWindow, INITIAL_WINDOW_BYTES } from './flow-control.ts';
 import { FLAG } from './frames.ts';
 import type { Output } from './output.ts';
 import { initialSettings } from './settings.ts';
-import type { BlockedAnswer, Stream } from './stream.ts';
+import type { BlockedResponse, Stream } from './stream.ts';
 
-/** A complete answer. Head and trailers are encoded header blocks, each shorter than the smallest frame. */
-export interface Answer {
+/** A complete response. Head and trailers are encoded header blocks, each shorter than the smallest frame. */
+export interface Response {
   readonly head: Buffer;
   /** The body in two parts, which saves a copy. */
   readonly prefix: Buffer;
@@ -21,7 +21,7 @@ export class Sender<Call> {
   readonly tableSize = new TableSizeUpdate();
   /** §6.9: of the connection. */
   sendable = INITIAL_WINDOW_BYTES;
-  /** The streams whose answers wait for WINDOW_UPDATE. */
+  /** The streams whose responses wait for WINDOW_UPDATE. */
   readonly blocked = new Set<Stream<Call>>();
   readonly #output: Output;
 
@@ -34,8 +34,8 @@ export class Sender<Call> {
     this.#headers(streamId, FLAG.END_STREAM, block);
   }
 
-  /** @returns whether the answer has been sent; otherwise a part of it waits. */
-  answer(stream: Stream<Call>, { head, prefix, body, trailers }: Answer, tick: number): boolean {
+  /** @returns whether the response has been sent; otherwise a part of it waits. */
+  answer(stream: Stream<Call>, { head, prefix, body, trailers }: Response, tick: number): boolean {
     this.#headers(stream.id, 0, head);
     const length = prefix.length + body.length;
     if (length > Math.min(this.sendable, stream.sendable, this.settings.maxFrameBytes)) {
@@ -58,7 +58,7 @@ export class Sender<Call> {
     return true;
   }
 
-  /** A window has grown. Calls back for each stream whose answer has been sent. */
+  /** A window has grown. Calls back for each stream whose response has been sent. */
   resume(onSent: (stream: Stream<Call>) => void): void {
     for (const stream of this.blocked) {
       if (stream.blocked === undefined || !this.#resume(stream, stream.blocked)) continue;
@@ -67,25 +67,25 @@ export class Sender<Call> {
     }
   }
 
-  #resume(stream: Stream<Call>, answer: BlockedAnswer): boolean {
-    while (answer.sent < answer.body.length) {
+  #resume(stream: Stream<Call>, response: BlockedResponse): boolean {
+    while (response.sent < response.body.length) {
       const { maxFrameBytes } = this.settings;
       const length = Math.min(
         this.sendable,
         stream.sendable,
         maxFrameBytes,
-        answer.body.length - answer.sent,
+        response.body.length - response.sent,
       );
       if (length <= 0) return false;
-      const part = answer.body.subarray(answer.sent, answer.sent + length);
-      answer.sent += length;
-      const isLast = answer.trailers === undefined && answer.sent === answer.body.length;
+      const part = response.body.subarray(response.sent, response.sent + length);
+      response.sent += length;
+      const isLast = response.trailers === undefined && response.sent === response.body.length;
       this.#output.data(stream.id, isLast ? FLAG.END_STREAM : 0, part, NOTHING);
       this.sendable -= length;
       stream.sendable -= length;
     }
     stream.blocked = undefined;
-    if (answer.trailers !== undefined) this.#headers(stream.id, FLAG.END_STREAM, answer.trailers);
+    if (response.trailers !== undefined) this.#headers(stream.id, FLAG.END_STREAM, response.trailers);
     return true;
   }
 

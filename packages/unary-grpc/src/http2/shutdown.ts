@@ -18,7 +18,7 @@ export class Shutdown {
     this.#output = output;
   }
 
-  /** Announces that the connection will close. The answer to a PING shows which streams were opened before. */
+  /** Announces that the connection will close. The reply to a PING shows which streams were opened before. */
   begin(): void {
     if (this.hasBegun) return;
     this.hasBegun = true;
@@ -26,7 +26,7 @@ export class Shutdown {
     this.#output.ping(0, PING);
   }
 
-  isAnswer(opaque: Buffer): boolean {
+  isReply(opaque: Buffer): boolean {
     return this.hasBegun && opaque.equals(PING);
   }
 

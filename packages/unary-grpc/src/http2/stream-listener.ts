@@ -12,7 +12,7 @@ export interface StreamListener<Call> {
   onEnd(stream: Stream<Call>): void;
   /** A stream is about to be refused, because so many others are active. Those that can be answered are. */
   onFull(): void;
-  /** All of the answer has been sent, as far as flow control is concerned. */
+  /** All of the response has been sent, as far as flow control is concerned. */
   onAnswered(stream: Stream<Call>): void;
   /** The stream was reset, by the peer or by us, before that. */
   onReset(stream: Stream<Call>): void;

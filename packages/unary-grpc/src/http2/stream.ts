@@ -60,8 +60,8 @@ export function verdictOn(state: StreamState, type: keyof StateRow): Verdict {
   return STATES[state][type];
 }
 
-/** The part of an answer that flow control has not allowed yet (§5.2). */
-export interface BlockedAnswer {
+/** The part of a response that flow control has not allowed yet (§5.2). */
+export interface BlockedResponse {
   readonly body: Buffer;
   sent: number;
   readonly trailers: Buffer | undefined;
@@ -84,7 +84,7 @@ export class Stream<Call> {
   keptBytes = 0;
   /** `content-length`, or -1 (§8.1.1). */
   readonly expectedBytes: number;
-  blocked: BlockedAnswer | undefined = undefined;
+  blocked: BlockedResponse | undefined = undefined;
 
   constructor(id: number, sendable: number, receivable: number, expectedBytes: number) {
     this.id = id;

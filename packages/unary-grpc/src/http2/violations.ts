@@ -57,5 +57,5 @@ export const VIOLATION = {
   push: connectionError('PROTOCOL_ERROR', 'PUSH_PROMISE sent by a client'),
   /** §10.5. */
   tooManyGlitches: connectionError('ENHANCE_YOUR_CALM', 'too many frames that serve no call'),
-  unreadAnswer: streamError('CANCEL', 'an answer that the client does not read'),
+  unreadResponse: streamError('CANCEL', 'the client does not read its response'),
 } as const;

@@ -54,8 +54,8 @@ describe('class 11: a connection that goes on after its end (CVE-2026-21714, CVE
     await peer.write(times(500, (index) => call(streamNumber(index + 1), 'late')));
     await peer.write(data(1, message('in time')));
     await peer.closed;
-    const answers = peer.received(FRAME.data).map(({ payload }) => payload.subarray(5).toString());
-    expect(answers).toEqual(['in time']);
+    const responses = peer.received(FRAME.data).map(({ payload }) => payload.subarray(5).toString());
+    expect(responses).toEqual(['in time']);
     expect((await own.state()).calls).toBe(1);
     await own.stop();
   });

@@ -10,7 +10,7 @@ const PROTOCOL_ERROR = 1;
 
 const server = useAttackedServer();
 
-describe('class 1: a flood of frames that need an answer (CVE-2019-9512, CVE-2019-9515)', () => {
+describe('class 1: a flood of frames that need a reply (CVE-2019-9512, CVE-2019-9515)', () => {
   test('a few thousand PINGs are answered', async () => {
     const { peer, ...damage } = await attack(server, async (attacker) => {
       await attacker.write(times(5000, () => ping('many')));
@@ -36,7 +36,7 @@ describe('class 1: a flood of frames that need an answer (CVE-2019-9512, CVE-201
   test.each([
     ['PINGs', ping('flood')],
     ['SETTINGS', settings()],
-  ])('endless %s end the connection if the answers are not read either', async (name, one) => {
+  ])('endless %s end the connection if the replies are not read either', async (name, one) => {
     const { peer, ...damage } = await attack(server, async (attacker) => {
       attacker.stopReading();
       while (!attacker.isClosed) await attacker.write(times(1000, () => one));

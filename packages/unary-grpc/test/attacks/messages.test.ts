@@ -36,8 +36,8 @@ describe('class 8: empty or tiny DATA (CVE-2019-9518)', () => {
   });
 });
 
-describe('class 9: answers that the client does not accept (CVE-2019-9511, CVE-2019-9517)', () => {
-  test('256 answers that wait for a window of 0 are dropped, and the stalled streams end', async () => {
+describe('class 9: responses that the client does not accept (CVE-2019-9511, CVE-2019-9517)', () => {
+  test('256 responses that wait for a window of 0 are dropped, and the stalled streams end', async () => {
     const { peer, ...damage } = await attack(server, async (attacker) => {
       await attacker.write(
         join(
@@ -54,7 +54,7 @@ describe('class 9: answers that the client does not accept (CVE-2019-9511, CVE-2
     peer.destroy();
   });
 
-  test('answers that are not read end the connection', async () => {
+  test('responses that are not read end the connection', async () => {
     const { peer, ...damage } = await attack(server, async (attacker) => {
       attacker.stopReading();
       await attacker.write(join(settings([4, 2 ** 31 - 1]), windowUpdate(0, 2 ** 30)));
@@ -63,7 +63,7 @@ describe('class 9: answers that the client does not accept (CVE-2019-9511, CVE-2
       }
     });
     expect(peer.isClosed).toBe(true);
-    expectBounded('answers unread', damage);
+    expectBounded('unread responses', damage);
   });
 });
 

@@ -1,4 +1,4 @@
-/** Generates valid conversations of a client, unusual but with known answers. */
+/** Generates valid conversations of a client, unusual but with known responses. */
 import fc from 'fast-check';
 import { FLAG, FRAME, frame, streamNumber } from '../../../../test/support/raw-http2.ts';
 import {

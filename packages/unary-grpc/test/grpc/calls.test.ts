@@ -1,4 +1,4 @@
-/** Tests calls: what reaches a handler, and what is answered for it (gRPC over HTTP/2). */
+/** Tests calls: what reaches a handler, and what the server responds for it (gRPC over HTTP/2). */
 import { describe, expect, test } from 'vitest';
 import { FLAG } from '../../src/http2/frames.ts';
 import { connectCalls } from '../support/calls-peer.ts';
@@ -21,7 +21,7 @@ describe('a call', () => {
   test('is answered with its message between headers and trailers', () => {
     const peer = connectCalls((bytes) => Buffer.from(`got ${bytes}`));
     peer.send(call(1, 'abc'));
-    expect(peer.answers()).toEqual(
+    expect(peer.responses()).toEqual(
       new Map([
         [
           1,
@@ -39,7 +39,7 @@ describe('a call', () => {
   test('with an empty message is answered with an empty message', () => {
     const peer = connectCalls(echo);
     peer.send(call(1, ''));
-    expect(peer.answers().get(1)).toMatchObject({ message: '', headers: { 'grpc-status': '0' } });
+    expect(peer.responses().get(1)).toMatchObject({ message: '', headers: { 'grpc-status': '0' } });
   });
 
   test('shows its handler the path and the deadline', () => {
@@ -74,13 +74,13 @@ describe('a call', () => {
     const peer = connectCalls(echo);
     const parts = cut(message('0123456789'));
     peer.send(headers(1), ...parts.map((part) => data(1, part)), data(1, EMPTY, FLAG.END_STREAM));
-    expect(peer.answers().get(1)).toMatchObject({ message: '0123456789' });
+    expect(peer.responses().get(1)).toMatchObject({ message: '0123456789' });
   });
 
   test('that ends with trailers is answered', () => {
     const peer = connectCalls(echo);
     peer.send(headers(1), data(1, message('m')), headers(1, [['x-trailer', 'v']], FLAG.END_STREAM));
-    expect(peer.answers().get(1)).toMatchObject({ message: 'm' });
+    expect(peer.responses().get(1)).toMatchObject({ message: 'm' });
   });
 
   test.each(['application/grpc', 'application/grpc+proto', 'application/grpc;charset=utf-8'])(
@@ -88,7 +88,7 @@ describe('a call', () => {
     (type) => {
       const peer = connectCalls(echo);
       peer.send(call(1, 'm', callFields({ 'content-type': type })));
-      expect(peer.answers().get(1)).toMatchObject({ message: 'm' });
+      expect(peer.responses().get(1)).toMatchObject({ message: 'm' });
     },
   );
 
@@ -99,22 +99,28 @@ describe('a call', () => {
       return bytes;
     });
     peer.send(call(1), rstStream(1), call(3));
-    expect([...peer.answers().keys()]).toEqual([3]);
+    expect([...peer.responses().keys()]).toEqual([3]);
     expect([handled, peer.ends]).toEqual([1, ['cancelled', 'answered']]);
   });
 
   test('beyond the limit on streams is not refused while complete calls wait in the same bytes', () => {
     const peer = connectCalls(echo, { maxConcurrentStreams: 2 });
     peer.send(...[1, 3, 5, 7, 9].map((id) => call(id, String(id))));
-    expect([...peer.answers().values()].map((answer) => answer.message)).toEqual(['1', '3', '5', '7', '9']);
+    expect([...peer.responses().values()].map((response) => response.message)).toEqual([
+      '1',
+      '3',
+      '5',
+      '7',
+      '9',
+    ]);
   });
 
-  test('that flow control delays has not ended before all of its answer is sent', () => {
+  test('that flow control delays has not ended before all of its response is sent', () => {
     const peer = connectCalls(echo);
     peer.send(settings([4, 0]), call(1, 'abc'));
-    expect([peer.answers().get(1)?.message, peer.ends]).toEqual([undefined, []]);
+    expect([peer.responses().get(1)?.message, peer.ends]).toEqual([undefined, []]);
     peer.send(windowUpdate(1, 100));
-    expect([peer.answers().get(1)?.message, peer.ends]).toEqual(['abc', ['answered']]);
+    expect([peer.responses().get(1)?.message, peer.ends]).toEqual(['abc', ['answered']]);
   });
 });
 
@@ -122,7 +128,7 @@ describe('a handler', () => {
   test('may fail a call, with a text that is percent-encoded', () => {
     const peer = connectCalls(() => ({ status: 'NOT_FOUND', details: 'no\nsuch 100% "é"' }));
     peer.send(call(1));
-    expect(peer.answers().get(1)).toEqual({
+    expect(peer.responses().get(1)).toEqual({
       headers: {
         ':status': '200',
         'content-type': 'application/grpc',
@@ -141,7 +147,7 @@ describe('a handler', () => {
       throw error;
     });
     peer.send(call(1));
-    expect(peer.answers().get(1)?.headers).toMatchObject({
+    expect(peer.responses().get(1)?.headers).toMatchObject({
       'grpc-status': '13',
       'grpc-message': 'internal error',
     });
@@ -154,7 +160,7 @@ describe('a handler', () => {
     peer.send(call(1));
     await Promise.resolve();
     await Promise.resolve();
-    expect(peer.answers().get(1)?.headers).toMatchObject({
+    expect(peer.responses().get(1)?.headers).toMatchObject({
       'grpc-status': '13',
       'grpc-message': 'internal error',
     });
@@ -165,11 +171,11 @@ describe('a handler', () => {
     const waiting: ((answer: Buffer) => void)[] = [];
     const peer = connectCalls(() => new Promise((resolve) => waiting.push(resolve)));
     peer.send(call(1), call(3));
-    expect(peer.answers().size).toBe(0);
+    expect(peer.responses().size).toBe(0);
     waiting[1]?.(Buffer.from('second'));
     waiting[0]?.(Buffer.from('first'));
     await Promise.resolve();
-    expect([...peer.answers()].map(([id, answer]) => [id, answer.message])).toEqual([
+    expect([...peer.responses()].map(([id, response]) => [id, response.message])).toEqual([
       [3, 'second'],
       [1, 'first'],
     ]);
@@ -183,12 +189,12 @@ describe('a handler', () => {
     });
     peer.send(call(1), Buffer.alloc(0));
     peer.send(rstStream(1), call(3));
-    expect([...peer.answers()].map(([id, answer]) => [id, answer.reset])).toEqual([[3, 7]]);
+    expect([...peer.responses()].map(([id, response]) => [id, response.reset])).toEqual([[3, 7]]);
     waiting[0]?.(Buffer.from('late'));
     await Promise.resolve();
-    expect(peer.answers().size).toBe(0);
+    expect(peer.responses().size).toBe(0);
     peer.send(call(5));
-    expect(peer.answers().size).toBe(0);
+    expect(peer.responses().size).toBe(0);
     expect(waiting.length).toBe(2);
     expect(peer.ends).toEqual(['cancelled']);
   });
@@ -217,7 +223,7 @@ describe('a handler that returns neither a message nor a failure', () => {
     const peer = connectCalls(() => returned.shift() as Buffer);
     peer.send(call(1), call(3));
     await Promise.resolve();
-    expect([...peer.answers().values()].map(({ headers: fields }) => fields['grpc-status'])).toEqual([
+    expect([...peer.responses().values()].map(({ headers: fields }) => fields['grpc-status'])).toEqual([
       '13',
       '13',
     ]);
@@ -228,7 +234,7 @@ describe('a handler that returns neither a message nor a failure', () => {
 describe('a deadline', () => {
   const never = (): Promise<Buffer> => new Promise(() => undefined);
 
-  test('that passes before the answer ends the call with DEADLINE_EXCEEDED', () => {
+  test('that passes before the response ends the call with DEADLINE_EXCEEDED', () => {
     const peer = connectCalls(never);
     peer.send(
       call(1, '', callFields({ 'grpc-timeout': '100m' })),
@@ -236,9 +242,9 @@ describe('a deadline', () => {
     );
     expect(peer.calls.earliestDeadlineMs).toBe(T0 + 100);
     peer.calls.expire(T0 + 99);
-    expect(peer.answers().size).toBe(0);
+    expect(peer.responses().size).toBe(0);
     peer.calls.expire(T0 + 100);
-    expect([...peer.answers()].map(([id, { headers: fields }]) => [id, fields['grpc-status']])).toEqual([
+    expect([...peer.responses()].map(([id, { headers: fields }]) => [id, fields['grpc-status']])).toEqual([
       [1, '4'],
     ]);
     expect([peer.ends, peer.calls.earliestDeadlineMs]).toEqual([['deadline'], T0 + 200]);
@@ -253,7 +259,7 @@ describe('a deadline', () => {
     peer.send(headers(1, callFields({ 'grpc-timeout': '10m' })));
     peer.setTime(T0 + 10);
     peer.send(data(1, message(''), FLAG.END_STREAM));
-    expect(peer.answers().get(1)?.headers['grpc-status']).toBe('4');
+    expect(peer.responses().get(1)?.headers['grpc-status']).toBe('4');
     expect([handled, peer.ends]).toEqual([0, ['deadline']]);
   });
 
@@ -269,7 +275,7 @@ describe('a deadline', () => {
   });
 });
 
-/** What is answered for a handler, and how. */
+/** What the server responds instead of a handler, and how. */
 const REJECTED: readonly (readonly [
   what: string,
   frames: readonly Buffer[],
@@ -357,7 +363,7 @@ describe('a call is rejected', () => {
       throw new Error('must not be called');
     });
     peer.send(...frames);
-    expect(peer.answers().get(1)?.headers).toMatchObject({
+    expect(peer.responses().get(1)?.headers).toMatchObject({
       ':status': '200',
       'grpc-status': status,
       'grpc-message': details,
@@ -368,14 +374,14 @@ describe('a call is rejected', () => {
   test('with grpc-encoding gzip, and told which encodings are accepted', () => {
     const peer = connectCalls(echo);
     peer.send(headers(1, callFields({ 'grpc-encoding': 'gzip' })));
-    expect(peer.answers().get(1)?.headers['grpc-accept-encoding']).toBe('identity');
+    expect(peer.responses().get(1)?.headers['grpc-accept-encoding']).toBe('identity');
     expect(peer.ends).toEqual(['rejected']);
   });
 
   test('before it is complete, with RST_STREAM so that the client stops sending (RFC 9113 §8.1)', () => {
     const peer = connectCalls(echo);
     peer.send(headers(1, callFields({ 'grpc-encoding': 'gzip' })));
-    expect(peer.answers().get(1)?.reset).toBe(0);
+    expect(peer.responses().get(1)?.reset).toBe(0);
   });
 
   test.each([
@@ -393,10 +399,10 @@ describe('a call is rejected', () => {
     const peer = connectCalls(() => new Promise(() => undefined));
     peer.send(headers(1), call(3), headers(5), data(5, Buffer.alloc(3)));
     for (let tick = 0; tick < 4; tick++) peer.calls.tick(4);
-    expect(peer.answers().size).toBe(0);
+    expect(peer.responses().size).toBe(0);
     peer.calls.tick(4);
     expect(
-      [...peer.answers()].map(([id, { headers: fields }]) => [
+      [...peer.responses()].map(([id, { headers: fields }]) => [
         id,
         fields['grpc-status'],
         fields['grpc-message'],
@@ -415,7 +421,7 @@ describe('a call is rejected', () => {
   ])('by HTTP if it is a request with %s', (_what, fields, status) => {
     const peer = connectCalls(echo);
     peer.send(call(1, '', fields));
-    expect(peer.answers().get(1)?.headers[':status']).toBe(status);
+    expect(peer.responses().get(1)?.headers[':status']).toBe(status);
     // It is not a call, so it is not counted as one.
     expect(peer.ends).toEqual([]);
   });
@@ -423,9 +429,9 @@ describe('a call is rejected', () => {
   test('by HTTP when the request is complete, whatever its body', () => {
     const peer = connectCalls(echo);
     peer.send(headers(1, callFields({ ':method': 'PUT' })), data(1, Buffer.from('not a message')));
-    expect(peer.answers().size).toBe(0);
+    expect(peer.responses().size).toBe(0);
     peer.send(data(1, EMPTY, FLAG.END_STREAM));
-    expect(peer.answers().get(1)?.headers).toEqual({
+    expect(peer.responses().get(1)?.headers).toEqual({
       ':status': '405',
       'content-type': 'text/plain',
       allow: 'POST',

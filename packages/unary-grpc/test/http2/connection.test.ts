@@ -325,7 +325,7 @@ describe('a request', () => {
     expect(peer.events.slice(-1)).toEqual(['end 1']);
   });
 
-  test('above the limit on concurrent streams is refused, and one after an answer is not (§5.1.2)', () => {
+  test('above the limit on concurrent streams is refused, and one after a response is not (§5.1.2)', () => {
     const peer = ConnectionPeer.open({ maxConcurrentStreams: 2 });
     peer.send(call(1), call(3), call(5));
     expect(peer.receivedInWords()).toEqual(['RST_STREAM 5 REFUSED_STREAM']);

@@ -10,7 +10,7 @@ const KIB_16 = Buffer.alloc(16_384, 'x');
 /** Of the connection: 2^20 bytes. */
 const FRAMES_IN_WINDOW = 64;
 
-/** DATA frames of an answer, as their lengths. */
+/** DATA frames of a response, as their lengths. */
 function dataLengths(peer: ConnectionPeer): number[] {
   return peer
     .received()
@@ -18,7 +18,7 @@ function dataLengths(peer: ConnectionPeer): number[] {
     .map(({ payload }) => payload.length);
 }
 
-describe('an answer', () => {
+describe('a response', () => {
   test('within the windows is sent at once', () => {
     const peer = ConnectionPeer.open();
     peer.send(call(1));
@@ -42,7 +42,7 @@ describe('an answer', () => {
     expect(peer.connection.activeStreams.size).toBe(0);
   });
 
-  test('waits for the window of the connection, which answers use in their order', () => {
+  test('waits for the window of the connection, which responses use in their order', () => {
     const peer = ConnectionPeer.open();
     peer.send(settings([INITIAL_WINDOW_SIZE, 2 ** 20]), call(1), call(3), call(5));
     peer.answer(1, Buffer.alloc(65_530));

@@ -28,11 +28,11 @@ const unaryCall: UnaryMethod['handle'] = (bytes) => {
   const { responseSize, responseStatus, fillServerId } = request;
   const status = statusName(responseStatus?.code ?? STATUS.OK);
   if (status !== 'OK') return { status, details: responseStatus?.message ?? '' };
-  const answer = {
+  const response = {
     payload: { body: Buffer.alloc(responseSize) },
     ...(fillServerId ? { serverId: 'unary-grpc' } : {}),
   };
-  return Buffer.from(SimpleResponse.encode(answer).finish());
+  return Buffer.from(SimpleResponse.encode(response).finish());
 };
 
 function statusName(code: number): StatusName {

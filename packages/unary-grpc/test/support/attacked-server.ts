@@ -124,13 +124,13 @@ export async function attack(
   };
 }
 
-/** Calls the echo method, and waits for the end of the answer: its trailers are the second HEADERS of the stream. */
+/** Calls the echo method, and waits for the end of the response: its trailers are the second HEADERS of the stream. */
 async function echo(peer: RawPeer, index: number): Promise<void> {
   await peer.write(call(2 * index + 1, `call ${index}`));
   await peer.until(() => peer.received(FRAME.headers).length >= 2 * (index + 1));
-  const answer = peer.received(FRAME.data)[index]?.payload.subarray(5).toString();
-  if (answer !== `call ${index}`)
-    throw new Error(`call ${index} of another client was answered with ${answer}`);
+  const response = peer.received(FRAME.data)[index]?.payload.subarray(5).toString();
+  if (response !== `call ${index}`)
+    throw new Error(`call ${index} of another client was answered with ${response}`);
 }
 
 /** The error code of a GOAWAY (RFC 9113 §7), once the peer has got one. */

@@ -1,4 +1,4 @@
-/** Drives the calls of a connection with bytes, and shows their answers. */
+/** Drives the calls of a connection with bytes, and shows their responses. */
 
 import { Calls } from '../../src/grpc/calls.ts';
 import type { CallEnd, UnaryMethod } from '../../src/grpc/method.ts';
@@ -7,7 +7,7 @@ import { PREFACE, parseFrames, SETTINGS, SETTINGS_ACK } from './frames.ts';
 
 export const PATH = '/test.Echo/Echo';
 
-export interface Answer {
+export interface Response {
   /** Of the first header block, and of the trailers. */
   readonly headers: Record<string, string>;
   readonly message: string | undefined;
@@ -22,8 +22,8 @@ export interface CallsPeer {
   announced(): number;
   setTime(nowMs: number): void;
   send(...parts: readonly Buffer[]): void;
-  /** The answers since the last call, by stream. */
-  answers(): Map<number, Answer>;
+  /** The responses since the last call, by stream. */
+  responses(): Map<number, Response>;
 }
 
 export function connectCalls(
@@ -49,8 +49,8 @@ export function connectCalls(
   const decoder = new HpackDecoder();
   const send = (...parts: readonly Buffer[]): void => calls.receive(Buffer.concat(parts), nowMs);
 
-  function answers(): Map<number, Answer> {
-    const byStream = new Map<number, Answer>();
+  function responses(): Map<number, Response> {
+    const byStream = new Map<number, Response>();
     for (const { type, stream, payload } of parseFrames(calls.connection.takeOutput() ?? Buffer.alloc(0))) {
       if (stream === 0) continue;
       const before = byStream.get(stream) ?? { headers: {}, message: undefined, reset: undefined };
@@ -70,7 +70,7 @@ export function connectCalls(
   }
 
   send(PREFACE, SETTINGS, SETTINGS_ACK);
-  answers();
+  responses();
   return {
     calls,
     ends,
@@ -80,6 +80,6 @@ export function connectCalls(
       nowMs = next;
     },
     send,
-    answers,
+    responses,
   };
 }

@@ -60,13 +60,13 @@ export class ConnectionPeer {
 
   /** Answers a request. */
   answer(id: number, body: Buffer): void {
-    const answer = {
+    const response = {
       head: Buffer.of(0x88),
       prefix: Buffer.alloc(0),
       body,
       trailers: Buffer.from('\x00\x01t\x01v', 'latin1'),
     };
-    this.connection.answer(this.stream(id), answer);
+    this.connection.answer(this.stream(id), response);
   }
 
   /** The frames since the last call. */

@@ -37,7 +37,7 @@ export async function outcomeOf(address: string, parts: readonly Buffer[], isWho
   }
 }
 
-/** Sends bytes and hangs up once a part of the answer has arrived. */
+/** Sends bytes and hangs up once a part of the response has arrived. */
 export async function send(address: string, bytes: Buffer, isWhole = false): Promise<void> {
   const peer = await connectRaw(address);
   await peer.write(isWhole ? bytes : Buffer.concat([PREFACE, SETTINGS, bytes]));

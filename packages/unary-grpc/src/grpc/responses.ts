@@ -1,6 +1,6 @@
-/** The header blocks of answers (gRPC over HTTP/2: "Responses"). They are the same on every connection. */
+/** The header blocks of responses (gRPC over HTTP/2). They are the same on every connection. */
 import { encodeFields, type Field } from '../hpack/encoder.ts';
-import type { Answer } from '../http2/sender.ts';
+import type { Response } from '../http2/sender.ts';
 import { percentEncode } from './percent.ts';
 import { type Failure, STATUS } from './status.ts';
 
@@ -9,12 +9,12 @@ const HEAD: readonly Field[] = [
   ['content-type', 'application/grpc'],
 ];
 
-/** Before a message. */
+/** They precede a message. */
 export const RESPONSE_HEADERS = encodeFields(HEAD);
-/** After it. */
+/** They follow a message. */
 export const OK_TRAILERS = encodeFields([['grpc-status', String(STATUS.OK)]]);
 
-/** "Trailers-Only". */
+/** A Trailers-Only response. */
 export function failureBlock({ status, details }: Failure, ...fields: readonly Field[]): Buffer {
   return encodeFields([
     ...HEAD,
@@ -27,7 +27,7 @@ export function failureBlock({ status, details }: Failure, ...fields: readonly F
 const NOTHING = Buffer.alloc(0);
 
 /** For a request that is not gRPC. */
-export function httpError(status: 405 | 415, text: string, ...fields: readonly Field[]): Answer {
+export function httpError(status: 405 | 415, text: string, ...fields: readonly Field[]): Response {
   const head = encodeFields([[':status', String(status)], ['content-type', 'text/plain'], ...fields]);
   return { head, prefix: NOTHING, body: Buffer.from(`${text}\n`), trailers: undefined };
 }
