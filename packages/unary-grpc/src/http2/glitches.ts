@@ -16,7 +16,7 @@ const GLITCH = {
   windowUpdate: 1,
   /** A frame of a stream that has ended. A RST_STREAM at the deadline of a call crosses our response nearly always. */
   lateFrame: 1,
-  /** A request that no handler gets. Its answer gives back all but one point. */
+  /** A request that no handler gets. Its response gives back all but one point. */
   rejected: POINTS_PER_CALL + 1,
   /** A call was reset before its message was complete (CVE-2023-44487). */
   earlyReset: 8,

@@ -205,7 +205,7 @@ test('a handler may return a Uint8Array that is not a Buffer, as protobuf encode
   const peer = connectCalls(() => results.shift() ?? Buffer.alloc(0));
   peer.send(call(1), call(3));
   await Promise.resolve();
-  expect([...peer.answers().values()].map((answer) => answer.message)).toEqual(['hi', 'ho']);
+  expect([...peer.responses().values()].map((answer) => answer.message)).toEqual(['hi', 'ho']);
 });
 
 describe('a handler that returns neither a message nor a failure', () => {
@@ -390,7 +390,7 @@ describe('a call is rejected', () => {
   ])('without RST_STREAM if the request is complete: %s', (_what, frames) => {
     const peer = connectCalls(echo);
     peer.send(...frames);
-    expect(peer.answers().get(1)?.reset).toBeUndefined();
+    expect(peer.responses().get(1)?.reset).toBeUndefined();
     peer.send(data(1, EMPTY));
     expect(peer.calls.connection.error?.reason).toBe('DATA on a stream that has ended');
   });
@@ -444,7 +444,7 @@ test('a request that is not a call and is never completed is answered by HTTP, w
   peer.send(headers(1, callFields({ ':method': 'PUT', 'grpc-timeout': '10m' })));
   expect(peer.calls.earliestDeadlineMs).toBe(Number.POSITIVE_INFINITY);
   for (let tick = 0; tick < 5; tick++) peer.calls.tick(4);
-  const { headers: fields, reset } = peer.answers().get(1) ?? {};
+  const { headers: fields, reset } = peer.responses().get(1) ?? {};
   expect([fields?.[':status'], reset]).toEqual(['405', 0]);
 });
 
