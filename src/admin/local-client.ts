@@ -20,5 +20,8 @@ export function isLocal({ socket, headersDistinct }: IncomingMessage): boolean {
 }
 
 export function refuseRemote(): Page {
-  return textPage(403, 'loopback clients only');
+  return textPage(
+    403,
+    'only for clients on this machine: a loopback address and Host, and no proxy (X-Forwarded-For, Via, Forwarded)',
+  );
 }

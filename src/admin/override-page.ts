@@ -1,6 +1,7 @@
 /** Shows the overrides that are active, and sets and ends them, for clients on this machine. */
 import type { IncomingMessage } from 'node:http';
 import { formatProblem } from '../config/config.ts';
+import { nearest } from '../config/nearest.ts';
 import { type OverrideMode, type OverrideRequest, parseOverrideRequest } from '../config/override-request.ts';
 import { isLocal, refuseRemote } from './local-client.ts';
 import { jsonPage, type Page, textPage } from './page.ts';
@@ -82,9 +83,14 @@ function answer(body: Body, overrides: Overrides): Page {
   if (request.kind === 'invalid') return textPage(400, request.problems.map(formatProblem).join('\n'));
   const outcome = overrides.apply(request);
   if (outcome.kind === 'unknown_policy')
-    return textPage(404, `unknown policy; known: ${outcome.known.join(', ')}`);
+    return textPage(404, `unknown policy; ${adviceFor(request.policy, outcome.known)}`);
   const { kind: _, ...done } = outcome;
   return jsonPage(200, done);
+}
+
+function adviceFor(name: string, known: readonly string[]): string {
+  const meant = nearest(name, known);
+  return meant === undefined ? `known: ${known.join(', ')}` : `did you mean ${meant}?`;
 }
 
 function parseJson(text: string): unknown {

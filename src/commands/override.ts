@@ -1,14 +1,14 @@
 /** Overrides the mode of a policy for a while on one running instance, or ends that early. */
 import * as z from 'zod';
 import { type ListenAddress, printableAddress } from '../config/address.ts';
-import { ConfigError, type Problem } from '../config/config.ts';
+import { formatProblem, type Problem } from '../config/config.ts';
 import {
   MAX_OVERRIDE_SECONDS,
   MIN_OVERRIDE_SECONDS,
   parseOverrideRequest,
 } from '../config/override-request.ts';
 import { escapeUnprintable } from '../telemetry/printable.ts';
-import { type Command, EXIT, type Io, type Options, UsageError } from './command.ts';
+import { type Command, EXIT, type Io, type Options, PROGRAM, UsageError } from './command.ts';
 import { formatDuration, parseDurationSeconds } from './duration.ts';
 import {
   ADMIN_TIMEOUT_SECONDS,
@@ -37,7 +37,7 @@ export const override: Command = {
     clear: { type: 'boolean' },
   },
   async run(options, io) {
-    const body = readRequest(options);
+    const body = readRequest(options, io);
     const admin = dialAddress((await readListen(options, io)).admin);
     const signal = AbortSignal.timeout(ADMIN_TIMEOUT_SECONDS * 1000);
     const asked = await getPage(admin, '/override', signal, body).catch((error: NodeJS.ErrnoException) => {
@@ -47,11 +47,11 @@ export const override: Command = {
   },
 };
 
-/** @throws {ConfigError} every option that is missing or wrong. */
-function readRequest(options: Options): object {
+/** @throws {UsageError} an option is missing or wrong; if several are, it is the last one, and the others are printed. */
+function readRequest(options: Options, io: Io): object {
   const policy = options.text('policy');
   const [mode, time, reason] = ['mode', 'for', 'reason'].map((name) => options.text(name));
-  const seconds = time === undefined ? undefined : parseDurationSeconds(time);
+  const seconds = time === undefined || hasNoUnit(time) ? undefined : parseDurationSeconds(time);
   const body = options.flag('clear') ? { policy, clear: true } : { policy, mode, seconds, reason };
   const request = parseOverrideRequest(body);
   const problems = [
@@ -60,15 +60,28 @@ function readRequest(options: Options): object {
       ? [{ path: '--clear', message: 'ends an override, so it needs neither --mode, --for nor --reason' }]
       : []),
   ];
-  if (problems.length > 0) throw new ConfigError(problems);
-  return body;
+  const last = problems.at(-1);
+  if (last === undefined) return body;
+  for (const problem of problems.slice(0, -1)) io.err(`${PROGRAM}: ${formatProblem(problem)}`);
+  throw new UsageError(formatProblem(last));
+}
+
+/** A bare number is likelier to be meant in minutes than in seconds. */
+function hasNoUnit(time: string): boolean {
+  return /^\d{1,9}(\.\d{1,9})?$/.test(time);
+}
+
+function timeProblem(time: string | undefined): string {
+  if (time === undefined) return `is required: it ${TIMES}`;
+  if (hasNoUnit(time)) return `"${time}" needs a unit: ${time}s or ${time}m`;
+  return /^(\d+[smhd]){2,}$/.test(time) ? 'must be one number and one unit, such as 90m' : TIMES;
 }
 
 const TIMES = `must be ${MIN_OVERRIDE_SECONDS}s to ${MAX_OVERRIDE_SECONDS / 3600}h, such as 30m`;
 
 function ofOption({ path, message }: Problem, time: string | undefined): Problem {
   if (path !== 'seconds') return { path: `--${path}`, message };
-  return { path: '--for', message: time === undefined ? `is required: it ${TIMES}` : TIMES };
+  return { path: '--for', message: timeProblem(time) };
 }
 
 const ACTIVE = z.object({ mode: z.string(), seconds_left: z.number() }).nullable();
@@ -98,7 +111,7 @@ function describe({ policy, configured_mode: configured, active, ended }: z.infe
   }
   return ended === null
     ? `policy ${policy}: no override was active; the mode is ${configured}`
-    : `policy ${policy}: mode ${configured} as configured; the override by ${ended.mode} has ended`;
+    : `policy ${policy}: mode ${configured} as configured; the override with mode ${ended.mode} has ended`;
 }
 
 function parseJson(text: string): unknown {

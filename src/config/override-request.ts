@@ -28,22 +28,38 @@ function isReason(text: string): boolean {
   return text.trim() !== '' && [...text].length <= MAX_REASON_CHARACTERS && !UNPRINTABLE.test(text);
 }
 
+const NOT_OFF = 'off is not allowed: observe allows the same requests, and counts them';
+
 const SET = z.strictObject({
   policy: z.string(),
-  mode: z.enum(OVERRIDE_MODES),
+  mode: z.enum(OVERRIDE_MODES, { error: ({ input }) => (input === 'off' ? NOT_OFF : undefined) }),
   seconds: z.number().min(MIN_OVERRIDE_SECONDS).max(MAX_OVERRIDE_SECONDS),
   reason: z.string().refine(isReason, `must have 1 to ${MAX_REASON_CHARACTERS} printable characters`),
 });
 
-const CLEAR = z.strictObject({ policy: z.string(), clear: z.literal(true) });
+const CLEAR = z.strictObject({ policy: z.string(), clear: z.literal(true, 'must be true') });
 
 /** @param body parsed JSON. */
 export function parseOverrideRequest(
   body: unknown,
 ): OverrideRequest | { readonly kind: 'invalid'; readonly problems: readonly Problem[] } {
-  const isClear = typeof body === 'object' && body !== null && 'clear' in body;
+  if (!isJsonObject(body))
+    return {
+      kind: 'invalid',
+      problems: [{ path: '', message: `must be a JSON object, not ${kindOf(body)}` }],
+    };
+  const isClear = 'clear' in body;
   const parsed = isClear ? CLEAR.safeParse(body, REPORT_INPUT) : SET.safeParse(body, REPORT_INPUT);
   if (!parsed.success) return { kind: 'invalid', problems: shapeProblems(parsed.error) };
   const { data } = parsed;
   return 'clear' in data ? { kind: 'clear', policy: data.policy } : { kind: 'set', ...data };
+}
+
+function isJsonObject(body: unknown): body is object {
+  return typeof body === 'object' && body !== null && !Array.isArray(body);
+}
+
+function kindOf(json: unknown): string {
+  if (json === null) return 'null';
+  return Array.isArray(json) ? 'an array' : `a ${typeof json}`;
 }

@@ -58,13 +58,13 @@ describe('override', () => {
     expect(status.stdout).toMatch(
       /\n {2}default {2}limit .*\n.*\n {2}override: policy default is in mode limit for another \d+ min \d+ s, then\n {4}enforce as configured; reason: locked out, INC-4711\n/,
     );
-    expect((await run([...SET, '--mode', 'observe', '--for=90'])).stdout).toBe(
+    expect((await run([...SET, '--mode', 'observe', '--for=90s'])).stdout).toBe(
       'policy default: mode observe for 1 min 30 s, then enforce as configured; on this instance only. It replaces limit.\n',
     );
     expect([...(await modes())]).toEqual(['observe']);
 
     const clear = ['--policy=default', '--clear'];
-    const ended = 'policy default: mode enforce as configured; the override by observe has ended\n';
+    const ended = 'policy default: mode enforce as configured; the override with mode observe has ended\n';
     expect(await run(clear)).toEqual({ code: 0, stdout: ended, stderr: '' });
     const none = 'policy default: no override was active; the mode is enforce\n';
     expect(await run(clear)).toEqual({ code: 0, stdout: none, stderr: '' });
@@ -79,7 +79,7 @@ describe('override', () => {
         '--policy: is required',
         '--mode: is required',
         '--for: is required: it must be 1s to 4h, such as 30m',
-        '--reason: is required',
+        '--reason: is required (see approov-ext-authz override --help)',
       ],
     ],
     [
@@ -88,22 +88,41 @@ describe('override', () => {
       [
         '--mode: "observ" is not a mode; did you mean "observe"? (observe, limit, enforce)',
         '--for: must be 1s to 4h, such as 30m',
-        '--reason: " " must have 1 to 200 printable characters',
+        '--reason: " " must have 1 to 200 printable characters (see approov-ext-authz override --help)',
       ],
     ],
     [
       'with mode off, and a time that is not one',
       ['--policy=default', '--mode=off', '--for=soon', '--reason=x'],
-      ['--mode: "off" is not a mode (observe, limit, enforce)', '--for: must be 1s to 4h, such as 30m'],
+      [
+        '--mode: off is not allowed: observe allows the same requests, and counts them',
+        '--for: must be 1s to 4h, such as 30m (see approov-ext-authz override --help)',
+      ],
     ],
+    ...[
+      ['30', '"30" needs a unit: 30s or 30m'],
+      ['1.5', '"1.5" needs a unit: 1.5s or 1.5m'],
+      ['1h30m', 'must be one number and one unit, such as 90m'],
+    ].map(([time, problem]): [string, readonly string[], readonly string[]] => [
+      `with --for ${time}`,
+      ['--policy=default', '--mode=observe', `--for=${time}`, '--reason=x'],
+      [`--for: ${problem} (see approov-ext-authz override --help)`],
+    ]),
     [
       'with --clear and more',
       [...SET, '--clear'],
-      ['--clear: ends an override, so it needs neither --mode, --for nor --reason'],
+      [
+        '--clear: ends an override, so it needs neither --mode, --for nor --reason (see approov-ext-authz override --help)',
+      ],
     ],
     [
       'for a policy that is not configured',
       [...SET, '--policy=defualt'],
+      ['--policy: unknown policy; did you mean default? (see approov-ext-authz override --help)'],
+    ],
+    [
+      'for a policy that is like none',
+      [...SET, '--policy=payments'],
       ['--policy: unknown policy; known: default, open (see approov-ext-authz override --help)'],
     ],
   ])('%s is bad usage', async (_, args, errors) => {

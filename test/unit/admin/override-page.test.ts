@@ -9,6 +9,8 @@ import type { ActiveOverride, OverrideOutcome } from '../../../src/admin/overrid
 import type { OverrideRequest } from '../../../src/config/override-request.ts';
 import { reportOf } from '../../support/rollout.ts';
 
+const NOT_LOCAL =
+  'only for clients on this machine: a loopback address and Host, and no proxy (X-Forwarded-For, Via, Forwarded)\n';
 const SET = { policy: 'default', mode: 'observe', seconds: 60, reason: 'locked out' } as const;
 const ACTIVE: ActiveOverride = {
   policy: 'default',
@@ -107,15 +109,10 @@ describe('/override', () => {
   });
 
   test.each<[what: string, headers: RequestOptions['headers'], status: number, body: string]>([
-    [
-      'a Host that is not loopback',
-      { ...JSON_TYPE, host: 'rebound.example' },
-      403,
-      'loopback clients only\n',
-    ],
-    ['X-Forwarded-For', { ...JSON_TYPE, 'x-forwarded-for': '127.0.0.1' }, 403, 'loopback clients only\n'],
-    ['Via', { ...JSON_TYPE, via: '1.1 proxy' }, 403, 'loopback clients only\n'],
-    ['Forwarded', { ...JSON_TYPE, forwarded: 'for=127.0.0.1' }, 403, 'loopback clients only\n'],
+    ['a Host that is not loopback', { ...JSON_TYPE, host: 'rebound.example' }, 403, NOT_LOCAL],
+    ['X-Forwarded-For', { ...JSON_TYPE, 'x-forwarded-for': '127.0.0.1' }, 403, NOT_LOCAL],
+    ['Via', { ...JSON_TYPE, via: '1.1 proxy' }, 403, NOT_LOCAL],
+    ['Forwarded', { ...JSON_TYPE, forwarded: 'for=127.0.0.1' }, 403, NOT_LOCAL],
     ['an Origin', { ...JSON_TYPE, origin: 'http://127.0.0.1:9002' }, 403, 'not from a web page\n'],
     ['the Origin null', { ...JSON_TYPE, origin: 'null' }, 403, 'not from a web page\n'],
     ['no type', {}, 415, 'content-type must be application/json\n'],
@@ -151,8 +148,10 @@ describe('/override', () => {
       'mode off',
       JSON.stringify({ ...SET, mode: 'off' }),
       400,
-      'mode: "off" is not a mode (observe, limit, enforce)\n',
+      'mode: off is not allowed: observe allows the same requests, and counts them\n',
     ],
+    ['a list', '[]', 400, 'must be a JSON object, not an array\n'],
+    ['clear: false', '{"policy": "default", "clear": false}', 400, 'clear: must be true\n'],
     [
       'several mistakes, all named',
       JSON.stringify({ ...SET, seconds: 0, reason: '' }),
@@ -166,6 +165,10 @@ describe('/override', () => {
 
   test('is 404 for a policy that is not configured, with those that are', async () => {
     expect(await send(JSON.stringify({ ...SET, policy: 'defualt' }))).toMatchObject({
+      status: 404,
+      body: 'unknown policy; did you mean default?\n',
+    });
+    expect(await send(JSON.stringify({ ...SET, policy: 'payments' }))).toMatchObject({
       status: 404,
       body: 'unknown policy; known: default, open\n',
     });

@@ -35,7 +35,16 @@ describe('a request to override a mode', () => {
 
   const REASON = 'must have 1 to 200 printable characters';
   it.each<[what: string, body: unknown, problems: readonly string[]]>([
-    ['mode off', { ...SET, mode: 'off' }, ['mode: "off" is not a mode (observe, limit, enforce)']],
+    [
+      'mode off',
+      { ...SET, mode: 'off' },
+      ['mode: off is not allowed: observe allows the same requests, and counts them'],
+    ],
+    [
+      'a mode that is none',
+      { ...SET, mode: 'observ' },
+      ['mode: "observ" is not a mode; did you mean "observe"? (observe, limit, enforce)'],
+    ],
     ['no time at all', { ...SET, seconds: 0.5 }, ['seconds: 0.5 must be at least 1']],
     ['more than 4 h', { ...SET, seconds: 14_401 }, ['seconds: 14401 must be at most 14400']],
     ['a time that is a string', { ...SET, seconds: '30m' }, ['seconds: must be a number, not "30m"']],
@@ -56,10 +65,10 @@ describe('a request to override a mode', () => {
       { ...SET, clear: true },
       expect.arrayContaining([expect.stringMatching(/^mode: /)]),
     ],
-    ['clear: false', { policy: 'default', clear: false }, ['clear: false is not a value of clear (true)']],
-    ['a list', [], ['must be a mapping, not a list']],
-    ['null', null, ['must be a mapping, but is empty']],
-    ['a string', 'observe', ['must be a mapping, not "observe"']],
+    ['clear: false', { policy: 'default', clear: false }, ['clear: must be true']],
+    ['a list', [], ['must be a JSON object, not an array']],
+    ['null', null, ['must be a JSON object, not null']],
+    ['a string', 'observe', ['must be a JSON object, not a string']],
   ])('is refused with %s', (_, body, problems) => {
     expect(problemsOf(body)).toEqual(problems);
   });
