@@ -209,7 +209,7 @@ describe('a renewed certificate', () => {
     },
   );
 
-  test('alone invalidates TLS sessions: a change of another file does not', async () => {
+  test('only a certificate change invalidates TLS sessions', async () => {
     install(first);
     const secretFile = scratch.write('secret', SECRET);
     const keys = [{ id: 'current', secretFile }];

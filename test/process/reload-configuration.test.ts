@@ -50,13 +50,13 @@ function warnings(): readonly Readonly<Record<string, unknown>>[] {
 }
 
 describe('what changes without a restart', () => {
-  test('is the configuration, even without a signal', async () => {
+  test('a changed configuration is reloaded, even without a signal', async () => {
     await start();
     service.writeConfig({ keys, policies: { default: { mode: 'observe' } } });
     await eventually(async () => expect((await metadata())['approov_mode']).toBe('observe'));
   });
 
-  test('is a mode: each below enforce is logged again, and the series of the old mode is removed', async () => {
+  test('a changed mode is reloaded: each below enforce is logged again, and the series of the old mode is removed', async () => {
     await start({ policies: { default: {}, other: { mode: 'off' } } });
     expect(await metadata()).toMatchObject({ approov_mode: 'enforce', approov_action: 'deny' });
     expect(warnings()).toMatchObject([{ policy: 'other', mode: 'off' }]);
@@ -77,7 +77,7 @@ describe('what changes without a restart', () => {
     expect(warnings()).toHaveLength(3);
   });
 
-  test('are policies, routes and the default policy', async () => {
+  test('changed policies and routes are reloaded', async () => {
     const policies = { default: {}, open: { mode: 'off' } };
     await start({ policies });
     expect((await metadata('/healthz'))['approov_policy']).toBe('default');
@@ -88,7 +88,7 @@ describe('what changes without a restart', () => {
     await eventually(async () => expect((await metadata('/healthz'))['approov_policy']).toBe('strict'));
   });
 
-  test('are the headers that a policy reads', async () => {
+  test('changed headers that a policy reads are reloaded', async () => {
     await start();
     const token = freshToken();
     expect(await service.reasonOf(undefined, { headers: { 'x-token': `Bearer ${token}` } })).toBe(
@@ -101,7 +101,7 @@ describe('what changes without a restart', () => {
     expect(await service.reasonOf(token)).toBe('missing_approov_token');
   });
 
-  test('is the denied response', async () => {
+  test('a changed denied response is reloaded', async () => {
     await start();
     expect((await service.ask(undefined)).denied_response).toMatchObject({
       status: { code: 401 },
@@ -119,7 +119,7 @@ describe('what changes without a restart', () => {
     });
   });
 
-  test('are the log level and log.checks', async () => {
+  test('a changed log level and log.checks are reloaded', async () => {
     await start({ log: { checks: 'all' } });
     const lines = () =>
       service.newLines().filter(({ msg }) => /^check (passed|failed)$/.test(String(msg))).length;
@@ -138,7 +138,7 @@ describe('what changes without a restart', () => {
     expect(lines()).toBe(before);
   });
 
-  test('is the size of the token cache', async () => {
+  test('a changed size of the token cache is reloaded', async () => {
     await start({ tokenCache: { maxEntries: 0 } });
     const token = freshToken();
     const hits = () => service.counted('approov_token_cache_lookups_total{outcome="hit"}');
@@ -151,7 +151,7 @@ describe('what changes without a restart', () => {
     });
   });
 
-  test('is the content of /config', async () => {
+  test('/config shows the reloaded configuration', async () => {
     await start();
     change({ policies: { default: { issuer: 'example.approov.io' } } });
     await eventually(async () =>
@@ -159,7 +159,7 @@ describe('what changes without a restart', () => {
     );
   });
 
-  test('is the drain', async () => {
+  test('changed drain settings are reloaded', async () => {
     await start({ drain: { delaySeconds: 3600 } });
     change({ drain: { delaySeconds: 0 } });
     await eventually(async () => expect(await successes()).toBe(1));

@@ -273,7 +273,7 @@ describe('a killed worker', () => {
     );
   });
 
-  test('that was the last one leaves the service not ready until an invalid file is valid again', async () => {
+  test('when the last worker dies, the service is not ready until an invalid file is valid again', async () => {
     // Port 0 would bind another port on the restart.
     const { running, pids } = await startTwo({}, { APPROOV_GRPC_LISTEN: `unix:${scratch.path('all.sock')}` });
     scratch.write('secret', 'x');

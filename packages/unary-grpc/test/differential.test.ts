@@ -40,7 +40,7 @@ describe('unary-grpc', () => {
     },
   );
 
-  test('understands the same bytes in any number of packets', async () => {
+  test('the same bytes have the same outcome in any number of packets', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...SCENARIOS),
@@ -58,8 +58,8 @@ describe('unary-grpc', () => {
 /** Each byte at a place is replaced. */
 const changes = fc.array(fc.tuple(fc.nat(100_000), fc.nat(255)), { minLength: 1, maxLength: 5 });
 
-describe('unary-grpc, after bytes with random changes,', () => {
-  test('goes on answering', async () => {
+describe('bytes with random changes', () => {
+  test('do not stop unary-grpc from answering other calls', async () => {
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...SCENARIOS), changes, async ({ bytes, isWhole }, places) => {
         const changed = Buffer.from(bytes);

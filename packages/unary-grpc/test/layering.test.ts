@@ -44,7 +44,7 @@ describe.each([...SOURCES.keys()])('%s', (file) => {
     expect(placeOf(file)).toBeGreaterThanOrEqual(0);
   });
 
-  test('has neither a clock nor a timer below the sockets', () => {
+  test('there is neither a clock nor a timer below the sockets', () => {
     const uses = /\bDate\b|\bperformance\b|\bset(Timeout|Interval|Immediate)\b|\bprocess\.|Math\.random/.test(
       SOURCES.get(file) ?? '',
     );
@@ -52,7 +52,7 @@ describe.each([...SOURCES.keys()])('%s', (file) => {
   });
 });
 
-test('no module imports itself over others', () => {
+test('there are no import cycles', () => {
   const cycles: string[] = [];
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]): void => {

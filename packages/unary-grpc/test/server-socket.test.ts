@@ -90,7 +90,7 @@ describe('a connection is closed', () => {
     expect(peer.ticksUntilDestroyed()).toBe(5 * SECOND + 1);
   });
 
-  test('5 s after a header block began that does not end', () => {
+  test('a connection is closed 5 s after a header block began that does not end', () => {
     const peer = new Peer();
     peer.send(OPENING);
     peer.tick(8 * SECOND);
@@ -98,7 +98,7 @@ describe('a connection is closed', () => {
     expect(peer.ticksUntilDestroyed()).toBe(5 * SECOND + 1);
   });
 
-  test('with GOAWAY if its client does not acknowledge SETTINGS in 10 s', () => {
+  test('a connection is closed with GOAWAY if its client does not acknowledge SETTINGS in 10 s', () => {
     const peer = new Peer();
     peer.send(PREFACE, SETTINGS);
     peer.tick(9 * SECOND);
@@ -108,7 +108,7 @@ describe('a connection is closed', () => {
     expect([peer.types().at(-1), peer.hasEnded]).toEqual(['GOAWAY', true]);
   });
 
-  test('after 20 s of silence, and a PING after 10 s', () => {
+  test('a silent connection gets a PING after 10 s and is closed after 20 s', () => {
     const peer = new Peer();
     peer.send(OPENING);
     peer.tick(10 * SECOND - 1);
@@ -120,7 +120,7 @@ describe('a connection is closed', () => {
     expect(peer.types().filter((type) => type === 'PING')).toHaveLength(2);
   });
 
-  test('if its client does not read for 10 s, and is not read from meanwhile', () => {
+  test('a connection is closed if its client does not read for 10 s, and is not read from meanwhile', () => {
     const peer = new Peer({}, false);
     peer.send(OPENING);
     expect(peer.isPaused).toBe(false);
@@ -129,7 +129,7 @@ describe('a connection is closed', () => {
     expect(peer.ticksUntilDestroyed()).toBe(10 * SECOND + 1);
   });
 
-  test('10 s after its last answer, if its client does not read the answer', () => {
+  test('a connection is closed 10 s after its last response, if its client does not read the response', () => {
     const peer = new Peer({ maxConnectionAgeMs: 1000, keepaliveIntervalMs: 1e9 }, false);
     peer.send(OPENING, call(1));
     peer.tick(3 * SECOND);
@@ -139,7 +139,7 @@ describe('a connection is closed', () => {
     expect(ticks).toBeLessThan(11 * SECOND);
   });
 
-  test('1 s after an error, though its client neither reads nor closes', () => {
+  test('a connection is closed 1 s after an error, though its client neither reads nor closes', () => {
     const peer = new Peer({}, false);
     peer.send(OPENING, frame(FRAME.DATA, 0, 0));
     expect(peer.hasEnded).toBe(true);
@@ -170,7 +170,7 @@ test('a client that does not read is not read from after a large read either', a
 describe('a connection with a maximum age', () => {
   const options = { maxConnectionAgeMs: 30_000, maxConnectionAgeGraceMs: 5000, keepaliveIntervalMs: 1e9 };
 
-  test('gets a GOAWAY at about that age, a last one a second later, and is then closed', () => {
+  test('an old connection gets a GOAWAY at about its maximum age, a last one a second later, and is then closed', () => {
     const peer = new Peer(options);
     peer.send(OPENING);
     peer.tick(27 * SECOND - 1);
@@ -182,7 +182,7 @@ describe('a connection with a maximum age', () => {
     expect(peer.hasEnded).toBe(true);
   });
 
-  test('is destroyed after its grace if a call is still open', () => {
+  test('an old connection is destroyed after its grace period if a call is still open', () => {
     const handle = () => new Promise<Buffer>(() => undefined);
     const peer = new Peer({ ...options, methods: new Map([['/test.Echo/Echo', { handle }]]) });
     peer.send(OPENING, call(1));

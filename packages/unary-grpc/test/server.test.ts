@@ -51,7 +51,7 @@ async function open(port: number): Promise<{ socket: Socket; types(): string[]; 
 }
 
 describe('a server', () => {
-  test('answers a client of node:http2', async () => {
+  test('the server responds to a client of node:http2', async () => {
     const port = await start();
     const session = connectHttp2(`http://127.0.0.1:${port}`);
     const request = session.request({ ':method': 'POST', ':path': PATH, 'content-type': 'application/grpc' });
@@ -66,7 +66,7 @@ describe('a server', () => {
   });
   const received: Buffer[] = [];
 
-  test('answers in one write what arrives in one read', async () => {
+  test('calls that arrive in one read get their responses in one write', async () => {
     const port = await start();
     const client = await open(port);
     client.socket.write(Buffer.concat([PREFACE, SETTINGS, call(1, 'a'), call(3, 'b')]));
@@ -76,7 +76,7 @@ describe('a server', () => {
     client.socket.destroy();
   });
 
-  test('reports why it closed a connection, after a GOAWAY', async () => {
+  test('the server reports why it closed a connection, after a GOAWAY', async () => {
     const port = await start();
     const client = await open(port);
     client.socket.write(Buffer.concat([PREFACE, SETTINGS, frame(FRAME.DATA, 0, 0)]));
@@ -85,7 +85,7 @@ describe('a server', () => {
     expect(reasons).toEqual(['DATA on stream 0']);
   });
 
-  test('ends calls at their deadline, without a timer for each', async () => {
+  test('calls end at their deadline, without a timer for each', async () => {
     const port = await start({
       methods: new Map([[PATH, { handle: () => new Promise<Buffer>(() => undefined) }]]),
     });
@@ -102,7 +102,7 @@ describe('a server', () => {
     expect(fields).toMatchObject({ 'grpc-status': '4' });
   });
 
-  test('stops reading from a client that does not read, and closes it in the end', async () => {
+  test('the server stops reading from a client that does not read, and closes it in the end', async () => {
     const port = await start();
     const client = await open(port);
     client.socket.pause();
@@ -185,12 +185,12 @@ test('a connection whose observer throws is removed, so that the server can shut
 });
 
 describe('a shutdown', () => {
-  test('is refused a grace that is not a number', async () => {
+  test('shutdown rejects a grace period that is not a number', async () => {
     await start();
     await expect(server.shutdown(Number.NaN)).rejects.toThrow('graceMs must be a number of 0 or more');
   });
 
-  test('answers calls in flight, then closes the connection', async () => {
+  test('shutdown completes the calls in flight, then closes the connection', async () => {
     let answer: (bytes: Buffer) => void = () => undefined;
     const handle = () => new Promise<Buffer>((resolve) => (answer = resolve));
     const port = await start({ methods: new Map([[PATH, { handle }]]) });
@@ -211,7 +211,7 @@ describe('a shutdown', () => {
     expect(client.types().slice(-3)).toEqual(['HEADERS', 'DATA', 'HEADERS']);
   });
 
-  test('does not wait for a client that answers no PING', async () => {
+  test('shutdown does not wait for a client that answers no PING', async () => {
     const port = await start();
     const client = await open(port);
     client.socket.write(Buffer.concat([PREFACE, SETTINGS]));
@@ -221,7 +221,7 @@ describe('a shutdown', () => {
     expect(client.types().slice(-3)).toEqual(['GOAWAY', 'PING', 'GOAWAY']);
   });
 
-  test('may be asked for more than once', async () => {
+  test('shutdown can be called twice', async () => {
     const port = await start();
     const client = await open(port);
     client.socket.write(Buffer.concat([PREFACE, SETTINGS, headers(1)]));
@@ -230,7 +230,7 @@ describe('a shutdown', () => {
     expect(client.types()).toContain('GOAWAY');
   });
 
-  test('may have a grace without an end', async () => {
+  test('shutdown accepts an infinite grace period', async () => {
     let answer: (bytes: Buffer) => void = () => undefined;
     const handle = () => new Promise<Buffer>((resolve) => (answer = resolve));
     const port = await start({ methods: new Map([[PATH, { handle }]]) });
@@ -248,7 +248,7 @@ describe('a shutdown', () => {
     expect(client.types().slice(-3)).toEqual(['HEADERS', 'DATA', 'HEADERS']);
   });
 
-  test('does not wait for a socket that was closed before it was accepted', async () => {
+  test('shutdown does not wait for a socket that was closed before it was accepted', async () => {
     await start();
     const socket = new Socket();
     socket.destroy();
@@ -257,7 +257,7 @@ describe('a shutdown', () => {
     expect(await server.shutdown(20_000)).toBeUndefined();
   });
 
-  test('destroys what is open after its grace', async () => {
+  test('shutdown destroys what is open after the grace period', async () => {
     const port = await start();
     const client = await open(port);
     client.socket.write(Buffer.concat([PREFACE, SETTINGS, headers(1)]));

@@ -47,7 +47,7 @@ describe('class 1: a flood of frames that need a reply (CVE-2019-9512, CVE-2019-
 });
 
 describe('class 2: SETTINGS with many entries', () => {
-  test('end the connection with ENHANCE_YOUR_CALM', async () => {
+  test('SETTINGS with many entries end the connection with ENHANCE_YOUR_CALM', async () => {
     const entries = Array.from({ length: 2000 }, () => [4, 65_535] as const);
     const { peer, ...damage } = await attack(server, async (attacker) => {
       await attacker.write(settings(...entries));
@@ -86,7 +86,7 @@ describe('class 10: a flood of frames that cost work and do nothing (CVE-2019-95
 });
 
 describe('class 13: a setting out of range (CVE-2026-33814)', () => {
-  test('ends the connection before it is used', async () => {
+  test('a setting out of range ends the connection before it is used', async () => {
     const { peer, ...damage } = await attack(server, async (attacker) => {
       await attacker.write(Buffer.concat([settings([5, 0]), call(1, 'a')]));
       await attacker.closed;

@@ -88,7 +88,7 @@ describe('class 6: few bytes that expand to many (HPACK bomb, CVE-2016-6581; HTT
 });
 
 describe('class 7: a SETTINGS_HEADER_TABLE_SIZE that makes our encoder grow', () => {
-  test('has no effect: responses never enter the table', async () => {
+  test('a large table has no effect: responses never enter it', async () => {
     const { peer, ...damage } = await attack(server, async (attacker) => {
       await attacker.write(settings([1, 2 ** 32 - 1]), windowUpdate(0, 2 ** 30));
       await flood(attacker, (stream) => callWith({ 'x-unique': `value ${stream}` }, stream));

@@ -43,7 +43,7 @@ describe('class 3: calls that the client makes us reset (MadeYouReset, CVE-2025-
   });
 });
 
-describe('class 4: calls that the client resets at once (Rapid Reset, CVE-2023-44487)', () => {
+describe('class 4: calls that the client resets immediately (Rapid Reset, CVE-2023-44487)', () => {
   test.each<[string, (stream: number) => Buffer]>([
     ['before their message', (stream) => join(headers(stream), rstStream(stream, CANCEL))],
     [
@@ -68,7 +68,7 @@ describe('class 4: calls that the client resets at once (Rapid Reset, CVE-2023-4
     expectBounded(`rapid reset ${name}`, damage, [GLITCHES]);
   });
 
-  test('after their message are not handled, and the connection is kept', async () => {
+  test('calls reset after their message are not handled, and the connection is kept', async () => {
     const { calls } = await server.state();
     const { peer, ...damage } = await attack(server, async (attacker) => {
       await flood(attacker, (stream) => join(call(stream, 'a'), rstStream(stream, CANCEL)));

@@ -18,7 +18,7 @@ const echo = (bytes: Buffer): Buffer => bytes;
 const T0 = 1_000_000;
 
 describe('a call', () => {
-  test('is answered with its message between headers and trailers', () => {
+  test('a call gets headers, a message and trailers', () => {
     const peer = connectCalls((bytes) => Buffer.from(`got ${bytes}`));
     peer.send(call(1, 'abc'));
     expect(peer.responses()).toEqual(
@@ -36,13 +36,13 @@ describe('a call', () => {
     expect(peer.ends).toEqual(['answered']);
   });
 
-  test('with an empty message is answered with an empty message', () => {
+  test('a call with an empty message gets an empty message', () => {
     const peer = connectCalls(echo);
     peer.send(call(1, ''));
     expect(peer.responses().get(1)).toMatchObject({ message: '', headers: { 'grpc-status': '0' } });
   });
 
-  test('shows its handler the path and the deadline', () => {
+  test('a handler gets the path and the deadline', () => {
     const seen: unknown[] = [];
     const peer = connectCalls((bytes, { path, deadlineMs }) => {
       seen.push(path, deadlineMs);
@@ -52,7 +52,7 @@ describe('a call', () => {
     expect(seen).toEqual(['/test.Echo/Echo', T0 + 250, '/test.Echo/Echo', Number.POSITIVE_INFINITY]);
   });
 
-  test('has the headers that were asked for, and no others', () => {
+  test('a call has the headers that were asked for, and no others', () => {
     const seen: unknown[] = [];
     const peer = connectCalls((bytes, info) => {
       seen.push(info.header('traceparent'), info.header('x-other'), info.header('content-type'));
@@ -77,7 +77,7 @@ describe('a call', () => {
     expect(peer.responses().get(1)).toMatchObject({ message: '0123456789' });
   });
 
-  test('that ends with trailers is answered', () => {
+  test('a call that ends with trailers gets a response', () => {
     const peer = connectCalls(echo);
     peer.send(headers(1), data(1, message('m')), headers(1, [['x-trailer', 'v']], FLAG.END_STREAM));
     expect(peer.responses().get(1)).toMatchObject({ message: 'm' });
@@ -92,7 +92,7 @@ describe('a call', () => {
     },
   );
 
-  test('is not given to its handler if it is reset in the bytes that complete it', () => {
+  test('a call that is reset in the bytes that complete it does not reach its handler', () => {
     let handled = 0;
     const peer = connectCalls((bytes) => {
       handled++;
@@ -103,7 +103,7 @@ describe('a call', () => {
     expect([handled, peer.ends]).toEqual([1, ['cancelled', 'answered']]);
   });
 
-  test('beyond the limit on streams is not refused while complete calls wait in the same bytes', () => {
+  test('a call beyond the limit on streams is not refused while complete calls wait in the same bytes', () => {
     const peer = connectCalls(echo, { maxConcurrentStreams: 2 });
     peer.send(...[1, 3, 5, 7, 9].map((id) => call(id, String(id))));
     expect([...peer.responses().values()].map((response) => response.message)).toEqual([
@@ -115,7 +115,7 @@ describe('a call', () => {
     ]);
   });
 
-  test('that flow control delays has not ended before all of its response is sent', () => {
+  test('a call that flow control delays has not ended before all of its response is sent', () => {
     const peer = connectCalls(echo);
     peer.send(settings([4, 0]), call(1, 'abc'));
     expect([peer.responses().get(1)?.message, peer.ends]).toEqual([undefined, []]);
@@ -125,7 +125,7 @@ describe('a call', () => {
 });
 
 describe('a handler', () => {
-  test('may fail a call, with a text that is percent-encoded', () => {
+  test('a handler can fail a call, with details that are percent-encoded', () => {
     const peer = connectCalls(() => ({ status: 'NOT_FOUND', details: 'no\nsuch 100% "é"' }));
     peer.send(call(1));
     expect(peer.responses().get(1)).toEqual({
@@ -141,7 +141,7 @@ describe('a handler', () => {
     expect(peer.ends).toEqual(['answered']);
   });
 
-  test('that throws fails its call with INTERNAL, and nothing of the error is sent', () => {
+  test('a handler that throws fails its call with INTERNAL, and nothing of the error is sent', () => {
     const error = new Error('secret');
     const peer = connectCalls(() => {
       throw error;
@@ -154,7 +154,7 @@ describe('a handler', () => {
     expect(peer.handlerErrors).toEqual([error]);
   });
 
-  test('that rejects fails its call with INTERNAL', async () => {
+  test('a handler that rejects fails its call with INTERNAL', async () => {
     const error = new Error('secret');
     const peer = connectCalls(() => Promise.reject(error));
     peer.send(call(1));
@@ -167,7 +167,7 @@ describe('a handler', () => {
     expect([peer.handlerErrors, peer.announced()]).toEqual([[error], 1]);
   });
 
-  test('may answer later, in any order', async () => {
+  test('handlers may return later, in any order', async () => {
     const waiting: ((answer: Buffer) => void)[] = [];
     const peer = connectCalls(() => new Promise((resolve) => waiting.push(resolve)));
     peer.send(call(1), call(3));
@@ -182,7 +182,7 @@ describe('a handler', () => {
     expect(peer.announced()).toBe(2);
   });
 
-  test('whose call was reset meanwhile sends nothing, and counts as a call until it is done', async () => {
+  test('a handler whose call was reset sends nothing, and counts as a call until it is done', async () => {
     const waiting: ((answer: Buffer) => void)[] = [];
     const peer = connectCalls(() => new Promise((resolve) => waiting.push(resolve)), {
       maxConcurrentStreams: 1,
@@ -234,7 +234,7 @@ describe('a handler that returns neither a message nor a failure', () => {
 describe('a deadline', () => {
   const never = (): Promise<Buffer> => new Promise(() => undefined);
 
-  test('that passes before the response ends the call with DEADLINE_EXCEEDED', () => {
+  test('a deadline that passes before the response ends the call with DEADLINE_EXCEEDED', () => {
     const peer = connectCalls(never);
     peer.send(
       call(1, '', callFields({ 'grpc-timeout': '100m' })),
@@ -250,7 +250,7 @@ describe('a deadline', () => {
     expect([peer.ends, peer.calls.earliestDeadlineMs]).toEqual([['deadline'], T0 + 200]);
   });
 
-  test('that has passed when the request is complete keeps it from the handler', () => {
+  test('a call whose deadline passed before its message was complete is not handled', () => {
     let handled = 0;
     const peer = connectCalls((bytes) => {
       handled++;
@@ -263,7 +263,7 @@ describe('a deadline', () => {
     expect([handled, peer.ends]).toEqual([0, ['deadline']]);
   });
 
-  test('is the reason if the client resets the call at that time', () => {
+  test('a call that the client resets at its deadline ends with the reason deadline', () => {
     const peer = connectCalls(never);
     const fields = callFields({ 'grpc-timeout': '100m' });
     peer.send(call(1, '', fields), call(3, '', fields));
@@ -371,14 +371,14 @@ describe('a call is rejected', () => {
     expect([peer.handlerErrors, peer.calls.connection.activeStreams.size]).toEqual([[], 0]);
   });
 
-  test('with grpc-encoding gzip, and told which encodings are accepted', () => {
+  test('a call with grpc-encoding gzip is rejected, and told which encodings are accepted', () => {
     const peer = connectCalls(echo);
     peer.send(headers(1, callFields({ 'grpc-encoding': 'gzip' })));
     expect(peer.responses().get(1)?.headers['grpc-accept-encoding']).toBe('identity');
     expect(peer.ends).toEqual(['rejected']);
   });
 
-  test('before it is complete, with RST_STREAM so that the client stops sending (RFC 9113 §8.1)', () => {
+  test('a call rejected before it is complete gets RST_STREAM, so that the client stops sending (RFC 9113 §8.1)', () => {
     const peer = connectCalls(echo);
     peer.send(headers(1, callFields({ 'grpc-encoding': 'gzip' })));
     expect(peer.responses().get(1)?.reset).toBe(0);
@@ -387,7 +387,7 @@ describe('a call is rejected', () => {
   test.each([
     ['its method is unknown', [headers(1, callFields({ ':path': '/none' }), FLAG.END_STREAM)]],
     ['its message is too large', [headers(1), data(1, message('a'.repeat(1001)), FLAG.END_STREAM)]],
-  ])('without RST_STREAM if the request is complete: %s', (_what, frames) => {
+  ])('a call whose request is complete is rejected without RST_STREAM: %s', (_what, frames) => {
     const peer = connectCalls(echo);
     peer.send(...frames);
     expect(peer.responses().get(1)?.reset).toBeUndefined();
@@ -395,7 +395,7 @@ describe('a call is rejected', () => {
     expect(peer.calls.connection.error?.reason).toBe('DATA on a stream that has ended');
   });
 
-  test('if its message does not arrive in time, and no call whose handler runs', () => {
+  test('a call whose message does not arrive in time is rejected, and no call whose handler runs', () => {
     const peer = connectCalls(() => new Promise(() => undefined));
     peer.send(headers(1), call(3), headers(5), data(5, Buffer.alloc(3)));
     for (let tick = 0; tick < 4; tick++) peer.calls.tick(4);
@@ -426,7 +426,7 @@ describe('a call is rejected', () => {
     expect(peer.ends).toEqual([]);
   });
 
-  test('by HTTP when the request is complete, whatever its body', () => {
+  test('a request that is not gRPC gets an HTTP error when it is complete, whatever its body', () => {
     const peer = connectCalls(echo);
     peer.send(headers(1, callFields({ ':method': 'PUT' })), data(1, Buffer.from('not a message')));
     expect(peer.responses().size).toBe(0);

@@ -45,7 +45,7 @@ function written(blocks: readonly Block[]): Buffer[] {
 }
 
 describe('the blocks of a connection', () => {
-  it('are decoded to the fields that were written, however they were', () => {
+  it('blocks are decoded to the fields that were written, however they were', () => {
     fc.assert(
       fc.property(connection, (blocks) => {
         const decoder = new HpackDecoder();
@@ -56,7 +56,7 @@ describe('the blocks of a connection', () => {
     );
   });
 
-  it('have an error or fields after any change, and leave the table within its limit', () => {
+  it('changed blocks give an error or fields, and leave the table within its limit', () => {
     const change = fc.record({
       at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
       removed: fc.integer({ min: 0, max: 3 }),
@@ -79,7 +79,7 @@ describe('the blocks of a connection', () => {
     );
   });
 
-  it('have an error or fields if they are any bytes', () => {
+  it('random bytes give an error or fields', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 64 }), { maxLength: 4 }), (blocks) => {
         const decoder = new HpackDecoder();

@@ -75,11 +75,11 @@ test('the session has every kind of event, and ends with an error', () => {
   expect(WHOLE.error?.reason).toBe('DATA on an idle stream');
 });
 
-test('the bytes of a session one by one have the same outcome as all at once', () => {
+test('the bytes of a session one by one have the same outcome as all together', () => {
   expect(outcomeOf([...SESSION].map((octet) => Buffer.of(octet)))).toEqual(WHOLE);
 });
 
-test('the bytes of a session cut anywhere have the same outcome as all at once', () => {
+test('the bytes of a session cut anywhere have the same outcome as all together', () => {
   const cuts = fc.uniqueArray(fc.integer({ min: 1, max: SESSION.length - 1 }), { maxLength: 20 });
   fc.assert(
     fc.property(cuts, (unsorted) => {

@@ -26,7 +26,7 @@ const { DATA, HEADERS, PRIORITY, RST_STREAM, PUSH_PROMISE, GOAWAY, CONTINUATION 
 const { END_STREAM, END_HEADERS, PADDED } = FLAG;
 
 describe('the preface (§3.4)', () => {
-  test('of the server is SETTINGS, and WINDOW_UPDATE for the window of the connection', () => {
+  test('the server begins with SETTINGS, and WINDOW_UPDATE for the window of the connection', () => {
     const peer = new ConnectionPeer({ maxConcurrentStreams: 7 });
     const [first, second] = peer.received();
     expect(first).toMatchObject({ type: 'SETTINGS', flags: 0, stream: 0 });
@@ -34,7 +34,7 @@ describe('the preface (§3.4)', () => {
     expect(second?.payload.readUInt32BE()).toBe(2 ** 20 - 65_535);
   });
 
-  test('of the client is acknowledged', () => {
+  test('the preface of the client is acknowledged', () => {
     const peer = new ConnectionPeer();
     peer.received();
     peer.send(PREFACE, SETTINGS);
@@ -289,7 +289,7 @@ describe('a stream is reset for', () => {
 });
 
 describe('a request', () => {
-  test('may be padded, and have a priority (§6.1, §6.2)', () => {
+  test('a request may be padded, and have a priority (§6.1, §6.2)', () => {
     const peer = ConnectionPeer.open();
     const fields = Buffer.concat([Buffer.of(3), uint32(0), Buffer.of(200), BLOCK, Buffer.alloc(3)]);
     peer.send(
@@ -299,7 +299,7 @@ describe('a request', () => {
     expect(peer.events).toEqual(['request 1 /test.Echo/Echo', 'data 1 "ab"', 'end 1']);
   });
 
-  test('may be cut into HEADERS and CONTINUATION frames (§6.10)', () => {
+  test('a request may be cut into HEADERS and CONTINUATION frames (§6.10)', () => {
     const peer = ConnectionPeer.open();
     peer.send(
       frame(HEADERS, END_STREAM, 1, BLOCK.subarray(0, 3)),
@@ -309,13 +309,13 @@ describe('a request', () => {
     expect(peer.events).toEqual(['request 1 /test.Echo/Echo', 'end 1']);
   });
 
-  test('may end with trailers (§8.1)', () => {
+  test('a request may end with trailers (§8.1)', () => {
     const peer = ConnectionPeer.open();
     peer.send(headers(1), data(1, Buffer.from('a')), headers(1, [['x-trailer', 'v']], END_STREAM));
     expect(peer.events).toEqual(['request 1 /test.Echo/Echo', 'data 1 "a"', 'end 1']);
   });
 
-  test('whose DATA is as long as its content-length is complete (§8.1.1)', () => {
+  test('a request whose DATA is as long as its content-length is complete (§8.1.1)', () => {
     const peer = ConnectionPeer.open();
     peer.send(
       headers(1, callFields({ 'content-length': '2' })),
@@ -325,7 +325,7 @@ describe('a request', () => {
     expect(peer.events.slice(-1)).toEqual(['end 1']);
   });
 
-  test('above the limit on concurrent streams is refused, and one after a response is not (§5.1.2)', () => {
+  test('a request above the limit on concurrent streams is refused, and one after a response is not (§5.1.2)', () => {
     const peer = ConnectionPeer.open({ maxConcurrentStreams: 2 });
     peer.send(call(1), call(3), call(5));
     expect(peer.receivedInWords()).toEqual(['RST_STREAM 5 REFUSED_STREAM']);
@@ -334,7 +334,7 @@ describe('a request', () => {
     expect(peer.events.slice(-1)).toEqual(['end 7']);
   });
 
-  test('counts while its handler runs, though its stream was reset (CVE-2023-44487)', () => {
+  test('a request counts while its handler runs, though its stream was reset (CVE-2023-44487)', () => {
     const peer = ConnectionPeer.open({ maxConcurrentStreams: 1 });
     peer.send(call(1), rstStream(1));
     peer.connection.countOrphan(1);
@@ -345,13 +345,13 @@ describe('a request', () => {
     expect(peer.events.slice(-1)).toEqual(['end 5']);
   });
 
-  test('with a header list above the limit is reported as too large, and the next is read', () => {
+  test('a header list above the limit is reported as too large, and the next is read', () => {
     const peer = ConnectionPeer.open({ maxHeaderListBytes: 1024 });
     peer.send(headers(1, callFields({ 'x-long': 'a'.repeat(1024) })), headers(3));
     expect(peer.events).toEqual(['request 1 /test.Echo/Echo, too large', 'request 3 /test.Echo/Echo']);
   });
 
-  test('with more than 100 fields is too large', () => {
+  test('a header list with more than 100 fields is too large', () => {
     const peer = ConnectionPeer.open();
     const more = Array.from({ length: 95 }, (_, index) => [`x-${index}`, ''] as const);
     peer.send(headers(1, [...CALL_FIELDS, ...more.slice(1)]), headers(3, [...CALL_FIELDS, ...more]));
@@ -360,7 +360,7 @@ describe('a request', () => {
 });
 
 describe('frames are ignored', () => {
-  test('of a stream that we have reset, while they may still be under way (§5.1)', () => {
+  test('frames of a stream that we have reset are ignored, while they may still be under way (§5.1)', () => {
     const peer = ConnectionPeer.open();
     peer.send(headers(1));
     peer.connection.answerWithoutBody(peer.stream(1), EMPTY);
@@ -375,7 +375,7 @@ describe('frames are ignored', () => {
     expect(peer.receivedInWords()).toEqual([]);
   });
 
-  test('if they are WINDOW_UPDATE or RST_STREAM of a stream that has ended (§5.1)', () => {
+  test('WINDOW_UPDATE and RST_STREAM of a stream that has ended are ignored (§5.1)', () => {
     const peer = ConnectionPeer.open();
     peer.send(call(1));
     peer.answer(1, EMPTY);
@@ -384,7 +384,7 @@ describe('frames are ignored', () => {
     expect(peer.receivedInWords()).toEqual([]);
   });
 
-  test('if they are DATA of calls that were refused, however many were opened before SETTINGS arrived', () => {
+  test('DATA of refused calls is ignored, however many were opened before SETTINGS arrived', () => {
     const peer = new ConnectionPeer({ maxConcurrentStreams: 100 });
     const ids = Array.from({ length: 1000 }, (_, index) => 2 * index + 1);
     peer.send(PREFACE, SETTINGS, ...ids.map((id) => headers(id)));
@@ -394,7 +394,7 @@ describe('frames are ignored', () => {
     expect(peer.events.filter((event) => event.startsWith('end'))).toHaveLength(100);
   });
 
-  test('of unknown types (§5.5), and PRIORITY, also of idle and closed streams (§6.3)', () => {
+  test('frames of unknown types (§5.5) are ignored, and PRIORITY, also of idle and closed streams (§6.3)', () => {
     const peer = ConnectionPeer.open();
     const priority = (id: number): Buffer => frame(PRIORITY, 0, id, Buffer.of(0, 0, 0, 0, 16));
     peer.send(
@@ -409,14 +409,14 @@ describe('frames are ignored', () => {
     expect(peer.events.slice(-1)).toEqual(['request 3 /test.Echo/Echo']);
   });
 
-  test('if they are GOAWAY: the client opens no more streams, and those that are open go on (§6.8)', () => {
+  test('open streams go on after a GOAWAY of the client, which opens no more (§6.8)', () => {
     const peer = ConnectionPeer.open();
     peer.send(headers(1), frame(GOAWAY, 0, 0, Buffer.alloc(8)), data(1, EMPTY, END_STREAM));
     expect(peer.events.slice(-1)).toEqual(['end 1']);
     expect(peer.receivedInWords()).toEqual([]);
   });
 
-  test('but DATA and HEADERS of a stream that has ended end the connection (§5.1)', () => {
+  test('DATA and HEADERS of a stream that has ended end the connection (§5.1)', () => {
     for (const late of [data(1, EMPTY), headers(1)]) {
       const peer = ConnectionPeer.open();
       peer.send(call(1));
@@ -454,7 +454,7 @@ describe('the dynamic table of HPACK stays in step (§4.3) after', () => {
 });
 
 describe('PING (§6.7)', () => {
-  test('is answered with its eight bytes', () => {
+  test('a PING is acknowledged with its eight bytes', () => {
     const peer = ConnectionPeer.open();
     peer.send(ping('abcdefgh'));
     expect(peer.received()).toEqual([
@@ -462,7 +462,7 @@ describe('PING (§6.7)', () => {
     ]);
   });
 
-  test('with ACK is not answered', () => {
+  test('a PING with ACK is not acknowledged', () => {
     const peer = ConnectionPeer.open();
     peer.send(ping('abcdefgh', FLAG.ACK));
     expect(peer.receivedInWords()).toEqual([]);
@@ -486,7 +486,7 @@ describe('SETTINGS (§6.5)', () => {
     expect(peer.receivedInWords()).toEqual([expect.stringContaining(`GOAWAY ${code}: `)]);
   });
 
-  test('within their ranges are acknowledged, unknown ones too', () => {
+  test('settings within their ranges are acknowledged, unknown ones too', () => {
     const peer = ConnectionPeer.open();
     peer.send(
       settings(
@@ -502,7 +502,7 @@ describe('SETTINGS (§6.5)', () => {
     expect(peer.receivedInWords()).toEqual(['SETTINGS 0 (0)']);
   });
 
-  test('with 32 settings are accepted, and with 33 end the connection', () => {
+  test('SETTINGS with 32 settings are accepted, and with 33 end the connection', () => {
     const peer = ConnectionPeer.open();
     const many = Array.from({ length: 33 }, () => [3, 1] as const);
     peer.send(settings(...many.slice(1)));
@@ -511,7 +511,7 @@ describe('SETTINGS (§6.5)', () => {
     expect(peer.receivedInWords()).toEqual(['GOAWAY ENHANCE_YOUR_CALM: SETTINGS with too many settings']);
   });
 
-  test('that lower the table size to 0 have the next header block begin with a size update (RFC 7541 §4.2)', () => {
+  test('after the table size is lowered to 0, the next header block begins with a size update (RFC 7541 §4.2)', () => {
     const peer = ConnectionPeer.open();
     peer.send(settings([1, 0], [1, 4096]), call(1), call(3));
     peer.answer(1, EMPTY);
@@ -522,7 +522,7 @@ describe('SETTINGS (§6.5)', () => {
 });
 
 describe('a shutdown (§6.8)', () => {
-  test('announces itself, learns by a PING which streams were opened before, and refuses later ones', () => {
+  test('a shutdown announces itself, learns by a PING which streams were opened before, and refuses later ones', () => {
     const peer = ConnectionPeer.open();
     peer.send(headers(1));
     peer.connection.shutDown();
@@ -540,7 +540,7 @@ describe('a shutdown (§6.8)', () => {
     expect(peer.events).toEqual(['request 1 /test.Echo/Echo', 'request 3 /test.Echo/Echo']);
   });
 
-  test('is finished when every stream before it has ended', () => {
+  test('a shutdown is finished when every stream before it has ended', () => {
     const peer = ConnectionPeer.open();
     peer.send(call(1));
     peer.connection.shutDown();
@@ -550,7 +550,7 @@ describe('a shutdown (§6.8)', () => {
     expect(peer.connection.isFinished).toBe(true);
   });
 
-  test('begins when three quarters of the stream ids are used', () => {
+  test('a shutdown begins when three quarters of the stream ids are used', () => {
     const peer = ConnectionPeer.open();
     peer.send(headers(0.75 * 2 ** 31 - 1));
     expect(peer.connection.isShuttingDown).toBe(false);

@@ -19,7 +19,7 @@ function dataLengths(peer: ConnectionPeer): number[] {
 }
 
 describe('a response', () => {
-  test('within the windows is sent at once', () => {
+  test('a response within the windows is sent immediately', () => {
     const peer = ConnectionPeer.open();
     peer.send(call(1));
     peer.answer(1, Buffer.from('abc'));
@@ -27,7 +27,7 @@ describe('a response', () => {
     expect(peer.events.slice(-1)).toEqual(['answered 1']);
   });
 
-  test('waits for the window of its stream, and its trailers with it', () => {
+  test('a response waits for the window of its stream, and its trailers with it', () => {
     const peer = ConnectionPeer.open();
     peer.send(settings([INITIAL_WINDOW_SIZE, 2]), call(1));
     peer.received();
@@ -42,7 +42,7 @@ describe('a response', () => {
     expect(peer.connection.activeStreams.size).toBe(0);
   });
 
-  test('waits for the window of the connection, which responses use in their order', () => {
+  test('responses wait for the window of the connection, in their order', () => {
     const peer = ConnectionPeer.open();
     peer.send(settings([INITIAL_WINDOW_SIZE, 2 ** 20]), call(1), call(3), call(5));
     peer.answer(1, Buffer.alloc(65_530));
@@ -56,7 +56,7 @@ describe('a response', () => {
     expect(peer.events.slice(-3)).toEqual(['answered 1', 'answered 3', 'answered 5']);
   });
 
-  test('waits while its window is negative, after the initial window was lowered (§6.9.2)', () => {
+  test('a response waits while its window is negative, after the initial window was lowered (§6.9.2)', () => {
     const peer = ConnectionPeer.open();
     peer.send(settings([INITIAL_WINDOW_SIZE, 10]), call(1));
     peer.answer(1, Buffer.alloc(20));
@@ -72,7 +72,7 @@ describe('a response', () => {
     expect(peer.events.slice(-1)).toEqual(['answered 1']);
   });
 
-  test('is cut into frames of the size that the client accepts', () => {
+  test('a response is cut into frames of the size that the client accepts', () => {
     const peer = ConnectionPeer.open();
     peer.send(call(1), call(3));
     peer.answer(1, Buffer.alloc(20_000));
@@ -81,7 +81,7 @@ describe('a response', () => {
     expect(dataLengths(peer)).toEqual([16_384, 3616, 20_000]);
   });
 
-  test('that is blocked for too long has its stream reset', () => {
+  test('the stream of a response that is blocked for too long is reset', () => {
     const peer = ConnectionPeer.open();
     peer.send(settings([INITIAL_WINDOW_SIZE, 0]), call(1));
     peer.answer(1, Buffer.alloc(1));
@@ -94,7 +94,7 @@ describe('a response', () => {
     expect(peer.events.slice(-1)).toEqual(['reset 1']);
   });
 
-  test('that is blocked is dropped when its stream is reset', () => {
+  test('a blocked response is dropped when its stream is reset', () => {
     const peer = ConnectionPeer.open();
     peer.send(settings([INITIAL_WINDOW_SIZE, 2 ** 20]), call(1), call(3));
     peer.answer(1, Buffer.alloc(65_535));
@@ -106,7 +106,7 @@ describe('a response', () => {
     expect(peer.events.slice(-1)).toEqual(['reset 3']);
   });
 
-  test('whose window exceeds its limit by a new initial window ends the connection (§6.9.2)', () => {
+  test('a new initial window that makes a window exceed its limit ends the connection (§6.9.2)', () => {
     const peer = ConnectionPeer.open();
     peer.send(call(1), windowUpdate(1, 2 ** 31 - 1 - 65_535), settings([INITIAL_WINDOW_SIZE, 65_536]));
     expect(peer.receivedInWords()).toEqual(['GOAWAY FLOW_CONTROL_ERROR: a window above 2^31-1 bytes']);
@@ -131,7 +131,7 @@ describe('the window of the connection', () => {
     expect(updates).toEqual([`WINDOW_UPDATE 0 +${2 ** 19}`]);
   });
 
-  test('is given back for a request of any size, if it is the only one that is incomplete', () => {
+  test('the window is given back for a request of any size, if it is the only one that is incomplete', () => {
     const peer = ConnectionPeer.open({ streamWindowBytes: 2 ** 25 });
     const frames = Array.from({ length: 17 * FRAMES_IN_WINDOW }, () => data(1, KIB_16));
     peer.send(headers(1), ...frames, data(1, Buffer.alloc(0), FLAG.END_STREAM));
@@ -140,7 +140,7 @@ describe('the window of the connection', () => {
     expect(peer.events.at(-1)).toBe('end 1');
   });
 
-  test('is given back while many requests are incomplete, and some of them are refused so that others can end', () => {
+  test('the window is given back while many requests are incomplete, and some are refused so that others can end', () => {
     const peer = ConnectionPeer.open({ streamWindowBytes: 2 ** 20, maxConcurrentStreams: 256 });
     const ids = Array.from({ length: 256 }, (_, index) => 2 * index + 1);
     peer.send(...ids.map((id) => headers(id)));
@@ -178,7 +178,7 @@ describe('the incomplete requests of all connections of a server', () => {
 });
 
 describe('the window of a stream', () => {
-  test('is given back by halves while its request goes on', () => {
+  test('the window of a stream is given back by halves while its request goes on', () => {
     const peer = ConnectionPeer.open({ streamWindowBytes: 65_536 });
     peer.send(headers(1), data(1, KIB_16));
     expect(peer.receivedInWords()).toEqual([]);
@@ -186,7 +186,7 @@ describe('the window of a stream', () => {
     expect(peer.receivedInWords()).toEqual(['WINDOW_UPDATE 1 +32768']);
   });
 
-  test('that is exceeded resets the stream', () => {
+  test('DATA beyond the window of a stream resets it', () => {
     const peer = ConnectionPeer.open({ streamWindowBytes: 20_000 });
     // The first frame is given back at once, since it is more than half of the window.
     peer.send(headers(1), frame(0, 0, 1, Buffer.alloc(9999)), data(1, Buffer.alloc(10_002)));

@@ -27,7 +27,7 @@ function sendUntilEnd(peer: ConnectionPeer, make: (index: number) => Buffer): nu
 
 const ids = (index: number): number => 2 * index + 3;
 
-describe('at once, a client may send', () => {
+describe('in a burst, a client may send', () => {
   test.each([
     ['8,000 PINGs (CVE-2019-9512)', 8000, () => ping('12345678')],
     ['8,000 WINDOW_UPDATEs', 8000, () => windowUpdate(0, 1)],
@@ -64,21 +64,21 @@ test('tiny DATA of a stream that we have reset counts, and other DATA of it does
   expect(sendUntilEnd(peer, () => data(1, Buffer.of(1)))).toBe(8000);
 });
 
-describe('without end, a client may', () => {
-  test('reset every call after its message, as a proxy does at its timeout', () => {
+describe('what a client may do without end', () => {
+  test('a client may reset every call after its message, as a proxy does at its timeout', () => {
     const peer = ConnectionPeer.open();
     const accepted = sendUntilEnd(peer, (index) => Buffer.concat([call(ids(index)), rstStream(ids(index))]));
     expect(accepted).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('open streams that are refused because handlers of calls that it reset still run', () => {
+  test('a client may open streams that are refused because handlers of calls that it reset still run', () => {
     const peer = ConnectionPeer.open({ maxConcurrentStreams: 1 });
     peer.connection.countOrphan(1);
     expect(sendUntilEnd(peer, (index) => call(ids(index)))).toBe(Number.POSITIVE_INFINITY);
     expect(peer.receivedInWords()[0]).toBe('RST_STREAM 3 REFUSED_STREAM');
   });
 
-  test('send two WINDOW_UPDATEs, a PING and a late RST_STREAM for each call that is served', () => {
+  test('a client may send two WINDOW_UPDATEs, a PING and a late RST_STREAM for each call that is served', () => {
     const peer = ConnectionPeer.open();
     const accepted = sendUntilEnd(peer, (index) => {
       const id = ids(index);
@@ -90,7 +90,7 @@ describe('without end, a client may', () => {
     expect(accepted).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('reset each call just after it was answered without a message, for example at its deadline', () => {
+  test('a client may reset each call just after a response without a message, for example at its deadline', () => {
     const peer = ConnectionPeer.open();
     const accepted = sendUntilEnd(peer, (index) => {
       const id = ids(index);
@@ -102,7 +102,7 @@ describe('without end, a client may', () => {
     expect(accepted).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('write the prefix of each message, its bytes and the end of the stream in frames of their own', () => {
+  test('a client may write the prefix of each message, its bytes and the end of the stream in frames of their own', () => {
     const peer = ConnectionPeer.open();
     const accepted = sendUntilEnd(peer, (index) => {
       const id = ids(index);
@@ -115,7 +115,7 @@ describe('without end, a client may', () => {
     expect(accepted).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('send 100 PRIORITYs a second', () => {
+  test('a client may send 100 PRIORITYs a second', () => {
     const peer = ConnectionPeer.open();
     const accepted = sendUntilEnd(peer, () => {
       peer.nowMs += 10;

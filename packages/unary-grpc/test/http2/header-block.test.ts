@@ -45,7 +45,7 @@ test('a small block whose list is four times the limit ends the connection (CVE-
   expect(peer.events).toEqual([]);
 });
 
-test('a block that has not ended is known to the one who keeps the time', () => {
+test('isInHeaderBlock is true until END_HEADERS', () => {
   const peer = ConnectionPeer.open();
   expect(peer.connection.isInHeaderBlock).toBe(false);
   peer.send(begin);

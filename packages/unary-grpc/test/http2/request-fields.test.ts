@@ -16,21 +16,21 @@ const pseudo: Field[] = callFields({ 'content-type': undefined, te: undefined })
 const IS_VALID = undefined;
 
 describe('a request', () => {
-  test('has its values by name', () => {
+  test('a request has its values by name', () => {
     const fields = read(callFields({ 'content-length': '12', 'x-kept': 'first', other: 'o' }));
     expect(fields.problem).toBe(IS_VALID);
     expect([fields.method, fields.path, fields.contentLength]).toEqual(['POST', '/test.Echo/Echo', 12]);
     expect([fields.value(0), fields.value(1)]).toEqual(['application/grpc', 'first']);
   });
 
-  test('does not have the values of the one before', () => {
+  test('a request does not have the values of the one before', () => {
     const fields = read(callFields({ 'x-kept': 'v', 'content-length': '1' }));
     fields.begin(false);
     for (const [name, value] of pseudo) fields.add(name, value);
     expect([fields.value(0), fields.value(1), fields.contentLength]).toEqual([undefined, undefined, -1]);
   });
 
-  test('with a field twice has the first value', () => {
+  test('a field that occurs twice has its first value', () => {
     expect(read([...callFields({ 'x-kept': '1' }), ['x-kept', '2']]).value(1)).toBe('1');
   });
 
@@ -151,19 +151,19 @@ describe('a request', () => {
 });
 
 describe('trailers', () => {
-  test('need no pseudo-header fields, and may have none', () => {
+  test('trailers need no pseudo-header fields, and may have none', () => {
     expect(read([['x-any', 'v']], true).problem).toBe(IS_VALID);
     expect(read([[':path', '/']], true).problem).toBe('a pseudo-header field in trailers');
   });
 
-  test('must have valid names and values', () => {
+  test('trailers must have valid names and values', () => {
     expect(read([['X', 'v']], true).problem).toBe('a field name with a character that is not allowed');
     expect(read([['x', '\n']], true).problem).toBe('a field value with a character that is not allowed');
   });
 });
 
 describe('the size of a list', () => {
-  test('counts 32 bytes for each field (§6.5.2)', () => {
+  test('the size of a list includes 32 bytes for each field (§6.5.2)', () => {
     const fields = new RequestFields(100, []);
     fields.begin(false);
     fields.add('a'.repeat(8), 'b'.repeat(10));
