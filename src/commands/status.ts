@@ -11,8 +11,8 @@ import {
   notOurs,
   readListen,
 } from './running-service.ts';
-import { type AdminPages, collectStatus, type Status } from './status-facts.ts';
-import { layOutStatus } from './status-layout.ts';
+import { type AdminPages, collectStatus, type Status } from './status/facts.ts';
+import { layOutStatus } from './status/layout.ts';
 import { paintFor } from './terminal.ts';
 
 export const status: Command = {

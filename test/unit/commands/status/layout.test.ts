@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import type { Status } from '../../../src/commands/status-facts.ts';
-import { layOutStatus } from '../../../src/commands/status-layout.ts';
-import { paintFor } from '../../../src/commands/terminal.ts';
+import type { Status } from '../../../../src/commands/status/facts.ts';
+import { layOutStatus } from '../../../../src/commands/status/layout.ts';
+import { paintFor } from '../../../../src/commands/terminal.ts';
 
 const NOW = 2_000_000_000;
 
@@ -262,7 +262,7 @@ test('colours mark what needs attention, and take no room', () => {
 });
 
 test('the example in docs/commands.md is what status prints', () => {
-  const page = readFileSync(new URL('../../../docs/commands.md', import.meta.url), 'utf8');
+  const page = readFileSync(new URL('../../../../docs/commands.md', import.meta.url), 'utf8');
   const [, example] = /approov-ext-authz status\n(approov-ext-authz .*?)```/s.exec(page) ?? [];
   const current = { id: 'current', fingerprint: '0304b17bc894', verifications: 11_802, last_used_at: ago(3) };
   const next = { id: 'next', fingerprint: '538f92ff6841', verifications: 0, last_used_at: null };

@@ -1,6 +1,6 @@
 /** Tests what `status` takes from the admin pages. */
 import { expect, test } from 'vitest';
-import { collectStatus } from '../../../src/commands/status-facts.ts';
+import { collectStatus } from '../../../../src/commands/status/facts.ts';
 
 const NOW = 2_000_000_000;
 const METRICS = `

@@ -1,10 +1,10 @@
 /** Lays out what `status` shows, in 80 columns. */
-import { formatDuration } from './duration.ts';
-import type { ChecksStatus, KeyStatus, ReloadStatus, Status } from './status-facts.ts';
-import type { OverrideStatus, PolicyStatus } from './status-policies.ts';
-import { formatTable } from './table.ts';
-import type { Paint, Style } from './terminal.ts';
-import { wrap } from './wrap.ts';
+import { formatDuration } from '../duration.ts';
+import { formatTable } from '../table.ts';
+import type { Paint, Style } from '../terminal.ts';
+import { wrap } from '../wrap.ts';
+import type { ChecksStatus, KeyStatus, ReloadStatus, Status } from './facts.ts';
+import type { OverrideStatus, PolicyStatus } from './policies.ts';
 
 const WIDTH = 80;
 

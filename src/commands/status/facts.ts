@@ -1,8 +1,8 @@
 /** Collects what `status` shows from the admin pages of a running service. */
 import * as z from 'zod';
-import type { Problem } from '../config/config.ts';
-import { readYaml } from '../config/yaml.ts';
-import { labelsOf, parseExposition, type Sample, sumOf } from '../telemetry/exposition.ts';
+import type { Problem } from '../../config/config.ts';
+import { readYaml } from '../../config/yaml.ts';
+import { labelsOf, parseExposition, type Sample, sumOf } from '../../telemetry/exposition.ts';
 import {
   CHECKS,
   type OverrideStatus,
@@ -11,7 +11,7 @@ import {
   policiesOf,
   type Verdicts,
   verdictsOf,
-} from './status-policies.ts';
+} from './policies.ts';
 
 /** The bodies of the admin pages. */
 export interface AdminPages {

@@ -1,6 +1,6 @@
 /** Collects what `status` shows of policies and overrides from the admin pages of a running service. */
 import * as z from 'zod';
-import { labelsOf, type Sample, sumOf } from '../telemetry/exposition.ts';
+import { labelsOf, type Sample, sumOf } from '../../telemetry/exposition.ts';
 
 export type Verdicts = Readonly<Record<'verified' | 'unverified' | 'skipped', number>>;
 
