@@ -274,6 +274,10 @@ describe('/config', () => {
     ['X-Forwarded-For', ''],
     ['via', '1.1 proxy'],
     ['forwarded', 'for=127.0.0.1'],
+    ['x-forwarded-proto', 'https'],
+    ['x-real-ip', '127.0.0.1'],
+    ['x-request-id', '0f9f6f0e-7c1c-4a43-9d3b-a2a86bf46f1b'],
+    ['x-envoy-expected-rq-timeout-ms', '15000'],
   ])('refuses a request through a proxy on this machine (%s: %s)', async (name, value) => {
     const headers = { host: 'localhost', [name]: value };
     expect(await get(await start(LOOPBACK), '/config', { headers })).toMatchObject(refused);

@@ -10,7 +10,7 @@ import type { OverrideRequest } from '../../../src/config/override-request.ts';
 import { reportOf } from '../../support/rollout.ts';
 
 const NOT_LOCAL =
-  'only for clients on this machine: a loopback address and Host, and no proxy (X-Forwarded-For, Via, Forwarded)\n';
+  'only for clients on this machine: a loopback address and Host, and no header of a proxy (Via, Forwarded, X-Forwarded-*, X-Envoy-*)\n';
 const SET = { policy: 'default', mode: 'observe', seconds: 60, reason: 'locked out' } as const;
 const ACTIVE: ActiveOverride = {
   policy: 'default',
