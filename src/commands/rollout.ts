@@ -80,12 +80,18 @@ async function askPrometheus(url: string, options: Options, io: Io): Promise<Ask
       nowSeconds: io.nowSeconds(),
     });
     return answer === undefined
-      ? { kind: 'failed', problem: `${shown}: no approov_policy_mode; does Prometheus scrape the service?` }
+      ? { kind: 'failed', problem: `${shown}: ${describeNothing(options.text('match'))}` }
       : { kind: 'answered', answer };
   } catch (error) {
     if (!(error instanceof PrometheusError)) throw error;
     return { kind: 'failed', problem: `${shown}: ${error.message}` };
   }
+}
+
+function describeNothing(matchers: string | undefined): string {
+  return matchers === undefined
+    ? 'no approov_policy_mode; does Prometheus scrape the service?'
+    : `no approov_policy_mode with ${matchers}; do the labels fit?`;
 }
 
 /** @throws {UsageError} there is no such policy. */

@@ -148,7 +148,11 @@ describe.skipIf(withoutPrometheus !== '')(`rollout --prometheus${withoutPromethe
     [['--policy', 'defualt'], 2, 'approov-ext-authz: --policy: no such policy; did you mean default?'],
     [['--match', 'job=a'], 2, 'approov-ext-authz: --match: must be label matchers such as'],
     [['--match', 'job="a"} or up{job="b"'], 2, 'approov-ext-authz: --match: must be label matchers such as'],
-    [['--match', 'job="nowhere"'], 1, 'ORIGIN: no approov_policy_mode; does Prometheus scrape the service?'],
+    [
+      ['--match', 'job="nowhere"'],
+      1,
+      'ORIGIN: no approov_policy_mode with job="nowhere"; do the labels fit?',
+    ],
   ])('answers %j with exit %d', async (args, code, error) => {
     const finished = await ask(...args);
     expect(finished).toMatchObject({ code, stdout: '' });

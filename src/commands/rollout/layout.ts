@@ -38,7 +38,9 @@ function policyLines(policy: PolicyAnswer, paint: Paint): readonly string[] {
     ...overrideRows(policy),
     ...indent(assessment.sentence).map((line) => paint(STYLES[assessment.kind], line)),
     ...(isOff(policy) ? [] : [...indent(assessment.thresholds), ...countedRows(policy)]),
-    ...(judged === 0 ? [] : ['', ...indent(checks), ...refusedRows(policy), ...noteRows(policy)]),
+    ...(judged === 0 || isOff(policy)
+      ? []
+      : ['', ...indent(checks), ...refusedRows(policy), ...noteRows(policy)]),
   ];
 }
 

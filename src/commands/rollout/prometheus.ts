@@ -109,10 +109,13 @@ async function post(target: URL, body: URLSearchParams): Promise<unknown> {
       body,
       signal: AbortSignal.timeout(TIMEOUT_SECONDS * 1000),
     });
+    if (response.status === 404)
+      throw new PrometheusError('answered 404: is this the base URL of a Prometheus server?');
     // An error has a body too, unless a proxy answers.
     const text = await response.text();
     return parseJson(text) ?? { status: 'error', errorType: 'HTTP', error: `status ${response.status}` };
   } catch (error) {
+    if (error instanceof PrometheusError) throw error;
     const { name } = error as Error;
     if (name === 'TimeoutError') throw new PrometheusError(`no answer within ${TIMEOUT_SECONDS} s`);
     throw new PrometheusError(describeConnectionError(error as Error));

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRolloutRecorder } from '../../../src/rollout/recorder.ts';
 import { NOW, policy, policyTable } from '../../support/check.ts';
 import { runInProcess } from '../../support/in-process.ts';
-import { reportOf } from '../../support/rollout.ts';
+import { recordOf, reportOf } from '../../support/rollout.ts';
 
 /** Answers every request with this. */
 let answer = { status: 200, body: '' };
@@ -96,6 +96,19 @@ test('rollout says that a policy has been counted for less long than the instanc
   expect(out).toContain('\n  Policy counted for 2 min since the policy was off.\n');
 });
 
+test('rollout prints no counts of a policy that is off, which are of the time before', async () => {
+  const recorder = createRolloutRecorder(NOW - 86_400);
+  for (let check = 0; check < 200; check++) recorder.checkDone(recordOf({}, NOW - 7200));
+  const policies = policyTable(policy({ mode: 'off' }));
+  answer = {
+    status: 200,
+    body: JSON.stringify(reportOf({ snapshot: recorder.snapshot(), policyTable: policies })),
+  };
+  const { out } = await run([], { APPROOV_ADMIN_LISTEN: address });
+  expect(out).toContain('Can’t tell: the policy is off');
+  expect(out).not.toContain('of 200 checks');
+});
+
 describe('rollout exits with 1 and one line', () => {
   const asking = () => ({ APPROOV_ADMIN_LISTEN: address });
 
@@ -122,6 +135,8 @@ describe('rollout exits with 1 and one line', () => {
   test.each<[status: number, body: string, problem: string]>([
     [200, 'hello', 'HTTP: status 200'],
     [503, 'busy', 'HTTP: status 503'],
+    [404, 'not found', 'answered 404: is this the base URL of a Prometheus server?'],
+    [404, '{"error":"no route"}', 'answered 404: is this the base URL of a Prometheus server?'],
     [200, '{"status":"success"}', 'does not answer like Prometheus'],
     [
       200,
