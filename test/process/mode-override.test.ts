@@ -168,7 +168,13 @@ test('an override outlasts a reload and a killed worker, and the configured mode
     [
       'default',
       'limit',
-      { mode: 'observe', until: expect.stringMatching(/^\d{4}-.*Z$/), reason: OBSERVE.reason },
+      {
+        mode: 'observe',
+        since: expect.stringMatching(/^\d{4}-.*Z$/),
+        until: expect.stringMatching(/^\d{4}-.*Z$/),
+        seconds_left: expect.closeTo(3600, -2),
+        reason: OBSERVE.reason,
+      },
     ],
     ['pay', 'enforce', null],
   ]);

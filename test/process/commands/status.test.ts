@@ -101,9 +101,9 @@ Policies
   default policy: default
 
 Keys
-  key      fingerprint   verifications  last use
+  key      fingerprint   verifications         last use
   current  ${fingerprint(SECRET_BYTES)}              5 N s ago
-  next     ${fingerprint(OTHER_SECRET_BYTES)}              0     never
+  next     ${fingerprint(OTHER_SECRET_BYTES)}              0  not since start
 
 Checks since start: 8 (0 in flight)
   outcome                  checks   share
