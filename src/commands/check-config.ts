@@ -4,11 +4,11 @@ import type { Mode } from '../authz/verdict.ts';
 import { type Config, formatProblem } from '../config/config.ts';
 import { formatConfig } from '../config/format-config.ts';
 import { findWarnings } from '../config/warnings.ts';
+import { plural } from '../rollout/words.ts';
 import { openConfigStore } from '../sources/config-store.ts';
 import { keyWarnings } from '../sources/key-store.ts';
 import { otherKeyWarnings } from '../sources/loaded-config.ts';
 import { type Command, configFile, EXIT } from './command.ts';
-import { count } from './count.ts';
 
 export const checkConfig: Command = {
   help: [],
@@ -40,10 +40,10 @@ function describeMode({ name, mode, enforcePercent }: Policy): string {
 
 function summarize({ keys, decryptionKeys, messageSigningKeys, policyTable, settings }: Config): string {
   return [
-    count(keys.length, 'key'),
-    ...(decryptionKeys.length === 0 ? [] : [count(decryptionKeys.length, 'decryption key')]),
-    ...(messageSigningKeys.length === 0 ? [] : [count(messageSigningKeys.length, 'message signing key')]),
-    `${count(Object.keys(settings.policies).length, 'policy', 'policies')} (${describeMode(policyTable.defaultPolicy)})`,
-    count(settings.routes.length, 'route'),
+    plural(keys.length, 'key'),
+    ...(decryptionKeys.length === 0 ? [] : [plural(decryptionKeys.length, 'decryption key')]),
+    ...(messageSigningKeys.length === 0 ? [] : [plural(messageSigningKeys.length, 'message signing key')]),
+    `${plural(Object.keys(settings.policies).length, 'policy', 'policies')} (${describeMode(policyTable.defaultPolicy)})`,
+    plural(settings.routes.length, 'route'),
   ].join(', ');
 }

@@ -1,8 +1,8 @@
 /** Writes the symmetric keys as a JWK Set, with which Envoy's jwt_authn verifies tokens itself. */
 import { formatProblem } from '../config/config.ts';
+import { plural } from '../rollout/words.ts';
 import { loadConfig } from '../sources/config-store.ts';
 import { type Command, configFile, EXIT, UsageError } from './command.ts';
-import { count } from './count.ts';
 import { jwkSetOf } from './jwks/jwk-set.ts';
 import { policyWarnings } from './jwks/policy-warnings.ts';
 import { writePrivateFile } from './jwks/private-file.ts';
@@ -28,7 +28,7 @@ export const jwks: Command = {
     for (const warning of [...warnings, ...policyWarnings(loaded.config.policyTable)])
       io.err(`warning: ${formatProblem(warning)}`);
     const names = written.map(({ id, fingerprint }) => `${id} (fingerprint ${fingerprint})`);
-    io.out(`wrote ${count(written.length, 'key')}: ${names.join(', ')}`);
+    io.out(`wrote ${plural(written.length, 'key')}: ${names.join(', ')}`);
     return EXIT.ok;
   },
 };

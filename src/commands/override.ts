@@ -7,9 +7,10 @@ import {
   MIN_OVERRIDE_SECONDS,
   parseOverrideRequest,
 } from '../config/override-request.ts';
+import { formatDuration } from '../rollout/words.ts';
 import { escapeUnprintable } from '../telemetry/printable.ts';
 import { type Command, EXIT, type Io, type Options, PROGRAM, UsageError } from './command.ts';
-import { formatDuration, parseDurationSeconds } from './duration.ts';
+import { parseDurationSeconds } from './duration.ts';
 import {
   ADMIN_TIMEOUT_SECONDS,
   type Answer,

@@ -1,4 +1,4 @@
-/** Writes numbers for people. */
+/** Writes numbers and durations for people. */
 
 export function formatCount(count: number): string {
   return Math.round(count).toLocaleString('en-US');
@@ -33,11 +33,27 @@ function round(value: number, digits: number): number {
   return Number(value.toFixed(digits));
 }
 
-/** `24 h`, `3 h 12 min`, `40 min` or `12 s`. */
+/** For periods that are configured in hours: `24 h`, `3 h 12 min`, `40 min` or `12 s`. */
 export function formatHours(seconds: number): string {
   if (seconds < 60) return `${Math.round(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min`;
   const rest = minutes % 60;
   return `${Math.floor(minutes / 60)} h${rest === 0 ? '' : ` ${rest} min`}`;
+}
+
+const UNITS = [
+  { name: 'd', seconds: 86_400 },
+  { name: 'h', seconds: 3600 },
+  { name: 'min', seconds: 60 },
+  { name: 's', seconds: 1 },
+] as const;
+
+/** In its two largest units: `2 h 0 min`. Under a minute with one decimal at most: `4.5 s`; `0 s` if it is negative. */
+export function formatDuration(seconds: number): string {
+  const index = UNITS.findIndex((unit) => seconds >= unit.seconds);
+  const [unit, next] = index === -1 ? [] : UNITS.slice(index);
+  if (unit === undefined || next === undefined) return `${Math.round(Math.max(0, seconds) * 10) / 10} s`;
+  const whole = Math.floor(seconds / unit.seconds);
+  return `${whole} ${unit.name} ${Math.floor((seconds % unit.seconds) / next.seconds)} ${next.name}`;
 }

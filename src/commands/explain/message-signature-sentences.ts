@@ -1,7 +1,7 @@
 /** Puts into sentences which signatures the request carries, and what was signed. */
 import { SIGNATURE_KINDS } from '../../approov/message-signature/signature-kind.ts';
 import { TARGET_READINGS } from '../../approov/message-signature/target.ts';
-import { formatDuration } from '../duration.ts';
+import { formatDuration } from '../../rollout/words.ts';
 import type { MessageSignatureFacts } from './message-signature-facts.ts';
 import { isoTime } from './times.ts';
 import { list, quote } from './values.ts';

@@ -1,6 +1,6 @@
 /** Puts into sentences what each step of a check found. */
 import type { Step } from '../../authz/reason.ts';
-import { formatDuration } from '../duration.ts';
+import { formatDuration } from '../../rollout/words.ts';
 import { bindingSentences } from './binding-sentences.ts';
 import { keySentences, signatureSentences } from './key-sentences.ts';
 import { messageSignatureSentences } from './message-signature-sentences.ts';

@@ -1,7 +1,7 @@
 /** Sums up in one sentence why a request was allowed or refused. */
 import type { Decision } from '../../authz/decide.ts';
 import type { Reason } from '../../authz/reason.ts';
-import { formatDuration } from '../duration.ts';
+import { formatDuration } from '../../rollout/words.ts';
 import type { FactsByStep } from './step-facts.ts';
 import { CUT_OFF, MISTAKES } from './token-form.ts';
 import { bare, list, quote } from './values.ts';

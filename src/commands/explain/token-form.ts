@@ -1,7 +1,7 @@
 /** Finds out why a value is not a well-formed token: what was added to it, or what it lacks. */
 import { type Algorithm, algorithmRow, parseAlgorithm } from '../../approov/algorithm.ts';
 import { CompactToken, type JsonObject, MAX_TOKEN_BYTES } from '../../approov/compact-token.ts';
-import { count } from '../count.ts';
+import { formatCount, plural } from '../../rollout/words.ts';
 
 export interface TokenForm {
   readonly characters: number;
@@ -82,7 +82,8 @@ function isOverlong(text: string): boolean {
 export const CUT_OFF = 'it is cut off';
 
 function findDefect(text: string): string {
-  if (isOverlong(text)) return `it has ${text.length} characters, and at most ${MAX_TOKEN_BYTES} are allowed`;
+  if (isOverlong(text))
+    return `it has ${plural(text.length, 'character')}, and at most ${formatCount(MAX_TOKEN_BYTES)} are allowed`;
   if (text.includes('...') || text.includes('\u00e2\u0080\u00a6'))
     return 'it is shortened with dots, as in a log';
   if (text.startsWith('{'))
@@ -148,7 +149,7 @@ function lengthProblem(header: JsonObject | undefined, bytes: number): LengthPro
   const expected = SIGNATURE_BYTES[algorithm];
   const isRsa = algorithmRow(algorithm).family === 'rsa';
   if (bytes === expected || (isRsa && bytes > expected)) return undefined;
-  const text = `its signature has ${count(bytes, 'byte')}, one of ${algorithm} has ${isRsa ? 'at least ' : ''}${expected}`;
+  const text = `its signature has ${plural(bytes, 'byte')}, one of ${algorithm} has ${isRsa ? 'at least ' : ''}${expected}`;
   return { isShort: bytes < expected, text };
 }
 

@@ -1,5 +1,5 @@
 /** Puts into sentences what the token header had in it. */
-import { count } from '../count.ts';
+import { plural } from '../../rollout/words.ts';
 import type { TokenFacts } from './token-facts.ts';
 import { MISTAKES, type TokenForm } from './token-form.ts';
 import { list } from './values.ts';
@@ -54,7 +54,7 @@ const FORMS: Readonly<Record<TokenForm['form'], (size: string) => string>> = {
 function formSentences(token: TokenForm, { header, prefix }: TokenFacts): readonly string[] {
   const { form, characters, mistakes, well_formed_without, defect } = token;
   return [
-    `header ${header}: ${FORMS[form](count(characters, 'character'))}`,
+    `header ${header}: ${FORMS[form](plural(characters, 'character'))}`,
     ...mistakes.map((mistake) =>
       mistake === 'prefix' ? `it has ${prefixText(prefix)}` : `it has ${MISTAKES[mistake]}`,
     ),

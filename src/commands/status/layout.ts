@@ -1,5 +1,5 @@
 /** Lays out what `status` shows, in 80 columns. */
-import { formatDuration } from '../duration.ts';
+import { formatDuration } from '../../rollout/words.ts';
 import { formatTable } from '../table.ts';
 import type { Paint, Style } from '../terminal.ts';
 import { wrap } from '../wrap.ts';

@@ -1,6 +1,6 @@
-/** Tests how numbers are written for people. */
-import { expect, test } from 'vitest';
-import { formatHours, formatPart, formatShare, plural } from '../../../src/rollout/words.ts';
+/** Tests how numbers and durations are written for people. */
+import { describe, expect, test } from 'vitest';
+import { formatDuration, formatHours, formatPart, formatShare, plural } from '../../../src/rollout/words.ts';
 
 test.each<[part: number, total: number, text: string]>([
   [0, 0, '–'],
@@ -30,4 +30,22 @@ test.each<[seconds: number, text: string]>([
 test('a part has its numbers, as a rounded share may equal the threshold that it misses', () => {
   expect(formatPart(1001, 1_000_000, 'check')).toBe('1,001 of 1,000,000 checks (0.1 %)');
   expect(plural(1, 'token was', 'tokens were')).toBe('1 token was');
+});
+
+describe('a duration for people', () => {
+  test.each([
+    [-5, '0 s'],
+    [0, '0 s'],
+    [0.04, '0 s'],
+    [4.56, '4.6 s'],
+    [59, '59 s'],
+    [60, '1 min 0 s'],
+    [303.9, '5 min 3 s'],
+    [7200, '2 h 0 min'],
+    [86_399, '23 h 59 min'],
+    [86_400, '1 d 0 h'],
+    [20 * 86_400 + 3 * 3600, '20 d 3 h'],
+  ])('of %d seconds is %j', (seconds, text) => {
+    expect(formatDuration(seconds)).toBe(text);
+  });
 });

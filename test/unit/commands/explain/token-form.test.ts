@@ -48,7 +48,7 @@ describe('the form of a value', () => {
   });
 
   it.each([
-    ['x'.repeat(8193), 'it has 8193 characters, and at most 8192 are allowed'],
+    ['x'.repeat(8193), 'it has 8,193 characters, and at most 8,192 are allowed'],
     ['eyJhbGciOi...c8I4', 'it is shortened with dots, as in a log'],
     [Buffer.from('eyJhbGciOi…c8I4').toString('latin1'), 'it is shortened with dots, as in a log'],
     ['{"exp":1}', 'it is JSON, such as the loggable form that SDKs log, which is not a token'],
