@@ -64,7 +64,9 @@ export const ROLLOUT = z.strictObject({
     .describe('Most checks that the service may have failed to decide (`internal_error`).'),
   minNewestVerifiedPercent: percent
     .default(99.9)
-    .describe('Smallest share of verified checks of the newest app version; only with `appVersion`.'),
+    .describe(
+      'Smallest share of verified checks of the newest app version, once 1 % of `minChecks` are of it; only with `appVersion`.',
+    ),
   appVersion: APP_VERSION.optional().meta({
     description: 'Where the app sends its version. Omitted: checks are not counted by version.',
     examples: [{ header: 'x-app-version', known: ['7.2', '7.3'] }],

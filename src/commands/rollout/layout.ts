@@ -3,7 +3,6 @@ import { formatCounted } from '../../rollout/coverage.ts';
 import { formatConfiguredMode, formatMode } from '../../rollout/mode-words.ts';
 import { GROUP_NAMES, GROUPS } from '../../rollout/outcomes.ts';
 import { formatCount, formatDuration, formatHours, formatShare, plural } from '../../rollout/words.ts';
-
 import { formatTable } from '../table.ts';
 import type { Paint, Style } from '../terminal.ts';
 import { wrap } from '../wrap.ts';
