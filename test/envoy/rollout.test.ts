@@ -92,7 +92,7 @@ test('rollout calls a policy safe, not yet safe, or impossible to judge, by the 
   refused                       5 min  1 h  24 h  devices
   No SDK                            1    1     1       ~1
   Failed attestation or forged      6    6     6       ~1
-  denied per minute if enforced: 7 in the last hour, at worst N
+  refused per minute: 7 in the last hour, at worst N
 `);
   expect((await rollout('--policy', 'quiet')).code).toBe(5);
   expect(await sentenceOf('quiet')).toBe(

@@ -24,7 +24,7 @@ const MIN_ANSWERS = 20;
 
 /** Node 20 is past its end of life, which the service warns about at start. */
 const END_OF_LIFE = /^Node \d+ reached end of life/;
-const CLOSED = /^connection closed: the peer broke HTTP\/2/;
+const CLOSED = /^connection closed: HTTP\/2 protocol error or limit exceeded/;
 
 /** The warnings that nothing explains. Of the transports, lean reports the connections that it closes. */
 export function unexpectedWarnings(service: RunningService, transport: string) {

@@ -85,8 +85,8 @@ export class Calls implements StreamListener<Call> {
   tick(maxMessageTicks: number): void {
     this.#ticks++;
     for (const { state, call } of this.connection.activeStreams.values()) {
-      if (state !== 'open' || call === undefined || this.#ticks - call.startedAt <= maxMessageTicks) continue;
-      this.#reject(call, NO_MESSAGE_IN_TIME);
+      if (state !== 'open' || call === undefined || call.isAnswered) continue;
+      if (this.#ticks - call.startedAt > maxMessageTicks) this.#reject(call, NO_MESSAGE_IN_TIME);
     }
   }
 
@@ -225,6 +225,7 @@ export class Calls implements StreamListener<Call> {
 
   #reject(call: Call, block: Buffer): void {
     call.end('rejected');
+    call.isAnswered = true;
     this.connection.glitches.add('rejected');
     if (call.httpError === undefined) this.connection.answerWithoutBody(call.stream, block);
     else this.connection.answer(call.stream, call.httpError);

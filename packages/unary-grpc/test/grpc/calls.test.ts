@@ -9,6 +9,7 @@ import {
   EMPTY,
   headers,
   message,
+  parseFrames,
   rstStream,
   settings,
   windowUpdate,
@@ -446,6 +447,14 @@ test('a request that is not a call and is never completed is answered by HTTP, w
   for (let tick = 0; tick < 5; tick++) peer.calls.tick(4);
   const { headers: fields, reset } = peer.responses().get(1) ?? {};
   expect([fields?.[':status'], reset]).toEqual(['405', 0]);
+});
+
+test('such a request gets its response once, though flow control delays it', () => {
+  const peer = connectCalls(echo);
+  peer.send(settings([4, 0]), headers(1, callFields({ ':method': 'PUT' })));
+  for (let tick = 0; tick < 9; tick++) peer.calls.tick(4);
+  const frames = parseFrames(peer.calls.connection.takeOutput() ?? EMPTY);
+  expect(frames.map(({ type }) => type)).toEqual(['SETTINGS', 'HEADERS']);
 });
 
 test('every call that has begun ends when the connection closes', () => {
