@@ -1,5 +1,5 @@
 /**
- * `npm run soak -- [--minutes 30] [--checks 1000000] [--transport grpc-js]`: sends a service mixed checks at a steady rate
+ * `npm run soak -- [--minutes 60] [--checks 2000000] [--transport grpc-js]`: sends a service mixed checks at a steady rate
  * while its configuration is reloaded, its keys are rotated and its workers are killed. Compares every answer with the
  * expected one, and writes docs/soak.json and docs/soak.svg. A wrong answer or growing memory fails it. Needs Linux's /proc.
  */
@@ -16,8 +16,8 @@ const DOCS = fileURLToPath(new URL('../docs/', import.meta.url));
 
 const { values } = parseArgs({
   options: {
-    minutes: { type: 'string', default: '30' },
-    checks: { type: 'string', default: '1000000' },
+    minutes: { type: 'string', default: '60' },
+    checks: { type: 'string', default: '2000000' },
     transport: { type: 'string', default: 'grpc-js' },
   },
 });

@@ -65,7 +65,7 @@ describe('the workflows', () => {
       expect.arrayContaining([
         'npm run conformance',
         'npm run fuzz -- --seconds 600',
-        'npm run soak -- --minutes 30 --transport "$TRANSPORT"',
+        'npm run soak -- --transport "$TRANSPORT"',
       ]),
     );
     expect(weekly?.jobs['soak']).toMatchObject({
