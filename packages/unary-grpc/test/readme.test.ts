@@ -45,6 +45,7 @@ test.each([
   ['in 4 CONTINUATION frames more', limits.SPARE_CONTINUATIONS, 4],
   ['16 MiB for a connection', limits.MAX_INCOMPLETE_BYTES, 16 * 2 ** 20],
   ['64 MiB for the server', limits.MAX_INCOMPLETE_BYTES_OF_SERVER, 64 * 2 ** 20],
+  ['| a read | 32 KiB |', limits.LARGE_READ_BYTES, 32 * 2 ** 10],
   ['| settings in one SETTINGS frame | 32 |', limits.MAX_SETTINGS_ENTRIES, 32],
   ['for a header block, and for a message | 5 s each', limits.PREFACE_TIMEOUT_MS, 5000],
   ['for a header block, and for a message | 5 s each', limits.MESSAGE_TIMEOUT_MS, 5000],
