@@ -80,9 +80,10 @@ describe('a connection is closed', () => {
   ])('that sends over 1 MiB of %s frames without calls', async (_name, one) => {
     await peer.write(times(Math.ceil((1.2 * 2 ** 20) / one.length), () => one));
     await roundTrip();
-    expect(peer.isClosed).toBe(false);
-    sweep();
+    // node:http2 itself has closed it on releases whose nghttp2 limits such frames, which 20.20 does not.
+    if (!peer.isClosed) sweep();
     await peer.closed;
+    expect(peer.isClosed).toBe(true);
   });
 
   test('that sends a message in thousands of DATA frames, before the next sweep', async () => {
