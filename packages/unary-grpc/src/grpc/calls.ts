@@ -118,12 +118,7 @@ export class Calls implements StreamListener<Call> {
 
   onEnd({ call }: Stream<Call>): void {
     if (call === undefined || call.isEnded) return;
-    if (call.httpError !== undefined) {
-      call.isAnswered = true;
-      this.connection.glitches.add('rejected');
-      this.connection.answer(call.stream, call.httpError);
-      return;
-    }
+    // A request that is not gRPC has no message, and gets its HTTP error.
     const rejection = call.complete();
     if (rejection === undefined) this.#ready.push(call);
     else this.#reject(call, rejection);
