@@ -153,9 +153,8 @@ function renderClearing(policy: PolicyReport): Html {
 <pre><code>approov-ext-authz override --policy ${policy.name} --clear</code></pre>`;
 }
 
-function renderOverriding({ name, mode_in_effect: mode }: PolicyReport): Html {
-  const isEnforced = mode.split(' and ').includes('enforce');
-  return html`<p>${isEnforced ? 'If enforcing' : 'Once it is enforced: if that'} locks users out, this sets the instance back to <code>observe</code> immediately, for half an hour:</p>
+function renderOverriding({ name }: PolicyReport): Html {
+  return html`<p>If enforcing locks users out, this sets the instance back to <code>observe</code> immediately, for half an hour:</p>
 <pre><code>approov-ext-authz override --policy ${name} --mode observe --for 30m --reason "users locked out"</code></pre>
 <p class="soft">For all instances, set <code>policies.${name}.mode: observe</code> in the configuration; they reload it without a restart.</p>`;
 }

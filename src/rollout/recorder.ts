@@ -51,7 +51,7 @@ export function createRolloutRecorder(sinceSeconds: number): RolloutRecorder {
   function countsOf(name: string): PolicyCounts {
     const known = policies.get(name);
     if (known !== undefined) return known.counts;
-    // A check that began before its policy was removed.
+    // The check started before its policy was removed.
     const added = unconfigured();
     policies.set(name, added);
     return added.counts;
@@ -115,7 +115,7 @@ function unconfigured(): Counted {
   return { counts: new PolicyCounts(), rules: '', mode: undefined, restart: null };
 }
 
-/** Why the counts of a policy have to begin anew; `undefined`: they need not. */
+/** Why the counts of a policy must be reset; `undefined`: they are kept. */
 function restartCause(before: Counted | undefined, mode: Mode, rules: string): Restart['cause'] | undefined {
   if (before?.mode === undefined) return 'added';
   if (before.mode === 'off' && mode !== 'off') return 'left_off';

@@ -22,7 +22,7 @@ export interface HourSnapshot extends MinuteSnapshot {
   readonly devices: Readonly<Record<string, string>>;
 }
 
-/** Why the counts of a policy began anew while the process ran. */
+/** When and why the counts of a policy were last reset. */
 export interface Restart {
   readonly cause: 'added' | 'left_off' | 'changed';
   readonly atSeconds: number;
@@ -31,7 +31,7 @@ export interface Restart {
 export interface PolicySnapshot {
   /** By which its checks were judged; empty if it was not configured. */
   readonly rules: string;
-  /** The last one; `null`: it has been counted since the process began to. */
+  /** The last one; `null`: the counts have not been reset since the process started. */
   readonly restart: Restart | null;
   readonly minutes: readonly MinuteSnapshot[];
   readonly hours: readonly HourSnapshot[];

@@ -1,4 +1,4 @@
-/** Tests that two workers count a changed policy anew, together, and that a killed one brings nothing old back. */
+/** Tests that both workers reset the counts of a changed policy, and that a killed worker's old counts stay gone. */
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { PolicyReport, RolloutReport } from '../../src/rollout/report.ts';
 import { type CheckedService, createScratch, startChecked } from '../support/checked-service.ts';
@@ -46,7 +46,7 @@ async function reload(policy: object): Promise<void> {
   await vi.waitFor(() => expect(reloads() - before).toBe(2), PATIENCE);
 }
 
-test('a policy is counted anew after a change of its rules, and not after a change of its mode', async () => {
+test('the counts of a policy are reset when its rules change, and kept when its mode changes', async () => {
   const [first = 0] = await readyWorkers(service);
   for (let check = 0; check < 5; check++) await service.ask(undefined);
   await expectCounted('start', 5);

@@ -62,11 +62,13 @@ describe('the rollout page', () => {
   });
 
   test.each([
-    [{ mode: 'observe' }, 'How to undo it Once it is enforced: if that locks users out, this sets'],
-    [{ mode: 'limit' }, 'How to undo it Once it is enforced: if that locks users out, this sets'],
-    [{ mode: 'enforce' }, 'How to undo it If enforcing locks users out, this sets'],
-    [{ mode: 'enforce', enforcePercent: 5 }, 'How to undo it If enforcing locks users out, this sets'],
-  ] as const)('says how to undo %j', (fields, words) => {
+    { mode: 'observe' },
+    { mode: 'limit' },
+    { mode: 'enforce' },
+    { mode: 'enforce', enforcePercent: 5 },
+  ] as const)('says how to undo enforcing a policy with %j', (fields) => {
+    const words =
+      'How to undo it If enforcing locks users out, this sets the instance back to observe immediately';
     expect(textOf({ policyTable: policyTable(policy(fields)) })).toContain(words);
   });
 

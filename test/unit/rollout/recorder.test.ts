@@ -143,7 +143,7 @@ describe('the recorder', () => {
     ['is added', undefined, {}, 'added'],
     ['leaves mode off', { mode: 'off' }, { mode: 'observe' }, 'left_off'],
     ['is changed', { issuer: null }, { issuer: ['approov.io'] }, 'changed'],
-  ])('begins anew to count a policy that %s', (_what, before, after, cause) => {
+  ])('resets the counts of a policy that %s', (_what, before, after, cause) => {
     const other = policy({ name: 'other' });
     configure(before === undefined ? other : policy(before), NOW - 60);
     check({});

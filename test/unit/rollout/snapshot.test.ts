@@ -91,7 +91,7 @@ describe('the sum of snapshots', () => {
     });
   });
 
-  test('says that a policy began anew when the last process noticed, also after one was restarted', () => {
+  test('dates the reset of a policy by the last process that made it, also after a process restarted', () => {
     const changed = (atSeconds: number) =>
       snapshot({ a: { rules: 'new', restart: { cause: 'changed', atSeconds } } }, NOW - 86_400);
     const restarted = snapshot({ a: { rules: 'new' } }, NOW - 5);
